@@ -1,0 +1,92 @@
+"""People and groups. A group may have several parents; membership is inherited upwards."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+Attributes = Mapping[str, Any]
+
+
+class UserKind(StrEnum):
+    """Who an account is for."""
+
+    INTERNAL = "internal"
+    SERVICE = "service_account"
+    OUTPOST = "internal_service_account"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """An account. `password_hash` is argon2id in PHC form, or None where no password can be used."""
+
+    id: UUID
+    username: str
+    name: str
+    email: str = ""
+    kind: UserKind = UserKind.INTERNAL
+    active: bool = True
+    attributes: Attributes = field(default_factory=dict)
+    password_hash: str | None = field(default=None, repr=False)
+    created: datetime
+    updated: datetime
+    last_sign_in: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A named set of users. Members of a `superuser` group, or of one below it, administer Garrison."""
+
+    id: UUID
+    name: str
+    superuser: bool = False
+    attributes: Attributes = field(default_factory=dict)
+    parents: frozenset[UUID] = frozenset()
+
+
+def ancestors(direct: Iterable[UUID], groups: Mapping[UUID, Group]) -> frozenset[UUID]:
+    """The groups `direct` and all above them, whatever cycles there are."""
+    found: set[UUID] = set()
+    waiting = list(direct)
+    while waiting:
+        current = waiting.pop()
+        if current not in found and current in groups:
+            found.add(current)
+            waiting.extend(groups[current].parents)
+    return frozenset(found)
+
+
+def descendants(group: UUID, groups: Mapping[UUID, Group]) -> frozenset[UUID]:
+    """The group itself and all below it."""
+    return frozenset(other for other in groups if group in ancestors([other], groups))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A user with every group that applies, nested ones included: what policies and claims look at."""
+
+    user: User
+    groups: tuple[Group, ...]
+
+    @property
+    def superuser(self) -> bool:
+        """Whether the person administers Garrison."""
+        return any(group.superuser for group in self.groups)
+
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """Names of all groups, sorted."""
+        return tuple(sorted(group.name for group in self.groups))
+
+
+def additional_headers(person: Person) -> dict[str, str]:
+    """The `additionalHeaders` of the groups in name order, then of the user, later ones winning."""
+    merged: dict[str, str] = {}
+    holders = [group.attributes for group in sorted(person.groups, key=lambda group: group.name)]
+    for attributes in [*holders, person.user.attributes]:
+        headers = attributes.get("additionalHeaders")
+        if isinstance(headers, Mapping):
+            merged.update({str(name): str(value) for name, value in headers.items()})
+    return merged

@@ -1,0 +1,105 @@
+"""The configuration an outpost serves by: frozen values, as control decided them.
+
+`dataplane.link.translate` makes these from protobuf resources; the runtime hands them to workers and the
+protocols read them. Nothing here knows where they came from, and nothing here does I/O.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from dataplane.gate import Identity
+
+
+class ProxyMode(StrEnum):
+    """How a proxy provider stands before its application, by authentik's names."""
+
+    PROXY = "proxy"
+    FORWARD_SINGLE = "forward_single"
+    FORWARD_DOMAIN = "forward_domain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Settings of the outpost as a whole. `refresh_interval` in seconds; `browser_url` without a trailing slash."""
+
+    outpost_id: str
+    outpost_name: str
+    log_level: str
+    refresh_interval: float
+    browser_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionKey:
+    """One AES-256-GCM key of a provider's cookies: `id` stands in the cookie, `secret` is 32 bytes."""
+
+    id: str
+    secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyProvider:
+    """One application behind the proxy protocol.
+
+    `external_host` is scheme, host and optional port without a trailing slash; `cookie_domain` has no leading dot
+    and counts only in forward_domain; `skip_path_regex` holds RE2 patterns, matched unanchored;
+    `access_token_validity` is in seconds; `session_keys` has the newest first; `certificate` is the key of a
+    Certificate resource or empty.
+    """
+
+    id: str
+    name: str
+    application_slug: str
+    application_name: str
+    client_id: str
+    mode: ProxyMode
+    external_host: str
+    internal_host: str
+    internal_host_ssl_validation: bool
+    cookie_domain: str
+    skip_path_regex: tuple[str, ...]
+    access_token_validity: float
+    session_keys: tuple[SessionKey, ...]
+    certificate: str
+    intercept_header_auth: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """A certificate chain (PEM, leaf first) with its private key (PEM)."""
+
+    id: str
+    name: str
+    chain: str
+    private_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """Sessions that are over: those that match every field set, authenticated before `before`.
+
+    Empty strings match anything. `before` and `until` are POSIX seconds; after `until` the entry may be dropped.
+    """
+
+    session: str
+    subject: str
+    provider: str
+    before: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """What is now true of a person whose cookies may say otherwise (sessions authenticated before `at`)."""
+
+    identity: Identity
+    at: float
+    until: float
+    denied_providers: frozenset[str]
+
+
+Resource = Options | ProxyProvider | Certificate | Ended | Changed
+
+
+class ConfigRefused(Exception):
+    """A resource that can't be served; `str(error)` says what, where and what was expected."""

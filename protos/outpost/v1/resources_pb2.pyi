@@ -1,0 +1,135 @@
+import datetime
+
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from protos.outpost.v1 import identity_pb2 as _identity_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Resource(_message.Message):
+    __slots__ = ("key", "digest", "options", "proxy_provider", "certificate", "ended", "changed")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    PROXY_PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    digest: str
+    options: Options
+    proxy_provider: ProxyProvider
+    certificate: Certificate
+    ended: Ended
+    changed: Changed
+    def __init__(self, key: _Optional[str] = ..., digest: _Optional[str] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., proxy_provider: _Optional[_Union[ProxyProvider, _Mapping]] = ..., certificate: _Optional[_Union[Certificate, _Mapping]] = ..., ended: _Optional[_Union[Ended, _Mapping]] = ..., changed: _Optional[_Union[Changed, _Mapping]] = ...) -> None: ...
+
+class Options(_message.Message):
+    __slots__ = ("outpost_id", "outpost_name", "log_level", "refresh_interval", "browser_url")
+    OUTPOST_ID_FIELD_NUMBER: _ClassVar[int]
+    OUTPOST_NAME_FIELD_NUMBER: _ClassVar[int]
+    LOG_LEVEL_FIELD_NUMBER: _ClassVar[int]
+    REFRESH_INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    BROWSER_URL_FIELD_NUMBER: _ClassVar[int]
+    outpost_id: str
+    outpost_name: str
+    log_level: str
+    refresh_interval: _duration_pb2.Duration
+    browser_url: str
+    def __init__(self, outpost_id: _Optional[str] = ..., outpost_name: _Optional[str] = ..., log_level: _Optional[str] = ..., refresh_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., browser_url: _Optional[str] = ...) -> None: ...
+
+class ProxyProvider(_message.Message):
+    __slots__ = ("id", "name", "application_slug", "application_name", "client_id", "mode", "external_host", "internal_host", "internal_host_ssl_validation", "cookie_domain", "skip_path_regex", "access_token_validity", "session_keys", "certificate", "intercept_header_auth")
+    class Mode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        MODE_UNSPECIFIED: _ClassVar[ProxyProvider.Mode]
+        MODE_PROXY: _ClassVar[ProxyProvider.Mode]
+        MODE_FORWARD_SINGLE: _ClassVar[ProxyProvider.Mode]
+        MODE_FORWARD_DOMAIN: _ClassVar[ProxyProvider.Mode]
+    MODE_UNSPECIFIED: ProxyProvider.Mode
+    MODE_PROXY: ProxyProvider.Mode
+    MODE_FORWARD_SINGLE: ProxyProvider.Mode
+    MODE_FORWARD_DOMAIN: ProxyProvider.Mode
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    APPLICATION_SLUG_FIELD_NUMBER: _ClassVar[int]
+    APPLICATION_NAME_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    EXTERNAL_HOST_FIELD_NUMBER: _ClassVar[int]
+    INTERNAL_HOST_FIELD_NUMBER: _ClassVar[int]
+    INTERNAL_HOST_SSL_VALIDATION_FIELD_NUMBER: _ClassVar[int]
+    COOKIE_DOMAIN_FIELD_NUMBER: _ClassVar[int]
+    SKIP_PATH_REGEX_FIELD_NUMBER: _ClassVar[int]
+    ACCESS_TOKEN_VALIDITY_FIELD_NUMBER: _ClassVar[int]
+    SESSION_KEYS_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    INTERCEPT_HEADER_AUTH_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    application_slug: str
+    application_name: str
+    client_id: str
+    mode: ProxyProvider.Mode
+    external_host: str
+    internal_host: str
+    internal_host_ssl_validation: bool
+    cookie_domain: str
+    skip_path_regex: _containers.RepeatedScalarFieldContainer[str]
+    access_token_validity: _duration_pb2.Duration
+    session_keys: _containers.RepeatedCompositeFieldContainer[SessionKey]
+    certificate: str
+    intercept_header_auth: bool
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., application_slug: _Optional[str] = ..., application_name: _Optional[str] = ..., client_id: _Optional[str] = ..., mode: _Optional[_Union[ProxyProvider.Mode, str]] = ..., external_host: _Optional[str] = ..., internal_host: _Optional[str] = ..., internal_host_ssl_validation: _Optional[bool] = ..., cookie_domain: _Optional[str] = ..., skip_path_regex: _Optional[_Iterable[str]] = ..., access_token_validity: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., session_keys: _Optional[_Iterable[_Union[SessionKey, _Mapping]]] = ..., certificate: _Optional[str] = ..., intercept_header_auth: _Optional[bool] = ...) -> None: ...
+
+class SessionKey(_message.Message):
+    __slots__ = ("id", "secret")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    SECRET_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    secret: bytes
+    def __init__(self, id: _Optional[str] = ..., secret: _Optional[bytes] = ...) -> None: ...
+
+class Certificate(_message.Message):
+    __slots__ = ("id", "name", "chain", "private_key")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_FIELD_NUMBER: _ClassVar[int]
+    PRIVATE_KEY_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    chain: str
+    private_key: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., chain: _Optional[str] = ..., private_key: _Optional[str] = ...) -> None: ...
+
+class Ended(_message.Message):
+    __slots__ = ("session", "subject", "provider", "before", "until")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    subject: str
+    provider: str
+    before: _timestamp_pb2.Timestamp
+    until: _timestamp_pb2.Timestamp
+    def __init__(self, session: _Optional[str] = ..., subject: _Optional[str] = ..., provider: _Optional[str] = ..., before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Changed(_message.Message):
+    __slots__ = ("identity", "at", "until", "denied_providers")
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    DENIED_PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    identity: _identity_pb2.Identity
+    at: _timestamp_pb2.Timestamp
+    until: _timestamp_pb2.Timestamp
+    denied_providers: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, identity: _Optional[_Union[_identity_pb2.Identity, _Mapping]] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., denied_providers: _Optional[_Iterable[str]] = ...) -> None: ...
