@@ -1,0 +1,11 @@
+"""The database: tables, one repository a noun, and the unit of work that binds them.
+
+What leaves here are the frozen values of `control.domain`, never rows. Every write goes through
+`Store.write`, which audits it, draws its consequences for sessions, numbers it and wakes the listeners.
+"""
+
+from control.store.engine import open_engine
+from control.store.sealing import Sealer, SealingError
+from control.store.unit import SYSTEM, Actor, Event, Store, Unit
+
+__all__ = ["SYSTEM", "Actor", "Event", "Sealer", "SealingError", "Store", "Unit", "open_engine"]

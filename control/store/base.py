@@ -1,0 +1,186 @@
+"""What every repository shares: rows to frozen values and back, sealing, uniqueness, and noting each change."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, ClassVar, Generic, TypeVar, cast
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row, Table
+
+from control.domain.errors import InUse, Invalid, NotFound, Problem
+from control.store.changes import Change
+from control.store.sealing import Sealer
+
+Entity = TypeVar("Entity")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a unit of work lends its repositories."""
+
+    connection: Connection
+    sealer: Sealer
+    now: datetime
+    note: Callable[[Change], None]
+
+    def rows(self, statement: sa.Executable) -> list[Row[Any]]:
+        """All rows of a query."""
+        return list(self.connection.execute(statement).all())
+
+
+class Repository(Generic[Entity]):
+    """The objects of one table whose columns are named like the fields of one frozen dataclass.
+
+    A subclass names what is special: fields that are sealed, unique, audited by name, and who may refer to it.
+    """
+
+    table: ClassVar[Table]
+    entity: ClassVar[type[Any]]
+    kind: ClassVar[str]
+    key: ClassVar[str] = "id"
+    name: ClassVar[str] = "name"
+    sealed: ClassVar[tuple[str, ...]] = ()
+    unique: ClassVar[tuple[str, ...]] = ()
+    order: ClassVar[str] = "name"
+    audited: ClassVar[bool] = True
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    def all(self) -> list[Entity]:
+        """Every object, in the table's natural order."""
+        return self._select()
+
+    def find(self, key: object) -> Entity | None:
+        """The object of that id, if there is one."""
+        return self._one(self.table.c[self.key] == key)
+
+    def get(self, key: object) -> Entity:
+        """The object of that id. Raises NotFound."""
+        return self._found(self.find(key), str(key))
+
+    def find_named(self, name: str) -> Entity | None:
+        """The object of that name, if there is one."""
+        return self._one(self.table.c[self.name] == name)
+
+    def get_named(self, name: str) -> Entity:
+        """The object of that name. Raises NotFound."""
+        return self._found(self.find_named(name), name)
+
+    def count(self) -> int:
+        """How many there are."""
+        return int(self.context.connection.execute(sa.select(sa.func.count()).select_from(self.table)).scalar_one())
+
+    def add(self, entity: Entity) -> Entity:
+        """Create the object. Raises Invalid when a unique field is taken."""
+        self._check_unique(entity)
+        self._insert(entity)
+        self._note(None, entity)
+        return entity
+
+    def update(self, entity: Entity) -> Entity:
+        """Store the object's new fields; writes and notes nothing when nothing differs. Raises NotFound, Invalid."""
+        before = self.get(getattr(entity, self.key))
+        if before != entity:
+            self._check_unique(entity)
+            self._update(entity)
+            self._note(before, entity)
+        return entity
+
+    def remove(self, entity: Entity) -> None:
+        """Remove the object. Raises InUse when something else names it."""
+        for label in self._users_of(entity):
+            raise InUse(self.kind, str(getattr(entity, self.name)), label)
+        self._note(entity, None)
+        self._delete(entity)
+
+    def _insert(self, entity: Entity) -> None:
+        self.context.connection.execute(sa.insert(self.table).values(**self._row(self.table, entity)))
+
+    def _update(self, entity: Entity) -> None:
+        where = self.table.c[self.key] == getattr(entity, self.key)
+        self.context.connection.execute(sa.update(self.table).where(where).values(**self._row(self.table, entity)))
+
+    def _delete(self, entity: Entity) -> None:
+        where = self.table.c[self.key] == getattr(entity, self.key)
+        self.context.connection.execute(sa.delete(self.table).where(where))
+
+    def _users_of(self, entity: Entity) -> Iterable[str]:  # noqa: ARG002 - for subclasses to answer
+        """What refers to the object and forbids its removal, as `kind 'name'`."""
+        return ()
+
+    def _query(self) -> sa.Select[Any]:
+        return sa.select(self.table)
+
+    def _select(self, *where: sa.ColumnElement[bool]) -> list[Entity]:
+        statement = self._query().where(*where).order_by(self.table.c[self.order])
+        return [self._entity(row._mapping) for row in self.context.rows(statement)]
+
+    def _one(self, where: sa.ColumnElement[bool]) -> Entity | None:
+        found = self._select(where)
+        return found[0] if found else None
+
+    def _found(self, entity: Entity | None, name: str) -> Entity:
+        if entity is None:
+            raise NotFound(self.kind, name)
+        return entity
+
+    def _entity(self, row: Mapping[Any, Any]) -> Entity:
+        values = {field.name: row[field.name] for field in fields(self.entity) if field.name in row}
+        for name in self.sealed:
+            if values[name] is not None:
+                values[name] = self.context.sealer.open(self._place(name, values[self.key]), values[name])
+        return cast("Entity", self.entity(**values, **self._linked(values[self.key])))
+
+    def _linked(self, key: object) -> dict[str, Any]:  # noqa: ARG002 - for subclasses to answer
+        """Fields of the object that lie in other tables."""
+        return {}
+
+    def _row(self, table: Table, entity: Entity) -> dict[str, Any]:
+        names = {field.name for field in fields(self.entity)} & set(table.c.keys())
+        values = {name: getattr(entity, name) for name in names}
+        for name in names & set(self.sealed):
+            if values[name] is not None:
+                values[name] = self.context.sealer.seal(self._place(name, values[self.key]), values[name])
+        return values
+
+    def _place(self, column: str, key: object) -> tuple[str, str, str]:
+        return self.table.name, column, str(key)
+
+    def _check_unique(self, entity: Entity) -> None:
+        for name in self.unique:
+            value = getattr(entity, name)
+            if value is not None and self._is_taken(name, value, getattr(entity, self.key)):
+                raise Invalid([Problem(field=name, code="already_taken", found=str(value), expected="another one")])
+
+    def _is_taken(self, name: str, value: object, key: object) -> bool:
+        query = self._query().with_only_columns(self.table.c[self.key])
+        column = self._query().selected_columns[name]
+        return bool(self.context.rows(query.where(column == value, self.table.c[self.key] != key)))
+
+    def _note(self, before: Entity | None, after: Entity | None) -> None:
+        entity = after if after is not None else before
+        target, name = str(getattr(entity, self.key)), str(getattr(entity, self.name))
+        self.context.note(Change(kind=self.kind, target=target, name=name, before=before, after=after))
+
+
+class LinkTable:
+    """One side of a many-to-many table, read and replaced as a set."""
+
+    def __init__(self, context: Context, owner: sa.Column[Any], other: sa.Column[Any]) -> None:
+        self._connection = context.connection
+        self._owner = owner
+        self._other = other
+
+    def of(self, key: object) -> frozenset[Any]:
+        """What `key` is linked to."""
+        return frozenset(self._connection.execute(sa.select(self._other).where(self._owner == key)).scalars())
+
+    def replace(self, key: object, others: Iterable[object]) -> None:
+        """Make the links of `key` exactly `others`."""
+        table = self._owner.table
+        self._connection.execute(sa.delete(cast("Table", table)).where(self._owner == key))
+        rows = [{self._owner.name: key, self._other.name: other} for other in sorted(others, key=str)]
+        if rows:
+            self._connection.execute(sa.insert(cast("Table", table)), rows)

@@ -1,0 +1,96 @@
+"""What a change means for sessions that outposts hold: pure, from the change and who it touches.
+
+Nobody who edits a user has to remember to revoke something; the unit of work asks here for every change.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from control.domain.application import Application, Binding
+from control.domain.identity import Group, User
+from control.domain.security import SignIn
+from control.store.changes import Change, Membership
+
+SIGNED_IN_BY = {"active", "password_hash"}
+IDENTITY = {"username", "name", "email", "attributes"}
+
+
+@dataclass(frozen=True, slots=True)
+class SignInEnded:
+    """Every proxy session born of this sign-in is over."""
+
+    sign_in: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class UserEnded:
+    """Every session of this user is over."""
+
+    user: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class UserChanged:
+    """The user's identity or access is another now."""
+
+    user: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class GroupChanged:
+    """The same for all who are in the group or below it."""
+
+    group: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderEnded:
+    """Sessions at this provider have to be decided anew."""
+
+    provider: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class RulesChanged:
+    """Who may use this application is decided anew."""
+
+    application: UUID
+
+
+Consequence = SignInEnded | UserEnded | UserChanged | GroupChanged | ProviderEnded | RulesChanged
+
+
+def consequences(change: Change) -> Iterable[Consequence]:
+    """What follows from one change for sessions at outposts."""
+    match change.before or change.after:
+        case User(id=user):
+            yield from _of_user(user, change)
+        case Group(id=group) if change.before is not None:
+            yield GroupChanged(group)
+        case Membership(user=user):
+            yield UserChanged(user)
+        case Binding(application=application):
+            yield RulesChanged(application)
+        case Application():
+            yield from _of_application(change)
+        case SignIn(id=sign_in) if change.after is None:
+            yield SignInEnded(sign_in)
+        case _:
+            pass
+
+
+def _of_user(user: UUID, change: Change) -> Iterable[Consequence]:
+    changed = set(change.changed)
+    removed = change.before is not None and change.after is None
+    if removed or changed & SIGNED_IN_BY:
+        yield UserEnded(user)
+    elif changed & IDENTITY:
+        yield UserChanged(user)
+
+
+def _of_application(change: Change) -> Iterable[Consequence]:
+    if {"provider", "policy_mode"} & set(change.changed) or change.after is None:
+        for application in (change.before, change.after):
+            if application is not None and application.provider is not None:
+                yield ProviderEnded(application.provider)

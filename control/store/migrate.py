@@ -1,0 +1,76 @@
+"""Bringing a database to the tables of today, under a lock: two programs that start at once migrate once.
+
+`python -m control.store.migrate check` compares the migrations with the tables; `… new MESSAGE` writes the next one.
+"""
+
+import sys
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, Engine
+
+from control.store import tables
+from control.store.engine import WRITES, open_engine
+
+LOCK = 0x67617272  # "garr": the advisory lock that PostgreSQL takes; SQLite's writer lock does the same
+FIRST_REVISION = 1
+
+
+def upgrade(engine: Engine) -> None:
+    """Run the migrations that are missing and make the revision's one row."""
+    with engine.connect() as plain:
+        connection = plain.execution_options(**{WRITES: True})
+        with connection.begin():
+            _lock(connection)
+            command.upgrade(_config(connection), "head")
+            if connection.execute(sa.select(tables.revision.c.n)).first() is None:
+                connection.execute(sa.insert(tables.revision).values(id=1, n=FIRST_REVISION))
+
+
+def differences(engine: Engine) -> list[object]:
+    """What the tables have that the migrated database has not, and the other way round."""
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, tables.metadata))
+
+
+def _lock(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _main(arguments: list[str]) -> int:
+    engine = open_engine("sqlite://")
+    if arguments[:1] == ["new"]:
+        upgrade_in_memory(engine, arguments[1])
+        return 0
+    upgrade(engine)
+    found = differences(engine)
+    sys.stdout.writelines(f"{difference}\n" for difference in found)
+    return 1 if found else 0
+
+
+def upgrade_in_memory(engine: Engine, message: str) -> None:
+    """Write the migration that leads from the existing ones to the tables."""
+    versions = Path(__file__).parent / "migrations" / "versions"
+    with engine.connect() as connection:
+        if any(versions.glob("*.py")):
+            command.upgrade(_config(connection), "head")
+        command.revision(
+            _config(connection), message, autogenerate=True, rev_id=f"{len(list(versions.glob('*.py'))) + 1:04}"
+        )
+
+
+if __name__ == "__main__":
+    raise SystemExit(_main(sys.argv[1:]))

@@ -1,0 +1,127 @@
+"""Users, groups and who is in what."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from control.domain.identity import Group, Person, User, ancestors, descendants
+from control.store import tables
+from control.store.base import Context, LinkTable, Repository
+from control.store.changes import Change, Membership
+
+
+class Users(Repository[User]):
+    """The accounts, by username."""
+
+    table = tables.users
+    entity = User
+    kind = "user"
+    name = "username"
+    order = "username"
+    unique = ("username",)
+
+    def touch_sign_in(self, user: UUID) -> None:
+        """Remember that the user signed in now; no change worth an audit event of its own."""
+        statement = sa.update(self.table).where(self.table.c.id == user).values(last_sign_in=self.context.now)
+        self.context.connection.execute(statement)
+
+    def _users_of(self, entity: User) -> Iterable[str]:
+        yield from bound_applications(self.context, tables.bindings.c.user == entity.id)
+        statement = sa.select(tables.outposts.c.name).where(tables.outposts.c.service_account == entity.id)
+        for (name,) in self.context.rows(statement):
+            yield f"outpost {name!r}"
+
+
+class Groups(Repository[Group]):
+    """The groups, with their parents."""
+
+    table = tables.groups
+    entity = Group
+    kind = "group"
+    unique = ("name",)
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._parents = LinkTable(context, tables.group_parents.c.group, tables.group_parents.c.parent)
+
+    def by_id(self) -> dict[UUID, Group]:
+        """Every group by its id."""
+        return {group.id: group for group in self.all()}
+
+    def _linked(self, key: object) -> dict[str, Any]:
+        return {"parents": self._parents.of(key)}
+
+    def _insert(self, entity: Group) -> None:
+        super()._insert(entity)
+        self._parents.replace(entity.id, entity.parents)
+
+    def _update(self, entity: Group) -> None:
+        super()._update(entity)
+        self._parents.replace(entity.id, entity.parents)
+
+    def _users_of(self, entity: Group) -> Iterable[str]:
+        return bound_applications(self.context, tables.bindings.c.group == entity.id)
+
+
+class Memberships:
+    """Who is directly in which group, and what follows from it."""
+
+    def __init__(self, context: Context, groups: Groups) -> None:
+        self.context = context
+        self._groups = groups
+        self._of_user = LinkTable(context, tables.memberships.c.user, tables.memberships.c.group)
+        self._of_group = LinkTable(context, tables.memberships.c.group, tables.memberships.c.user)
+
+    def groups_of(self, user: UUID) -> frozenset[UUID]:
+        """Groups the user is directly in."""
+        return self._of_user.of(user)
+
+    def users_in(self, group: UUID) -> frozenset[UUID]:
+        """Users that are directly in the group."""
+        return self._of_group.of(group)
+
+    def users_below(self, group: UUID) -> frozenset[UUID]:
+        """Users in the group or in one below it."""
+        wanted = descendants(group, self._groups.by_id())
+        statement = sa.select(tables.memberships.c.user).where(tables.memberships.c.group.in_(wanted))
+        return frozenset(self.context.connection.execute(statement).scalars())
+
+    def set_groups(self, user: UUID, groups: Iterable[UUID]) -> None:
+        """Make the user's direct groups exactly `groups`."""
+        self._replace(self._of_user, user, frozenset(groups), lambda other: Membership(user=user, group=other))
+
+    def set_users(self, group: UUID, users: Iterable[UUID]) -> None:
+        """Make the group's direct members exactly `users`."""
+        self._replace(self._of_group, group, frozenset(users), lambda other: Membership(user=other, group=group))
+
+    def person(self, user: User) -> Person:
+        """The user with every group that applies."""
+        groups = self._groups.by_id()
+        found = ancestors(self.groups_of(user.id), groups)
+        return Person(user=user, groups=tuple(sorted((groups[key] for key in found), key=lambda group: group.name)))
+
+    def _replace(self, links: LinkTable, key: UUID, wanted: frozenset[UUID], membership: Any) -> None:  # noqa: ANN401
+        before = links.of(key)
+        links.replace(key, wanted)
+        for other in sorted(before ^ wanted, key=str):
+            pair = membership(other)
+            gone = other in before
+            self.context.note(
+                Change(
+                    kind="membership",
+                    target=str(pair.user),
+                    name=str(pair.group),
+                    before=pair if gone else None,
+                    after=None if gone else pair,
+                )
+            )
+
+
+def bound_applications(context: Context, where: sa.ColumnElement[bool]) -> Iterable[str]:
+    """The applications whose bindings match, as `application 'slug'`."""
+    joined = tables.bindings.join(tables.applications, tables.bindings.c.application == tables.applications.c.id)
+    statement = sa.select(tables.applications.c.slug).select_from(joined).where(where).distinct()
+    for (slug,) in context.rows(statement):
+        yield f"application {slug!r}"

@@ -1,0 +1,156 @@
+"""Certificates, keys, sign-ins, authorization codes, revocations and the audit trail."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from control.domain.security import (
+    AuditEvent,
+    Authority,
+    AuthorizationCode,
+    Certificate,
+    Revocation,
+    SignIn,
+    SigningKey,
+)
+from control.store import tables
+from control.store.base import Repository
+
+
+class Certificates(Repository[Certificate]):
+    """The certificates; private keys lie sealed."""
+
+    table = tables.certificates
+    entity = Certificate
+    kind = "certificate"
+    sealed = ("private_key",)
+    unique = ("name",)
+
+    def _users_of(self, entity: Certificate) -> Iterable[str]:
+        joined = tables.proxy_providers.join(tables.providers)
+        statement = sa.select(tables.providers.c.name).select_from(joined)
+        for (name,) in self.context.rows(statement.where(tables.proxy_providers.c.certificate == entity.id)):
+            yield f"provider {name!r}"
+
+
+class SigningKeys(Repository[SigningKey]):
+    """The keys of ID tokens, oldest first."""
+
+    table = tables.signing_keys
+    entity = SigningKey
+    kind = "signing key"
+    name = "id"
+    sealed = ("private_key",)
+    order = "created"
+
+
+class Authorities(Repository[Authority]):
+    """The certificate authorities of the link, oldest first."""
+
+    table = tables.authorities
+    entity = Authority
+    kind = "authority"
+    name = "id"
+    sealed = ("private_key",)
+    order = "created"
+
+
+class SignIns(Repository[SignIn]):
+    """The control plane's own sessions."""
+
+    table = tables.sign_ins
+    entity = SignIn
+    kind = "sign-in"
+    name = "user"
+    order = "authenticated"
+    unique = ("fingerprint",)
+
+    def find_by_fingerprint(self, fingerprint: str) -> SignIn | None:
+        """The session whose browser secret has that SHA-256."""
+        return self._one(self.table.c.fingerprint == fingerprint)
+
+    def of_user(self, user: UUID) -> list[SignIn]:
+        """The sessions of one user."""
+        return self._select(self.table.c.user == user)
+
+    def touch(self, sign_in: UUID) -> None:
+        """Remember that the session was used now; no change worth an audit event."""
+        statement = sa.update(self.table).where(self.table.c.id == sign_in).values(last_seen=self.context.now)
+        self.context.connection.execute(statement)
+
+    def drop_expired(self) -> None:
+        """Forget sessions that ran out by themselves."""
+        self.context.connection.execute(sa.delete(self.table).where(self.table.c.expires < self.context.now))
+
+
+class AuthorizationCodes(Repository[AuthorizationCode]):
+    """The authorization codes not yet redeemed."""
+
+    table = tables.authorization_codes
+    entity = AuthorizationCode
+    kind = "authorization code"
+    key = "fingerprint"
+    name = "fingerprint"
+    order = "expires"
+
+    def take(self, fingerprint: str) -> AuthorizationCode | None:
+        """The code, which is gone afterwards: good once."""
+        code = self.find(fingerprint)
+        if code is not None:
+            self._delete(code)
+        return code
+
+    def drop_expired(self) -> None:
+        """Forget codes that nobody redeemed."""
+        self.context.connection.execute(sa.delete(self.table).where(self.table.c.expires < self.context.now))
+
+    def _note(self, before: AuthorizationCode | None, after: AuthorizationCode | None) -> None:
+        """Nothing: a code is part of one sign-in."""
+
+
+class Revocations(Repository[Revocation]):
+    """What ends or overlays proxy sessions; made by the unit of work alone."""
+
+    table = tables.revocations
+    entity = Revocation
+    kind = "revocation"
+    name = "id"
+    order = "at"
+
+    def live(self) -> list[Revocation]:
+        """Those that still matter."""
+        return self._select(self.table.c.until > self.context.now)
+
+    def put(self, revocations: Iterable[Revocation]) -> None:
+        """Store them, each in the place of an earlier one about the same."""
+        for revocation in revocations:
+            same = [self.table.c[name].is_not_distinct_from(getattr(revocation, name)) for name in _ABOUT]
+            self.context.connection.execute(sa.delete(self.table).where(*same))
+            self._insert(revocation)
+
+    def drop_expired(self) -> None:
+        """Forget those that no session can outlive."""
+        self.context.connection.execute(sa.delete(self.table).where(self.table.c.until < self.context.now))
+
+
+_ABOUT = ("sign_in", "user", "provider", "changed")
+
+
+class AuditEvents(Repository[AuditEvent]):
+    """The audit trail, newest first."""
+
+    table = tables.audit_events
+    entity = AuditEvent
+    kind = "audit event"
+    order = "at"
+
+    def record(self, events: Iterable[AuditEvent]) -> None:
+        """Append events."""
+        for event in events:
+            self._insert(event)
+
+    def latest(self, count: int) -> list[AuditEvent]:
+        """The newest events."""
+        statement = self._query().order_by(self.table.c.at.desc()).limit(count)
+        return [self._entity(row._mapping) for row in self.context.rows(statement)]

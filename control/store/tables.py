@@ -1,0 +1,289 @@
+"""The tables. A column is named like the field of the domain value it holds; sealed ones hold ciphertext.
+
+Changing this file means a new migration; `make check` compares the two.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    Interval,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    Uuid,
+)
+
+from control.domain.application import PolicyMode, ProviderType, ProxyMode
+from control.domain.identity import UserKind
+from control.domain.outpost import InstanceState, OutpostType
+from control.store.columns import Listed, UtcDateTime, Word, rejections
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id() -> Column[object]:
+    return Column("id", Uuid, primary_key=True)
+
+
+def _to(target: str, ondelete: str = "CASCADE") -> ForeignKey:
+    return ForeignKey(f"{target}.id", ondelete=ondelete)
+
+
+revision = Table("revision", metadata, Column("id", Integer, primary_key=True), Column("n", BigInteger, nullable=False))
+
+users = Table(
+    "users",
+    metadata,
+    _id(),
+    Column("username", String(150), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("email", String(320), nullable=False),
+    Column("kind", Word(UserKind), nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("attributes", JSON, nullable=False),
+    Column("password_hash", String(255)),
+    Column("created", UtcDateTime, nullable=False),
+    Column("updated", UtcDateTime, nullable=False),
+    Column("last_sign_in", UtcDateTime),
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    _id(),
+    Column("name", String(150), nullable=False, unique=True),
+    Column("superuser", Boolean, nullable=False),
+    Column("attributes", JSON, nullable=False),
+)
+
+group_parents = Table(
+    "group_parents",
+    metadata,
+    Column("group", Uuid, _to("groups"), primary_key=True),
+    Column("parent", Uuid, _to("groups"), primary_key=True, index=True),
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("user", Uuid, _to("users"), primary_key=True),
+    Column("group", Uuid, _to("groups"), primary_key=True, index=True),
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    _id(),
+    Column("name", String(150), nullable=False, unique=True),
+    Column("chain", Text, nullable=False),
+    Column("private_key", LargeBinary),
+    Column("created", UtcDateTime, nullable=False),
+)
+
+providers = Table(
+    "providers",
+    metadata,
+    _id(),
+    Column("name", String(150), nullable=False, unique=True),
+    Column("type", Word(ProviderType), nullable=False),
+)
+
+proxy_providers = Table(
+    "proxy_providers",
+    metadata,
+    Column("id", Uuid, _to("providers"), primary_key=True),
+    Column("client_id", String(80), nullable=False, unique=True),
+    Column("mode", Word(ProxyMode), nullable=False),
+    Column("external_host", String(500), nullable=False),
+    Column("internal_host", String(500), nullable=False),
+    Column("internal_host_ssl_validation", Boolean, nullable=False),
+    Column("cookie_domain", String(255), nullable=False),
+    Column("skip_path_regex", Text, nullable=False),
+    Column("access_token_validity", Interval, nullable=False),
+    Column("intercept_header_auth", Boolean, nullable=False),
+    Column("certificate", Uuid, _to("certificates", "RESTRICT")),
+)
+
+cookie_keys = Table(
+    "cookie_keys",
+    metadata,
+    _id(),
+    Column("provider", Uuid, _to("providers"), nullable=False, index=True),
+    Column("secret", LargeBinary, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+)
+
+applications = Table(
+    "applications",
+    metadata,
+    _id(),
+    Column("slug", String(80), nullable=False, unique=True),
+    Column("name", String(150), nullable=False),
+    Column("provider", Uuid, _to("providers", "RESTRICT"), unique=True),
+    Column("policy_mode", Word(PolicyMode), nullable=False),
+    Column("category", String(150), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("publisher", String(150), nullable=False),
+    Column("launch_url", String(2000), nullable=False),
+)
+
+# A user or group that guards an application can't be removed: the application would open to everybody.
+bindings = Table(
+    "bindings",
+    metadata,
+    _id(),
+    Column("application", Uuid, _to("applications"), nullable=False, index=True),
+    Column("user", Uuid, _to("users", "RESTRICT"), index=True),
+    Column("group", Uuid, _to("groups", "RESTRICT"), index=True),
+    Column("order", Integer, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("negate", Boolean, nullable=False),
+)
+
+outposts = Table(
+    "outposts",
+    metadata,
+    _id(),
+    Column("name", String(150), nullable=False, unique=True),
+    Column("type", Word(OutpostType), nullable=False),
+    Column("service_account", Uuid, _to("users", "RESTRICT"), nullable=False),
+    Column("config", JSON, nullable=False),
+    Column("embedded", Boolean, nullable=False),
+    Column("manual", Boolean, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+)
+
+outpost_providers = Table(
+    "outpost_providers",
+    metadata,
+    Column("outpost", Uuid, _to("outposts"), primary_key=True),
+    Column("provider", Uuid, _to("providers"), primary_key=True, index=True),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    _id(),
+    Column("identifier", String(150), nullable=False, unique=True),
+    Column("user", Uuid, _to("users"), nullable=False, index=True),
+    Column("fingerprint", String(64), nullable=False, unique=True),
+    Column("secret", LargeBinary, nullable=False),
+    Column("description", String(500), nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("expires", UtcDateTime),
+    Column("revoked", UtcDateTime),
+    Column("last_used", UtcDateTime),
+)
+
+instances = Table(
+    "instances",
+    metadata,
+    _id(),
+    Column("outpost", Uuid, _to("outposts"), nullable=False, index=True),
+    Column("uid", String(64), nullable=False),
+    Column("state", Word(InstanceState), nullable=False),
+    Column("hostname", String(255), nullable=False),
+    Column("version", String(80), nullable=False),
+    Column("build", String(80), nullable=False),
+    Column("address", String(80), nullable=False),
+    Column("started", UtcDateTime),
+    Column("connected_since", UtcDateTime),
+    Column("last_seen", UtcDateTime, nullable=False),
+    Column("applied_revision", BigInteger, nullable=False),
+    Column("wanted_revision", BigInteger, nullable=False),
+    Column("clock_skew", Float, nullable=False),
+    Column("workers", Integer, nullable=False),
+    Column("memory_bytes", BigInteger, nullable=False),
+    Column("load", Float, nullable=False),
+    Column("last_error", Text, nullable=False),
+    Column("rejections", rejections(), nullable=False),
+)
+Index(None, instances.c.outpost, instances.c.uid, unique=True)
+
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    _id(),
+    Column("user", Uuid, _to("users"), nullable=False, index=True),
+    Column("fingerprint", String(64), nullable=False, unique=True),
+    Column("authenticated", UtcDateTime, nullable=False),
+    Column("expires", UtcDateTime, nullable=False, index=True),
+    Column("last_seen", UtcDateTime, nullable=False),
+    Column("address", String(80), nullable=False),
+    Column("user_agent", String(300), nullable=False),
+)
+
+authorization_codes = Table(
+    "authorization_codes",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("provider", Uuid, _to("providers"), nullable=False),
+    Column("user", Uuid, _to("users"), nullable=False),
+    Column("sign_in", Uuid, _to("sign_ins"), nullable=False),
+    Column("redirect_uri", String(2000), nullable=False),
+    Column("nonce", String(500), nullable=False),
+    Column("challenge", String(128), nullable=False),
+    Column("scope", String(500), nullable=False),
+    Column("expires", UtcDateTime, nullable=False, index=True),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    _id(),
+    Column("private_key", LargeBinary, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+)
+
+authorities = Table(
+    "authorities",
+    metadata,
+    _id(),
+    Column("certificate", Text, nullable=False),
+    Column("private_key", LargeBinary, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+)
+
+# No foreign keys: what ended a session outlives the rows it speaks of.
+revocations = Table(
+    "revocations",
+    metadata,
+    _id(),
+    Column("sign_in", Uuid),
+    Column("user", Uuid),
+    Column("provider", Uuid),
+    Column("changed", Boolean, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False, index=True),
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    _id(),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    Column("actor", String(200), nullable=False),
+    Column("action", String(80), nullable=False),
+    Column("kind", String(80), nullable=False),
+    Column("target", String(80), nullable=False),
+    Column("name", String(500), nullable=False),
+    Column("fields", Listed(), nullable=False),
+    Column("address", String(80), nullable=False),
+    Column("outcome", String(200), nullable=False),
+    Column("request_id", String(80), nullable=False),
+)

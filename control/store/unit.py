@@ -1,0 +1,212 @@
+"""The unit of work: one transaction with a repository for each noun.
+
+`Store.write` begins it as a writer, and at the end records the audit trail and the consequences for sessions,
+takes the revision as the last statement (so commit order is revision order) and wakes the listeners.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine
+
+from control.domain.security import AuditEvent, Revocation
+from control.store import tables
+from control.store.base import Context
+from control.store.catalogue import Applications, Bindings, CookieKeys, ProxyProviders
+from control.store.changes import Change
+from control.store.consequences import (
+    Consequence,
+    GroupChanged,
+    ProviderEnded,
+    RulesChanged,
+    SignInEnded,
+    UserChanged,
+    UserEnded,
+    consequences,
+)
+from control.store.deployments import Instances, Outposts, Tokens
+from control.store.engine import WRITES
+from control.store.people import Groups, Memberships, Users
+from control.store.sealing import Sealer
+from control.store.security import (
+    AuditEvents,
+    Authorities,
+    AuthorizationCodes,
+    Certificates,
+    Revocations,
+    SigningKeys,
+    SignIns,
+)
+
+# Longer than any proxy session can be, where there is no provider to ask.
+LONGEST_SESSION = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who acts, for the audit trail: a username, `outpost/NAME` or `cli`, and where from."""
+
+    name: str
+    address: str = ""
+    request_id: str = ""
+
+
+SYSTEM = Actor(name="system")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing for the audit trail: what was done to what, with which outcome."""
+
+    action: str
+    kind: str
+    target: str
+    name: str
+    fields: tuple[str, ...] = ()
+    outcome: str = "success"
+
+
+class Unit:
+    """One transaction's repositories. `now` is the time the transaction began, the same for all it writes."""
+
+    def __init__(self, connection: Connection, sealer: Sealer, now: datetime) -> None:
+        context = Context(connection, sealer, now, self._note)
+        self.now = now
+        self.changes: list[Change] = []
+        self._events: list[Event] = []
+        self._revocations: list[Revocation] = []
+        self._connection = connection
+        self.users = Users(context)
+        self.groups = Groups(context)
+        self.memberships = Memberships(context, self.groups)
+        self.applications = Applications(context)
+        self.bindings = Bindings(context)
+        self.providers = ProxyProviders(context)
+        self.cookie_keys = CookieKeys(context)
+        self.outposts = Outposts(context)
+        self.tokens = Tokens(context)
+        self.instances = Instances(context)
+        self.certificates = Certificates(context)
+        self.signing_keys = SigningKeys(context)
+        self.authorities = Authorities(context)
+        self.sign_ins = SignIns(context)
+        self.codes = AuthorizationCodes(context)
+        self.revocations = Revocations(context)
+        self.audit = AuditEvents(context)
+
+    def revision(self) -> int:
+        """The number of the last transaction that changed something."""
+        return int(self._connection.execute(sa.select(tables.revision.c.n)).scalar_one())
+
+    def record(self, event: Event) -> None:
+        """Append to the audit trail what is no change of an object, such as a failed sign-in."""
+        self._events.append(event)
+
+    def finish(self, actor: Actor) -> bool:
+        """Write what follows from the changes; True when there were any."""
+        self.audit.record(_audited(event, actor, self.now) for event in [*map(_event, self.changes), *self._events])
+        if not self.changes:
+            return False
+        self.revocations.put(self._revocations)
+        self._connection.execute(sa.update(tables.revision).values(n=tables.revision.c.n + 1))
+        return True
+
+    def _note(self, change: Change) -> None:
+        self.changes.append(change)
+        for consequence in consequences(change):
+            self._revocations.extend(self._revoked(consequence))
+
+    def _revoked(self, consequence: Consequence) -> Iterator[Revocation]:
+        match consequence:
+            case SignInEnded(sign_in):
+                yield self._revocation(sign_in=sign_in)
+            case UserEnded(user):
+                yield self._revocation(user=user)
+            case UserChanged(user):
+                yield self._revocation(user=user, changed=True)
+            case GroupChanged(group):
+                for user in sorted(self.memberships.users_below(group), key=str):
+                    yield self._revocation(user=user, changed=True)
+            case ProviderEnded(provider):
+                yield self._revocation(provider=provider)
+            case RulesChanged(application):
+                guarded = self.applications.find(application)
+                if guarded is not None and guarded.provider is not None:
+                    yield self._revocation(provider=guarded.provider)
+            case _:
+                assert_never(consequence)
+
+    def _revocation(
+        self,
+        *,
+        sign_in: UUID | None = None,
+        user: UUID | None = None,
+        provider: UUID | None = None,
+        changed: bool = False,
+    ) -> Revocation:
+        return Revocation(
+            id=uuid4(),
+            sign_in=sign_in,
+            user=user,
+            provider=provider,
+            changed=changed,
+            at=self.now,
+            until=self.now + self._longest_session(),
+        )
+
+    def _longest_session(self) -> timedelta:
+        return max((provider.access_token_validity for provider in self.providers.all()), default=LONGEST_SESSION)
+
+
+def _event(change: Change) -> Event:
+    return Event(action=change.action, kind=change.kind, target=change.target, name=change.name, fields=change.changed)
+
+
+def _audited(event: Event, actor: Actor, now: datetime) -> AuditEvent:
+    return AuditEvent(
+        id=uuid4(),
+        at=now,
+        actor=actor.name,
+        action=event.action,
+        kind=event.kind,
+        target=event.target,
+        name=event.name,
+        fields=event.fields,
+        address=actor.address,
+        outcome=event.outcome,
+        request_id=actor.request_id,
+    )
+
+
+class Store:
+    """The database as the rest of control sees it: units that read and units that write."""
+
+    def __init__(self, engine: Engine, sealer: Sealer, clock: Callable[[], datetime], wake: Callable[[], None]) -> None:
+        self.sealer = sealer
+        self._engine = engine
+        self._clock = clock
+        self._wake = wake
+
+    @contextmanager
+    def read(self) -> Iterator[Unit]:
+        """One consistent view; what it writes is rolled back."""
+        with self._engine.connect() as connection:
+            yield Unit(connection, self.sealer, self._clock())
+            connection.rollback()
+
+    @contextmanager
+    def write(self, actor: Actor) -> Iterator[Unit]:
+        """A transaction that commits when the block ends well and is rolled back when it raises."""
+        with self._engine.connect() as plain:
+            connection = plain.execution_options(**{WRITES: True})
+            with connection.begin():
+                unit = Unit(connection, self.sealer, self._clock())
+                yield unit
+                changed = unit.finish(actor)
+        if changed:
+            self._wake()

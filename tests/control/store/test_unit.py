@@ -1,0 +1,194 @@
+"""The unit of work: what a commit leaves behind, and what a rollback doesn't."""
+
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from control.domain.application import Binding
+from control.domain.errors import InUse, Invalid, NotFound
+from control.domain.security import Certificate, CookieKey
+from control.store import Sealer, SealingError, Store, open_engine
+from control.store.migrate import differences, upgrade
+from tests.support import builders
+from tests.support.stores import ADMIN, Clock, Wakes, make_store
+
+
+def test_migrations_lead_to_the_tables(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'fresh.db'}")
+    upgrade(engine)
+    assert differences(engine) == []
+
+
+def test_migrating_twice_changes_nothing(tmp_path: Path, clock: Clock, wakes: Wakes) -> None:
+    store = make_store(tmp_path / "same.db", clock, wakes)
+    with store.write(ADMIN) as unit:
+        unit.groups.add(builders.group())
+    again = make_store(tmp_path / "same.db", clock, wakes)
+    with again.read() as unit:
+        assert (unit.revision(), unit.groups.count()) == (2, 1)
+
+
+def test_two_starters_migrate_once(tmp_path: Path) -> None:
+    failures: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            upgrade(open_engine(f"sqlite:///{tmp_path / 'raced.db'}"))
+        except BaseException as error:  # noqa: BLE001 - reported by the assertion below
+            failures.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert failures == []
+
+
+def test_a_commit_is_numbered_audited_and_wakes(store: Store, wakes: Wakes) -> None:
+    with store.write(ADMIN) as unit:
+        unit.users.add(builders.user("alice"))
+    with store.read() as unit:
+        (event,) = unit.audit.latest(5)
+        assert (event.actor, event.action, event.kind, event.name) == ("akadmin", "created", "user", "alice")
+        assert (event.address, event.request_id) == ("192.0.2.7", "r1")
+        assert unit.revision() == 2
+    assert wakes.count == 1
+
+
+def test_a_failed_unit_leaves_nothing(store: Store, wakes: Wakes) -> None:
+    with pytest.raises(ZeroDivisionError), store.write(ADMIN) as unit:
+        unit.users.add(builders.user("alice"))
+        _ = 1 / 0
+    with store.read() as unit:
+        assert (unit.users.all(), unit.audit.latest(5), unit.revision()) == ([], [], 1)
+    assert wakes.count == 0
+
+
+def test_an_update_that_changes_nothing_is_none(store: Store, wakes: Wakes) -> None:
+    alice = builders.user("alice")
+    with store.write(ADMIN) as unit:
+        unit.users.add(alice)
+    with store.write(ADMIN) as unit:
+        unit.users.update(alice)
+    assert wakes.count == 1
+
+
+def test_the_audit_trail_names_fields_and_no_values(store: Store) -> None:
+    alice = builders.user("alice", password_hash="$argon2id$old")
+    with store.write(ADMIN) as unit:
+        unit.users.add(alice)
+    with store.write(ADMIN) as unit:
+        unit.users.update(replace(alice, password_hash="$argon2id$new", email="a@example.com"))
+    with store.read() as unit:
+        event = next(event for event in unit.audit.all() if event.action == "updated")
+        assert set(event.fields) == {"password_hash", "email"}
+        assert "argon2id" not in repr(event)
+
+
+def test_names_are_unique(store: Store) -> None:
+    with store.write(ADMIN) as unit:
+        unit.groups.add(builders.group("staff"))
+        with pytest.raises(Invalid, match="name: already taken"):
+            unit.groups.add(builders.group("staff"))
+        unit.providers.add(builders.provider("wiki"))
+        with pytest.raises(Invalid, match="name: already taken"):
+            unit.providers.add(builders.provider("wiki", client_id="other"))
+
+
+def test_what_is_missing_is_named(store: Store) -> None:
+    with store.read() as unit, pytest.raises(NotFound, match="no user 'nobody'"):
+        unit.users.get_named("nobody")
+
+
+@pytest.mark.parametrize("guard", ["user", "group"])
+def test_what_guards_an_application_cannot_be_removed(store: Store, guard: str) -> None:
+    wiki, alice, staff = builders.application(), builders.user(), builders.group()
+    subject = {"user": alice.id} if guard == "user" else {"group": staff.id}
+    with store.write(ADMIN) as unit:
+        unit.users.add(alice)
+        unit.groups.add(staff)
+        unit.applications.add(wiki)
+        unit.bindings.add(Binding(id=uuid4(), application=wiki.id, **subject))
+    with store.write(ADMIN) as unit, pytest.raises(InUse, match="application 'wiki'"):
+        if guard == "user":
+            unit.users.remove(alice)
+        else:
+            unit.groups.remove(staff)
+
+
+def test_secrets_lie_sealed_and_come_back(store: Store, tmp_path: Path, clock: Clock) -> None:
+    wiki = builders.provider()
+    key = CookieKey(id=uuid4(), provider=wiki.id, secret=b"\x00very-secret\xff" * 2, created=clock.now)
+    pair = Certificate(id=uuid4(), name="web", chain="PEM", private_key="PRIVATE-PEM", created=clock.now)
+    with store.write(ADMIN) as unit:
+        unit.providers.add(wiki)
+        unit.cookie_keys.add(key)
+        unit.certificates.add(pair)
+    with store.read() as unit:
+        assert unit.cookie_keys.of_provider(wiki.id) == [key]
+        assert unit.certificates.get(pair.id) == pair
+    on_disk = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"very-secret" not in on_disk
+    assert b"PRIVATE-PEM" not in on_disk
+
+
+def test_a_sealed_value_moved_elsewhere_does_not_open() -> None:
+    sealer = Sealer(b"k" * 32)
+    sealed = sealer.seal(("tokens", "secret", "1"), "hush")
+    assert sealer.open(("tokens", "secret", "1"), sealed) == "hush"
+    for place in (("tokens", "secret", "2"), ("tokens", "other", "1"), ("certificates", "secret", "1")):
+        with pytest.raises(SealingError):
+            sealer.open(place, sealed)
+    with pytest.raises(SealingError):
+        Sealer(b"x" * 32).open(("tokens", "secret", "1"), sealed)
+
+
+def test_a_revocation_outlives_the_longest_session(store: Store, clock: Clock) -> None:
+    alice = builders.user()
+    with store.write(ADMIN) as unit:
+        unit.providers.add(builders.provider(access_token_validity=timedelta(days=30)))
+        unit.users.add(alice)
+    with store.write(ADMIN) as unit:
+        unit.users.update(replace(alice, active=False))
+    with store.read() as unit:
+        (revocation,) = unit.revocations.live()
+    assert (revocation.user, revocation.changed, revocation.at) == (alice.id, False, clock.now)
+    assert revocation.until == clock.now + timedelta(days=30)
+    clock.advance(days=31)
+    with store.read() as unit:
+        assert unit.revocations.live() == []
+
+
+def test_nested_group_changes_reach_members_below(store: Store) -> None:
+    top, below = builders.group("top"), builders.group("below")
+    below = replace(below, parents=frozenset({top.id}))
+    alice, bob = builders.user("alice"), builders.user("bob")
+    with store.write(ADMIN) as unit:
+        unit.groups.add(top)
+        unit.groups.add(below)
+        unit.users.add(alice)
+        unit.users.add(bob)
+        unit.memberships.set_groups(alice.id, [below.id])
+    with store.write(ADMIN) as unit:
+        unit.groups.update(replace(top, superuser=True))
+        assert unit.memberships.person(alice).superuser
+    with store.read() as unit:
+        assert {(found.user, found.changed) for found in unit.revocations.live()} == {(alice.id, True)}
+
+
+def test_changed_rules_end_the_sessions_of_that_provider(store: Store) -> None:
+    wiki, staff = builders.provider(), builders.group()
+    app = builders.application(provider=wiki.id)
+    with store.write(ADMIN) as unit:
+        unit.groups.add(staff)
+        unit.providers.add(wiki)
+        unit.applications.add(app)
+    with store.write(ADMIN) as unit:
+        unit.bindings.add(Binding(id=uuid4(), application=app.id, group=staff.id))
+    with store.read() as unit:
+        assert [found.provider for found in unit.revocations.live()] == [wiki.id]

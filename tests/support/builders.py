@@ -1,0 +1,39 @@
+"""Domain values with defaults, so a test names only what it is about."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from control.domain.application import Application, ProxyMode, ProxyProvider
+from control.domain.identity import Group, User
+
+WHEN = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def user(username: str = "alice", **fields: Any) -> User:
+    """An account."""
+    return User(
+        **{"id": uuid4(), "username": username, "name": username.title(), "created": WHEN, "updated": WHEN, **fields}
+    )
+
+
+def group(name: str = "staff", **fields: Any) -> Group:
+    """A group."""
+    return Group(**{"id": uuid4(), "name": name, **fields})
+
+
+def provider(name: str = "wiki", **fields: Any) -> ProxyProvider:
+    """A proxy provider."""
+    defaults = {
+        "id": uuid4(),
+        "name": name,
+        "client_id": f"client-{name}",
+        "mode": ProxyMode.FORWARD_SINGLE,
+        "external_host": f"https://{name}.example.com",
+    }
+    return ProxyProvider(**{**defaults, **fields})
+
+
+def application(slug: str = "wiki", **fields: Any) -> Application:
+    """An application."""
+    return Application(**{"id": uuid4(), "slug": slug, "name": slug.title(), **fields})
