@@ -180,7 +180,7 @@ class LinkTable:
     def replace(self, key: object, others: Iterable[object]) -> None:
         """Make the links of `key` exactly `others`."""
         table = self._owner.table
-        self._connection.execute(sa.delete(cast("Table", table)).where(self._owner == key))
+        self._connection.execute(sa.delete(table).where(self._owner == key))
         rows = [{self._owner.name: key, self._other.name: other} for other in sorted(others, key=str)]
         if rows:
-            self._connection.execute(sa.insert(cast("Table", table)), rows)
+            self._connection.execute(sa.insert(table), rows)

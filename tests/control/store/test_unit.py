@@ -108,12 +108,12 @@ def test_what_is_missing_is_named(store: Store) -> None:
 @pytest.mark.parametrize("guard", ["user", "group"])
 def test_what_guards_an_application_cannot_be_removed(store: Store, guard: str) -> None:
     wiki, alice, staff = builders.application(), builders.user(), builders.group()
-    subject = {"user": alice.id} if guard == "user" else {"group": staff.id}
+    user, group = (alice.id, None) if guard == "user" else (None, staff.id)
     with store.write(ADMIN) as unit:
         unit.users.add(alice)
         unit.groups.add(staff)
         unit.applications.add(wiki)
-        unit.bindings.add(Binding(id=uuid4(), application=wiki.id, **subject))
+        unit.bindings.add(Binding(id=uuid4(), application=wiki.id, user=user, group=group))
     with store.write(ADMIN) as unit, pytest.raises(InUse, match="application 'wiki'"):
         if guard == "user":
             unit.users.remove(alice)
