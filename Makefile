@@ -1,0 +1,102 @@
+# Everything one does with this repository. `make run` and `make test` do all their own set-up; a step whose inputs
+# haven't changed is skipped, and then nothing touches the network.
+#
+#   make run            the whole system with demo data
+#   make test           test-core (anywhere) and test-interop (Debian, as root)
+#   make check          format, lint, types, layers, protos, migrations, sizes, docs
+#   make bench          figures for docs/benchmarks.md
+#   make setup | web | protos | lock | format | clean
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+DONE := $(VENV)/.done
+FRONTEND := control/web/frontend
+MANIFEST := control/web/static/dist/manifest.json
+TOOLS := scripts/tools
+# What the style sheet, the script and the icon sprite are made of; templates name the icons.
+WEB_SOURCES := $(shell find control/web -type f \( -name '*.html' -o -name '*.py' \) -not -path '*/node_modules/*') \
+	$(shell find $(FRONTEND)/src -type f) $(wildcard $(FRONTEND)/*.mjs)
+# Empty unless given on the command line: make test-core ARGS='tests/control -k tokens'
+ARGS ?=
+SOURCES := control dataplane tests scripts
+
+.PHONY: run setup web test test-core test-interop check bench protos lock format clean peers
+
+run: setup
+	@exec $(BIN)/garrison serve --demo --data data $(ARGS)
+
+setup: $(DONE)/project $(MANIFEST) $(DONE)/tools
+
+web: $(MANIFEST)
+
+# A core with interop peers present would still not run them: the two halves are told apart by the marker alone.
+test: setup
+	@scripts/test core interop $(ARGS)
+
+test-core: setup
+	@scripts/test core $(ARGS)
+
+test-interop: setup
+	@scripts/test interop $(ARGS)
+
+check: setup
+	@$(BIN)/python -m scripts.check $(ARGS)
+
+bench: setup
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+protos: setup
+	@$(BIN)/python -m scripts.protos write
+
+lock:
+	@scripts/lock
+
+format: setup
+	@$(BIN)/ruff format $(SOURCES) && $(BIN)/ruff check --fix $(SOURCES)
+
+clean:
+	@rm -rf $(VENV) $(FRONTEND)/node_modules $(TOOLS)/node_modules control/web/static/dist .mypy_cache .ruff_cache .hypothesis \
+		*.egg-info build
+
+# --- set-up, step by step; each file in .venv/.done says that its step was done with these inputs ---
+
+$(DONE)/venv: scripts/venv
+	@scripts/venv $(VENV)
+	@mkdir -p $(DONE) && touch $@
+
+$(DONE)/packages: requirements/development.txt $(DONE)/venv
+	@echo "setup: Python packages (requirements/development.txt)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
+		--requirement requirements/development.txt
+	@touch $@
+
+$(DONE)/project: pyproject.toml $(DONE)/packages
+	@echo "setup: garrison itself"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation \
+		--no-index --editable .
+	@touch $@
+
+$(DONE)/node: scripts/node $(DONE)/venv
+	@scripts/node
+	@touch $@
+
+$(DONE)/frontend: $(FRONTEND)/package.json $(FRONTEND)/package-lock.json $(FRONTEND)/.npmrc $(DONE)/node
+	@echo "setup: web packages ($(FRONTEND)/package-lock.json)"
+	@cd $(FRONTEND) && npm ci --loglevel=error >/dev/null
+	@touch $@
+
+$(DONE)/tools: $(TOOLS)/package.json $(TOOLS)/package-lock.json $(TOOLS)/.npmrc $(DONE)/node
+	@echo "setup: tools of make check ($(TOOLS)/package-lock.json)"
+	@cd $(TOOLS) && npm ci --loglevel=error >/dev/null
+	@touch $@
+
+$(MANIFEST): $(DONE)/frontend $(WEB_SOURCES)
+	@echo "setup: web assets"
+	@cd $(FRONTEND) && node build.mjs
+	@touch $@
