@@ -78,7 +78,7 @@ $(DONE)/packages: requirements/development.txt $(DONE)/venv
 
 $(DONE)/project: pyproject.toml $(DONE)/packages
 	@echo "setup: garrison itself"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation \
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation \
 		--no-index --editable .
 	@touch $@
 
