@@ -1,0 +1,136 @@
+"""Unary calls to control from a worker: the Gate over exactly one gRPC channel.
+
+Blocking code; the worker has made gRPC cooperative beforehand. It never raises: what the network did is
+Unavailable. Sign-outs are not called from here: the supervisor queues them, on disk, and no worker's death loses
+one. A renewed certificate brings a new channel; the old one closes with its last call.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+
+import grpc
+
+from dataplane.gate import Redemption, SessionAnswer, SessionReference, Unavailable
+from dataplane.link import translate
+from dataplane.link.breaker import Breaker
+from dataplane.link.channel import gate_stub, open_call_channel
+from dataplane.link.target import Credentials
+from protos.outpost.v1 import gate_pb2, gate_pb2_grpc
+
+DEADLINE = 5.0
+# The rest of the codes are answers: control was there, and said no.
+_NO_ANSWER = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+    }
+)
+log = logging.getLogger("dataplane.link.calls")
+
+_Response = gate_pb2.RedeemCodeResponse | gate_pb2.LookUpSessionResponse
+
+
+class _Line:
+    """A channel with the number of calls on it."""
+
+    __slots__ = ("channel", "retired", "stub", "users")
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self.channel = channel
+        self.stub = gate_stub(channel)
+        self.users = 0
+        self.retired = False
+
+    def retire(self) -> None:
+        self.retired = True
+        self._close_if_idle()
+
+    def release(self) -> None:
+        self.users -= 1
+        self._close_if_idle()
+
+    def _close_if_idle(self) -> None:
+        if self.retired and not self.users:
+            self.channel.close()
+
+
+class ControlGate:
+    """Implements `dataplane.gate.Gate`. `outcomes` counts (call, outcome)."""
+
+    def __init__(self, forward_ending: Callable[[str, str], None], monotonic: Callable[[], float]) -> None:
+        self._forward_ending = forward_ending
+        self._monotonic = monotonic
+        self._credentials: Credentials | None = None
+        self._address = 0
+        self._line: _Line | None = None
+        self.breaker = Breaker()
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+
+    def use(self, credentials: Credentials) -> None:
+        """Call with these from now on; the first address is the one that is known to work."""
+        if credentials != self._credentials:
+            self._credentials = credentials
+            self._address = 0
+            self._dial(credentials)
+        self.breaker.succeeded()
+
+    def redeem_code(self, redemption: Redemption) -> SessionAnswer:
+        """Trade an authorization code, good once, for a session."""
+        request = translate.redeem_request(redemption)
+        return self._ask("redeem_code", lambda stub: stub.RedeemCode(request, timeout=DEADLINE))
+
+    def look_up_session(self, reference: SessionReference) -> SessionAnswer:
+        """Fetch the session again for a cookie that could not hold it."""
+        request = translate.look_up_request(reference)
+        return self._ask("look_up_session", lambda stub: stub.LookUpSession(request, timeout=DEADLINE))
+
+    def end_session(self, provider: str, session: str) -> None:
+        """Hand the sign-out to the supervisor, which queues it."""
+        self._forward_ending(provider, session)
+
+    def _ask(self, name: str, call: Callable[[gate_pb2_grpc.GateStub], _Response]) -> SessionAnswer:
+        line = self._line
+        if line is None:
+            return self._unavailable(name, "never_connected", "the outpost has not reached control yet")
+        if not self.breaker.admits(self._monotonic()):
+            return self._unavailable(name, "breaker_open", "control did not answer the last calls")
+        line.users += 1
+        try:
+            message = call(line.stub)
+        except grpc.RpcError as error:
+            return self._failed(name, error)
+        finally:
+            line.release()
+        self.breaker.succeeded()
+        self.outcomes[name, "answered"] += 1
+        return translate.session_answer(message)
+
+    def _failed(self, name: str, error: grpc.RpcError) -> Unavailable:
+        code, details = error.code(), error.details()
+        if code in _NO_ANSWER:
+            self.breaker.failed(self._monotonic())
+            self._try_next_address()
+        else:
+            self.breaker.succeeded()
+        log.warning("a call to control failed", extra={"call": name, "code": code.name, "reason": details})
+        return self._unavailable(name, code.name.lower(), f"{code.name}: {details}")
+
+    def _unavailable(self, name: str, outcome: str, reason: str) -> Unavailable:
+        self.outcomes[name, outcome] += 1
+        return Unavailable(reason)
+
+    def _try_next_address(self) -> None:
+        credentials = self._credentials
+        if credentials and len(credentials.addresses) > 1:
+            self._address = (self._address + 1) % len(credentials.addresses)
+            self._dial(credentials)
+
+    def _dial(self, credentials: Credentials) -> None:
+        if self._line:
+            self._line.retire()
+        self._line = _Line(open_call_channel(credentials, credentials.addresses[self._address]))

@@ -1,0 +1,89 @@
+"""Keeps the client certificate: enrols when there is none, when it is distrusted, and at two thirds of its life.
+
+When enrolment fails, a certificate that is still good goes on being used: the link may be up while control's web
+is not.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+from dataplane.link.backoff import Backoff, Pace
+from dataplane.link.enrol import Enrolled, EnrolmentFailed, skew_warning
+from dataplane.link.target import Credentials
+from dataplane.link.world import World
+
+# Without a stable minute, so that its window only grows until a renewal succeeds.
+_RENEWAL_PACE = Pace(first=5.0, longest=300.0)
+_LONGEST_NAP = 60.0
+log = logging.getLogger("dataplane.link.enrol")
+
+
+class Keeper:
+    """Holds the credentials in use. `failures` counts by reason; `skew` is control's clock minus ours."""
+
+    def __init__(
+        self, enrol: Callable[[], Awaitable[Enrolled]], world: World, credentials: Credentials | None = None
+    ) -> None:
+        self._enrol = enrol
+        self._world = world
+        self._distrusted = False
+        self.credentials = credentials
+        self.failures: Counter[str] = Counter()
+        self.skew = 0.0
+
+    def distrust(self) -> None:
+        """The link refused the certificate, or we its CA: enrol before the next connection."""
+        self._distrusted = True
+
+    async def get(self) -> Credentials:
+        """Credentials for a new connection. Raises EnrolmentFailed when there are none that could do."""
+        usable = self._find_usable()
+        if usable and not self._distrusted and self._world.clock() < usable.renewal:
+            return usable
+        try:
+            return await self._renew()
+        except EnrolmentFailed as error:
+            if usable is None or self._distrusted:
+                raise
+            log.warning("going on with the certificate at hand", extra={"reason": str(error)})
+            return usable
+
+    async def renewed(self) -> Credentials:
+        """New credentials, once the present ones are due; tries until it has them."""
+        backoff = Backoff(_RENEWAL_PACE, self._world.uniform)
+        await self._until_due()
+        while True:
+            try:
+                return await self._renew()
+            except EnrolmentFailed as error:
+                log.warning("the client certificate can't be renewed yet", extra={"reason": str(error)})
+                await self._world.sleep(backoff.wait_after(0.0))
+
+    async def _until_due(self) -> None:
+        # In naps, because the wall clock may be set while we sleep.
+        while self.credentials and (left := self.credentials.renewal - self._world.clock()) > 0:
+            await self._world.sleep(min(left, _LONGEST_NAP))
+
+    async def _renew(self) -> Credentials:
+        try:
+            enrolled = await self._enrol()
+        except EnrolmentFailed as error:
+            self.failures[error.failure] += 1
+            raise
+        self._distrusted = False
+        self.credentials = enrolled.credentials
+        self.skew = enrolled.skew
+        self._tell(enrolled)
+        return enrolled.credentials
+
+    def _tell(self, enrolled: Enrolled) -> None:
+        credentials = enrolled.credentials
+        log.info("enrolled", extra={"outpost": credentials.name, "link": list(credentials.addresses)})
+        warning = skew_warning(enrolled.skew, self._world.clock())
+        if warning:
+            log.warning(warning)
+
+    def _find_usable(self) -> Credentials | None:
+        held = self.credentials
+        return held if held and self._world.clock() < held.expires else None

@@ -1,0 +1,191 @@
+"""The state folder: the instance's identity, a lock, and the last good state, sealed.
+
+The state is encrypted with a random key that is wrapped once per known token, so that a rotated token never locks
+it out. `seal` and `unseal` are pure; the folder does the I/O. A file that can't be read is set aside, never a
+crash: control has everything. A folder that can't be written costs a warning, not the service.
+"""
+
+import errno
+import fcntl
+import logging
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from dataplane.link.endings import Ending
+from dataplane.link.held import Held, HeldResource
+from dataplane.link.keys import token_fingerprint, wrapping_key
+from dataplane.link.target import Credentials
+
+_MAGIC = b"garrison-outpost-state 1\n"
+_NONCE = 12
+_MAX_SET_ASIDE = 5
+log = logging.getLogger("dataplane.link.state")
+
+
+class StateBusy(Exception):
+    """Another outpost process uses the folder."""
+
+
+class StateUnreadable(Exception):
+    """The state file is damaged, or sealed for a token that we don't have."""
+
+
+class Saved(msgspec.Struct, frozen=True, kw_only=True):
+    """The last good state: what is needed to serve and to reach control again."""
+
+    revision: int
+    resources: tuple[HeldResource, ...]
+    credentials: Credentials | None = None
+    endings: tuple[Ending, ...] = ()
+
+    @property
+    def held(self) -> Held:
+        """The resources by key."""
+        return Held(revision=self.revision, resources={resource.key: resource for resource in self.resources})
+
+
+class _Envelope(msgspec.Struct, frozen=True, array_like=True):
+    """The random key, wrapped per token fingerprint, and what it seals; each with its nonce in front."""
+
+    keys: dict[str, bytes]
+    sealed: bytes
+
+
+def seal(saved: Saved, tokens: tuple[str, ...], random: Callable[[int], bytes]) -> bytes:
+    """The state as bytes for the disk."""
+    key = random(32)
+    keys = {token_fingerprint(token): _encrypt(wrapping_key(token), key, random) for token in tokens}
+    envelope = _Envelope(keys=keys, sealed=_encrypt(key, msgspec.msgpack.encode(saved), random))
+    return _MAGIC + msgspec.msgpack.encode(envelope)
+
+
+def unseal(data: bytes, token: str) -> Saved:
+    """The state in the bytes. Raises StateUnreadable."""
+    if not data.startswith(_MAGIC):
+        raise StateUnreadable("it is no state file of this version")
+    try:
+        envelope = msgspec.msgpack.decode(data[len(_MAGIC) :], type=_Envelope)
+        wrapped = envelope.keys.get(token_fingerprint(token))
+        if wrapped is None:
+            raise StateUnreadable("it belongs to another token")
+        key = _decrypt(wrapping_key(token), wrapped)
+        return msgspec.msgpack.decode(_decrypt(key, envelope.sealed), type=Saved)
+    except (msgspec.MsgspecError, InvalidTag, ValueError) as error:
+        raise StateUnreadable("it is damaged") from error
+
+
+def _encrypt(key: bytes, plain: bytes, random: Callable[[int], bytes]) -> bytes:
+    nonce = random(_NONCE)
+    return nonce + AESGCM(key).encrypt(nonce, plain, _MAGIC)
+
+
+def _decrypt(key: bytes, data: bytes) -> bytes:
+    return AESGCM(key).decrypt(data[:_NONCE], data[_NONCE:], _MAGIC)
+
+
+class StateFolder:
+    """One process's hold on a state folder. `failures` counts saves that did not reach the disk."""
+
+    def __init__(self, path: Path, random: Callable[[int], bytes]) -> None:
+        self._path = path
+        self._random = random
+        self._lock = -1
+        self.failures = 0
+        self._open()
+        self.instance = self._identity()
+
+    def close(self) -> None:
+        """Let another process have the folder."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def load(self, token: str) -> Saved | None:
+        """The last good state, or None; a file that can't be used is set aside."""
+        file = self._path / "state"
+        try:
+            return unseal(file.read_bytes(), token)
+        except FileNotFoundError:
+            return None
+        except StateUnreadable as error:
+            self._set_aside(file, str(error))
+        except OSError as error:
+            log.warning("the last good state can't be read", extra={"file": str(file), "error": str(error)})
+        return None
+
+    def save(self, saved: Saved, tokens: tuple[str, ...]) -> bool:
+        """Write the state atomically; False, with a warning, when the disk won't have it."""
+        try:
+            self._replace("state", seal(saved, tokens, self._random))
+        except OSError as error:
+            self.failures += 1
+            log.warning("the last good state can't be saved", extra={"folder": str(self._path), "error": str(error)})
+            return False
+        return True
+
+    def _open(self) -> None:
+        try:
+            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._path.chmod(0o700)
+            self._lock = os.open(self._path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno == errno.EWOULDBLOCK:
+                self.close()
+                raise StateBusy(f"the state folder {self._path} is in use by another outpost process") from error
+            self._lament(error)
+
+    def _lament(self, error: OSError) -> None:
+        """Fallback: without a folder the outpost serves all the same, but forgets everything when it ends."""
+        self.failures += 1
+        fields = {"folder": str(self._path), "error": str(error)}
+        log.warning("the state folder can't be used: nothing will outlast this process", extra=fields)
+
+    def _identity(self) -> str:
+        file = self._path / "instance"
+        try:
+            return str(uuid.UUID(file.read_text("ascii").strip()))
+        except (OSError, ValueError):
+            uid = str(uuid.UUID(bytes=self._random(16), version=4))
+        try:
+            self._replace("instance", uid.encode() + b"\n")
+        except OSError as error:
+            self._lament(error)
+        return uid
+
+    def _replace(self, name: str, data: bytes) -> None:
+        temporary = self._path / f".{name}.new"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        temporary.replace(self._path / name)
+        self._sync_folder()
+
+    def _sync_folder(self) -> None:
+        folder = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _set_aside(self, file: Path, reason: str) -> None:
+        fields = {"file": str(file), "reason": reason}
+        try:
+            target = self._free_name()
+            file.replace(target)
+            log.warning("the last good state is set aside", extra=fields | {"as": target.name})
+        except OSError as error:
+            log.warning("the last good state can't be used", extra=fields | {"error": str(error)})
+
+    def _free_name(self) -> Path:
+        """`state.damaged-<n>`; the last number is taken over and over, so that they don't fill the disk."""
+        names = [self._path / f"state.damaged-{number}" for number in range(1, _MAX_SET_ASIDE + 1)]
+        return next((name for name in names if not name.exists()), names[-1])

@@ -1,0 +1,242 @@
+"""One Link.Watch stream over one channel: Hello, what control pushes, Applied, Health, queued sign-outs.
+
+A stream knows nothing of backoff or of other addresses: it serves until it breaks (LinkLost) or until a renewed
+certificate has made its successor, whose channel stands before this one closes.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import grpc
+
+from dataplane.link import translate
+from dataplane.link.backoff import Pace
+from dataplane.link.channel import gate_stub, link_stub, open_stream_channel
+from dataplane.link.endings import Ending, Endings
+from dataplane.link.held import Assembly, Change, ConfigPart, Held, LinkBroken, Rejection, drifted, still_refused
+from dataplane.link.keeper import Keeper
+from dataplane.link.target import Credentials, Instance
+from dataplane.link.translate import Drain, Unknown, Vitals, Wanted
+from dataplane.link.world import World
+from protos.outpost.v1 import link_pb2
+
+_CALL_DEADLINE = 5.0
+# Codes by which control says that a sign-out will never be accepted; after any other it is tried again.
+_FINAL = frozenset(
+    {
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.UNIMPLEMENTED,
+    }
+)
+_TLS_SIGNS = ("handshake", "ssl", "certificate")
+log = logging.getLogger("dataplane.link")
+
+
+class LinkLost(Exception):
+    """The stream to control is gone; the message says why, `distrusted` that a new certificate is needed."""
+
+    def __init__(self, message: str, *, distrusted: bool = False) -> None:
+        super().__init__(message)
+        self.distrusted = distrusted
+
+
+class Receiver(Protocol):
+    """What the link serves: the supervisor."""
+
+    @property
+    def held(self) -> Held:
+        """What is committed now."""
+        ...
+
+    async def apply(self, change: Change) -> tuple[Rejection, ...]:
+        """Commit a change over all workers; what could not be applied."""
+        ...
+
+    def vitals(self) -> Vitals:
+        """How this instance is."""
+        ...
+
+    async def connected(self, credentials: Credentials, address: str) -> None:
+        """A stream stands, over this address."""
+        ...
+
+    async def delivered(self, ending: Ending) -> None:
+        """A queued sign-out has reached control."""
+        ...
+
+    def drain(self) -> None:
+        """Control wants us to end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Spans in seconds."""
+
+    beat: float = 10.0
+    connect: float = 10.0
+    pace: Pace = field(default_factory=Pace)
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """What the streams of one outpost share. `refused`: key to digest of resources that control knows are refused."""
+
+    instance: Instance
+    keeper: Keeper
+    receiver: Receiver
+    world: World
+    timing: Timing = field(default_factory=Timing)
+    endings: Endings = field(default_factory=Endings)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+class Stream:
+    """One connection. `stands` is set once its channel does; `since` says when that was."""
+
+    def __init__(self, context: Context, credentials: Credentials, address: str) -> None:
+        self._context = context
+        self._credentials = credentials
+        self.address = address
+        self.successor: Stream | None = None
+        self.since: float | None = None
+        self._channel = open_stream_channel(credentials, address)
+        self._outbox: asyncio.Queue[link_pb2.WatchRequest] = asyncio.Queue()
+        self._gate = gate_stub(self._channel)
+
+    @property
+    def lasted(self) -> float:
+        """For how long it has stood; 0 when it never did."""
+        return 0.0 if self.since is None else self._context.world.monotonic() - self.since
+
+    async def ready(self) -> None:
+        """Wait until the channel stands."""
+        await self._channel.channel_ready()
+        self.since = self._context.world.monotonic()
+
+    async def serve(self) -> None:
+        """Serve until there is a successor. Raises LinkLost."""
+        await _first_of(self._read(), self._beat(), self._forward_endings(), self._renew(), self._announce())
+
+    async def close(self) -> None:
+        """Give up the channel."""
+        await self._channel.close(None)
+
+    async def _announce(self) -> None:
+        await self.ready()
+        await self._context.receiver.connected(self._credentials, self.address)
+        await asyncio.Event().wait()
+
+    async def _read(self) -> None:
+        call = link_stub(self._channel).Watch(self._send())
+        self._say_hello()
+        assembly = Assembly()
+        try:
+            async for message in call:
+                await self._take(translate.pushed(message), assembly)
+        except grpc.aio.AioRpcError as error:
+            raise _explained(error, self.address) from error
+        except LinkBroken as error:
+            raise LinkLost(f"control broke the protocol of the link: {error}") from error
+        raise LinkLost("control closed the stream")
+
+    async def _send(self) -> AsyncIterator[link_pb2.WatchRequest]:
+        while True:
+            yield await self._outbox.get()
+
+    def _say_hello(self) -> None:
+        context = self._context
+        self._outbox.put_nowait(translate.hello(context.instance, context.receiver.held, context.world.clock()))
+
+    async def _take(self, message: translate.Pushed, assembly: Assembly) -> None:
+        match message:
+            case ConfigPart():
+                change = assembly.add(message)
+                if change:
+                    await self._apply(change)
+            case Wanted():
+                if drifted(self._context.receiver.held, message.digests, self._context.refused):
+                    self._say_hello()
+            case Drain():
+                self._context.receiver.drain()
+            case Unknown():
+                log.info("control sent something that this version doesn't know")
+
+    async def _apply(self, change: Change) -> None:
+        # Shielded: a change that has begun is finished, even when the stream is given up meanwhile.
+        rejections = await asyncio.shield(self._context.receiver.apply(change))
+        self._context.refused = still_refused(self._context.refused, change, rejections)
+        self._outbox.put_nowait(translate.applied(change.revision, rejections))
+
+    async def _beat(self) -> None:
+        context = self._context
+        while True:
+            self._outbox.put_nowait(translate.health(context.receiver.vitals(), context.world.clock()))
+            await context.world.sleep(context.timing.beat)
+
+    async def _forward_endings(self) -> None:
+        context = self._context
+        while True:
+            ending = await context.endings.first()
+            if await self._forward(ending):
+                context.endings.remove(ending)
+                await context.receiver.delivered(ending)
+            else:
+                await context.world.sleep(context.timing.pace.first)
+
+    async def _forward(self, ending: Ending) -> bool:
+        request = translate.end_request(ending.provider, ending.session)
+        try:
+            await self._gate.EndSession(request, timeout=_CALL_DEADLINE, wait_for_ready=True)
+        except grpc.aio.AioRpcError as error:
+            fields = {"session": ending.session, "code": error.code().name, "reason": error.details()}
+            log.warning("control did not take a sign-out", extra=fields)
+            return error.code() in _FINAL
+        return True
+
+    async def _renew(self) -> None:
+        """Returns once a successor stands; a channel that won't stand leaves this one in service."""
+        while True:
+            credentials = await self._context.keeper.renewed()
+            address = self.address if self.address in credentials.addresses else credentials.addresses[0]
+            successor = Stream(self._context, credentials, address)
+            try:
+                await asyncio.wait_for(successor.ready(), self._context.timing.connect)
+            except TimeoutError:
+                await successor.close()
+                log.warning("the link doesn't take the renewed certificate", extra={"link": address})
+                continue
+            self.successor = successor
+            return
+
+
+def _explained(error: grpc.aio.AioRpcError, address: str) -> LinkLost:
+    details = error.details() or "no reason given"
+    match error.code():
+        case grpc.StatusCode.UNAUTHENTICATED:
+            return LinkLost(f"control no longer accepts our certificate: {details}", distrusted=True)
+        case grpc.StatusCode.FAILED_PRECONDITION:
+            return LinkLost(f"control does not serve this version of the outpost: {details}")
+        case grpc.StatusCode.UNAVAILABLE:
+            distrusted = any(sign in details.lower() for sign in _TLS_SIGNS)
+            return LinkLost(f"the link at {address} is unavailable: {details}", distrusted=distrusted)
+        case code:
+            return LinkLost(f"the link at {address} broke: {code.name}: {details}")
+
+
+async def _first_of(*work: Coroutine[Any, Any, None]) -> None:
+    """Run all until the first ends, end the others, and raise what it raised."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()

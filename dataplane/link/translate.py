@@ -1,0 +1,301 @@
+"""Protobuf to our own values and back: the only module of the data plane that reads or makes messages.
+
+Called by `watch` (the stream), `calls` (unary) and the workers (resources). Messages of a newer control that we
+don't know are `Unknown`, not errors; resources we can't read are ConfigRefused.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from dataplane.config import (
+    Certificate,
+    Changed,
+    ConfigRefused,
+    Ended,
+    Options,
+    ProxyMode,
+    ProxyProvider,
+    Resource,
+    SessionKey,
+)
+from dataplane.gate import Identity, ProxySession, Redemption, Refusal, SessionAnswer, SessionReference, Unavailable
+from dataplane.link.held import ConfigPart, Held, HeldResource, LinkBroken, Rejection
+from dataplane.link.target import Instance
+from protos.outpost.v1 import gate_pb2, identity_pb2, link_pb2, resources_pb2
+
+PROTOCOL = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """How this instance is."""
+
+    uptime: float
+    workers: int
+    memory: int
+    load: float
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Key to digest of everything the outpost should hold."""
+
+    digests: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Stop taking new work and end when the rest is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Something of a newer control."""
+
+
+Pushed = ConfigPart | Wanted | Drain | Unknown
+
+
+def hello(instance: Instance, held: Held, now: float) -> link_pb2.WatchRequest:
+    """Who we are and what we hold."""
+    return link_pb2.WatchRequest(
+        hello=link_pb2.Hello(
+            instance=instance.uid,
+            type=instance.type,
+            hostname=instance.hostname,
+            version=instance.version,
+            build=instance.build,
+            protocol=PROTOCOL,
+            started=_timestamp(instance.started),
+            clock=_timestamp(now),
+            held=held.digests,
+            revision=held.revision,
+        )
+    )
+
+
+def applied(revision: int, rejections: Iterable[Rejection]) -> link_pb2.WatchRequest:
+    """The answer to a Config."""
+    rejected = [link_pb2.Rejection(key=each.key, digest=each.digest, reason=each.reason) for each in rejections]
+    return link_pb2.WatchRequest(applied=link_pb2.Applied(revision=revision, rejected=rejected))
+
+
+def health(vitals: Vitals, now: float) -> link_pb2.WatchRequest:
+    """One beat."""
+    message = link_pb2.Health(
+        clock=_timestamp(now),
+        workers=vitals.workers,
+        memory_bytes=vitals.memory,
+        load=vitals.load,
+        last_error=vitals.last_error,
+    )
+    message.uptime.FromMilliseconds(int(vitals.uptime * 1000))
+    return link_pb2.WatchRequest(health=message)
+
+
+def pushed(message: link_pb2.WatchResponse) -> Pushed:
+    """What control sent. Raises LinkBroken."""
+    match message.WhichOneof("message"):
+        case "config":
+            return _part(message.config)
+        case "digests":
+            return Wanted(digests=dict(message.digests.wanted))
+        case "command" if message.command.WhichOneof("command") == "drain":
+            return Drain()
+        case _:
+            return Unknown()
+
+
+def _part(config: link_pb2.Config) -> ConfigPart:
+    return ConfigPart(
+        revision=config.revision,
+        part=config.part,
+        last=config.last,
+        resources=tuple(held_resource(data) for data in config.resources),
+        removed=tuple(config.removed),
+    )
+
+
+def held_resource(data: bytes) -> HeldResource:
+    """The bytes of a resource under their key. Raises LinkBroken: without a key there is nothing to refuse."""
+    try:
+        message = resources_pb2.Resource.FromString(data)
+    except DecodeError as error:
+        raise LinkBroken(f"a resource of {len(data)} bytes is no outpost.v1.Resource") from error
+    if not message.key:
+        raise LinkBroken("a resource has no key")
+    return HeldResource(key=message.key, digest=message.digest, data=data)
+
+
+def locally_ended(session: str, before: float, until: float) -> HeldResource:
+    """A revocation that this outpost makes itself, while control's own is on its way."""
+    key = f"local/ended/session/{session}"
+    ended = resources_pb2.Ended(session=session, before=_timestamp(before), until=_timestamp(until))
+    message = resources_pb2.Resource(key=key, digest="local", ended=ended)
+    return HeldResource(key=key, digest="local", data=message.SerializeToString())
+
+
+def resource(data: bytes) -> Resource:
+    """The configuration in the bytes of a resource. Raises ConfigRefused."""
+    try:
+        message = resources_pb2.Resource.FromString(data)
+    except DecodeError as error:
+        raise ConfigRefused("this is no outpost.v1.Resource") from error
+    match message.WhichOneof("body"):
+        case "options":
+            return _options(message.options)
+        case "proxy_provider":
+            return _proxy_provider(message.proxy_provider)
+        case "certificate":
+            certificate = message.certificate
+            return Certificate(
+                id=certificate.id,
+                name=certificate.name,
+                chain=certificate.chain,
+                private_key=certificate.private_key,
+            )
+        case "ended":
+            return _ended(message.ended)
+        case "changed":
+            return _changed(message.changed)
+        case _:
+            raise ConfigRefused("its kind is not known to this version of the outpost: upgrade the outpost")
+
+
+def _options(message: resources_pb2.Options) -> Options:
+    return Options(
+        outpost_id=message.outpost_id,
+        outpost_name=message.outpost_name,
+        log_level=message.log_level,
+        refresh_interval=message.refresh_interval.ToMilliseconds() / 1000,
+        browser_url=message.browser_url,
+    )
+
+
+_MODES = {
+    resources_pb2.ProxyProvider.MODE_PROXY: ProxyMode.PROXY,
+    resources_pb2.ProxyProvider.MODE_FORWARD_SINGLE: ProxyMode.FORWARD_SINGLE,
+    resources_pb2.ProxyProvider.MODE_FORWARD_DOMAIN: ProxyMode.FORWARD_DOMAIN,
+}
+
+
+def _proxy_provider(message: resources_pb2.ProxyProvider) -> ProxyProvider:
+    if message.mode not in _MODES:
+        known = ", ".join(sorted(_MODES.values()))
+        raise ConfigRefused(f"provider {message.name}: mode {message.mode} is not known; expected one of {known}")
+    return ProxyProvider(
+        id=message.id,
+        name=message.name,
+        application_slug=message.application_slug,
+        application_name=message.application_name,
+        client_id=message.client_id,
+        mode=_MODES[message.mode],
+        external_host=message.external_host,
+        internal_host=message.internal_host,
+        internal_host_ssl_validation=message.internal_host_ssl_validation,
+        cookie_domain=message.cookie_domain,
+        skip_path_regex=tuple(message.skip_path_regex),
+        access_token_validity=message.access_token_validity.ToMilliseconds() / 1000,
+        session_keys=tuple(SessionKey(id=key.id, secret=key.secret) for key in message.session_keys),
+        certificate=message.certificate,
+        intercept_header_auth=message.intercept_header_auth,
+    )
+
+
+def _ended(message: resources_pb2.Ended) -> Ended:
+    return Ended(
+        session=message.session,
+        subject=message.subject,
+        provider=message.provider,
+        before=_seconds(message.before),
+        until=_seconds(message.until),
+    )
+
+
+def _changed(message: resources_pb2.Changed) -> Changed:
+    return Changed(
+        identity=_identity(message.identity),
+        at=_seconds(message.at),
+        until=_seconds(message.until),
+        denied_providers=frozenset(message.denied_providers),
+    )
+
+
+def _identity(message: identity_pb2.Identity) -> Identity:
+    return Identity(
+        subject=message.subject,
+        username=message.username,
+        name=message.name,
+        email=message.email,
+        groups=tuple(message.groups),
+        entitlements=tuple(message.entitlements),
+        additional_headers=tuple(sorted(message.additional_headers.items())),
+    )
+
+
+def redeem_request(redemption: Redemption) -> gate_pb2.RedeemCodeRequest:
+    """A code on its way to control."""
+    return gate_pb2.RedeemCodeRequest(
+        provider=redemption.provider,
+        code=redemption.code,
+        redirect_uri=redemption.redirect_uri,
+        code_verifier=redemption.code_verifier,
+    )
+
+
+def look_up_request(reference: SessionReference) -> gate_pb2.LookUpSessionRequest:
+    """A session by its bounds."""
+    return gate_pb2.LookUpSessionRequest(
+        provider=reference.provider,
+        session=reference.session,
+        subject=reference.subject,
+        authenticated=_timestamp(reference.authenticated),
+        expires=_timestamp(reference.expires),
+    )
+
+
+def end_request(provider: str, session: str) -> gate_pb2.EndSessionRequest:
+    """A sign-out."""
+    return gate_pb2.EndSessionRequest(provider=provider, session=session)
+
+
+_REFUSALS = {
+    gate_pb2.Refusal.REASON_INVALID_CODE: Refusal.INVALID_CODE,
+    gate_pb2.Refusal.REASON_SESSION_ENDED: Refusal.SESSION_ENDED,
+    gate_pb2.Refusal.REASON_ACCESS_DENIED: Refusal.ACCESS_DENIED,
+}
+
+
+def session_answer(message: gate_pb2.RedeemCodeResponse | gate_pb2.LookUpSessionResponse) -> SessionAnswer:
+    """Control's answer; one we can't read counts as none, so the caller refuses the request."""
+    match message.WhichOneof("result"):
+        case "session":
+            return _session(message.session)
+        case "refusal" if message.refusal.reason in _REFUSALS:
+            return _REFUSALS[message.refusal.reason]
+        case _:
+            return Unavailable("control gave an answer that this version of the outpost doesn't know")
+
+
+def _session(message: gate_pb2.ProxySession) -> ProxySession:
+    return ProxySession(
+        id=message.id,
+        identity=_identity(message.identity),
+        authenticated=_seconds(message.authenticated),
+        expires=_seconds(message.expires),
+        id_token=message.id_token,
+    )
+
+
+def _timestamp(seconds: float) -> Timestamp:
+    timestamp = Timestamp()
+    timestamp.FromMicroseconds(round(seconds * 1_000_000))
+    return timestamp
+
+
+def _seconds(timestamp: Timestamp) -> float:
+    return float(timestamp.ToMicroseconds()) / 1_000_000

@@ -1,0 +1,101 @@
+"""Keeps the outpost connected to control: which address, how long to wait, when to enrol anew.
+
+The supervisor runs one Watcher for as long as the outpost lives. When a stream breaks the outpost serves on from
+what it holds; here it is only decided when to call again.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from dataplane.link.backoff import Backoff
+from dataplane.link.enrol import EnrolmentFailed
+from dataplane.link.stream import Context, LinkLost, Stream
+from dataplane.link.target import Credentials
+
+# Control may have moved or have a new CA: ask it where the link is after so many rounds in vain.
+_ROUNDS_BEFORE_DISTRUST = 3
+log = logging.getLogger("dataplane.link")
+
+
+@dataclass(slots=True, kw_only=True)
+class LinkStatus:
+    """Where the link is, for metrics and health. `last_error` is empty while all is well."""
+
+    connected: bool = False
+    last_error: str = ""
+    connections: int = 0
+    losses: int = 0
+
+
+class Watcher:
+    """Connects, serves and reconnects. The Receiver's `connected` must set `status.connected` by `arrived`."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._vain = 0
+        self.status = LinkStatus()
+
+    async def run(self) -> None:
+        """Never returns by itself."""
+        world = self._context.world
+        backoff = Backoff(self._context.timing.pace, world.uniform)
+        while True:
+            wait = backoff.wait_after(await self._round())
+            log.info("calling control again", extra={"in_seconds": round(wait, 2)})
+            await world.sleep(wait)
+
+    def arrived(self) -> None:
+        """A stream stands."""
+        self.status.connected = True
+        self.status.last_error = ""
+        self.status.connections += 1
+        self._vain = 0
+
+    async def _round(self) -> float:
+        """Try every address until one serves; for how long it did."""
+        try:
+            credentials = await self._context.keeper.get()
+        except EnrolmentFailed as error:
+            self._note(str(error))
+            return 0.0
+        for address in credentials.addresses:
+            lasted = await self._serve(credentials, address)
+            if lasted:
+                return lasted
+        self._count_in_vain()
+        return 0.0
+
+    async def _serve(self, credentials: Credentials, address: str) -> float:
+        """Serve over a stream and its successors; for how long all of them stood."""
+        lasted = 0.0
+        stream: Stream | None = Stream(self._context, credentials, address)
+        while stream:
+            try:
+                await stream.serve()
+            except LinkLost as error:
+                self._lost(error)
+            finally:
+                lasted += stream.lasted
+                await stream.close()
+            stream = stream.successor
+        return lasted
+
+    def _lost(self, error: LinkLost) -> None:
+        if error.distrusted:
+            self._context.keeper.distrust()
+        if self.status.connected:
+            self.status.losses += 1
+        self.status.connected = False
+        self._note(str(error))
+
+    def _count_in_vain(self) -> None:
+        self._vain += 1
+        if self._vain >= _ROUNDS_BEFORE_DISTRUST:
+            self._vain = 0
+            self._context.keeper.distrust()
+
+    def _note(self, reason: str) -> None:
+        # The same reason again and again is not news.
+        level = logging.DEBUG if reason == self.status.last_error else logging.WARNING
+        self.status.last_error = reason
+        log.log(level, "no link to control", extra={"reason": reason})
