@@ -32,18 +32,20 @@ run: setup
 	@exec $(BIN)/garrison serve --demo --data data $(ARGS)
 
 setup: $(DONE)/project $(MANIFEST) $(DONE)/tools
+	@:
 
 web: $(MANIFEST)
+	@:
 
 # A core with interop peers present would still not run them: the two halves are told apart by the marker alone.
 test: setup
-	@scripts/test core interop $(ARGS)
+	@$(BIN)/python -m scripts.test core interop $(ARGS)
 
 test-core: setup
-	@scripts/test core $(ARGS)
+	@$(BIN)/python -m scripts.test core $(ARGS)
 
 test-interop: setup
-	@scripts/test interop $(ARGS)
+	@$(BIN)/python -m scripts.test interop $(ARGS)
 
 check: setup
 	@$(BIN)/python -m scripts.check $(ARGS)
@@ -55,7 +57,7 @@ protos: setup
 	@$(BIN)/python -m scripts.protos write
 
 lock:
-	@scripts/lock
+	@scripts/make-locks
 
 format: setup
 	@$(BIN)/ruff format $(SOURCES) && $(BIN)/ruff check --fix $(SOURCES)
@@ -66,8 +68,8 @@ clean:
 
 # --- set-up, step by step; each file in .venv/.done says that its step was done with these inputs ---
 
-$(DONE)/venv: scripts/venv
-	@scripts/venv $(VENV)
+$(DONE)/venv: scripts/make-venv
+	@scripts/make-venv $(VENV)
 	@mkdir -p $(DONE) && touch $@
 
 $(DONE)/packages: requirements/development.txt $(DONE)/venv
@@ -82,8 +84,8 @@ $(DONE)/project: pyproject.toml $(DONE)/packages
 		--no-index --editable .
 	@touch $@
 
-$(DONE)/node: scripts/node $(DONE)/venv
-	@scripts/node
+$(DONE)/node: scripts/need-node $(DONE)/venv
+	@scripts/need-node
 	@touch $@
 
 $(DONE)/frontend: $(FRONTEND)/package.json $(FRONTEND)/package-lock.json $(FRONTEND)/.npmrc $(DONE)/node

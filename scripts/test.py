@@ -1,0 +1,95 @@
+"""`make test`: the two halves of the tests, each in its own pytest, and one line at the end that sums them up.
+
+`core` needs nothing but Python and runs on all cores. `interop` is what carries the marker of that name: it installs
+its peers first (scripts/peers.py) and runs one test at a time, because the peers need the cores too. A half that
+can't run, or finds no test, fails.
+"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from scripts import peers
+from scripts.tree import ROOT
+
+HALVES = {
+    "core": ("-m", "not interop", "--numprocesses=auto", "--maxprocesses=4", "--dist=loadgroup"),
+    "interop": ("-m", "interop"),
+}
+NO_TESTS = 5  # pytest's exit code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How the tests of one run went."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(
+            passed=self.passed + other.passed,
+            failed=self.failed + other.failed,
+            skipped=self.skipped + other.skipped,
+        )
+
+    def __str__(self) -> str:
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        return f"{self.passed} passed, {self.failed} failed{skipped}"
+
+
+def tally(report: str) -> Tally:
+    """Read pytest's JUnit report. An error in a fixture or a file that can't be read is a failure."""
+    suites = [suite.attrib for suite in ET.fromstring(report).iter("testsuite")]  # noqa: S314  pytest has just written it
+    count = {key: sum(int(suite[key]) for suite in suites) for key in ("tests", "failures", "errors", "skipped")}
+    failed = count["failures"] + count["errors"]
+    return Tally(passed=max(0, count["tests"] - failed - count["skipped"]), failed=failed, skipped=count["skipped"])
+
+
+def run(half: str, arguments: list[str]) -> tuple[int, Tally]:
+    """Run one half; return pytest's exit code and the count."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [
+            *(sys.executable, "-m", "pytest", "--quiet", "--no-header", f"--junit-xml={report}"),
+            *HALVES[half],
+            *arguments,
+        ]
+        code = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode  # noqa: S603  ours
+        return code, tally(report.read_text()) if report.exists() else Tally()
+
+
+def _ready(half: str) -> bool:
+    return half != "interop" or peers.main() == 0
+
+
+def outcomes(halves: list[str], arguments: list[str]) -> Iterator[tuple[bool, Tally]]:
+    """Run the halves one after the other, each also when the one before it failed."""
+    for half in halves:
+        sys.stdout.write(f"test-{half}\n")
+        sys.stdout.flush()
+        if not _ready(half):
+            yield False, Tally()
+            continue
+        code, count = run(half, arguments)
+        # With arguments one half may rightly be empty: the test asked for is in the other.
+        yield code == 0 or (code == NO_TESTS and bool(arguments)), count
+
+
+def main(words: list[str]) -> int:
+    """Take the halves to run, then arguments for pytest."""
+    halves = [word for word in words if word in HALVES]
+    results = list(outcomes(halves, words[len(halves) :]))
+    total = sum((count for _, count in results), start=Tally())
+    well = all(passed for passed, _ in results) and total.failed == 0
+    sys.stdout.write(f"{total}{'' if well or total.failed else ', but not all tests could run'}\n")
+    return 0 if well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
