@@ -1,0 +1,95 @@
+"""Origins and hosts as providers have them: parsed once, compared in one normal form."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+_LABEL = re.compile(r"[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?")
+_LONGEST_NAME = 253  # RFC 1035 section 2.3.4, as text
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_PRINTABLE = re.compile(r"[^\s\x00-\x20\x7f\\]+")
+
+
+class NotAnOrigin(ValueError):
+    """The text is no http(s) origin; the message is a problem code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host and port of an http(s) URL: lower case, without the port that the scheme implies."""
+
+    scheme: str
+    host: str
+    port: int | None
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}" + (f":{self.port}" if self.port is not None else "")
+
+
+def parse_origin(text: str) -> Origin:
+    """The origin `text` stands for, and nothing more than an origin. Raises NotAnOrigin."""
+    parts = _split(text)
+    if parts.path not in {"", "/"} or parts.query or parts.fragment or text.endswith(("?", "#")):
+        raise NotAnOrigin("more_than_an_origin")
+    return _origin(parts)
+
+
+def origin_of(url: str) -> Origin:
+    """The origin of an http(s) URL, whatever follows it. Raises NotAnOrigin."""
+    return _origin(_split(url))
+
+
+def normal_host(text: str) -> str:
+    """A host name or address in normal form, international names in their ASCII form. Raises NotAnOrigin."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        pass
+    try:
+        host = text.rstrip(".").encode("idna").decode().lower()
+    except UnicodeError:
+        raise NotAnOrigin("not_a_host") from None
+    if not host or len(host) > _LONGEST_NAME or not all(_LABEL.fullmatch(label) for label in host.split(".")):
+        raise NotAnOrigin("not_a_host")
+    return host
+
+
+def is_address(host: str) -> bool:
+    """Whether the host is an IP address and no name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_below(host: str, domain: str) -> bool:
+    """Whether `host` is `domain` or lies below it, counted in whole labels."""
+    return host == domain or host.endswith(f".{domain}")
+
+
+def _split(text: str) -> SplitResult:
+    if not _PRINTABLE.fullmatch(text):
+        raise NotAnOrigin("not_a_url")
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise NotAnOrigin("not_a_url") from None
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise NotAnOrigin("not_http")
+    if "@" in parts.netloc:
+        raise NotAnOrigin("userinfo_refused")
+    return parts
+
+
+def _origin(parts: SplitResult) -> Origin:
+    try:
+        port = parts.port
+    except ValueError:
+        raise NotAnOrigin("not_a_port") from None
+    if port == 0 or parts.netloc.endswith(":"):
+        raise NotAnOrigin("not_a_port")
+    host = normal_host(parts.hostname or "")
+    return Origin(parts.scheme, host, None if port == _DEFAULT_PORTS[parts.scheme] else port)

@@ -1,0 +1,116 @@
+"""Creating, changing and removing outposts. One comes with its service account and token, and goes with them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from control.domain.application import ProxyProvider
+from control.domain.errors import Invalid
+from control.domain.outpost import Outpost, OutpostType
+from control.fleet.fields import Fields, Reader, moved, problem
+from control.fleet.options import parse_options, read_yaml
+from control.fleet.tokens import create_deployment_identity, remove_deployment_identity
+from control.store import Unit
+
+FIELDS = ("name", "type", "providers", "config", "manual")
+# Known by name so that the refusal can say "not yet" instead of "what is that?".
+_LATER = ("ldap", "radius", "rac")
+
+
+def create_outpost(unit: Unit, fields: Fields) -> Outpost:
+    """Make an outpost with its service account and token. Raises Invalid with every problem."""
+    key = uuid4()
+    blank = Outpost(id=key, name="", type=OutpostType.PROXY, service_account=key, created=unit.now)
+    outpost = _checked(unit, blank, fields)
+    identity = create_deployment_identity(unit, key, outpost.name)
+    return unit.outposts.add(replace(outpost, service_account=identity.account.id))
+
+
+def update_outpost(unit: Unit, outpost: Outpost, fields: Fields) -> Outpost:
+    """Change the fields that are named. Raises Invalid with every problem."""
+    return unit.outposts.update(_checked(unit, outpost, fields))
+
+
+def remove_outpost(unit: Unit, outpost: Outpost) -> None:
+    """Remove an outpost with its service account and tokens; its instances are turned away from then on."""
+    if outpost.embedded:
+        expected = "an outpost other than the embedded one (--no-embedded-outpost serves no application through it)"
+        raise Invalid([problem("name", "embedded", outpost.name, expected)])
+    unit.outposts.remove(outpost)
+    remove_deployment_identity(unit, outpost.service_account)
+
+
+def served_providers(unit: Unit, outpost: Outpost) -> list[ProxyProvider]:
+    """The providers an outpost serves: those it names, or all that no other does where it is the embedded one."""
+    providers = unit.providers.all()
+    if not outpost.embedded or outpost.manual:
+        return [provider for provider in providers if provider.id in outpost.providers]
+    elsewhere = {key for other in unit.outposts.all() if other.id != outpost.id for key in other.providers}
+    return [provider for provider in providers if provider.id not in elsewhere]
+
+
+def _checked(unit: Unit, current: Outpost, fields: Fields) -> Outpost:
+    reader = Reader(fields, FIELDS)
+    outpost = replace(
+        current,
+        name=reader.text("name", current.name, 100, required=True),
+        type=_type(reader, current),
+        providers=reader.references("providers", current.providers, unit.providers),
+        manual=reader.flag("manual", current.manual),
+        config=_config(reader, current),
+    )
+    _check_name(unit, reader, outpost)
+    outpost = replace(outpost, providers=_chosen(reader, outpost))
+    reader.check()
+    return outpost
+
+
+def _type(reader: Reader, current: Outpost) -> OutpostType:
+    named = reader.fields.get("type", current.type)
+    if named in _LATER:
+        reader.refuse("type", "not_served_yet", named, "one of " + ", ".join(OutpostType))
+        return current.type
+    return reader.word("type", current.type)
+
+
+def _check_name(unit: Unit, reader: Reader, outpost: Outpost) -> None:
+    reader.expect_free("name", unit.outposts.find_named(outpost.name), outpost.id)
+    if not outpost.name.isprintable() or "/" in outpost.name:
+        reader.refuse("name", "not_a_name", outpost.name, "printable characters without /")
+
+
+def _chosen(reader: Reader, outpost: Outpost) -> frozenset[Any]:
+    """The providers of an outpost; the embedded one chooses by itself unless it is manual."""
+    if not outpost.embedded:
+        if outpost.manual:
+            reader.refuse("manual", "not_embedded", "true", "the embedded outpost alone can be manual or not")
+        return outpost.providers
+    if not outpost.manual and outpost.providers and not reader.names("manual"):
+        found = reader.fields.get("providers", "")
+        reader.refuse(
+            "providers", "chosen_by_itself", found, "manual: true, to choose what the embedded outpost serves"
+        )
+    return outpost.providers if outpost.manual else frozenset()
+
+
+def _config(reader: Reader, current: Outpost) -> Mapping[str, Any]:
+    value = reader.fields.get("config", current.config)
+    try:
+        return _parsed(value)
+    except Invalid as error:
+        reader.problems.extend(moved(error, reader.prefix).problems)
+        return current.config
+
+
+def _parsed(value: object) -> Mapping[str, Any]:
+    match value:
+        case None:
+            return {}
+        case str():
+            return read_yaml(value)
+        case Mapping():
+            parse_options(value)
+            return dict(value)
+        case _:
+            raise Invalid([problem("config", "not_a_mapping", value, "options with values, or YAML text")])
