@@ -1,0 +1,109 @@
+"""Error pages: a code, its parameters and the request id; the words stand in templates/messages.html.
+
+Callers that ask for JSON, and everything below /api/v1/, get the same as JSON. No page here asks the database.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from flask import Flask, Response, jsonify, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from control.domain.errors import InUse, Invalid, NotFound
+from control.web.context import request_id
+
+log = logging.getLogger("control.web")
+
+API = "/api/v1/"
+_CODES = {
+    HTTPStatus.BAD_REQUEST: "bad_request",
+    HTTPStatus.UNAUTHORIZED: "unauthorized",
+    HTTPStatus.FORBIDDEN: "forbidden",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too_large",
+    HTTPStatus.TOO_MANY_REQUESTS: "too_many_requests",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "internal",
+    HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Refused(Exception):
+    """A request that is turned down with words of its own: the code names them."""
+
+    status: int
+    code: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+def install(app: Flask) -> None:
+    """Render every error of the app, its own and the framework's."""
+    app.register_error_handler(Refused, _refused)
+    app.register_error_handler(CSRFError, _forged)
+    app.register_error_handler(HTTPException, _framework)
+    app.register_error_handler(NotFound, _missing)
+    app.register_error_handler(InUse, _in_use)
+    app.register_error_handler(Invalid, _invalid)
+    app.register_error_handler(Exception, _broken)
+
+
+def error_response(status: int, code: str, parameters: Mapping[str, str] | None = None) -> Response:
+    """The answer that tells of an error, as a page or as JSON."""
+    if _wants_json():
+        return _with_status(jsonify(error=code, request_id=request_id(), **(parameters or {})), status)
+    page = render_template(
+        "errors/error.html", status=status, code=code, parameters=parameters or {}, request_id=request_id()
+    )
+    return _with_status(make_response(page), status)
+
+
+def _refused(error: Refused) -> Response:
+    return error_response(error.status, error.code, error.parameters)
+
+
+def _forged(_error: CSRFError) -> Response:
+    return error_response(HTTPStatus.BAD_REQUEST, "csrf")
+
+
+def _framework(error: HTTPException) -> Response:
+    if error.response is not None or error.code is None or error.code < HTTPStatus.BAD_REQUEST:
+        return make_response(error.get_response())
+    response = error_response(error.code, _CODES.get(HTTPStatus(error.code), "bad_request"))
+    for name, value in error.get_headers():
+        if name in {"Allow", "Retry-After"}:
+            response.headers[name] = value
+    return response
+
+
+def _missing(error: NotFound) -> Response:
+    return error_response(HTTPStatus.NOT_FOUND, "no_such_object", {"kind": error.kind, "name": error.name})
+
+
+def _in_use(error: InUse) -> Response:
+    parameters = {"kind": error.kind, "name": error.name, "used_by": error.used_by}
+    return error_response(HTTPStatus.CONFLICT, "in_use", parameters)
+
+
+def _invalid(error: Invalid) -> Response:
+    return error_response(HTTPStatus.BAD_REQUEST, "invalid", {"problems": str(error)})
+
+
+def _broken(error: Exception) -> Response:
+    log.error("a view failed", exc_info=error, extra={"request_id": request_id(), "path": request.path})
+    return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal")
+
+
+def _wants_json() -> bool:
+    if request.path.startswith(API):
+        return True
+    best = request.accept_mimetypes.best_match(["text/html", "application/json"], "text/html")
+    return best == "application/json"
+
+
+def _with_status(response: Response, status: int) -> Response:
+    response.status_code = status
+    return response

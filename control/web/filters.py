@@ -1,0 +1,58 @@
+"""Values as people read them: times, sizes, durations. The server writes the words, scripts only keep them fresh."""
+
+from datetime import UTC, datetime, timedelta
+
+from markupsafe import Markup
+
+_UNITS = (("year", 31_557_600), ("month", 2_629_800), ("day", 86_400), ("hour", 3_600), ("minute", 60))
+_JUST_NOW = 10
+_SIZES = ("kB", "MB", "GB", "TB")
+_STEP = 1000
+
+
+def relative(when: datetime, now: datetime) -> str:
+    """How long ago, or in how long: "3 minutes ago", "in 2 days"."""
+    seconds = (now - when).total_seconds()
+    if abs(seconds) < _JUST_NOW:
+        return "just now"
+    words = _largest_unit(abs(seconds))
+    return f"{words} ago" if seconds > 0 else f"in {words}"
+
+
+def absolute(when: datetime) -> str:
+    """The moment itself, in UTC."""
+    return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def time_element(when: datetime, now: datetime) -> Markup:
+    """A <time> whose words a script keeps fresh and whose title tells the moment."""
+    stamp = when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(stamp, absolute(when), relative(when, now))
+
+
+def size(count: int) -> str:
+    """A number of bytes: "12 MB"."""
+    if count < _STEP:
+        return f"{count} B"
+    amount, unit = float(count), "B"
+    for unit in _SIZES:  # noqa: B007 - the last unit tried is the one to show
+        amount /= _STEP
+        if amount < _STEP:
+            break
+    return f"{amount:.3g} {unit}"
+
+
+def duration(length: timedelta) -> str:
+    """The largest unit that says it: "24 hours", "90 minutes" as "1 hour"."""
+    return _largest_unit(length.total_seconds())
+
+
+def _largest_unit(seconds: float) -> str:
+    for unit, length in _UNITS:
+        if seconds >= length:
+            return _counted(int(seconds // length), unit)
+    return _counted(int(seconds), "second")
+
+
+def _counted(count: int, unit: str) -> str:
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"

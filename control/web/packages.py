@@ -1,0 +1,9 @@
+"""The packages the app is made of: each brings `register(app)`, which adds its blueprints."""
+
+from collections.abc import Callable
+
+from flask import Flask
+
+from control.web import health
+
+PACKAGES: tuple[Callable[[Flask], None], ...] = (health.register,)

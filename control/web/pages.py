@@ -1,0 +1,83 @@
+"""How views answer: pages, forms that are a modal or a page of their own, notices, and lists a page at a time.
+
+A form has one address. With JavaScript htmx swaps its fragment into the dialog (`HX-Target: modal`); without, the
+same address is a page.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Generic, TypeVar
+
+from flask import Response, flash, make_response, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+
+from control.web.forms import Form
+
+Item = TypeVar("Item")
+PAGE_SIZE = 50
+
+
+def in_modal() -> bool:
+    """Whether the answer will be swapped into the page's dialog."""
+    return request.headers.get("HX-Target") == "modal"
+
+
+def show_form(template: str, form: Form, back: str, **values: object) -> ResponseReturnValue:
+    """The form, for the dialog or as a page; 422 when it was posted and refused. `back` is where Cancel leads."""
+    layout = "layout/form_modal.html" if in_modal() else "layout/form_page.html"
+    context = {"action": request.full_path.rstrip("?"), "multipart": False, "tone": "primary", **values}
+    page = render_template(template, form_layout=layout, form=form, back=back, **context)
+    return page, 422 if form.is_submitted() else 200
+
+
+def done(url: str, code: str, **parameters: str) -> ResponseReturnValue:
+    """On to `url` after a change, which tells what was done."""
+    flash({"code": code, "parameters": parameters}, "success")  # type: ignore[arg-type] # Flask stores any JSON
+    if request.headers.get("HX-Request"):
+        return Response(status=204, headers={"HX-Redirect": url})
+    return redirect(url, 303)
+
+
+def live(page: str) -> ResponseReturnValue:
+    """A part of a page that is polled: 304 while it stays the same."""
+    response = make_response(page)
+    response.set_etag(sha256(page.encode()).hexdigest()[:32])
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response.make_conditional(request)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paging(Generic[Item]):
+    """One page of a long list, and where it stands."""
+
+    items: Sequence[Item]
+    total: int
+    page: int
+    query: str = ""
+    size: int = PAGE_SIZE
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are; one when the list is empty."""
+        return max(1, -(-self.total // self.size))
+
+    @property
+    def first(self) -> int:
+        """The number of the first item here."""
+        return (self.page - 1) * self.size + 1
+
+    @property
+    def last(self) -> int:
+        """The number of the last item here."""
+        return min(self.page * self.size, self.total)
+
+
+def wanted_page() -> int:
+    """The page number of the address, at least 1."""
+    return max(1, request.args.get("page", 1, type=int))
+
+
+def search_text() -> str:
+    """What was searched for."""
+    return request.args.get("q", "").strip()[:100]

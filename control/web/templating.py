@@ -1,0 +1,47 @@
+"""What templates may use beside their own variables: brand, assets, icons, and values in words."""
+
+from datetime import datetime
+
+from flask import Blueprint, Flask, Response, abort, make_response, url_for
+from markupsafe import Markup
+
+from control.web import filters
+from control.web.assets import A_YEAR
+from control.web.context import web
+
+blueprint = Blueprint("brand", __name__, url_prefix="/-/brand")
+
+
+@blueprint.get("/<digest>.css")
+def colours(digest: str) -> Response:
+    """The brand's colours; the address changes with them."""
+    if digest != web().brand.digest():
+        abort(404)
+    response = make_response(web().brand.style_sheet())
+    response.mimetype = "text/css"
+    response.headers["Cache-Control"] = A_YEAR
+    return response
+
+
+def install(app: Flask) -> None:
+    """Give the app's templates their globals and filters."""
+    app.register_blueprint(blueprint)
+    app.jinja_env.globals.update(asset=_asset, icon=_icon, brand_style_sheet=_brand_style_sheet)
+    app.jinja_env.filters.update(ago=_ago, bytes=filters.size, duration=filters.duration)
+    app.context_processor(lambda: {"brand": web().brand, "version": web().settings.version})
+
+
+def _asset(key: str) -> str:
+    return web().assets.url(key)
+
+
+def _icon(name: str, class_: str = "") -> Markup:
+    return web().assets.icon(name, class_)
+
+
+def _brand_style_sheet() -> str:
+    return url_for("brand.colours", digest=web().brand.digest())
+
+
+def _ago(when: datetime) -> Markup:
+    return filters.time_element(when, web().clock())
