@@ -16,6 +16,7 @@ from scripts.report import report
 from scripts.tree import ROOT
 
 PEERS = Path("scripts/peers.txt")
+RELEASE = Path("/etc/os-release")
 POLICY = Path("/usr/sbin/policy-rc.d")
 FORBID_STARTING = "#!/bin/sh\nexit 101\n"
 
@@ -47,8 +48,7 @@ def install(names: list[str]) -> None:
 
 
 def _is_debian() -> bool:
-    release = Path("/etc/os-release")
-    return release.exists() and "ID=debian" in release.read_text().splitlines()
+    return RELEASE.exists() and "ID=debian" in RELEASE.read_text().splitlines()
 
 
 def _is_installed(name: str) -> bool:

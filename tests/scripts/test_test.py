@@ -1,0 +1,54 @@
+"""What `make test` sums up: errors count as failures, a half that can't run fails the whole."""
+
+from pathlib import Path
+
+import pytest
+
+from scripts import peers
+from scripts import test as runner
+from scripts.test import Tally, main, tally
+
+REPORT = """<testsuites>
+<testsuite name="pytest" errors="1" failures="2" skipped="3" tests="20" time="1.0"/>
+</testsuites>"""
+
+
+def test_errors_count_as_failures() -> None:
+    assert tally(REPORT) == Tally(passed=14, failed=3, skipped=3)
+    assert str(tally(REPORT)) == "14 passed, 3 failed, 3 skipped"
+
+
+def test_tallies_add_up() -> None:
+    assert str(Tally(passed=1, failed=1) + Tally(passed=2)) == "3 passed, 1 failed"
+
+
+def suite(folder: Path, text: str) -> list[str]:
+    """Arguments that make pytest run this one file, by itself."""
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers = interop: x\n")
+    (folder / "test_sample.py").write_text(text)
+    return ["-c", str(folder / "pytest.ini"), f"--rootdir={folder}", str(folder / "test_sample.py")]
+
+
+def test_tests_that_pass_end_in_a_line_and_zero(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["core", *suite(tmp_path, "def test_a(): pass\n")]) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == "1 passed, 0 failed"
+
+
+def test_a_failure_is_counted_and_fails(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["core", *suite(tmp_path, "def test_a(): pass\ndef test_b(): assert False\n")]) == 1
+    assert capfd.readouterr().out.splitlines()[-1] == "1 passed, 1 failed"
+
+
+def test_peers_that_cannot_be_installed_fail_the_run_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    release = tmp_path / "os-release"
+    release.write_text("ID=fedora\nID_LIKE=debian-not\n")
+    monkeypatch.setattr(peers, "RELEASE", release)
+    assert runner.main(["interop"]) == 1
+    lines = capfd.readouterr().out.splitlines()
+    assert lines == [
+        "test-interop",
+        "the interop tests install their peers with Debian's apt-get, and this isn't Debian",
+        "0 passed, 0 failed, but not all tests could run",
+    ]
