@@ -1,6 +1,6 @@
 """What every repository shares: rows to frozen values and back, sealing, uniqueness, and noting each change."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar, cast
@@ -13,6 +13,8 @@ from control.store.changes import Change
 from control.store.sealing import Sealer
 
 Entity = TypeVar("Entity")
+# Up to so many keys a query names them; beyond, it reads the whole table (databases limit parameters).
+FEW = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,13 @@ class Repository(Generic[Entity]):
     def get(self, key: object) -> Entity:
         """The object of that id. Raises NotFound."""
         return self._found(self.find(key), str(key))
+
+    def find_many(self, keys: Collection[object]) -> dict[Any, Entity]:
+        """Those objects of these ids that there are, by id, in one query."""
+        wanted = set(keys)
+        few = [self.table.c[self.key].in_(wanted)] if len(wanted) <= FEW else []
+        found = {getattr(entity, self.key): entity for entity in (self._select(*few) if wanted else [])}
+        return {key: found[key] for key in wanted & found.keys()}
 
     def find_named(self, name: str) -> Entity | None:
         """The object of that name, if there is one."""
@@ -115,7 +124,7 @@ class Repository(Generic[Entity]):
 
     def _select(self, *where: sa.ColumnElement[bool]) -> list[Entity]:
         statement = self._query().where(*where).order_by(self.table.c[self.order])
-        return [self._entity(row._mapping) for row in self.context.rows(statement)]
+        return self._entities(self.context.rows(statement))
 
     def _one(self, where: sa.ColumnElement[bool]) -> Entity | None:
         found = self._select(where)
@@ -126,15 +135,19 @@ class Repository(Generic[Entity]):
             raise NotFound(self.kind, name)
         return entity
 
-    def _entity(self, row: Mapping[Any, Any]) -> Entity:
+    def _entities(self, rows: Collection[Row[Any]]) -> list[Entity]:
+        linked = self._linked([row._mapping[self.key] for row in rows])
+        return [self._entity(row._mapping, linked.get(row._mapping[self.key], {})) for row in rows]
+
+    def _entity(self, row: Mapping[Any, Any], linked: Mapping[str, Any]) -> Entity:
         values = {field.name: row[field.name] for field in fields(self.entity) if field.name in row}
         for name in self.sealed:
             if values[name] is not None:
                 values[name] = self.context.sealer.open(self._place(name, values[self.key]), values[name])
-        return cast("Entity", self.entity(**values, **self._linked(values[self.key])))
+        return cast("Entity", self.entity(**values, **linked))
 
-    def _linked(self, key: object) -> dict[str, Any]:  # noqa: ARG002 - for subclasses to answer
-        """Fields of the object that lie in other tables."""
+    def _linked(self, keys: Collection[object]) -> Mapping[Any, dict[str, Any]]:  # noqa: ARG002 - for subclasses
+        """By id, the fields of these objects that lie in other tables: one query for all."""
         return {}
 
     def _row(self, table: Table, entity: Entity) -> dict[str, Any]:
@@ -176,6 +189,15 @@ class LinkTable:
     def of(self, key: object) -> frozenset[Any]:
         """What `key` is linked to."""
         return frozenset(self._connection.execute(sa.select(self._other).where(self._owner == key)).scalars())
+
+    def of_each(self, keys: Collection[object]) -> dict[Any, frozenset[Any]]:
+        """What each of `keys` is linked to, in one query."""
+        found: dict[Any, set[Any]] = {key: set() for key in keys}
+        few = [self._owner.in_(found)] if len(found) <= FEW else []
+        for key, other in self._connection.execute(sa.select(self._owner, self._other).where(*few)):
+            if key in found:
+                found[key].add(other)
+        return {key: frozenset(others) for key, others in found.items()}
 
     def replace(self, key: object, others: Iterable[object]) -> None:
         """Make the links of `key` exactly `others`."""

@@ -1,6 +1,6 @@
 """Outposts, their tokens, and what is known of their instances."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -31,8 +31,8 @@ class Outposts(Repository[Outpost]):
         """The outpost whose account that is."""
         return self._one(self.table.c.service_account == user)
 
-    def _linked(self, key: object) -> dict[str, Any]:
-        return {"providers": self._providers.of(key)}
+    def _linked(self, keys: Collection[object]) -> Mapping[Any, dict[str, Any]]:
+        return {key: {"providers": providers} for key, providers in self._providers.of_each(keys).items()}
 
     def _insert(self, entity: Outpost) -> None:
         super()._insert(entity)

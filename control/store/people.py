@@ -1,12 +1,12 @@
 """Users, groups and who is in what."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from control.domain.identity import Group, Person, User, ancestors, descendants
+from control.domain.identity import Group, Person, User, UserKind, ancestors, descendants
 from control.store import tables
 from control.store.base import Context, LinkTable, Repository
 from control.store.changes import Change, Membership
@@ -26,6 +26,22 @@ class Users(Repository[User]):
         """Remember that the user signed in now; no change worth an audit event of its own."""
         statement = sa.update(self.table).where(self.table.c.id == user).values(last_sign_in=self.context.now)
         self.context.connection.execute(statement)
+
+    def rehash_password(self, user: UUID, password_hash: str) -> None:
+        """The same password hashed with newer parameters; no change, so no session ends."""
+        statement = sa.update(self.table).where(self.table.c.id == user).values(password_hash=password_hash)
+        self.context.connection.execute(statement)
+
+    def search(self, text: str, kinds: Collection[UserKind], offset: int, limit: int) -> tuple[list[User], int]:
+        """One page of the accounts of these kinds whose username, name or e-mail holds `text`; how many there are."""
+        columns = (self.table.c.username, self.table.c.name, self.table.c.email)
+        where: list[sa.ColumnElement[bool]] = [self.table.c.kind.in_(kinds)]
+        if text:
+            where.append(sa.or_(*(column.icontains(text, autoescape=True) for column in columns)))
+        total = sa.select(sa.func.count()).select_from(self.table).where(*where)
+        page = self._query().where(*where).order_by(self.table.c.username).offset(offset).limit(limit)
+        found = self._entities(self.context.rows(page))
+        return found, int(self.context.connection.execute(total).scalar_one())
 
     def _users_of(self, entity: User) -> Iterable[str]:
         yield from bound_applications(self.context, tables.bindings.c.user == entity.id)
@@ -50,8 +66,8 @@ class Groups(Repository[Group]):
         """Every group by its id."""
         return {group.id: group for group in self.all()}
 
-    def _linked(self, key: object) -> dict[str, Any]:
-        return {"parents": self._parents.of(key)}
+    def _linked(self, keys: Collection[object]) -> Mapping[Any, dict[str, Any]]:
+        return {key: {"parents": parents} for key, parents in self._parents.of_each(keys).items()}
 
     def _insert(self, entity: Group) -> None:
         super()._insert(entity)
@@ -77,6 +93,16 @@ class Memberships:
     def groups_of(self, user: UUID) -> frozenset[UUID]:
         """Groups the user is directly in."""
         return self._of_user.of(user)
+
+    def groups_of_each(self, users: Collection[UUID]) -> dict[UUID, frozenset[UUID]]:
+        """Groups each of these users is directly in, in one query."""
+        return self._of_user.of_each(users)
+
+    def counts(self) -> dict[UUID, int]:
+        """How many direct members each group has; those without any are left out."""
+        column = tables.memberships.c.group
+        statement = sa.select(column, sa.func.count().label("members")).group_by(column)
+        return {row._mapping[column]: int(row._mapping["members"]) for row in self.context.rows(statement)}
 
     def users_in(self, group: UUID) -> frozenset[UUID]:
         """Users that are directly in the group."""

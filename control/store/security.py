@@ -153,4 +153,4 @@ class AuditEvents(Repository[AuditEvent]):
     def latest(self, count: int) -> list[AuditEvent]:
         """The newest events."""
         statement = self._query().order_by(self.table.c.at.desc()).limit(count)
-        return [self._entity(row._mapping) for row in self.context.rows(statement)]
+        return self._entities(self.context.rows(statement))
