@@ -1,0 +1,179 @@
+"""One connected socket as blocking greenlet code sees it: read, write, close, each with a deadline.
+
+The "switch" technique: one io watcher stays started for the life of the connection and switches straight into
+the waiting greenlet; recv and send are the raw calls. That is about half the cost of gevent.socket, which starts
+and stops a watcher and asks getsockopt on every call. Short writes fall back to waiting for the socket.
+"""
+
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import gevent
+from gevent import get_hub, getcurrent
+from gevent.timeout import Timeout
+
+READ, WRITE = 1, 2
+READ_SIZE = 65536
+
+
+class Expired(Exception):
+    """A deadline has passed; `limit` names which one."""
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
+class Stream(Protocol):
+    """What a connection reads from and writes to: a plain socket, or TLS upon one."""
+
+    def read(self) -> bytes:
+        """The next bytes; empty when the peer has closed. Raises Expired and OSError."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`. Raises Expired and OSError."""
+        ...
+
+    def until(self, deadline: float, limit: str) -> None:
+        """Let reads wait until `deadline` (the loop's clock); past it they raise Expired(`limit`)."""
+        ...
+
+    def half_close(self) -> None:
+        """Tell the peer that nothing more comes."""
+        ...
+
+    def interrupt(self, limit: str) -> None:
+        """Wake a waiting reader with Expired(`limit`)."""
+        ...
+
+    def abort(self) -> None:
+        """Make the close that follows a reset."""
+        ...
+
+
+class SocketStream:
+    """A connected, non-blocking socket of the operating system (not one of gevent's)."""
+
+    __slots__ = (
+        "_aborted",
+        "_armed",
+        "_deadline",
+        "_hub",
+        "_limit",
+        "_recv",
+        "_resume",
+        "_send",
+        "_socket",
+        "_watcher",
+        "_write_timeout",
+    )
+
+    def __init__(self, sock: Any, write_timeout: float) -> None:
+        self._socket = sock
+        self._recv: Callable[[int], bytes] = sock.recv
+        self._send: Callable[[bytes], int] = sock.send
+        self._hub = get_hub()
+        self._watcher = self._hub.loop.io(sock.fileno(), READ)
+        self._armed = False
+        self._aborted = False
+        self._resume: Callable[[bool], object] | None = None
+        self._deadline = float("inf")
+        self._limit = ""
+        self._write_timeout = write_timeout
+
+    def until(self, deadline: float, limit: str) -> None:
+        """Let reads wait until `deadline`, named `limit`."""
+        self._deadline = deadline
+        self._limit = limit
+
+    def read(self) -> bytes:
+        """Wait until there is something, then take it."""
+        while True:
+            if not self._armed:
+                self._watcher.start(self._readable)
+                self._armed = True
+            self._resume = getcurrent().switch
+            try:
+                ready = self._hub.switch()
+            finally:
+                self._resume = None
+            if not ready:
+                raise Expired(self._limit)
+            try:
+                return self._recv(READ_SIZE)
+            except BlockingIOError:  # another wake-up than readability
+                continue
+
+    def write(self, data: bytes) -> None:
+        """Send raw; what the kernel does not take at once waits for the socket."""
+        try:
+            sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            self._write_slowly(memoryview(data)[sent:])
+
+    def expire(self, now: float) -> None:
+        """Called by the ticker, in the hub: wake a reader whose deadline has passed."""
+        if self._deadline <= now:
+            self._wake(ready=False)
+
+    def interrupt(self, limit: str) -> None:
+        """Wake the reader now, with Expired(`limit`)."""
+        self._limit = limit
+        self._wake(ready=False)
+
+    def half_close(self) -> None:
+        """Shut down our side; the peer may be gone already. After abort there is nothing to shut down."""
+        if self._aborted:
+            return
+        try:
+            self._socket.shutdown(1)
+        except OSError:
+            return
+
+    def abort(self) -> None:
+        """Let close send a reset (SO_LINGER with no time), not a clean end."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._aborted = True
+
+    def close(self) -> None:
+        """Stop the watcher before the descriptor goes, for another connection may get its number."""
+        self._watcher.stop()
+        self._watcher.close()
+        self._socket.close()
+
+    def _readable(self) -> None:
+        if self._resume is None:  # the greenlet is busy elsewhere: be silent until it reads again
+            self._watcher.stop()
+            self._armed = False
+            return
+        self._wake(ready=True)
+
+    def _wake(self, *, ready: bool) -> None:
+        resume, self._resume = self._resume, None
+        if resume is not None:
+            resume(ready)
+
+    def _write_slowly(self, rest: memoryview) -> None:
+        watcher = self._hub.loop.io(self._socket.fileno(), WRITE)
+        try:
+            while rest:
+                with Timeout(self._write_timeout, Expired("write_timeout")):
+                    self._hub.wait(watcher)
+                try:
+                    rest = rest[self._send(rest) :]  # type: ignore[arg-type]  # send takes any buffer
+                except BlockingIOError:
+                    continue
+        finally:
+            watcher.stop()
+            watcher.close()
+
+
+def loop_now() -> float:
+    """The event loop's own clock, cached per iteration: free to read."""
+    now: float = gevent.get_hub().loop.now()
+    return now

@@ -1,0 +1,308 @@
+"""Drives any sans-I/O session over accepted TCP connections, one greenlet each.
+
+The server knows no protocol: it feeds bytes to a session, hands its events to a handler and writes what comes
+back. It owns the limits (connections, time) and counts each time one is hit; it ends gracefully.
+"""
+
+import errno
+import logging
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+import gevent
+from gevent import Greenlet, get_hub
+from gevent.event import Event as Signal
+from gevent.monkey import get_original
+
+from dataplane.io.stream import READ, Expired, SocketStream, Stream, loop_now
+from dataplane.io.tls import TlsStream
+from dataplane.sansio import PeerError, Session
+
+_log = logging.getLogger("dataplane.io")
+_RawSocket = get_original("socket", "socket")
+
+E = TypeVar("E")
+Event_contra = TypeVar("Event_contra", contravariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds on what a peer may take; times in seconds."""
+
+    connections: int = 8192
+    """Open at once, of all listeners together."""
+    connections_per_peer: int = 4096
+    """Open at once from one address; a reverse proxy is one address."""
+    handshake: float = 10.0
+    """TLS, from accept to finished."""
+    message: float = 10.0
+    """From the first byte of a message's head to its last."""
+    read: float = 30.0
+    """Between two reads of a body."""
+    write: float = 30.0
+    """Without any progress of a write."""
+    idle: float = 120.0
+    """Between messages."""
+    linger: float = 1.0
+    """For the peer to read our last word before the socket closes."""
+    tick: float = 0.5
+    """How often deadlines are looked at."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened so far; plain integers, read by whoever exports them."""
+
+    accepted: int = 0
+    limits: Counter[str] = field(default_factory=Counter)
+
+
+class Handler(Protocol[Event_contra]):
+    """What answers a session's events."""
+
+    def handle(self, event: Event_contra, connection: "Connection[Any]") -> bytes:
+        """Bytes to send; empty for none. May call `connection` to read or send in between."""
+        ...
+
+    def refuse(self, error: PeerError, connection: "Connection[Any]") -> bytes:
+        """The last words to a peer that broke the protocol."""
+        ...
+
+
+class Connection(Generic[E]):
+    """A connection as its handler sees it."""
+
+    __slots__ = ("_limits", "_session", "_stream", "finished", "idle", "peer", "secure", "server", "started")
+
+    def __init__(self, stream: Stream, peer: str, *, secure: bool, server: "TcpServer") -> None:
+        self._stream = stream
+        self._limits = server.limits
+        self._session: Session[E, Any] | None = None
+        self.peer = peer
+        """The address, without a port; IPv4 in its own form also on dual-stack listeners."""
+        self.secure = secure
+        self.server = server
+        self.finished = False
+        self.idle = True
+        self.started = loop_now()
+
+    def send(self, data: bytes) -> None:
+        """Write now, waiting for a slow reader."""
+        self._stream.write(data)
+
+    def finish(self) -> None:
+        """Close once the answer at hand is written."""
+        self.finished = True
+
+    def read(self, timeout: float | None = None) -> bytes:
+        """Raw bytes, for what comes after an upgrade; `timeout` defaults to the read limit."""
+        self._stream.until(loop_now() + (self._limits.read if timeout is None else timeout), "read_timeout")
+        return self._stream.read()
+
+    def interrupt(self) -> None:
+        """Wake a greenlet that reads here; it gets Expired."""
+        self._stream.interrupt("interrupted")
+
+    def abort(self) -> None:
+        """Break the connection so that the peer can't take a part for the whole."""
+        self._stream.abort()
+
+    def find_next_event(self) -> E | None:
+        """The session's next event, reading as needed; None when the peer has closed. Raises PeerError."""
+        session = self._session
+        assert session is not None  # noqa: S101  # bound before any handler runs
+        while True:
+            for event in session.events():
+                return event
+            data = self.read()
+            session.receive(data)
+            if not data:
+                return next(iter(session.events()), None)
+
+    def converse(self, session: Session[E, Any], handler: Handler[E]) -> None:
+        """Feed, handle and write until either side has had enough."""
+        self._session = session
+        stream, limits = self._stream, self._limits
+        receive, events, handle, write = session.receive, session.events, handler.handle, stream.write
+        stream.until(loop_now() + limits.message, "message_timeout")
+        while True:
+            data = stream.read()
+            receive(data)
+            complete = False
+            for event in events():
+                complete = True
+                self.idle = False
+                answer = handle(event, self)
+                if answer:
+                    write(answer)
+                if self.finished:
+                    return
+            if not data or self.server.draining:
+                return
+            if complete:
+                self.idle = True
+                stream.until(loop_now() + limits.idle, "idle_timeout")
+            elif self.idle:  # the deadline counts from a message's first byte, however slowly the rest trickles in
+                self.idle = False
+                stream.until(loop_now() + limits.message, "message_timeout")
+
+
+Conversation = Callable[[Connection[Any]], tuple[Session[Any, Any], Handler[Any]]]
+
+
+class TcpServer:
+    """Accepts on listeners it was given and runs `open_conversation` for each connection."""
+
+    def __init__(self, open_conversation: Conversation, limits: Limits) -> None:
+        self._open = open_conversation
+        self.limits = limits
+        self.counts = Counts()
+        self.draining = False
+        self._live: dict[Connection[Any], tuple[SocketStream, Greenlet]] = {}
+        self._per_peer: Counter[str] = Counter()
+        self._acceptors: list[Greenlet] = []
+        self._empty = Signal()
+        self._ticker = get_hub().loop.timer(limits.tick, limits.tick)
+
+    @property
+    def connections(self) -> int:
+        """How many are open now."""
+        return len(self._live)
+
+    def serve(self, listener: socket.socket, tls: Callable[[], ssl.SSLContext] | None = None) -> None:
+        """Accept on `listener` from now on; `tls` gives the context of each new connection."""
+        listener.setblocking(False)
+        if not self._acceptors:
+            self._ticker.start(self._tick)
+        self._acceptors.append(gevent.spawn(self._accept_all, listener, tls))
+
+    def drain(self, seconds: float) -> None:
+        """Stop accepting, close what is idle, let the rest finish, and cut it after `seconds`."""
+        self.draining = True
+        gevent.killall(self._acceptors)
+        for connection, (stream, _) in list(self._live.items()):
+            if connection.idle:
+                stream.interrupt("drain")
+        while self._live and self._empty.wait(seconds):
+            self._empty.clear()
+        if self._live:
+            self.counts.limits["drain_timeout"] += len(self._live)
+        gevent.killall([greenlet for _, greenlet in self._live.values()])
+        self._ticker.stop()
+
+    def _accept_all(self, listener: socket.socket, tls: Callable[[], ssl.SSLContext] | None) -> None:
+        hub = get_hub()
+        watcher = hub.loop.io(listener.fileno(), READ)
+        try:
+            while True:
+                hub.wait(watcher)
+                self._accept_waiting(listener, tls)
+        finally:
+            watcher.stop()
+            watcher.close()
+
+    def _accept_waiting(self, listener: socket.socket, tls: Callable[[], ssl.SSLContext] | None) -> None:
+        for _ in range(64):  # then let others run
+            try:
+                # The system's own accept: gevent's would wait, and wrap the socket in another loop's machinery.
+                descriptor, address = _accept(listener)
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
+                    raise
+                self.counts.limits["descriptors"] += 1
+                _log.error("no descriptor left to accept a connection with: %s", error)
+                gevent.sleep(0.1)
+                return
+            self._admit(_RawSocket(listener.family, listener.type, listener.proto, descriptor), address, tls)
+
+    def _admit(self, sock: Any, address: Any, tls: Callable[[], ssl.SSLContext] | None) -> None:
+        peer = peer_name(address)
+        self.counts.accepted += 1
+        limit = self._find_connection_limit(peer)
+        if limit is not None:
+            self.counts.limits[limit] += 1
+            sock.close()
+            return
+        sock.setblocking(False)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream = SocketStream(sock, self.limits.write)
+        secured = TlsStream(stream, tls()) if tls is not None else stream
+        connection: Connection[Any] = Connection(secured, peer, secure=tls is not None, server=self)
+        self._per_peer[peer] += 1
+        greenlet = Greenlet(self._run, connection, stream, secured)
+        self._live[connection] = (stream, greenlet)
+        greenlet.start()
+
+    def _find_connection_limit(self, peer: str) -> str | None:
+        if len(self._live) >= self.limits.connections:
+            return "connections"
+        if self._per_peer[peer] >= self.limits.connections_per_peer:
+            return "connections_per_peer"
+        return None
+
+    def _run(self, connection: Connection[Any], stream: SocketStream, secured: Stream) -> None:
+        try:
+            if isinstance(secured, TlsStream):
+                stream.until(loop_now() + self.limits.handshake, "handshake_timeout")
+                secured.handshake()
+            self._converse(connection)
+            self._linger(secured)
+        except Expired as expired:
+            if expired.limit != "drain":
+                self.counts.limits[expired.limit] += 1
+        except OSError as error:  # reset, broken pipe, failed handshake: the peer's doing, and its loss
+            _log.debug("connection of %s ended: %s", connection.peer, error)
+        finally:
+            stream.close()
+            self._forget(connection)
+
+    def _converse(self, connection: Connection[Any]) -> None:
+        session, handler = self._open(connection)
+        try:
+            connection.converse(session, handler)
+        except PeerError as error:
+            connection.send(handler.refuse(error, connection))
+
+    def _linger(self, stream: Stream) -> None:
+        """Closing with bytes unread resets the connection, which may take our last answer with it (RFC 9112 9.6)."""
+        stream.half_close()
+        stream.until(loop_now() + self.limits.linger, "")
+        try:
+            while stream.read():
+                continue
+        except (Expired, OSError):
+            return
+
+    def _forget(self, connection: Connection[Any]) -> None:
+        del self._live[connection]
+        self._per_peer[connection.peer] -= 1
+        if not self._per_peer[connection.peer]:
+            del self._per_peer[connection.peer]
+        if not self._live:
+            self._empty.set()
+
+    def _tick(self) -> None:
+        now = loop_now()
+        for stream, _ in list(self._live.values()):
+            stream.expire(now)
+
+
+def peer_name(address: Any) -> str:
+    """An address as accept gives it, as text: IPv4-mapped IPv6 as IPv4, a unix socket's as "unix"."""
+    if not isinstance(address, tuple):
+        return "unix"
+    host: str = address[0]
+    return host.removeprefix("::ffff:") if "." in host else host
+
+
+def _accept(listener: socket.socket) -> tuple[int, Any]:
+    raw: Any = getattr(listener, "_sock", listener)  # inside gevent's socket lies the system's
+    descriptor, address = raw._accept()
+    return descriptor, address

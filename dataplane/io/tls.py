@@ -1,0 +1,161 @@
+"""TLS for servers: contexts by server name, a self-signed default, and the stream that speaks it.
+
+TLS runs over memory buffers, so an encrypted connection uses the same socket driver as a plain one.
+"""
+
+import datetime
+import os
+import ssl
+from collections.abc import Mapping
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from dataplane.io.stream import SocketStream
+
+
+class TlsStream:
+    """TLS upon a SocketStream."""
+
+    __slots__ = ("_below", "_incoming", "_object", "_outgoing")
+
+    def __init__(self, below: SocketStream, context: ssl.SSLContext) -> None:
+        self._below = below
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+
+    def handshake(self) -> None:
+        """Shake hands; raises ssl.SSLError (an OSError) when the peer can't agree."""
+        while True:
+            try:
+                self._object.do_handshake()
+            except ssl.SSLWantReadError:
+                self._flush()
+                self._fill()
+                continue
+            except ssl.SSLError:
+                self._flush()  # the alert, so that the peer learns why
+                raise
+            self._flush()
+            return
+
+    def read(self) -> bytes:
+        """The next decrypted bytes."""
+        while True:
+            try:
+                return self._object.read(65536)
+            except ssl.SSLWantReadError:
+                self._flush()
+                self._fill()
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                return b""
+
+    def write(self, data: bytes) -> None:
+        """Encrypt and send."""
+        self._object.write(data)
+        self._flush()
+
+    def until(self, deadline: float, limit: str) -> None:
+        """Let reads wait until `deadline`, named `limit`."""
+        self._below.until(deadline, limit)
+
+    def interrupt(self, limit: str) -> None:
+        """Wake a waiting reader."""
+        self._below.interrupt(limit)
+
+    def abort(self) -> None:
+        """Make the close that follows a reset."""
+        self._below.abort()
+
+    def half_close(self) -> None:
+        """Say goodbye in TLS, then in TCP."""
+        try:
+            self._object.unwrap()
+        except ssl.SSLError:  # the peer's own goodbye is still to come, or never will
+            pass
+        self._flush()
+        self._below.half_close()
+
+    def _fill(self) -> None:
+        data = self._below.read()
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+
+    def _flush(self) -> None:
+        data = self._outgoing.read()
+        if data:
+            self._below.write(data)
+
+
+class ServerNames:
+    """Which context serves which server name; replaced as a whole when certificates change."""
+
+    def __init__(self, default: ssl.SSLContext) -> None:
+        self._default = default
+        self._by_name: Mapping[str, ssl.SSLContext] = {}
+        default.sni_callback = self._choose
+
+    def replace(self, by_name: Mapping[str, ssl.SSLContext]) -> None:
+        """Serve `by_name` from the next handshake on: exact names, or `*.` and one label in place of it."""
+        self._by_name = by_name
+
+    def context(self) -> ssl.SSLContext:
+        """The context each connection begins with."""
+        return self._default
+
+    def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        chosen = self.find(name or "")
+        if chosen is not None:
+            connection.context = chosen
+
+    def find(self, name: str) -> ssl.SSLContext | None:
+        """The context for `name`, None for the default."""
+        name = name.lower().rstrip(".")
+        _, _, parent = name.partition(".")
+        return self._by_name.get(name) or self._by_name.get(f"*.{parent}")
+
+
+def server_context(chain: str, private_key: str) -> ssl.SSLContext:
+    """A context of TLS 1.2 and up for this chain and key (PEM). Raises ValueError saying what is wrong with them."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.set_alpn_protocols(["http/1.1"])
+    # OpenSSL takes files only; this one has no name and lies in memory, so the key never touches a disk.
+    descriptor = os.memfd_create("certificate")
+    try:
+        os.write(descriptor, f"{chain.strip()}\n{private_key.strip()}\n".encode())
+        # The password callback answers at once where OpenSSL would ask on the terminal.
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}", password=lambda: b"")
+    except (ssl.SSLError, ValueError) as error:
+        raise ValueError(f"certificate and private key can't be used for TLS: {error}") from error
+    finally:
+        os.close(descriptor)
+    return context
+
+
+def self_signed(now: datetime.datetime) -> tuple[str, str]:
+    """A chain and key (PEM) for names that have no certificate of their own; browsers will warn."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Garrison self-signed")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=365))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("*"), x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM).decode(), private.decode()

@@ -1,0 +1,183 @@
+"""One provider, compiled when its config arrives: everything a request needs is ready-made here.
+
+Also the cache of opened cookies: it lives and dies with the compiled provider, so new config drops it.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from dataplane.config import ConfigRefused, Options, ProxyMode, ProxyProvider, SessionKey
+from dataplane.gate import ProxySession
+from dataplane.protocols.proxy.cookies import Scope, Sealer, cookie_name
+from dataplane.protocols.proxy.identity import identity_headers, meta_headers
+from dataplane.protocols.proxy.messages import Headers
+from dataplane.protocols.proxy.skip import SkipPaths
+from dataplane.protocols.proxy.wire import encode_head, parse_host
+from dataplane.sansio import PeerError
+
+OUTPOST_PATH = "/outpost.goauthentik.io"
+MAX_CACHED = 10_000
+"""Sessions held opened per provider and worker, about 4 kB each."""
+
+_KEY_SIZE = 32
+_DOMAIN = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+_UNSAFE_IN_URL = re.compile(r"[\x00-\x20\x7f\\]")
+
+
+class Opened(NamedTuple):
+    """A session cookie, opened and judged."""
+
+    session: ProxySession
+    denied: bool
+    head: bytes
+    """The whole answer to a check but for its last lines; empty when denied."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Scheme and canonical host of an external URL."""
+
+    scheme: str
+    host: str
+
+    @property
+    def name(self) -> str:
+        """The host without its port."""
+        return host_name(self.host)
+
+
+class Application:
+    """A provider in the modes of forward auth. Raises ConfigRefused for what can't be served."""
+
+    def __init__(self, provider: ProxyProvider, options: Options, version: str, random: Callable[[int], bytes]) -> None:
+        if provider.mode is ProxyMode.PROXY:
+            raise ConfigRefused(f"mode proxy of {provider.name!r} is not served by outpost version {version}")
+        self.provider = provider
+        self.browser_url = options.browser_url.rstrip("/")
+        self.origin = parse_origin(provider.external_host)
+        self.is_domain = provider.mode is ProxyMode.FORWARD_DOMAIN
+        self.domain = self._cookie_domain()
+        self.sealer = Sealer(provider.id, _checked_keys(provider), random)
+        self.skip = SkipPaths(provider.skip_path_regex)
+        self.cookie = cookie_name(provider.client_id)
+        self.secure = self.origin.scheme == "https"
+        self.session_scope = Scope(path="/", domain=self.domain, secure=self.secure)
+        self.flow_scope = Scope(path=f"{OUTPOST_PATH}/", domain="", secure=self.secure)
+        self.opened: dict[bytes, Opened] = {}
+        self._meta = meta_headers(
+            {
+                "jwks": f"{self.browser_url}/application/o/{provider.application_slug}/jwks/",
+                "outpost": options.outpost_name,
+                "provider": provider.name,
+                "app": provider.application_slug,
+                "version": f"goauthentik.io/outpost/{version}",
+            }
+        )
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where control sends the browser back to."""
+        return f"{self.provider.external_host}{OUTPOST_PATH}/callback?X-authentik-auth-callback=true"
+
+    @property
+    def start_url(self) -> str:
+        """Where a sign-in begins."""
+        return f"{self.provider.external_host}{OUTPOST_PATH}/start"
+
+    @property
+    def end_session_url(self) -> str:
+        """Where a browser goes after it was signed out here."""
+        return f"{self.browser_url}/application/o/{self.provider.application_slug}/end-session/"
+
+    def allow(self, session: ProxySession) -> Opened:
+        """The answer for a session that may pass."""
+        return Opened(session, False, self.encode_pass((*identity_headers(session), *self._meta)))
+
+    @staticmethod
+    def encode_pass(headers: Headers) -> bytes:
+        """A 200 up to where Date and the connection's headers follow."""
+        return encode_head(200, (*headers, (b"Cache-Control", b"no-store"), (b"Content-Length", b"0")))[:-2]
+
+    def remember(self, token: bytes, opened: Opened) -> Opened:
+        """Keep what a token holds; when full, the oldest goes."""
+        cache = self.opened
+        if len(cache) >= MAX_CACHED:
+            cache.pop(next(iter(cache)), None)
+        cache[token] = opened
+        return opened
+
+    def original_url(self, scheme: str, host: str, target: bytes) -> str:
+        """What the browser asked for, as a URL to come back to."""
+        path = target.decode("latin-1")
+        if not self.is_domain:
+            return self.provider.external_host + path
+        return f"{scheme or self.origin.scheme}://{host}{path}"
+
+    def find_return_url(self, wanted: str) -> str | None:
+        """`wanted` made absolute, if this application may send a browser there; judged by its parsed origin."""
+        if _UNSAFE_IN_URL.search(wanted) or not wanted.isascii():
+            return None
+        if wanted.startswith("/") and not wanted.startswith("//"):
+            return self.provider.external_host + wanted
+        try:
+            parts = urlsplit(wanted)
+            origin = parse_origin(f"{parts.scheme}://{parts.netloc}")
+        except (ValueError, ConfigRefused):
+            return None
+        return wanted if self._is_own(origin) else None
+
+    def _is_own(self, origin: Origin) -> bool:
+        if origin == self.origin:
+            return True
+        return self.is_domain and is_within(origin.name, self.domain)
+
+    def _cookie_domain(self) -> str:
+        if not self.is_domain:
+            return ""
+        domain = self.provider.cookie_domain.lower().removeprefix(".")
+        if not _DOMAIN.fullmatch(domain):
+            raise ConfigRefused(f"cookie_domain {self.provider.cookie_domain!r} is not a domain such as example.com")
+        if not is_within(self.origin.name, domain):
+            raise ConfigRefused(
+                f"external_host {self.provider.external_host} lies outside cookie_domain {domain}: "
+                "browsers would refuse its cookies"
+            )
+        return domain
+
+
+def is_within(host: str, domain: str) -> bool:
+    """Whether `host` is `domain` or lies below it, at a dot."""
+    return host == domain or host.endswith(f".{domain}")
+
+
+def host_name(host: str) -> str:
+    """A canonical host without its port."""
+    if host.endswith("]"):
+        return host
+    name, _, port = host.rpartition(":")
+    return name if name and port.isdigit() else host
+
+
+def parse_origin(url: str) -> Origin:
+    """The origin of a URL that has no path. Raises ConfigRefused."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or "@" in parts.netloc or not parts.netloc.isascii():
+            raise ConfigRefused(f"{url!r} is not scheme and host, such as https://app.example.com")
+        if parts.path or parts.query or parts.fragment:
+            raise ConfigRefused(f"{url!r} has more than scheme, host and port")
+        return Origin(scheme=parts.scheme, host=parse_host(parts.netloc.encode()))
+    except (ValueError, PeerError) as error:
+        raise ConfigRefused(f"{url!r} is not scheme and host, such as https://app.example.com: {error}") from error
+
+
+def _checked_keys(provider: ProxyProvider) -> tuple[SessionKey, ...]:
+    if not provider.session_keys:
+        raise ConfigRefused(f"provider {provider.name!r} has no session key")
+    for key in provider.session_keys:
+        if len(key.secret) != _KEY_SIZE:
+            raise ConfigRefused(f"session key {key.id} has {len(key.secret)} bytes, {_KEY_SIZE} are expected")
+    return provider.session_keys

@@ -1,0 +1,161 @@
+"""Sealed cookies: AES-256-GCM under a key of the provider, bound to the provider and to what they are for.
+
+What doesn't open (malformed, tampered with, foreign, of a key long gone) is as if absent: no error and no access.
+A session that doesn't fit into its cookies is reduced to its bounds, and the rest is fetched from control.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from dataplane.config import SessionKey
+from dataplane.gate import Identity, ProxySession, SessionReference
+
+MAX_PARTS = 3
+MAX_PART = 3600
+"""Browsers take 4096 bytes of name, value and attributes."""
+MAX_SESSION = 8000
+"""All parts together: what common servers take of headers leaves no more."""
+
+_NONCE = 12
+_TAG = 16
+_MAX_PLAIN = 256 * 1024
+
+
+class Sealer:
+    """Seals and opens for one provider; the first key seals, all open."""
+
+    def __init__(self, provider: str, keys: Sequence[SessionKey], random: Callable[[int], bytes]) -> None:
+        self._provider = provider
+        self._random = random
+        self._ciphers = {_key_name(key): AESGCM(key.secret) for key in keys}
+        self._newest = _key_name(keys[0])
+
+    def seal(self, purpose: str, content: object) -> bytes:
+        """`content` (JSON) as cookie-safe text that only `open` with the same purpose understands."""
+        plain = zlib.compress(json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode(), 6)
+        nonce = self._random(_NONCE)
+        sealed = self._ciphers[self._newest].encrypt(nonce, plain, self._bound_to(purpose))
+        return self._newest + b"." + base64.urlsafe_b64encode(nonce + sealed).rstrip(b"=")
+
+    def find(self, purpose: str, token: bytes) -> Any | None:
+        """What was sealed; None for anything else."""
+        name, _, text = token.partition(b".")
+        cipher = self._ciphers.get(name)
+        if cipher is None:
+            return None
+        try:
+            raw = base64.b64decode(text + b"=" * (-len(text) % 4), b"-_", validate=True)
+            if len(raw) < _NONCE + _TAG:
+                return None
+            plain = cipher.decrypt(raw[:_NONCE], raw[_NONCE:], self._bound_to(purpose))
+            return json.loads(zlib.decompressobj().decompress(plain, _MAX_PLAIN))
+        except (binascii.Error, InvalidTag, zlib.error, ValueError, RecursionError):
+            return None
+
+    def _bound_to(self, purpose: str) -> bytes:
+        return f"garrison proxy cookie\0{self._provider}\0{purpose}".encode()
+
+
+def cookie_name(client_id: str) -> bytes:
+    """The session cookie's name, as authentik has it."""
+    return b"authentik_proxy_" + hashlib.sha256(client_id.encode()).hexdigest()[:8].encode()
+
+
+def find_values(header: bytes, name: bytes) -> Iterator[bytes]:
+    """Every value that a Cookie header holds under `name`, in its order."""
+    wanted = name + b"="
+    start = header.find(wanted)
+    while start >= 0:
+        if start == 0 or header[start - 1 : start] in {b" ", b";"}:
+            end = header.find(b";", start)
+            yield header[start + len(wanted) : end if end >= 0 else len(header)]
+        start = header.find(wanted, start + 1)
+
+
+def find_token(header: bytes, name: bytes) -> bytes | None:
+    """The session token of a Cookie header, its parts joined. The first digit says how many there are."""
+    for first in find_values(header, name):
+        if first[:2] == b"1.":
+            return first[2:]
+        if first[1:2] != b"." or not b"2" <= first[:1] <= b"%d" % MAX_PARTS:
+            continue
+        parts = [next(find_values(header, name + b"_%d" % number), b"") for number in range(1, int(first[:1]))]
+        if all(parts):
+            return first[2:] + b"".join(parts)
+    return None
+
+
+def split_token(token: bytes) -> tuple[bytes, ...]:
+    """The values of the cookies that hold `token`."""
+    pieces = [token[start : start + MAX_PART] for start in range(0, len(token), MAX_PART)]
+    return (b"%d.%s" % (len(pieces), pieces[0]), *pieces[1:])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Where a cookie applies."""
+
+    path: str
+    domain: str
+    secure: bool
+
+
+def set_cookie(name: bytes, value: bytes, scope: Scope, max_age: int) -> tuple[bytes, bytes]:
+    """A Set-Cookie header; `max_age` 0 removes the cookie."""
+    attributes = f"; Path={scope.path}; Max-Age={max_age}; HttpOnly; SameSite=Lax"
+    if scope.domain:
+        attributes += f"; Domain={scope.domain}"
+    if scope.secure:
+        attributes += "; Secure"
+    return b"Set-Cookie", name + b"=" + value + attributes.encode()
+
+
+def seal_session(sealer: Sealer, session: ProxySession) -> bytes:
+    """The session as a token that fits into MAX_PARTS cookies, reduced to its bounds if need be."""
+    person = session.identity
+    bounds = [session.id, person.subject, session.authenticated, session.expires]
+    whole = [
+        *bounds, person.username, person.name, person.email, person.groups, person.entitlements,
+        person.additional_headers, session.id_token,
+    ]  # fmt: skip
+    token = sealer.seal("session", whole)
+    return token if len(token) <= MAX_SESSION else sealer.seal("session", bounds)
+
+
+def find_session(sealer: Sealer, provider: str, token: bytes) -> ProxySession | SessionReference | None:
+    """The session a token holds, or its bounds; None if it holds none."""
+    match sealer.find("session", token):
+        case [str(id_), str(subject), int() | float() as authenticated, int() | float() as expires]:
+            return SessionReference(
+                provider=provider, session=id_, subject=subject, authenticated=authenticated, expires=expires
+            )
+        case [
+            str(id_), str(subject), int() | float() as authenticated, int() | float() as expires, str(username),
+            str(name), str(email), list(groups), list(entitlements), list(additional), str(id_token),
+        ]:  # fmt: skip
+            person = Identity(
+                subject=subject,
+                username=username,
+                name=name,
+                email=email,
+                groups=tuple(groups),
+                entitlements=tuple(entitlements),
+                additional_headers=tuple((key, value) for key, value in additional),
+            )
+            return ProxySession(
+                id=id_, identity=person, authenticated=authenticated, expires=expires, id_token=id_token
+            )
+    return None
+
+
+def _key_name(key: SessionKey) -> bytes:
+    return base64.urlsafe_b64encode(hashlib.sha256(key.id.encode()).digest()[:6])

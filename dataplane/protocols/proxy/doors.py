@@ -1,0 +1,285 @@
+"""What the connections of a worker share, and the slow roads: sign-in paths, pages, challenges, the front door."""
+
+import logging
+import re
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Any
+from urllib.parse import parse_qs, quote
+
+from dataplane.gate import Gate, Unavailable
+from dataplane.io.tcp import Connection
+from dataplane.protocols.proxy.application import Application, Opened
+from dataplane.protocols.proxy.asking import Asking, cookie_header, navigates, wants_json
+from dataplane.protocols.proxy.config import Prepared
+from dataplane.protocols.proxy.dialects import PREFIX, Check
+from dataplane.protocols.proxy.messages import Request, Response
+from dataplane.protocols.proxy.metrics import Metrics
+from dataplane.protocols.proxy.pages import STATIC_PATH, Pages, json_response, redirect
+from dataplane.protocols.proxy.relay import Exchange, Relay
+from dataplane.protocols.proxy.routes import Routes
+from dataplane.protocols.proxy.session import HttpSession
+from dataplane.protocols.proxy.sessions import Sessions
+from dataplane.protocols.proxy.signin import RETRY_AFTER, SignIn, denial
+from dataplane.protocols.proxy.signout import SignOut
+from dataplane.protocols.proxy.trust import SETTING, Seen, Trust
+from dataplane.sansio import PeerError
+
+_log = logging.getLogger("dataplane.proxy")
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_PING = PREFIX + b"/ping"
+_CALLBACK = b"X-authentik-auth-callback"
+_LOGOUT = b"X-authentik-logout"
+_MAX_WARNED = 1000
+
+
+class Doors:
+    """The present config and everything that answers by it."""
+
+    def __init__(
+        self, gate: Gate, trust: Trust, relay: Relay | None, clock: Callable[[], float], random: Callable[[int], bytes]
+    ) -> None:
+        self.clock = clock
+        self.metrics = Metrics()
+        self.sessions = Sessions(gate, clock, self.metrics)
+        self.pages = Pages()
+        self.routes = Routes()
+        self._trust = trust
+        self._relay = relay
+        self._random = random
+        self._sign_in = SignIn(gate, self.sessions, self.pages, self.metrics, clock, random)
+        self._sign_out = SignOut(gate, self.sessions)
+        self._configured = False
+        self._warned: set[str] = set()
+        self._date_second = -1
+        self._date_line = b""
+
+    def commit(self, prepared: Prepared) -> None:
+        """Serve by this from now on."""
+        self.sessions.commit(prepared.revocations)
+        self.routes = prepared.routes
+        self._configured = True
+
+    # For checks
+
+    def is_open(self, application: Application, request: Request, check: Check) -> bool:
+        """Whether the path needs no sign-in. One who also forges identity headers does: some proxies would pass them."""
+        if not application.skip:
+            return False
+        scheme = check.scheme or application.origin.scheme
+        origin = f"{scheme}://{check.host}" if application.is_domain else ""
+        if not application.skip.match(check.path, origin):
+            return False
+        return not any(name.startswith(b"x-authentik-") for name in request.fields)
+
+    def find_flow(
+        self, application: Application, request: Request, check: Check, connection: Connection[Any]
+    ) -> Response | None:
+        """The sign-in paths, reached through a proxy that sends every path of the host here."""
+        step = self._find_step(application, check.target, check.method)
+        if step is None:
+            return None
+        return step(application, self._asking_check(request, check, connection))
+
+    def challenge(
+        self,
+        application: Application,
+        request: Request,
+        check: Check,
+        connection: Connection[Any],
+        opened: Opened | Unavailable | None,
+    ) -> Response:
+        """The answer to a check that may not pass: 403, 503, or a way to sign in."""
+        asking = self._asking_check(request, check, connection)
+        match opened:
+            case Unavailable(reason=reason):
+                self._count("unavailable", asking)
+                _log.warning("control can't be asked: %s", reason, extra={"request_id": asking.id})
+                parameters: dict[str, object] = {
+                    "application": application.provider.application_name,
+                    "retry_after": RETRY_AFTER,
+                }
+                return self.pages.error("unavailable", 503, asking, parameters)
+            case Opened(session=session):
+                self._count("access_denied", asking)
+                return self.pages.error("access_denied", 403, asking, denial(application, session.identity.username))
+            case None:
+                return self._ask_to_sign_in(application, request, check, asking)
+
+    def refuse_unknown_host(self, request: Request, check: Check, connection: Connection[Any]) -> Response:
+        """A check for a host that no application claims."""
+        asking = self._asking_check(request, check, connection)
+        self.metrics.observe(request.method, "", "app", 0.0)
+        return self._no_application(asking)
+
+    # For the rest
+
+    def visit(self, request: Request, session: HttpSession, connection: Connection[Any]) -> Response | None:
+        """Answer what is no check; None when the answer has been written already."""
+        started = self.clock()
+        path = request.path
+        if path == _PING:
+            self.metrics.observe(request.method, "", "ping", 0.0)
+            return Response(status=204)
+        if path.startswith(STATIC_PATH):
+            found = self.pages.find_static(path)
+            if found is not None:
+                return found
+        try:
+            seen = self._trust.see(request, connection.peer, secure=connection.secure)
+        except PeerError as error:
+            return self.explain(error, connection.peer)
+        application = self.routes.find(seen.host)
+        if application is None and self._relay is not None and not path.startswith(PREFIX + b"/"):
+            self._pass_on(request, session, connection, seen)
+            self.metrics.observe(request.method, "", "core", self.clock() - started)
+            return None
+        answer = self._visit_application(application, request, connection, seen)
+        host = application.origin.host if application is not None else ""
+        self.metrics.observe(request.method, host, "app", self.clock() - started)
+        return answer
+
+    def explain(self, error: PeerError, peer: str) -> Response:
+        """Plain words to a peer that broke the protocol."""
+        self.metrics.refusals["malformed"] += 1
+        _log.info("refused a request of %s: %s", peer, error.reason, extra={"client": peer})
+        return json_response(error.code, {"error": "malformed_request", "message": error.reason})
+
+    def complete(self, response: Response) -> Response:
+        """With the Date that every answer bears (RFC 9110 6.6.1)."""
+        date = self.date_line()[6:-4]
+        return Response(status=response.status, headers=(*response.headers, (b"Date", date)), body=response.body)
+
+    def date_line(self) -> bytes:
+        """The Date header and the end of a head, made once a second."""
+        second = int(self.clock())
+        if second != self._date_second:
+            self._date_second = second
+            self._date_line = b"Date: " + formatdate(second, usegmt=True).encode() + b"\r\n\r\n"
+        return self._date_line
+
+    def _visit_application(
+        self, application: Application | None, request: Request, connection: Connection[Any], seen: Seen
+    ) -> Response:
+        asking = self._asking_visit(request, connection, seen)
+        if application is None:
+            if not self._configured:
+                return self.pages.error("not_ready", 503, asking, {"retry_after": RETRY_AFTER})
+            return self._no_application(asking)
+        step = self._find_step(application, request.target, request.method)
+        if step is not None:
+            if seen.distrusted:
+                self._warn_of(asking)
+            return step(application, asking)
+        parameters = {
+            "application": application.provider.application_name,
+            "external_host": application.provider.external_host,
+        }
+        return self.pages.error("not_here", 404, asking, parameters)
+
+    def _find_step(
+        self, application: Application, target: bytes, method: bytes
+    ) -> Callable[[Application, Asking], Response] | None:
+        path, _, query = target.partition(b"?")
+        if _is_signed(query, _CALLBACK) or path == PREFIX + b"/callback":
+            return self._sign_in.callback
+        if _is_signed(query, _LOGOUT) or path == PREFIX + b"/sign_out":
+            # HEAD comes from previews and scanners; nobody wants to be signed out by one.
+            return self._sign_out.end if method in {b"GET", b"POST"} else None
+        return self._sign_in.start if path == PREFIX + b"/start" else None
+
+    def _ask_to_sign_in(self, application: Application, request: Request, check: Check, asking: Asking) -> Response:
+        original = application.original_url(check.scheme, check.host, check.target)
+        url = f"{application.start_url}?rd={quote(original, safe='', encoding='latin-1')}"
+        self.metrics.sign_ins["asked"] += 1
+        intercepted = application.provider.intercept_header_auth and b"authorization" in request.fields
+        if check.redirects and asking.navigates and not intercepted:
+            return redirect(url)
+        content = {"error": "sign_in_required", "sign_in": url, "request_id": asking.id}
+        answer = json_response(401, content)
+        hints = ((b"Location", url.encode()), (b"WWW-Authenticate", b'Garrison realm="sign in with a browser"'))
+        return Response(status=401, headers=(*answer.headers, *hints), body=answer.body)
+
+    def _pass_on(self, request: Request, session: HttpSession, connection: Connection[Any], seen: Seen) -> None:
+        assert self._relay is not None  # noqa: S101  # asked before
+        asking = self._asking_visit(request, connection, seen)
+
+        def fail(status: int, reason: str) -> Response:
+            self.metrics.refusals["bad_gateway"] += 1
+            _log.error("the control plane does not answer: %s", reason, extra={"request_id": asking.id})
+            return self.complete(self.pages.error("bad_gateway", status, asking, {"retry_after": RETRY_AFTER}))
+
+        trusted = self._trust.is_trusted(connection.peer)
+        exchange = Exchange(seen=seen, peer=connection.peer, trusted=trusted, request_id=asking.id, fail=fail)
+        started = self.clock()
+        self._relay.forward(request, session, connection, exchange)
+        self.metrics.observe_upstream(request.method, "", self.clock() - started)
+
+    def _no_application(self, asking: Asking) -> Response:
+        self._count("no_application", asking)
+        if asking.distrusted:
+            self._warn_of(asking)
+        return self.pages.error("no_application", 404, asking, {"setting": SETTING})
+
+    def _warn_of(self, asking: Asking) -> None:
+        """Once per peer: what is ignored, and the setting that would change it."""
+        if asking.distrusted in self._warned or len(self._warned) >= _MAX_WARNED:
+            return
+        self._warned.add(asking.distrusted)
+        _log.warning(
+            "X-Forwarded-* of %s are ignored, for it is not within %s",
+            asking.distrusted,
+            SETTING,
+            extra={"request_id": asking.id, "peer": asking.distrusted, "host": asking.host},
+        )
+
+    def _count(self, reason: str, asking: Asking) -> None:
+        self.metrics.refusals[reason] += 1
+        _log.info("refused: %s", reason, extra={"request_id": asking.id, "host": asking.host, "client": asking.client})
+
+    def _asking_visit(self, request: Request, connection: Connection[Any], seen: Seen) -> Asking:
+        return Asking(
+            id=self._request_id(request, connection.peer),
+            method=request.method,
+            scheme=seen.scheme,
+            host=seen.host,
+            target=request.target.decode("latin-1"),
+            cookies=cookie_header(request),
+            navigates=navigates(request, request.method),
+            wants_json=wants_json(request),
+            client=seen.client,
+            distrusted=seen.distrusted,
+        )
+
+    def _asking_check(self, request: Request, check: Check, connection: Connection[Any]) -> Asking:
+        return Asking(
+            id=self._request_id(request, connection.peer),
+            method=check.method,
+            scheme=check.scheme,
+            host=check.host,
+            target=check.target.decode("latin-1"),
+            cookies=cookie_header(request),
+            navigates=navigates(request, check.method),
+            wants_json=wants_json(request),
+            client=self._client(request, connection),
+        )
+
+    def _client(self, request: Request, connection: Connection[Any]) -> str:
+        try:
+            return self._trust.see(request, connection.peer, secure=connection.secure).client
+        except PeerError:
+            return connection.peer
+
+    def _request_id(self, request: Request, peer: str) -> str:
+        given = request.fields.get(b"x-request-id", b"")
+        if given and self._trust.is_trusted(peer) and _REQUEST_ID.fullmatch(given):
+            return given.decode()
+        return self._random(8).hex()
+
+
+def _is_signed(query: bytes, name: bytes) -> bool:
+    """Whether authentik's query signature `name` stands in the query, on whatever path."""
+    if name not in query:
+        return False
+    return parse_qs(query.decode("latin-1"), max_num_fields=100).get(name.decode()) == ["true"]

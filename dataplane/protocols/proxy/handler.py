@@ -1,0 +1,111 @@
+"""Answers the requests of one connection: checks of reverse proxies first and fast, then everything else.
+
+The check of a known session makes no call, writes no log and answers with bytes made beforehand. What is none of
+that (sign-in, pages, the front door) takes the slow road in `doors`.
+"""
+
+from typing import Any
+
+from dataplane.gate import Unavailable
+from dataplane.io.tcp import Connection
+from dataplane.protocols.proxy.application import Application, Opened
+from dataplane.protocols.proxy.asking import cookie_header
+from dataplane.protocols.proxy.dialects import DIALECTS, PREFIX, Check, Dialect, find_dialect
+from dataplane.protocols.proxy.doors import Doors
+from dataplane.protocols.proxy.messages import Body, Data, Event, Request, Response
+from dataplane.protocols.proxy.session import HttpSession
+from dataplane.sansio import PeerError
+
+MAX_DISCARD = 64 * 1024
+"""Bytes of a body nobody wants that are read to keep the connection."""
+
+
+class ProxyHandler:
+    """One connection's handler."""
+
+    __slots__ = ("_discarded", "_doors", "_session")
+
+    def __init__(self, doors: Doors, session: HttpSession) -> None:
+        self._doors = doors
+        self._session = session
+        self._discarded = 0
+
+    def handle(self, event: Event, connection: Connection[Any]) -> bytes:
+        """The answer to a request; bodies of answered requests are discarded."""
+        if event.__class__ is not Request:
+            return self._discard(event, connection)
+        request: Request = event  # type: ignore[assignment]  # the class was just compared
+        dialect = DIALECTS.get(request.target) or find_dialect(request.target)
+        if dialect is None:
+            return self._visit(request, connection)
+        return self._check(request, dialect, connection)
+
+    def refuse(self, error: PeerError, connection: Connection[Any]) -> bytes:
+        """To a peer that broke HTTP: the reason, and the end."""
+        connection.finish()
+        return self._session.refuse(self._doors.explain(error, connection.peer))
+
+    def _check(self, request: Request, dialect: Dialect, connection: Connection[Any]) -> bytes:
+        doors = self._doors
+        started = doors.clock()
+        try:
+            check = dialect(request)
+        except PeerError as error:
+            return self._answer(request, doors.explain(error, connection.peer), connection)
+        application = doors.routes.find(check.host)
+        if application is None:
+            return self._answer(request, doors.refuse_unknown_host(request, check, connection), connection)
+        answer = self._judge(request, check, application, connection)
+        doors.metrics.observe(request.method, application.origin.host, "app", doors.clock() - started)
+        return answer
+
+    def _judge(self, request: Request, check: Check, application: Application, connection: Connection[Any]) -> bytes:
+        doors = self._doors
+        if check.redirects and (b"X-authentik-" in check.target or check.target.startswith(PREFIX)):
+            flow = doors.find_flow(application, request, check, connection)
+            if flow is not None:
+                return self._answer(request, flow, connection)
+        opened = doors.sessions.find(application, cookie_header(request))
+        if opened.__class__ is Opened and opened.head:  # type: ignore[union-attr]  # the class was just compared
+            return self._pass(request, opened.head, connection)  # type: ignore[union-attr]  # likewise
+        if not isinstance(opened, Opened | Unavailable) and doors.is_open(application, request, check):
+            return self._pass(request, application.encode_pass(()), connection)
+        return self._answer(request, doors.challenge(application, request, check, connection, opened), connection)
+
+    def _pass(self, request: Request, head: bytes, connection: Connection[Any]) -> bytes:
+        if request.keep_alive and request.body is Body.NONE and request.version == b"1.1":
+            return head + self._doors.date_line()
+        self._prepare_discard(request)
+        if not self._session.keeps_alive():
+            connection.finish()
+        return head + self._session.connection_line() + self._doors.date_line()
+
+    def _visit(self, request: Request, connection: Connection[Any]) -> bytes:
+        answer = self._doors.visit(request, self._session, connection)
+        return b"" if answer is None else self._answer(request, answer, connection)
+
+    def _answer(self, request: Request, response: Response, connection: Connection[Any]) -> bytes:
+        self._prepare_discard(request)
+        if connection.server.draining:
+            self._session.closing = True
+        encoded = self._session.send(self._doors.complete(response))
+        if not self._session.keeps_alive():
+            connection.finish()
+        return encoded
+
+    def _prepare_discard(self, request: Request) -> None:
+        """Decide whether the body is worth reading. One that waits for 100 Continue may come or not: close."""
+        self._discarded = 0
+        if request.body is Body.NONE:
+            return
+        length = int(request.fields.get(b"content-length", b"0"))
+        if b"expect" in request.fields or length > MAX_DISCARD:
+            self._session.closing = True
+
+    def _discard(self, event: Event, connection: Connection[Any]) -> bytes:
+        if isinstance(event, Data):
+            self._discarded += len(event.data)
+            if self._discarded > MAX_DISCARD:
+                connection.server.counts.limits["discarded_body"] += 1
+                connection.finish()
+        return b""

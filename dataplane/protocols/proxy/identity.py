@@ -1,0 +1,53 @@
+"""Who someone is, as response headers that the proxy in front copies to the application. Names to the letter.
+
+Values are made safe, never refused: a display name must not decide whether its owner gets in, nor end a header.
+"""
+
+from dataplane.gate import Identity, ProxySession
+from dataplane.protocols.proxy.messages import Headers
+from dataplane.protocols.proxy.wire import HOP_BY_HOP, find_canonical_name, is_managed, safe_value
+from dataplane.sansio import PeerError
+
+# What frames or steers an HTTP answer can't be a person's attribute.
+_RESERVED = HOP_BY_HOP | {
+    b"content-length", b"content-type", b"content-encoding", b"date", b"location", b"set-cookie", b"www-authenticate",
+    b"cache-control", b"status",
+}  # fmt: skip
+
+
+def identity_headers(session: ProxySession) -> Headers:
+    """The headers of a person and a session; application-wide ones are `meta_headers`."""
+    person = session.identity
+    return (
+        (b"X-authentik-username", safe_value(person.username)),
+        (b"X-authentik-groups", safe_value("|".join(person.groups))),
+        (b"X-authentik-entitlements", safe_value("|".join(person.entitlements))),
+        (b"X-authentik-email", safe_value(person.email)),
+        (b"X-authentik-name", safe_value(person.name)),
+        (b"X-authentik-uid", safe_value(person.subject)),
+        (b"X-authentik-jwt", safe_value(session.id_token)),
+        *_additional(person),
+    )
+
+
+def meta_headers(values: dict[str, str]) -> Headers:
+    """X-authentik-meta-* for `values`."""
+    return tuple((f"X-authentik-meta-{name}".encode(), safe_value(value)) for name, value in values.items())
+
+
+def _additional(person: Identity) -> Headers:
+    return tuple(
+        (name.encode(), safe_value(value)) for name, value in person.additional_headers if is_settable_header(name)
+    )
+
+
+def is_settable_header(name: str) -> bool:
+    """Whether `additionalHeaders` may set this header."""
+    try:
+        canonical = find_canonical_name(name.encode())
+    except PeerError:
+        return False
+    if canonical is None or canonical in _RESERVED:
+        return False
+    # Authorization is the one managed name that people do set: it signs them in at the application.
+    return canonical == b"authorization" or not is_managed(canonical)

@@ -1,0 +1,48 @@
+"""What ends a session before its time, and what overrides its cookie. Immutable, made anew with each config.
+
+A look-up costs a few dict accesses however many entries there are: `Ended` entries are indexed by the combination
+of fields they set, and there are at most eight of those.
+"""
+
+from collections.abc import Iterable
+
+from dataplane.config import Changed, Ended
+from dataplane.gate import ProxySession
+
+_Key = tuple[str, str, str]
+
+
+class Revocations:
+    """All Ended and Changed entries."""
+
+    __slots__ = ("_before", "_changed", "_shapes")
+
+    def __init__(self, ended: Iterable[Ended] = (), changed: Iterable[Changed] = ()) -> None:
+        self._before: dict[_Key, float] = {}
+        shapes = set()
+        for entry in ended:
+            key = (entry.session, entry.subject, entry.provider)
+            self._before[key] = max(entry.before, self._before.get(key, entry.before))
+            shapes.add((bool(entry.session), bool(entry.subject), bool(entry.provider)))
+        self._shapes = tuple(sorted(shapes))
+        self._changed: dict[str, Changed] = {}
+        for change in sorted(changed, key=lambda change: change.at):
+            self._changed[change.identity.subject] = change
+
+    def is_ended(self, session: ProxySession, provider: str) -> bool:
+        """Whether an entry ends this session at this provider."""
+        for by_session, by_subject, by_provider in self._shapes:
+            key = (
+                session.id if by_session else "",
+                session.identity.subject if by_subject else "",
+                provider if by_provider else "",
+            )
+            before = self._before.get(key)
+            if before is not None and session.authenticated < before:
+                return True
+        return False
+
+    def find_change(self, session: ProxySession) -> Changed | None:
+        """What has become true of the person since this session was signed in."""
+        change = self._changed.get(session.identity.subject)
+        return change if change is not None and session.authenticated < change.at else None

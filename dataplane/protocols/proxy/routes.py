@@ -1,0 +1,53 @@
+"""Which application serves a host. Built when config arrives; a host that nobody claims belongs to nobody.
+
+An exact external host comes first, then the longest cookie domain the host lies within, at a dot. There is no
+"the only application there is": a guess has no place where access is decided.
+"""
+
+from collections.abc import Iterable
+
+from dataplane.config import ConfigRefused
+from dataplane.protocols.proxy.application import Application, host_name
+
+
+class Routes:
+    """Hosts and domains to applications."""
+
+    __slots__ = ("_by_domain", "_by_host")
+
+    def __init__(self) -> None:
+        self._by_host: dict[str, Application] = {}
+        self._by_domain: dict[str, Application] = {}
+
+    def add(self, application: Application) -> None:
+        """Claim the application's host, and its domain. Raises ConfigRefused when another has claimed it."""
+        host = application.origin.host
+        _check_free(self._by_host, host, f"external_host {application.provider.external_host}")
+        if application.is_domain:
+            _check_free(self._by_domain, application.domain, f"cookie_domain {application.domain}")
+            self._by_domain[application.domain] = application
+        self._by_host[host] = application
+
+    def find(self, host: str) -> Application | None:
+        """The application for a canonical host."""
+        found = self._by_host.get(host)
+        if found is not None or not self._by_domain:
+            return found
+        domain = host_name(host)
+        while domain:
+            found = self._by_domain.get(domain)
+            if found is not None:
+                return found
+            domain = domain.partition(".")[2]
+        return None
+
+    @property
+    def applications(self) -> Iterable[Application]:
+        """Every application, each once."""
+        return self._by_host.values()
+
+
+def _check_free(taken: dict[str, Application], key: str, what: str) -> None:
+    holder = taken.get(key)
+    if holder is not None:
+        raise ConfigRefused(f"{what} is served by provider {holder.provider.name!r} already")

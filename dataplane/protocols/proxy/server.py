@@ -1,0 +1,89 @@
+"""The proxy outpost's protocol server, as a worker runs it: prepare and commit config, serve sockets, drain, count."""
+
+import datetime
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dataplane.config import Resource
+from dataplane.gate import Gate
+from dataplane.io.dial import UnixAddress
+from dataplane.io.tcp import Connection, Limits, TcpServer
+from dataplane.io.tls import ServerNames, self_signed, server_context
+from dataplane.protocols.proxy.config import Prepared, prepare
+from dataplane.protocols.proxy.doors import Doors
+from dataplane.protocols.proxy.handler import ProxyHandler
+from dataplane.protocols.proxy.metrics import Snapshot
+from dataplane.protocols.proxy.relay import Relay
+from dataplane.protocols.proxy.session import HttpSession
+from dataplane.protocols.proxy.trust import DEFAULT_TRUSTED, Trust
+
+__all__ = ["DEFAULT_TRUSTED", "Limits", "Prepared", "ProxyServer", "ProxySettings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxySettings:
+    """What doesn't come from control."""
+
+    trusted_cidrs: tuple[str, ...] = DEFAULT_TRUSTED
+    """Whose X-Forwarded-* count."""
+    control_socket: str | None = None
+    """Where requests for unclaimed hosts go; None where this is no front door."""
+    version: str
+    limits: Limits = field(default_factory=Limits)
+
+
+class ProxyServer:
+    """One worker's server. Raises ValueError for a bad setting."""
+
+    def __init__(
+        self,
+        settings: ProxySettings,
+        gate: Gate,
+        clock: Callable[[], float],
+        random: Callable[[int], bytes],
+    ) -> None:
+        relay = Relay(UnixAddress(path=settings.control_socket)) if settings.control_socket else None
+        self._version = settings.version
+        self._random = random
+        self._doors = Doors(gate, Trust(settings.trusted_cidrs), relay, clock, random)
+        self._tcp = TcpServer(self._open, settings.limits)
+        now = datetime.datetime.fromtimestamp(clock(), datetime.UTC)
+        self._names = ServerNames(server_context(*self_signed(now)))
+        self._outpost_name = ""
+
+    def prepare(self, resources: Mapping[str, Resource]) -> tuple[Prepared, Mapping[str, str]]:
+        """What the full set of resources amounts to, and which keys can't be served, with reasons."""
+        return prepare(resources, self._version, self._random)
+
+    def commit(self, prepared: Prepared) -> None:
+        """Serve by `prepared` from the next request on."""
+        self._names.replace(prepared.contexts)
+        self._doors.commit(prepared)
+        self._outpost_name = prepared.options.outpost_name if prepared.options is not None else ""
+
+    def serve(self, listener: socket.socket, *, tls: bool) -> None:
+        """Accept on `listener` from now on."""
+        self._tcp.serve(listener, self._names.context if tls else None)
+
+    def end_here(self, session: str, until: float) -> None:
+        """Refuse a session at once: another worker of this outpost has signed it out."""
+        self._doors.sessions.end_here(session, until)
+
+    def drain(self, seconds: float) -> None:
+        """Stop accepting, let requests in flight finish for `seconds`, then cut."""
+        self._tcp.drain(seconds)
+
+    @property
+    def connections(self) -> int:
+        """How many are open now."""
+        return self._tcp.connections
+
+    def metrics(self) -> Snapshot:
+        """What was counted so far."""
+        return self._doors.metrics.snapshot(self._outpost_name, self._tcp.counts.limits, self.connections)
+
+    def _open(self, _: Connection[Any]) -> tuple[HttpSession, ProxyHandler]:
+        session = HttpSession()
+        return session, ProxyHandler(self._doors, session)

@@ -1,0 +1,424 @@
+"""One HTTP/1.1 connection, as the server and (for the relay) as the client. Parsing is llhttp's, strictness included.
+
+What llhttp lets pass and we don't: versions other than 1.0 and 1.1, transfer codings other than chunked, a missing
+or doubled Host, header names that applications take for another's, heads without bound.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+
+from httptools import (
+    HttpParserCallbackError,
+    HttpParserError,
+    HttpParserInvalidMethodError,
+    HttpParserUpgrade,
+    HttpRequestParser,
+    HttpResponseParser,
+)
+
+from dataplane.protocols.proxy.messages import (
+    Body,
+    Data,
+    End,
+    Event,
+    Headers,
+    Interim,
+    Message,
+    Request,
+    Response,
+    ResponseHead,
+    Upgraded,
+    UpstreamEvent,
+    UpstreamHead,
+    UpstreamMessage,
+    UpstreamRequest,
+)
+from dataplane.protocols.proxy.wire import (
+    LAST_CHUNK,
+    encode_chunk,
+    encode_head,
+    encode_request_head,
+    find_canonical_name,
+    parse_host,
+)
+from dataplane.sansio import PeerError
+
+MAX_HEAD = 32 * 1024
+"""Bytes of a head, or between two events."""
+MAX_HEADERS = 100
+MAX_TARGET = 8 * 1024
+
+_DROPPED = b""
+_NAMES: dict[bytes, bytes] = {}
+"""Spelling to canonical name, so that a name is judged once. Bounded: strangers may not fill our memory."""
+_MAX_NAMES = 4096
+_NO_REPEATS: frozenset[bytes] = frozenset()
+_BODILESS_STATUS = frozenset({204, 304})
+
+
+class HttpSession:
+    """The server's side. Requests are answered in order: `send` speaks to the request that `events` gave last."""
+
+    __slots__ = ("_append", "_closed", "_error", "_events", "_framing", "_headers", "_parser", "_pending", "_request",
+                 "_rest", "_target", "_with_body", "closing")  # fmt: skip
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque()
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._append = self._headers.append
+        self._parser = HttpRequestParser(self)
+        self._target = b""
+        self._pending = 0
+        self._rest = b""
+        self._with_body = False
+        self._closed = False
+        self._error: PeerError | None = None
+        self._request: Request | None = None
+        self._framing = Body.NONE
+        self.closing = False
+        """Set to end the connection with the answer at hand."""
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the peer; empty bytes mean that it has closed its side."""
+        if not data:
+            self._close()
+        elif self._rest:
+            self._rest += data
+        else:
+            self._feed(data)
+
+    def events(self) -> Iterator[Event]:
+        """What has arrived, as far as it has; raises PeerError behind the last good event."""
+        events = self._events
+        while True:
+            while events:
+                event = events.popleft()
+                if event.__class__ is Request:
+                    self._request = event  # type: ignore[assignment]  # the class was just compared
+                yield event
+            if self._error is not None:
+                raise self._error
+            if not self._rest:
+                return
+            rest, self._rest = self._rest, b""
+            self._feed(rest)
+            if not events and self._error is None:
+                return
+
+    def send(self, message: Message) -> bytes:
+        """Encode our answer, or a piece of it."""
+        match message:
+            case Response():
+                return self._send_response(message)
+            case ResponseHead():
+                return self._send_head(message)
+            case Interim(status=status, headers=headers):
+                return encode_head(status, headers)
+            case Data(data=data):
+                return encode_chunk(data) if self._framing is Body.CHUNKED else data
+            case End():
+                return LAST_CHUNK if self._framing is Body.CHUNKED else b""
+
+    def take_rest(self) -> bytes:
+        """After an accepted upgrade: the bytes that are no longer HTTP."""
+        rest, self._rest = self._rest, b""
+        return rest
+
+    # The parser calls these.
+
+    def on_url(self, part: bytes) -> None:
+        """A piece of the request target."""
+        self._target += part
+        if len(self._target) > MAX_TARGET:
+            raise PeerError(414, f"request target of more than {MAX_TARGET} bytes")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer; on the hot path one dict look-up judges the name."""
+        known = _NAMES.get(name)
+        if known is None:
+            known = _learn(name)
+        if known:
+            self._append((known, value))
+
+    def on_headers_complete(self) -> None:
+        """The head is there: make the event of it."""
+        headers = tuple(self._headers)
+        self._headers.clear()
+        fields = dict(headers)
+        repeated = _NO_REPEATS if len(fields) == len(headers) else _repeated(headers)
+        if len(headers) > MAX_HEADERS:
+            raise PeerError(431, f"more than {MAX_HEADERS} headers")
+        if self._pending > MAX_HEAD and sum(len(name) + len(value) for name, value in headers) > MAX_HEAD:
+            raise PeerError(431, f"a head of more than {MAX_HEAD} bytes")
+        version = self._parser.get_http_version()
+        target, host = self._address(version, fields, repeated)
+        body = _request_body(version, fields)
+        self._with_body = body is not Body.NONE
+        self._target = b""
+        self._events.append(
+            Request(
+                self._parser.get_method(),
+                target,
+                host,
+                headers,
+                fields,
+                repeated,
+                version.encode(),
+                self._parser.should_keep_alive(),
+                body,
+                b"upgrade" in fields,
+            )
+        )
+
+    def on_body(self, data: bytes) -> None:
+        """A piece of the body."""
+        self._events.append(Data(data))
+
+    def on_message_complete(self) -> None:
+        """Trailers end here, unread: nobody may smuggle a header behind a body."""
+        if self._with_body:
+            self._headers.clear()
+            self._events.append(End())
+
+    def _feed(self, data: bytes) -> None:
+        before = len(self._events)
+        self._pending += len(data)
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            # Whoever does not accept the upgrade goes on in HTTP (RFC 9110 7.8): the rest waits for the decision.
+            self._rest = data[upgrade.args[0] :]
+            self._parser = HttpRequestParser(self)
+        except HttpParserError as error:
+            self._error = _blame(error)
+        if len(self._events) > before:
+            self._pending = 0
+        elif self._pending > MAX_HEAD and self._error is None:
+            self._error = PeerError(431, f"a head of more than {MAX_HEAD} bytes")
+
+    def _close(self) -> None:
+        if self._error is None and not self._closed and (self._target or self._headers or self._open_body()):
+            self._error = PeerError(400, "the connection ended within a request")
+        self._closed = True
+
+    def _open_body(self) -> bool:
+        if not self._with_body:
+            return False
+        last = self._events[-1] if self._events else None
+        return not isinstance(last, End)
+
+    def _address(self, version: str, fields: dict[bytes, bytes], repeated: frozenset[bytes]) -> tuple[bytes, str]:
+        """The target in origin form and the canonical host (RFC 9112 3.2)."""
+        if version not in {"1.1", "1.0"}:
+            raise PeerError(505, f"HTTP/{version} is not served here, HTTP/1.1 and 1.0 are")
+        host = fields.get(b"host")
+        if b"host" in repeated:
+            raise PeerError(400, "more than one Host header")
+        if host is None and version == "1.1":
+            raise PeerError(400, "no Host header")
+        name = parse_host(host) if host else ""
+        target = self._target
+        if target.startswith(b"/") or target == b"*":
+            return _checked_target(target), name
+        return _absolute_form(self._parser.get_method(), target)
+
+    def _send_response(self, response: Response) -> bytes:
+        head = ResponseHead(status=response.status, headers=response.headers, length=len(response.body))
+        encoded = self._send_head(head)
+        return encoded if self._is_bodiless(response.status) else encoded + response.body
+
+    def _send_head(self, head: ResponseHead) -> bytes:
+        self._framing = Body.NONE
+        framing: Headers = ()
+        if head.length is not None:
+            if head.status not in _BODILESS_STATUS or head.length:
+                framing = ((b"Content-Length", b"%d" % head.length),)
+        elif not self._is_bodiless(head.status):
+            self._framing = Body.CHUNKED if self._speaks_11() else Body.UNTIL_CLOSE
+            framing = ((b"Transfer-Encoding", b"chunked"),) if self._speaks_11() else ()
+        return encode_head(head.status, (*head.headers, *framing, *self._connection()))
+
+    def _connection(self) -> Headers:
+        if not self.keeps_alive():
+            return ((b"Connection", b"close"),)
+        return () if self._speaks_11() else ((b"Connection", b"keep-alive"),)
+
+    def keeps_alive(self) -> bool:
+        """Whether the connection outlives the answer to the present request."""
+        request = self._request
+        if request is None or self.closing:
+            return False
+        return request.keep_alive and self._framing is not Body.UNTIL_CLOSE
+
+    def connection_line(self) -> bytes:
+        """The Connection header of an answer encoded elsewhere; empty where the default says it."""
+        return b"".join(b"%s: %s\r\n" % header for header in self._connection())
+
+    def refuse(self, response: Response) -> bytes:
+        """The answer to a request that could not be read: there is nothing it could be fitted to."""
+        self._request = None
+        return self.send(response)
+
+    def body_pending(self) -> bool:
+        """Whether the present request has a body that was not read to its end."""
+        return self._request is not None and self._request.body is not Body.NONE and self._open_body()
+
+    def _speaks_11(self) -> bool:
+        return self._request is None or self._request.version == b"1.1"
+
+    def _is_bodiless(self, status: int) -> bool:
+        return status in _BODILESS_STATUS or (self._request is not None and self._request.method == b"HEAD")
+
+
+class UpstreamSession:
+    """The client's side of one exchange on a connection of its own."""
+
+    __slots__ = ("_error", "_events", "_finished", "_framing", "_head", "_headers", "_method", "_parser")
+
+    def __init__(self) -> None:
+        self._events: deque[UpstreamEvent] = deque()
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._parser = HttpResponseParser(self)
+        self._method = b""
+        self._framing = Body.NONE
+        self._head: UpstreamHead | None = None
+        self._finished = False
+        self._error: PeerError | None = None
+
+    def send(self, message: UpstreamMessage) -> bytes:
+        """Encode a request of ours, or a piece of its body."""
+        match message:
+            case UpstreamRequest(method=method, target=target, headers=headers, body=body):
+                self._method = method
+                self._framing = body
+                return encode_request_head(method, target, headers)
+            case Data(data=data):
+                return encode_chunk(data) if self._framing is Body.CHUNKED else data
+            case End():
+                return LAST_CHUNK if self._framing is Body.CHUNKED else b""
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the upstream; empty bytes mean that it has closed."""
+        if not data:
+            self._close()
+        elif not self._finished and self._error is None:
+            self._feed(data)
+
+    def events(self) -> Iterator[UpstreamEvent]:
+        """What has arrived; raises PeerError(502) behind the last good event."""
+        while self._events:
+            yield self._events.popleft()
+        if self._error is not None:
+            raise self._error
+
+    # The parser calls these.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer (which nobody reads)."""
+        if len(self._headers) > 2 * MAX_HEADERS:
+            raise PeerError(502, f"the upstream sent more than {2 * MAX_HEADERS} headers")
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """The head is there, unless it is an interim one."""
+        headers = tuple(self._headers)
+        self._headers.clear()
+        status = self._parser.get_status_code()
+        if status < 200 and status != 101:
+            return
+        self._head = _upstream_head(self._method, status, headers)
+        self._events.append(self._head)
+
+    def on_body(self, data: bytes) -> None:
+        """A piece of the body; where there may be none, none is passed on."""
+        if self._head is not None and self._head.body is not Body.NONE:
+            self._events.append(Data(data))
+
+    def on_message_complete(self) -> None:
+        """The end, unless of an interim answer."""
+        if self._head is not None and self._head.status != 101:
+            self._finish()
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            self._events.append(Upgraded(data[upgrade.args[0] :]))
+            self._finished = True
+            return
+        except HttpParserError as error:
+            if not self._finished:
+                self._error = PeerError(502, f"the upstream's answer is malformed: {_blame(error).reason}")
+            return
+        if self._head is not None and self._head.body is Body.NONE and self._head.status != 101:
+            self._finish()
+
+    def _finish(self) -> None:
+        if not self._finished:
+            self._finished = True
+            self._events.append(End())
+
+    def _close(self) -> None:
+        if self._finished or self._error is not None:
+            return
+        if self._head is not None and self._head.body is Body.UNTIL_CLOSE:
+            self._finish()
+        else:
+            self._error = PeerError(502, "the upstream closed the connection before its answer was complete")
+
+
+def _learn(name: bytes) -> bytes:
+    canonical = find_canonical_name(name) or _DROPPED
+    if len(_NAMES) < _MAX_NAMES and len(name) <= 64:
+        _NAMES[name] = canonical
+    return canonical
+
+
+def _repeated(headers: Headers) -> frozenset[bytes]:
+    names = [name for name, _ in headers]
+    return frozenset(name for name in names if names.count(name) > 1)
+
+
+def _request_body(version: str, fields: dict[bytes, bytes]) -> Body:
+    coding = fields.get(b"transfer-encoding")
+    if coding is not None:
+        # Only chunked, and only where the version knows it (RFC 9112 6.1): all else has been used to smuggle.
+        if version == "1.0" or coding.lower() != b"chunked":
+            raise PeerError(400 if version == "1.0" else 501, "transfer coding other than chunked in HTTP/1.1")
+        return Body.CHUNKED
+    return Body.SIZED if int(fields.get(b"content-length", b"0")) else Body.NONE
+
+
+def _checked_target(target: bytes) -> bytes:
+    if b"#" in target:
+        raise PeerError(400, "a fragment in the request target")
+    return target
+
+
+def _absolute_form(method: bytes, target: bytes) -> tuple[bytes, str]:
+    """RFC 9112 3.2.2: the authority in the target counts, whatever Host says."""
+    scheme, separator, rest = target.partition(b"://")
+    if method == b"CONNECT" or not separator or scheme.lower() not in {b"http", b"https"}:
+        raise PeerError(400, "the request target is neither a path nor an http URL")
+    authority, slash, path = rest.partition(b"/")
+    if b"?" in authority:
+        raise PeerError(400, "the request target has no path")
+    return _checked_target(slash + path or b"/"), parse_host(authority)
+
+
+def _upstream_head(method: bytes, status: int, headers: Headers) -> UpstreamHead:
+    fields = {name.lower(): value for name, value in headers}
+    length = int(fields[b"content-length"]) if b"content-length" in fields else None
+    if method == b"HEAD" or status in _BODILESS_STATUS or status == 101:
+        return UpstreamHead(status, headers, Body.NONE, length)
+    if b"transfer-encoding" in fields:
+        return UpstreamHead(status, headers, Body.CHUNKED, None)
+    return UpstreamHead(status, headers, Body.UNTIL_CLOSE if length is None else Body.SIZED, length)
+
+
+def _blame(error: HttpParserError) -> PeerError:
+    if isinstance(error, HttpParserCallbackError) and isinstance(error.__context__, PeerError):
+        return error.__context__
+    if isinstance(error, HttpParserInvalidMethodError):
+        return PeerError(501, "unknown request method")
+    return PeerError(400, str(error))

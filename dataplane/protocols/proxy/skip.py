@@ -1,0 +1,79 @@
+"""Paths that need no sign-in (skip_path_regex), matched so that no spelling of a path opens another.
+
+RE2, unanchored, as authentik has it: on the path in the modes of one host, on scheme, host and path in
+forward_domain. The query never takes part. A path that an application might read as another one (dot segments,
+doubled slashes, encoded delimiters, path parameters) is never skipped: then one signs in, and no harm is done.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import re2
+
+from dataplane.config import ConfigRefused
+
+_OPTIONS = re2.Options()
+_OPTIONS.log_errors = False
+_OPTIONS.max_mem = 8 << 20
+
+_DELIMITERS = frozenset(b"/\\%#?;") | frozenset(range(32)) | {127}
+
+
+class SkipPaths:
+    """The compiled patterns of one provider."""
+
+    __slots__ = ("_patterns",)
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._patterns: tuple[Any, ...] = tuple(_compile(pattern) for pattern in patterns)
+
+    def __bool__(self) -> bool:
+        return bool(self._patterns)
+
+    def match(self, path: bytes, origin: str = "") -> bool:
+        """Whether `path` (as sent, without query) is open; `origin` is put before it for forward_domain."""
+        if not self._patterns:
+            return False
+        plain = find_plain_path(path)
+        if plain is None:
+            return False
+        subject = origin + plain
+        return any(pattern.search(subject) for pattern in self._patterns)
+
+
+def find_plain_path(path: bytes) -> str | None:
+    """The decoded path where everyone must read it alike; None where readers may differ."""
+    if not path.startswith(b"/") or b";" in path or b"\\" in path or b"#" in path or b"?" in path:
+        return None
+    decoded = unquote_to_bytes(path) if b"%" in path else path
+    if decoded is not path and not _decodes_plainly(path):
+        return None
+    *inner, last = decoded[1:].split(b"/")
+    if b"" in inner or any(segment in {b".", b".."} for segment in (*inner, last)):
+        return None
+    try:
+        text = decoded.decode()
+    except UnicodeDecodeError:
+        return None
+    return text if text.isprintable() else None
+
+
+def _decodes_plainly(path: bytes) -> bool:
+    """Whether each % begins a valid escape and none of them stands for a delimiter, a dot or a letter in disguise."""
+    for piece in path.split(b"%")[1:]:
+        try:
+            code = int(piece[:2].decode("ascii"), 16) if len(piece) >= 2 and piece[:2].isalnum() else -1
+        except ValueError:
+            return False
+        if code < 0 or code in _DELIMITERS or code == ord("."):
+            return False
+    return True
+
+
+def _compile(pattern: str) -> Any:
+    try:
+        return re2.compile(pattern, options=_OPTIONS)
+    except re2.error as error:
+        detail = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
+        raise ConfigRefused(f"skip_path_regex {pattern!r} is not a regular expression of RE2: {detail}") from error

@@ -1,0 +1,90 @@
+"""Whose X-Forwarded-* count: peers within AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS. Of everyone else they are ignored.
+
+Forward-auth checks don't ask here: their dialect's headers only choose the question.
+"""
+
+import ipaddress
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from dataplane.protocols.proxy.messages import Request
+from dataplane.protocols.proxy.wire import parse_host
+from dataplane.sansio import PeerError
+
+SETTING = "AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS"
+DEFAULT_TRUSTED = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fe80::/10", "::1/128")
+
+_FORWARDING = (b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto")
+
+
+class Seen(NamedTuple):
+    """Where a request came from and went to, as far as it can be believed."""
+
+    host: str
+    scheme: str
+    client: str
+    distrusted: str
+    """The peer whose X-Forwarded-* were ignored; empty if there was nothing to ignore."""
+
+
+class Trust:
+    """The trusted networks."""
+
+    def __init__(self, cidrs: Sequence[str]) -> None:
+        self._networks = tuple(_network(cidr) for cidr in cidrs)
+        self.is_trusted = lru_cache(maxsize=4096)(self._is_trusted)
+
+    def _is_trusted(self, peer: str) -> bool:
+        """Whether `peer` may speak for others; who reached our unix socket may."""
+        if peer == "unix":
+            return True
+        try:
+            address = ipaddress.ip_address(peer.partition("%")[0])
+        except ValueError:
+            return False
+        return any(address in network for network in self._networks)
+
+    def see(self, request: Request, peer: str, *, secure: bool) -> Seen:
+        """What is to be believed of `request`. Raises PeerError(400) where a trusted peer speaks unclearly."""
+        own_scheme = "https" if secure else "http"
+        if not any(name in request.fields for name in _FORWARDING):
+            return Seen(request.host, own_scheme, peer, "")
+        if not self.is_trusted(peer):
+            return Seen(request.host, own_scheme, peer, peer)
+        host = _single(request, b"x-forwarded-host")
+        scheme = _single(request, b"x-forwarded-proto")
+        return Seen(
+            parse_host(host) if host else request.host,
+            {b"https": "https", b"http": "http"}.get(scheme.lower(), own_scheme),
+            self._client(request, peer),
+            "",
+        )
+
+    def _client(self, request: Request, peer: str) -> str:
+        """The nearest address of X-Forwarded-For that isn't a trusted proxy; what is no address ends the search."""
+        client = peer
+        values = [value for name, value in request.headers if name == b"x-forwarded-for"]
+        for hop in reversed(b",".join(values).split(b",")):
+            name = hop.decode("latin-1").strip().strip("[]")
+            try:
+                client = str(ipaddress.ip_address(name))
+            except ValueError:
+                return client
+            if not self.is_trusted(client):
+                return client
+        return client
+
+
+def _single(request: Request, name: bytes) -> bytes:
+    if name in request.repeated:
+        raise PeerError(400, f"more than one {name.decode().title()} header")
+    # A chain of proxies makes a list; its first entry is what the browser asked for.
+    return request.fields.get(name, b"").partition(b",")[0].strip()
+
+
+def _network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(cidr, strict=False)
+    except ValueError as error:
+        raise ValueError(f"{SETTING}: {cidr!r} is not a network such as 10.0.0.0/8") from error
