@@ -1,0 +1,160 @@
+"""What outposts ask of control while they serve: codes for sessions, sessions again, and their end.
+
+In domain terms and synchronous: control.link calls it from a thread pool after it has checked that the provider lies
+within the calling outpost's scope, and makes messages of the answers. One transaction a call.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from authlib.oauth2.rfc6749 import OAuth2Error
+
+from control.auth import sessions
+from control.auth.oidc.adapters import Request
+from control.auth.oidc.issuer import Issuer
+from control.auth.oidc.server import Refused, Server
+from control.auth.oidc.tokens import TokenSubject
+from control.domain.application import ProxyProvider
+from control.domain.decision import Deny
+from control.domain.grant import IssuedSession, Refusal, RefusalReason, identity_of
+from control.domain.policy import decide
+from control.domain.security import Revocation
+from control.store import Actor, Event, Store, Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redemption:
+    """A code and everything it has to fit."""
+
+    provider: UUID
+    code: str = field(repr=False)
+    redirect_uri: str
+    verifier: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionClaim:
+    """What a cookie says of its session; the outpost opened the cookie, so it was control that said it first."""
+
+    provider: UUID
+    session: UUID
+    subject: UUID
+    authenticated: datetime
+    expires: datetime
+
+
+class Gatekeeper:
+    """Answers outposts. Safe to call from many threads."""
+
+    def __init__(self, store: Store, issuer: Issuer) -> None:
+        self._store = store
+        self._issuer = issuer
+
+    def redeem_code(self, caller: Actor, redemption: Redemption) -> IssuedSession | Refusal:
+        """Trade a code for a session. The code is used up whatever the answer is."""
+        with self._store.write(caller) as unit:
+            answer = _redeem(unit, self._issuer, redemption)
+            unit.record(_redeemed(unit, redemption, answer))
+        return answer
+
+    def look_up_session(self, claim: SessionClaim) -> IssuedSession | Refusal:
+        """The session again, with the identity as it is now and without its ID token."""
+        with self._store.read() as unit:
+            return _look_up(unit, claim)
+
+    def end_session(self, caller: Actor, provider: UUID, session: UUID) -> None:
+        """End the sign-in and all that was born of it. Asking twice does nothing more."""
+        with self._store.write(caller) as unit:
+            unit.providers.get(provider)
+            sessions.end_session(unit, session)
+
+
+def _redeem(unit: Unit, issuer: Issuer, redemption: Redemption) -> IssuedSession | Refusal:
+    provider = unit.providers.find(redemption.provider)
+    if provider is None:
+        return Refusal(RefusalReason.INVALID_CODE)
+    server = Server(unit, issuer)
+    try:
+        grant = server.get_token_grant(_request(provider, redemption))
+        grant.validate_token_request()
+        _, token, _ = grant.create_token_response()
+    except Refused as refused:
+        return Refusal(refused.reason)
+    except OAuth2Error:
+        return Refusal(RefusalReason.INVALID_CODE)
+    return _issued(token["subject"], token["id_token"])
+
+
+def _request(provider: ProxyProvider, redemption: Redemption) -> Request:
+    """RFC 6749 section 4.1.3 and RFC 7636 section 4.5; the client is the provider the link vouches for."""
+    parameters = (
+        ("grant_type", "authorization_code"),
+        ("client_id", provider.client_id),
+        ("code", redemption.code),
+        ("redirect_uri", redemption.redirect_uri),
+        ("code_verifier", redemption.verifier),
+    )
+    return Request("POST", parameters)
+
+
+def _issued(subject: TokenSubject, id_token: str) -> IssuedSession:
+    return IssuedSession(
+        id=subject.sign_in.id,
+        identity=identity_of(subject.person),
+        authenticated=subject.issued,
+        expires=subject.expires,
+        id_token=id_token,
+    )
+
+
+def _redeemed(unit: Unit, redemption: Redemption, answer: IssuedSession | Refusal) -> Event:
+    application = unit.applications.find_for_provider(redemption.provider)
+    slug = application.slug if application else str(redemption.provider)
+    if isinstance(answer, Refusal):
+        return Event(action="redeemed", kind="code", target="", name=slug, outcome=answer.reason)
+    name = f"{answer.identity.username} at {slug}"
+    return Event(action="redeemed", kind="code", target=str(answer.id), name=name)
+
+
+def _look_up(unit: Unit, claim: SessionClaim) -> IssuedSession | Refusal:
+    user, provider = unit.users.find(claim.subject), unit.providers.find(claim.provider)
+    if user is None or not user.active or provider is None or _is_over(unit, claim, provider):
+        return Refusal(RefusalReason.SESSION_ENDED)
+    application = unit.applications.find_for_provider(provider.id)
+    person = unit.memberships.person(user)
+    if application is None or isinstance(
+        decide(person, application, unit.bindings.of_application(application.id)), Deny
+    ):
+        return Refusal(RefusalReason.ACCESS_DENIED)
+    return IssuedSession(
+        id=claim.session,
+        identity=identity_of(person),
+        authenticated=claim.authenticated,
+        expires=min(claim.expires, claim.authenticated + provider.access_token_validity),
+        id_token="",
+    )
+
+
+def _is_over(unit: Unit, claim: SessionClaim, provider: ProxyProvider) -> bool:
+    """Whether the session ran out or was ended. Its sign-in may have run out before it: that ends nothing."""
+    sign_in = unit.sign_ins.find(claim.session)
+    return (
+        (sign_in is not None and sign_in.user != claim.subject)
+        or claim.expires <= unit.now
+        or claim.authenticated + provider.access_token_validity <= unit.now
+        or any(_ends(revocation, claim) for revocation in unit.revocations.live())
+    )
+
+
+def _ends(revocation: Revocation, claim: SessionClaim) -> bool:
+    if revocation.sign_in == claim.session:
+        return True
+    if revocation.changed or claim.authenticated >= revocation.at:
+        return False
+    about = (
+        (revocation.sign_in, claim.session),
+        (revocation.user, claim.subject),
+        (revocation.provider, claim.provider),
+    )
+    return all(ended is None or ended == claimed for ended, claimed in about)

@@ -1,0 +1,63 @@
+"""ID tokens: what they claim (pure) and how they are signed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from joserfc import jwt
+
+from control.auth.oidc.issuer import Issuer
+from control.auth.oidc.keys import ALGORITHM, signer
+from control.domain.application import Application, ProxyProvider
+from control.domain.identity import Person
+from control.domain.security import SignIn, SigningKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenSubject:
+    """Whom a token speaks of, to which application, from when until when."""
+
+    person: Person
+    sign_in: SignIn
+    provider: ProxyProvider
+    application: Application
+    nonce: str
+    issued: datetime
+    expires: datetime
+
+
+def id_token_claims(issuer: Issuer, subject: TokenSubject) -> dict[str, Any]:
+    """The claims of OpenID Connect Core 1.0 section 2, and those that proxied applications know from authentik."""
+    user = subject.person.user
+    return {
+        "iss": issuer.of(subject.application.slug),
+        "aud": subject.provider.client_id,
+        "sub": str(user.id),
+        "sid": str(subject.sign_in.id),
+        "exp": int(subject.expires.timestamp()),
+        "iat": int(subject.issued.timestamp()),
+        "auth_time": int(subject.sign_in.authenticated.timestamp()),
+        "nonce": subject.nonce,
+        "preferred_username": user.username,
+        "name": user.name,
+        "email": user.email,
+        # Only administrators write addresses, so one that is there has been vouched for.
+        "email_verified": bool(user.email),
+        "groups": list(subject.person.group_names),
+        "entitlements": [],
+        "ak_proxy": {"user_attributes": _attributes(subject.person), "is_superuser": subject.person.superuser},
+    }
+
+
+def sign(claims: dict[str, Any], key: SigningKey) -> str:
+    """The claims as a signed token."""
+    private = signer(key)
+    return jwt.encode({"alg": ALGORITHM, "typ": "JWT", "kid": private.kid or ""}, claims, private, [ALGORITHM])
+
+
+def _attributes(person: Person) -> dict[str, Any]:
+    """Attributes of the groups in name order, then of the user, later ones winning."""
+    merged: dict[str, Any] = {}
+    for group in sorted(person.groups, key=lambda group: group.name):
+        merged.update(group.attributes)
+    return {**merged, **person.user.attributes}
