@@ -117,7 +117,7 @@ class ControlGate:
             self._try_next_address()
         else:
             self.breaker.succeeded()
-        log.warning("a call to control failed", extra={"call": name, "code": code.name, "reason": details})
+        log.warning("a call to control failed", extra={"call": name, "status": code.name, "reason": details})
         return self._unavailable(name, code.name.lower(), f"{code.name}: {details}")
 
     def _unavailable(self, name: str, outcome: str, reason: str) -> Unavailable:

@@ -3,7 +3,7 @@
 Resources stay the bytes that control sent: they go to disk and to the workers as they are. Digests are opaque.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 # A full configuration of ten thousand providers is some 20 MiB; ten times that is somebody's mistake.
@@ -125,10 +125,3 @@ def drifted(held: Held, wanted: Mapping[str, str], refused: Mapping[str, str]) -
     if any(key not in wanted for key in digests):
         return True
     return any(digests.get(key) != digest and refused.get(key) != digest for key, digest in wanted.items())
-
-
-def still_refused(refused: Mapping[str, str], change: Change, rejections: Iterable[Rejection]) -> dict[str, str]:
-    """Key to digest of what stands refused once a change has been answered."""
-    touched = change.changed.keys() | change.removed
-    kept = {key: digest for key, digest in refused.items() if key not in touched}
-    return kept | {rejection.key: rejection.digest for rejection in rejections}

@@ -76,7 +76,7 @@ def unseal(data: bytes, token: str) -> Saved:
             raise StateUnreadable("it belongs to another token")
         key = _decrypt(wrapping_key(token), wrapped)
         return msgspec.msgpack.decode(_decrypt(key, envelope.sealed), type=Saved)
-    except (msgspec.MsgspecError, InvalidTag, ValueError) as error:
+    except (msgspec.MsgspecError, InvalidTag, ValueError, RecursionError) as error:
         raise StateUnreadable("it is damaged") from error
 
 

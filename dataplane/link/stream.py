@@ -16,7 +16,7 @@ from dataplane.link import translate
 from dataplane.link.backoff import Pace
 from dataplane.link.channel import gate_stub, link_stub, open_stream_channel
 from dataplane.link.endings import Ending, Endings
-from dataplane.link.held import Assembly, Change, ConfigPart, Held, LinkBroken, Rejection, drifted, still_refused
+from dataplane.link.held import Assembly, Change, ConfigPart, Held, LinkBroken, Rejection, drifted
 from dataplane.link.keeper import Keeper
 from dataplane.link.target import Credentials, Instance
 from dataplane.link.translate import Drain, Unknown, Vitals, Wanted
@@ -54,7 +54,7 @@ class Receiver(Protocol):
         ...
 
     async def apply(self, change: Change) -> tuple[Rejection, ...]:
-        """Commit a change over all workers; what could not be applied."""
+        """Commit a change over all workers; all that stands refused afterwards, whichever change brought it."""
         ...
 
     def vitals(self) -> Vitals:
@@ -170,7 +170,7 @@ class Stream:
     async def _apply(self, change: Change) -> None:
         # Shielded: a change that has begun is finished, even when the stream is given up meanwhile.
         rejections = await asyncio.shield(self._context.receiver.apply(change))
-        self._context.refused = still_refused(self._context.refused, change, rejections)
+        self._context.refused = {each.key: each.digest for each in rejections}
         self._outbox.put_nowait(translate.applied(change.revision, rejections))
 
     async def _beat(self) -> None:
@@ -194,7 +194,7 @@ class Stream:
         try:
             await self._gate.EndSession(request, timeout=_CALL_DEADLINE, wait_for_ready=True)
         except grpc.aio.AioRpcError as error:
-            fields = {"session": ending.session, "code": error.code().name, "reason": error.details()}
+            fields = {"session": ending.session, "status": error.code().name, "reason": error.details()}
             log.warning("control did not take a sign-out", extra=fields)
             return error.code() in _FINAL
         return True

@@ -1,0 +1,39 @@
+"""The table from an outpost's type to what builds its protocol server. Imported by workers only, after patching."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from dataplane.gate import Gate
+from dataplane.protocols.proxy.server import DEFAULT_TRUSTED, ProxyServer, ProxySettings
+from dataplane.runtime.messages import Setup
+from dataplane.runtime.server import ProtocolServer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a protocol server takes from outside."""
+
+    gate: Gate
+    clock: Callable[[], float]
+    random: Callable[[int], bytes]
+
+
+Builder = Callable[[Setup, Surroundings], ProtocolServer[Any]]
+
+
+def _proxy(setup: Setup, surroundings: Surroundings) -> ProtocolServer[Any]:
+    settings = ProxySettings(
+        trusted_cidrs=DEFAULT_TRUSTED if setup.trusted_cidrs is None else setup.trusted_cidrs,
+        control_socket=setup.control_socket or None,
+        version=setup.version,
+    )
+    return ProxyServer(settings, surroundings.gate, surroundings.clock, surroundings.random)
+
+
+_BUILDERS: dict[str, Builder] = {"proxy": _proxy}
+
+
+def get_builder(outpost_type: str) -> Builder:
+    """The builder of a type; the settings let through only those that are served."""
+    return _BUILDERS[outpost_type]

@@ -1,0 +1,134 @@
+"""What the supervisor and a worker say to each other: frozen messages, and the table of their kinds.
+
+A question carries a serial that its answer repeats. Resources travel as the bytes that control sent.
+"""
+
+from dataclasses import dataclass
+
+from dataplane.link.held import HeldResource
+from dataplane.link.target import Credentials
+from dataplane.runtime.server import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InheritedListener:
+    """A listening socket by its descriptor."""
+
+    descriptor: int
+    tls: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """First to every worker: what it is and what it serves on."""
+
+    slot: int
+    type: str
+    version: str
+    listeners: tuple[InheritedListener, ...]
+    control_socket: str
+    trusted_cidrs: tuple[str, ...] | None
+    browser_url: str
+    log_level: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connect:
+    """How to call control from now on."""
+
+    credentials: Credentials
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepare:
+    """Make ready what is committed, with this change."""
+
+    serial: int
+    changed: tuple[HeldResource, ...]
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """Serve by what was prepared last."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scrape:
+    """Say what you have counted."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """Finish what is in flight within so many seconds, and end."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker serves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """The change is ready, but for the refused keys, each with its reason."""
+
+    serial: int
+    refused: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareFailed:
+    """The worker could not prepare at all: a bug, told so that no other worker commits."""
+
+    serial: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """The prepared configuration is served."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scraped:
+    """What was counted."""
+
+    serial: int
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEnded:
+    """A person has signed out here; control is to be told."""
+
+    provider: str
+    session: str
+
+
+Answer = Prepared | PrepareFailed | Committed | Scraped
+Question = Prepare | Commit | Scrape
+Message = Setup | Connect | Question | Drain | Ready | Answer | SessionEnded
+
+# The position is the kind on the wire; both ends are of one version, so it needs no stability.
+KINDS: tuple[type[Message], ...] = (
+    Setup,
+    Connect,
+    Prepare,
+    Commit,
+    Scrape,
+    Drain,
+    Ready,
+    Prepared,
+    PrepareFailed,
+    Committed,
+    Scraped,
+    SessionEnded,
+)

@@ -1,0 +1,21 @@
+"""Runs one outpost to its end and says how it went: the only caller of the supervisor."""
+
+import logging
+
+from dataplane.link.state import StateBusy
+from dataplane.link.world import World
+from dataplane.runtime.listeners import ListenFailed
+from dataplane.runtime.plan import Plan
+from dataplane.runtime.supervisor import Supervisor
+
+log = logging.getLogger("dataplane.supervisor")
+
+
+async def run(plan: Plan) -> int:
+    """The exit status."""
+    try:
+        await Supervisor(plan, World()).run()
+    except (StateBusy, ListenFailed) as error:
+        log.critical("the outpost can't run", extra={"reason": str(error)})
+        return 1
+    return 0

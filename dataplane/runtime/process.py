@@ -1,0 +1,152 @@
+"""One worker process, as its supervisor holds it: start, ask, tell, kill. Its death shows as WorkerGone."""
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, Process, create_subprocess_exec
+from collections.abc import Callable, Iterable
+
+from dataplane.runtime.messages import Answer, InheritedListener, Message, Question, Ready, SessionEnded, Setup
+from dataplane.runtime.pipe import Frames, PipeBroken, encode
+
+log = logging.getLogger("dataplane.workers")
+
+
+class WorkerGone(Exception):
+    """The worker has ended, or does not answer."""
+
+
+class WorkerProcess:
+    """A running worker. `on_ended` is told of every sign-out that happens there."""
+
+    def __init__(self, process: Process, slot: int, on_ended: Callable[[SessionEnded], None]) -> None:
+        self.slot = slot
+        self.pid = process.pid
+        self._process = process
+        self._on_ended = on_ended
+        self._serial = 0
+        self._waiting: dict[int, asyncio.Future[Answer]] = {}
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+
+    async def attach(self, end: socket.socket) -> None:
+        """Talk over our end of the pipe from now on."""
+        reader, self._writer = await asyncio.open_unix_connection(sock=end)
+        self._reading = asyncio.create_task(self._read(reader))
+
+    async def ready(self, deadline: float) -> None:
+        """Wait until it serves. Raises WorkerGone."""
+        try:
+            await asyncio.wait_for(asyncio.shield(self._ready), deadline)
+        except TimeoutError as error:
+            raise WorkerGone(f"worker {self.slot} is not ready after {deadline:g} s") from error
+
+    def tell(self, message: Message) -> None:
+        """Send without waiting; a worker that has gone doesn't mind."""
+        if self._writer and not self._writer.is_closing():
+            self._writer.write(encode(message))
+
+    async def ask(self, question: Callable[[int], Question], deadline: float) -> Answer:
+        """Send a question under a fresh serial and wait for its answer. Raises WorkerGone."""
+        self._serial += 1
+        serial = self._serial
+        future = self._waiting[serial] = asyncio.get_running_loop().create_future()
+        self.tell(question(serial))
+        try:
+            if self._reading and self._reading.done():
+                raise WorkerGone(f"worker {self.slot} has ended")
+            return await asyncio.wait_for(future, deadline)
+        except TimeoutError as error:
+            raise WorkerGone(f"worker {self.slot} gave no answer within {deadline:g} s") from error
+        finally:
+            self._waiting.pop(serial, None)
+
+    async def wait(self) -> int:
+        """Its exit status, once it has ended."""
+        status = await self._process.wait()
+        if self._writer:
+            self._writer.close()
+        if self._reading:
+            await self._reading
+        return status
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process.returncode is None:
+            self._process.kill()
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        frames = Frames()
+        try:
+            while data := await reader.read(1024 * 1024):
+                frames.receive(data)
+                for message in frames.messages():
+                    self._take(message)
+        except (OSError, PipeBroken) as error:
+            log.warning("the pipe of a worker broke", extra={"worker": self.slot, "error": str(error)})
+            self.kill()
+        finally:
+            self._fail_all()
+
+    def _take(self, message: Message) -> None:
+        match message:
+            case Ready():
+                if not self._ready.done():
+                    self._ready.set_result(None)
+            case SessionEnded():
+                self._on_ended(message)
+            case _ if isinstance(message, Answer):
+                waiting = self._waiting.get(message.serial)
+                if waiting and not waiting.done():
+                    waiting.set_result(message)
+            case _:
+                raise PipeBroken(f"a worker sent {type(message).__name__}")
+
+    def _fail_all(self) -> None:
+        gone = WorkerGone(f"worker {self.slot} has ended")
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(gone)
+        if not self._ready.done():
+            self._ready.set_exception(gone)
+            # Marks it as seen: nobody may be waiting.
+            self._ready.exception()
+
+
+async def start_worker(
+    slot: int, setup: Setup, listening: Iterable[socket.socket], on_ended: Callable[[SessionEnded], None]
+) -> WorkerProcess:
+    """Start a worker that inherits the sockets, and tell it what it is."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    descriptors = [each.fileno() for each in listening]
+    with theirs:
+        process = await create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "dataplane.runtime.worker",
+            str(theirs.fileno()),
+            str(os.getpid()),
+            stdin=DEVNULL,
+            pass_fds=(theirs.fileno(), *descriptors),
+            env=_environment(),
+        )
+    worker = WorkerProcess(process, slot, on_ended)
+    await worker.attach(ours)
+    worker.tell(setup)
+    return worker
+
+
+def inherited(listening: Iterable[tuple[socket.socket, bool]]) -> tuple[InheritedListener, ...]:
+    """How a Setup names the sockets that a worker inherits."""
+    return tuple(InheritedListener(descriptor=each.fileno(), tls=tls) for each, tls in listening)
+
+
+def _environment() -> dict[str, str]:
+    """Ours without the settings: a worker faces the network and needs no token."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AUTHENTIK_", "GARRISON_"))}
+    # libuv makes every request dearer by half or more (docs/benchmarks.md).
+    return kept | {"GEVENT_LOOP": "libev-cext"}

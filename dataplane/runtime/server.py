@@ -1,0 +1,67 @@
+"""What a protocol's server is to its worker: every protocol is one of these, and a table finds its builder.
+
+Servers live in gevent-patched workers. A configuration is prepared (pure, may refuse single resources) and then
+committed (a swap that does not block), so that all workers of an outpost change together or not at all.
+"""
+
+import socket
+from collections.abc import Mapping
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from dataplane.config import Resource
+
+PreparedT = TypeVar("PreparedT")
+
+
+class ProtocolServer(Protocol[PreparedT]):
+    """One protocol in one worker."""
+
+    def prepare(self, resources: Mapping[str, Resource]) -> tuple[PreparedT, Mapping[str, str]]:
+        """All that is wanted, by key, made ready; with the keys that are refused and why. Changes nothing."""
+        ...
+
+    def commit(self, prepared: PreparedT) -> None:
+        """Serve by this from now on."""
+        ...
+
+    def serve(self, listener: socket.socket, *, tls: bool) -> None:
+        """Accept on a listening socket; returns at once."""
+        ...
+
+    def drain(self, seconds: float) -> None:
+        """Stop accepting, and return when what is in flight is done, or cut at the deadline."""
+        ...
+
+    def metrics(self) -> Mapping[str, object]:
+        """Counts so far, in the shape of Snapshot."""
+        ...
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """A counter or gauge with its labels."""
+
+    name: str
+    help: str
+    labels: dict[str, str]
+    value: float
+
+
+class Histogram(msgspec.Struct, frozen=True, kw_only=True):
+    """`counts` are per bucket, not cumulative, and one more than `bounds`: the last is beyond all of them."""
+
+    name: str
+    help: str
+    labels: dict[str, str]
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    sum: float
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """What one worker has counted."""
+
+    histograms: tuple[Histogram, ...] = ()
+    counters: tuple[Sample, ...] = ()
+    gauges: tuple[Sample, ...] = ()

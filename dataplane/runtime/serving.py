@@ -1,0 +1,215 @@
+"""What a worker does: serve the listeners it inherited, by the configuration that the supervisor hands it.
+
+Plain blocking code, made cooperative by `worker`, which patches before it imports this. Configuration is taken in
+two steps; the worker never decides by itself what to serve, and ends when the supervisor's end of the pipe closes.
+"""
+
+import ctypes
+import logging
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+
+from dataplane.config import ConfigRefused, Options, Resource
+from dataplane.link import translate
+from dataplane.link.calls import ControlGate
+from dataplane.runtime import logs
+from dataplane.runtime.builders import Surroundings, get_builder
+from dataplane.runtime.messages import (
+    Commit,
+    Committed,
+    Connect,
+    Drain,
+    Message,
+    Prepare,
+    Prepared,
+    PrepareFailed,
+    Ready,
+    Scrape,
+    Scraped,
+    SessionEnded,
+    Setup,
+)
+from dataplane.runtime.pipe import Frames, encode
+from dataplane.runtime.server import ProtocolServer, Sample, Snapshot
+
+_PR_SET_PDEATHSIG = 1
+log = logging.getLogger("dataplane.worker")
+
+
+class Pipe:
+    """The worker's end. Handlers send from their own greenlets, so a frame is sent under a lock."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        self._lock = threading.Lock()
+        self.frames = Frames()
+
+    def send(self, message: Message) -> None:
+        """Send one message whole."""
+        with self._lock:
+            self._end.sendall(encode(message))
+
+    def receive(self) -> bool:
+        """Take more bytes; False at the end."""
+        data = self._end.recv(1024 * 1024)
+        self.frames.receive(data)
+        return bool(data)
+
+
+@dataclass(slots=True, kw_only=True)
+class Pending:
+    """What was prepared and awaits its commit."""
+
+    resources: dict[str, Resource]
+    prepared: object
+
+
+@dataclass(slots=True, kw_only=True)
+class Serving:
+    """The worker's state between messages."""
+
+    pipe: Pipe
+    gate: ControlGate
+    setup: Setup
+    server: ProtocolServer[Any]
+    listeners: list[socket.socket]
+    committed: dict[str, Resource] = field(default_factory=dict)
+    pending: Pending | None = None
+
+    def take(self, message: Message) -> None:
+        """Do what the supervisor says."""
+        match message:
+            case Prepare():
+                self.pipe.send(self._prepare(message))
+            case Commit():
+                self._commit()
+                self.pipe.send(Committed(serial=message.serial))
+            case Scrape():
+                self.pipe.send(Scraped(serial=message.serial, snapshot=self._snapshot()))
+            case Connect():
+                self.gate.use(message.credentials)
+            case Drain():
+                threading.Thread(target=self._drain, args=(message.seconds,), daemon=True).start()
+            case _:
+                log.error("the supervisor sent what is not for a worker", extra={"kind": type(message).__name__})
+
+    def _prepare(self, message: Prepare) -> Prepared | PrepareFailed:
+        fresh, refused = self._translated(message)
+        kept = {key: value for key, value in self.committed.items() if key not in message.removed}
+        wanted = {key: value for key, value in (kept | fresh).items() if key not in refused}
+        try:
+            prepared, more = self.server.prepare(wanted)
+        except Exception as error:  # Whatever it is, no other worker may commit either.
+            log.exception("a configuration could not be prepared")
+            return PrepareFailed(serial=message.serial, reason=f"the outpost failed on it: {error!r}")
+        resources = {key: value for key, value in wanted.items() if key not in more}
+        self.pending = Pending(resources=resources, prepared=prepared)
+        return Prepared(serial=message.serial, refused={**more, **refused})
+
+    def _translated(self, message: Prepare) -> tuple[dict[str, Resource], dict[str, str]]:
+        fresh: dict[str, Resource] = {}
+        refused: dict[str, str] = {}
+        for held in message.changed:
+            try:
+                fresh[held.key] = self._localised(translate.resource(held.data))
+            except ConfigRefused as error:
+                refused[held.key] = str(error)
+        return fresh, refused
+
+    def _localised(self, resource: Resource) -> Resource:
+        """AUTHENTIK_HOST_BROWSER of this one process wins over what control thinks."""
+        if isinstance(resource, Options) and self.setup.browser_url:
+            return replace(resource, browser_url=self.setup.browser_url)
+        return resource
+
+    def _commit(self) -> None:
+        if self.pending is None:
+            raise RuntimeError("commit without prepare")
+        self.server.commit(self.pending.prepared)
+        self.committed = self.pending.resources
+        self.pending = None
+        set_level(self.committed)
+
+    def _snapshot(self) -> Snapshot:
+        snapshot = msgspec.convert(self.server.metrics(), Snapshot)
+        own = call_counters(self.gate)
+        return Snapshot(histograms=snapshot.histograms, counters=snapshot.counters + own, gauges=snapshot.gauges)
+
+    def _drain(self, seconds: float) -> None:
+        draining = threading.Thread(target=self.server.drain, args=(seconds,), daemon=True)
+        draining.start()
+        # The server stops accepting first of all; then new connections are to be refused, not left in a queue.
+        time.sleep(0)
+        for listener in self.listeners:
+            listener.close()
+        draining.join()
+        os._exit(0)
+
+
+def set_level(resources: Mapping[str, Resource]) -> None:
+    """Log at the level that the outpost's options say."""
+    for resource in resources.values():
+        if isinstance(resource, Options):
+            logs.set_level(resource.log_level)
+
+
+def call_counters(gate: ControlGate) -> tuple[Sample, ...]:
+    """What the gate counted."""
+    text = "Calls from workers to control, by outcome"
+    name = "garrison_outpost_control_calls_total"
+    calls = tuple(
+        Sample(name=name, help=text, labels={"call": call, "outcome": outcome}, value=count)
+        for (call, outcome), count in gate.outcomes.items()
+    )
+    opened = Sample(
+        name="garrison_outpost_breaker_opened_total",
+        help="How often calls to control were suspended after two failures",
+        labels={},
+        value=gate.breaker.opened,
+    )
+    return (*calls, opened)
+
+
+def run(descriptor: int, supervisor: int) -> None:
+    """Serve until the pipe closes."""
+    _die_with(supervisor)
+    pipe = Pipe(socket.socket(fileno=descriptor))
+    serving: Serving | None = None
+    while pipe.receive():
+        for message in pipe.frames.messages():
+            if serving:
+                serving.take(message)
+            elif isinstance(message, Setup):
+                serving = _begin(message, pipe)
+
+
+def _begin(setup: Setup, pipe: Pipe) -> Serving:
+    logs.set_up(setup.log_level, {"worker": setup.slot})
+    gate = ControlGate(
+        lambda provider, session: pipe.send(SessionEnded(provider=provider, session=session)), time.monotonic
+    )
+    surroundings = Surroundings(gate=gate, clock=time.time, random=secrets.token_bytes)
+    server = get_builder(setup.type)(setup, surroundings)
+    listeners = [socket.socket(fileno=each.descriptor) for each in setup.listeners]
+    for listener, each in zip(listeners, setup.listeners, strict=True):
+        server.serve(listener, tls=each.tls)
+    pipe.send(Ready())
+    return Serving(pipe=pipe, gate=gate, setup=setup, server=server, listeners=listeners)
+
+
+def _die_with(supervisor: int) -> None:
+    """End with the supervisor, however it ends; and leave signals to it, since service managers send them to all."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != supervisor:
+        os._exit(1)

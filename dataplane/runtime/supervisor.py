@@ -1,0 +1,316 @@
+"""The outpost's supervisor: sockets, workers, the link, the last good state and the metrics port, in one asyncio.
+
+It starts from the last good state at once if there is one, so that control may be away; otherwise it listens and
+waits for its first configuration. It is the link's Receiver. SIGTERM, SIGINT and control's drain end it the same
+way: nothing new is accepted, what is in flight is finished within ten seconds.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from http import HTTPStatus
+
+from dataplane.link.endings import Ending, Endings
+from dataplane.link.enrol import enrol
+from dataplane.link.held import Change, Held, Rejection
+from dataplane.link.keeper import Keeper
+from dataplane.link.state import Saved, StateFolder
+from dataplane.link.stream import Context
+from dataplane.link.target import Credentials, Instance, Target
+from dataplane.link.translate import Vitals
+from dataplane.link.watch import Watcher
+from dataplane.link.world import World
+from dataplane.runtime import vitals
+from dataplane.runtime.configuration import Configuration
+from dataplane.runtime.http import Page, Responder
+from dataplane.runtime.listeners import open_single, open_slots
+from dataplane.runtime.messages import SessionEnded, Setup
+from dataplane.runtime.metrics import CONTENT_TYPE, merged, render
+from dataplane.runtime.plan import Plan
+from dataplane.runtime.report import Report, snapshot
+from dataplane.runtime.workers import Workers
+
+DRAIN_SECONDS = 8.5
+_RESTART_LOOP = 5.0
+log = logging.getLogger("dataplane.supervisor")
+
+
+class Supervisor:
+    """One outpost process. Raises StateBusy or ListenFailed when it can't be what the plan says."""
+
+    def __init__(self, plan: Plan, world: World) -> None:
+        self._plan = plan
+        self._world = world
+        self._stop = asyncio.Event()
+        self._dirty = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._folder = StateFolder(plan.state, world.token)
+        saved = self._folder.load(plan.target.token) if plan.target else None
+        self._saved = saved or Saved(revision=0, resources=())
+        self._instance = _instance(plan, self._folder.instance, world.clock())
+        self._workers = self._open_workers()
+        self._configuration = Configuration(self._workers, world.clock, self._saved.held)
+        self._endings = Endings(self._saved.endings)
+        self._keeper = self._make_keeper(plan.target) if plan.target else None
+        self._watcher = self._make_watcher(self._keeper) if self._keeper else None
+        self._responder = Responder(self._routes())
+
+    async def run(self) -> None:
+        """Serve until told to stop."""
+        self._catch_signals()
+        for address in self._plan.metrics:
+            await self._responder.serve(open_single(address, "metrics"))
+        self._workers.start()
+        self._begin(self._restore)
+        self._begin(self._save_when_dirty)
+        if self._watcher:
+            self._begin(self._watcher.run)
+        log.info("the outpost is up", extra=self._described())
+        await self._stop.wait()
+        await self._end()
+
+    # The link's Receiver.
+
+    @property
+    def held(self) -> Held:
+        """What is committed now."""
+        return self._configuration.held
+
+    async def apply(self, change: Change) -> tuple[Rejection, ...]:
+        """Commit a change over all workers; all that stands refused afterwards."""
+        rejections = await self._configuration.apply(change)
+        fields = {"revision": change.revision, "changed": len(change.changed), "removed": len(change.removed)}
+        log.info("a configuration is in force", extra=fields)
+        for rejection in rejections:
+            log.warning("a resource is refused", extra={"key": rejection.key, "reason": rejection.reason})
+        self._dirty.set()
+        return rejections
+
+    def vitals(self) -> Vitals:
+        """How this instance is."""
+        return Vitals(
+            uptime=self._world.clock() - self._instance.started,
+            workers=len(self._workers.pids),
+            memory=vitals.memory_of((os.getpid(), *self._workers.pids)),
+            load=vitals.load(),
+            last_error=self._last_error(),
+        )
+
+    async def connected(self, credentials: Credentials, address: str) -> None:
+        """A stream stands: workers call over the same address first."""
+        if self._watcher:
+            self._watcher.arrived()
+        others = tuple(each for each in credentials.addresses if each != address)
+        self._workers.connect(replace(credentials, addresses=(address, *others)))
+        log.info("connected to control", extra={"link": address})
+        self._dirty.set()
+
+    async def delivered(self, ending: Ending) -> None:
+        """A queued sign-out has reached control."""
+        log.info("control has a sign-out", extra={"session": ending.session})
+        self._dirty.set()
+
+    def drain(self) -> None:
+        """Control wants us to end."""
+        log.info("control asks for a drain")
+        self._stop.set()
+
+    # Set-up.
+
+    def _open_workers(self) -> Workers:
+        plan = self._plan
+        setup = Setup(
+            slot=0,
+            type=plan.type,
+            version=plan.version,
+            listeners=(),
+            control_socket=plan.control_socket,
+            trusted_cidrs=plan.trusted_cidrs,
+            browser_url=plan.browser_url,
+            log_level=plan.log_level,
+        )
+        opened = open_slots(plan.listeners, plan.workers)
+        tls = [listener.tls for listener in plan.listeners]
+        return Workers(setup, [list(zip(slot, tls, strict=True)) for slot in opened], self._session_ended)
+
+    def _make_keeper(self, target: Target) -> Keeper:
+        request = partial(enrol, target, self._instance, self._world.clock, self._world.token)
+        return Keeper(request, self._world, self._saved.credentials)
+
+    def _make_watcher(self, keeper: Keeper) -> Watcher:
+        return Watcher(
+            Context(instance=self._instance, keeper=keeper, receiver=self, world=self._world, endings=self._endings)
+        )
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled, number)
+
+    def _signalled(self, number: signal.Signals) -> None:
+        if self._stop.is_set():
+            log.warning("told to stop twice: ending at once", extra={"signal": number.name})
+            self._workers.kill()
+        log.info("told to stop", extra={"signal": number.name})
+        self._stop.set()
+
+    def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.create_task(self._guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        """A bug in one of our loops is logged and the loop begins anew: the workers serve on meanwhile."""
+        while True:
+            try:
+                return await work()
+            except Exception:  # Whatever it is, serving goes on.
+                log.exception("a loop of the supervisor broke")
+                await asyncio.sleep(_RESTART_LOOP)
+
+    # While it runs.
+
+    async def _restore(self) -> None:
+        saved = self._saved
+        if saved.credentials:
+            self._workers.connect(saved.credentials)
+        if saved.resources:
+            await self._configuration.restore(saved.endings)
+            fields = {"revision": saved.revision, "resources": len(saved.resources)}
+            log.info("serving from the last good state", extra=fields)
+
+    def _session_ended(self, message: SessionEnded) -> None:
+        ending = Ending(provider=message.provider, session=message.session, at=self._world.clock())
+        self._endings.add(ending)
+        self._begin(partial(self._configuration.end_locally, (ending,)))
+        self._dirty.set()
+
+    async def _save_when_dirty(self) -> None:
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            await asyncio.to_thread(self._save)
+
+    def _save(self) -> None:
+        held = self._configuration.held
+        if not self._plan.target or self._configuration.updated is None:
+            return
+        saved = Saved(
+            revision=held.revision,
+            resources=tuple(held.resources.values()),
+            credentials=self._keeper.credentials if self._keeper else None,
+            endings=self._endings.waiting,
+        )
+        self._folder.save(saved, (self._plan.target.token,))
+
+    async def _end(self) -> None:
+        await self._workers.drain(DRAIN_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._dirty.is_set():
+            self._save()
+        self._responder.close()
+        self._folder.close()
+        log.info("the outpost has ended")
+
+    # What it tells.
+
+    def _routes(self) -> dict[str, Callable[[], Awaitable[Page]]]:
+        return {
+            "/": _no_content,
+            "/outpost.goauthentik.io/ping": _no_content,
+            "/-/health/ready/": self._ready_page,
+            "/metrics": self._metrics_page,
+        }
+
+    async def _ready_page(self) -> Page:
+        reason = self._find_unready_reason()
+        if reason is None:
+            return Page(status=HTTPStatus.OK, body=b"ready\n")
+        return Page(status=HTTPStatus.SERVICE_UNAVAILABLE, body=reason.encode() + b"\n")
+
+    def _find_unready_reason(self) -> str | None:
+        if self._stop.is_set():
+            return "the outpost is draining"
+        if not self._workers.pids:
+            return "no worker serves yet"
+        if self._watcher and self._configuration.updated is None:
+            return f"no configuration yet: {self._last_error() or 'waiting for control'}"
+        return None
+
+    def _last_error(self) -> str:
+        if self._watcher and self._watcher.status.last_error:
+            return self._watcher.status.last_error
+        rejections = self._configuration.rejections
+        return f"{rejections[0].key}: {rejections[0].reason}" if rejections else ""
+
+    async def _metrics_page(self) -> Page:
+        counted = await self._workers.scrape()
+        text = render(merged((snapshot(self._report()), counted)))
+        return Page(status=HTTPStatus.OK, body=text, content_type=CONTENT_TYPE)
+
+    def _report(self) -> Report:
+        status = self._watcher.status if self._watcher else None
+        keeper = self._keeper
+        held = self._configuration.held
+        gauges: dict[str, float] = {
+            "garrison_outpost_workers": len(self._workers.pids),
+            "garrison_outpost_memory_bytes": self.vitals().memory,
+            "garrison_outpost_config_revision": held.revision,
+            "garrison_outpost_resources": len(held.resources),
+            "garrison_outpost_rejected_resources": len(self._configuration.rejections),
+            "garrison_outpost_queued_sign_outs": len(self._endings.waiting),
+        }
+        if keeper and keeper.credentials:
+            gauges["garrison_outpost_clock_skew_seconds"] = keeper.skew
+            gauges["garrison_outpost_certificate_expiry_timestamp_seconds"] = keeper.credentials.expires
+        return Report(
+            instance=self._instance,
+            outpost_name=keeper.credentials.name if keeper and keeper.credentials else "",
+            connected=bool(status and status.connected),
+            updated=self._configuration.updated,
+            ready=self._find_unready_reason() is None,
+            gauges=gauges,
+            counters={
+                "garrison_outpost_dropped_sign_outs_total": self._endings.dropped,
+                "garrison_outpost_worker_restarts_total": self._workers.restarts,
+                "garrison_outpost_silent_scrapes_total": self._workers.silent_scrapes,
+                "garrison_outpost_link_connections_total": status.connections if status else 0,
+                "garrison_outpost_link_losses_total": status.losses if status else 0,
+                "garrison_outpost_state_save_failures_total": self._folder.failures,
+            },
+            enrolment_failures=keeper.failures if keeper else {},
+        )
+
+    def _described(self) -> dict[str, object]:
+        plan = self._plan
+        return {
+            "instance": self._instance.uid,
+            "type": plan.type,
+            "version": plan.version,
+            "workers": plan.workers,
+            "listeners": [str(listener.address) for listener in plan.listeners],
+            "metrics": [str(address) for address in plan.metrics],
+            "control": plan.target.url if plan.target else None,
+        }
+
+
+def _instance(plan: Plan, uid: str, now: float) -> Instance:
+    return Instance(
+        uid=uid,
+        type=plan.type,
+        hostname=socket.gethostname(),
+        version=plan.version,
+        build=plan.build,
+        started=now,
+    )
+
+
+async def _no_content() -> Page:
+    return Page(status=HTTPStatus.NO_CONTENT)

@@ -1,0 +1,277 @@
+"""All workers of an outpost: kept alive, configured together, scraped together, drained together.
+
+Each slot has its listening sockets for good; a worker that dies is replaced on the same ones, after a wait that
+grows while it keeps dying young. A change is prepared by all workers and committed by all, or by none.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from dataplane.link.held import HeldResource, Rejection
+from dataplane.link.target import Credentials
+from dataplane.runtime.listeners import close_all
+from dataplane.runtime.messages import (
+    Answer,
+    Commit,
+    Connect,
+    Drain,
+    Prepare,
+    Prepared,
+    PrepareFailed,
+    Question,
+    Scrape,
+    Scraped,
+    SessionEnded,
+    Setup,
+)
+from dataplane.runtime.metrics import left_behind, merged
+from dataplane.runtime.process import WorkerGone, WorkerProcess, inherited, start_worker
+from dataplane.runtime.rollout import Attempt, Stuck, refuse_all
+from dataplane.runtime.server import Snapshot
+
+log = logging.getLogger("dataplane.workers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """Spans in seconds: deadlines of workers' answers, and the waits before a replacement."""
+
+    start: float = 30.0
+    prepare: float = 30.0
+    scrape: float = 1.0
+    first_restart: float = 0.1
+    longest_restart: float = 10.0
+    settled: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a change came to: what is served now, all that is refused, and its newest version for another try."""
+
+    served: Mapping[str, HeldResource]
+    rejections: tuple[Rejection, ...] = ()
+    refused: Mapping[str, HeldResource] = field(default_factory=dict)
+
+
+class Workers:
+    """The workers. `restarts` counts replacements; `on_ended` is told of sign-outs."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        slots: Sequence[Sequence[tuple[socket.socket, bool]]],
+        on_ended: Callable[[SessionEnded], None],
+        patience: Patience | None = None,
+    ) -> None:
+        self._setup = setup
+        self._slots = slots
+        self._on_ended = on_ended
+        self._patience = patience or Patience()
+        self._live: dict[int, WorkerProcess] = {}
+        self._started: set[WorkerProcess] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._some_live = asyncio.Event()
+        # One change, and one newcomer, at a time.
+        self._lock = asyncio.Lock()
+        self._served: Mapping[str, HeldResource] = {}
+        self._credentials: Credentials | None = None
+        self._counted: dict[int, Snapshot] = {}
+        self._left = Snapshot()
+        self._draining = asyncio.Event()
+        self.restarts = 0
+        self.silent_scrapes = 0
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes that serve."""
+        return tuple(worker.pid for worker in self._live.values())
+
+    def start(self) -> None:
+        """Start a worker in every slot and keep them going."""
+        self._tasks = [asyncio.create_task(self._keep(slot)) for slot in range(len(self._slots))]
+
+    def connect(self, credentials: Credentials) -> None:
+        """Tell all workers how to call control."""
+        self._credentials = credentials
+        for worker in self._live.values():
+            worker.tell(Connect(credentials=credentials))
+
+    async def apply(self, changed: Mapping[str, HeldResource], removed: frozenset[str]) -> Outcome:
+        """Bring all workers to this change, as far as it isn't refused."""
+        await self._some_live.wait()
+        async with self._lock:
+            attempt = Attempt(served=self._served, changed=changed, removed=removed)
+            try:
+                attempt = await self._prepare_all(attempt)
+                await self._commit_all()
+            except (_Refused, Stuck) as error:
+                log.critical("a configuration was refused as a whole", extra={"reason": str(error)})
+                return Outcome(served=self._served, rejections=refuse_all(attempt, str(error)))
+            self._served = attempt.result
+            return Outcome(served=attempt.result, rejections=attempt.rejections, refused=attempt.refused)
+
+    async def scrape(self) -> Snapshot:
+        """What all workers counted, those that have ended included; a silent one counts as it last said."""
+        workers = list(self._live.values())
+        await asyncio.gather(*(self._scrape(worker) for worker in workers))
+        return merged((self._left, *self._counted.values()))
+
+    async def drain(self, seconds: float) -> None:
+        """Let all workers finish what is in flight; whoever is not done in time is ended."""
+        self._draining.set()
+        for worker in self._started:
+            worker.tell(Drain(seconds=seconds))
+        close_all([listening for listening, _ in slot] for slot in self._slots)
+        _, late = await asyncio.wait(self._tasks, timeout=seconds + 1.0) if self._tasks else (set(), set())
+        self.kill()
+        if late:
+            await asyncio.wait(late)
+
+    def kill(self) -> None:
+        """End all workers at once."""
+        self._draining.set()
+        for worker in self._started:
+            worker.kill()
+
+    async def _keep(self, slot: int) -> None:
+        deaths = 0
+        loop = asyncio.get_running_loop()
+        while not self._draining.is_set():
+            began = loop.time()
+            await self._live_once(slot)
+            if self._draining.is_set():
+                return
+            self.restarts += 1
+            deaths = 0 if loop.time() - began >= self._patience.settled else deaths + 1
+            wait = min(self._patience.longest_restart, self._patience.first_restart * 2 ** min(deaths, 10))
+            log.warning("a worker is replaced", extra={"worker": slot, "in_seconds": wait})
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._draining.wait(), wait)
+
+    async def _live_once(self, slot: int) -> None:
+        sockets = self._slots[slot]
+        setup = _for_slot(self._setup, slot, sockets)
+        worker = await start_worker(slot, setup, [each for each, _ in sockets], self._on_ended)
+        self._started.add(worker)
+        if self._draining.is_set():
+            worker.kill()
+        try:
+            await self._admit(worker)
+        except WorkerGone as error:
+            log.warning("a worker did not start", extra={"worker": slot, "reason": str(error)})
+            worker.kill()
+        status = await worker.wait()
+        self._dismiss(worker, status)
+
+    async def _admit(self, worker: WorkerProcess) -> None:
+        """Bring a newcomer to what the others serve."""
+        await worker.ready(self._patience.start)
+        async with self._lock:
+            if self._credentials:
+                worker.tell(Connect(credentials=self._credentials))
+            await self._catch_up(worker)
+            self._live[worker.slot] = worker
+            self._some_live.set()
+        log.info("a worker serves", extra={"worker": worker.slot, "pid": worker.pid})
+
+    async def _catch_up(self, worker: WorkerProcess) -> None:
+        if not self._served:
+            return
+        answer = await worker.ask(_prepare(tuple(self._served.values()), ()), self._patience.prepare)
+        match answer:
+            case Prepared(refused=refused) if not refused:
+                pass
+            case _:
+                log.error("a new worker refuses what others serve", extra={"worker": worker.slot})
+        if not isinstance(answer, PrepareFailed):
+            await worker.ask(_commit, self._patience.prepare)
+
+    def _dismiss(self, worker: WorkerProcess, status: int) -> None:
+        self._started.discard(worker)
+        if self._live.get(worker.slot) is worker:
+            del self._live[worker.slot]
+        if not self._live:
+            self._some_live.clear()
+        counted = self._counted.pop(worker.slot, None)
+        if counted:
+            self._left = merged((self._left, left_behind(counted)))
+        level = logging.INFO if self._draining.is_set() and not status else logging.WARNING
+        log.log(level, "a worker has ended", extra={"worker": worker.slot, "pid": worker.pid, "status": status})
+
+    async def _prepare_all(self, attempt: Attempt) -> Attempt:
+        """Prepare until no worker refuses anything. Raises _Refused."""
+        while True:
+            answers = await self._ask_all(_prepare(attempt.upserts, attempt.removals))
+            refusals: dict[str, str] = {}
+            for answer in answers:
+                if isinstance(answer, PrepareFailed):
+                    raise _Refused(answer.reason)
+                if isinstance(answer, Prepared):
+                    refusals.update(answer.refused)
+            if not refusals:
+                return attempt
+            attempt = attempt.refuse(refusals)
+
+    async def _commit_all(self) -> None:
+        await self._ask_all(_commit)
+
+    async def _ask_all(self, question: Callable[[int], Question]) -> list[Answer]:
+        """The answers of all live workers. One that gives none is ended: its replacement catches up."""
+        workers = list(self._live.values())
+        answers = await asyncio.gather(
+            *(worker.ask(question, self._patience.prepare) for worker in workers), return_exceptions=True
+        )
+        given: list[Answer] = []
+        for worker, answer in zip(workers, answers, strict=True):
+            if isinstance(answer, WorkerGone):
+                self._live.pop(worker.slot, None)
+                worker.kill()
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                given.append(answer)
+        if not given:
+            raise _Refused("every worker died of it or gave no answer")
+        return given
+
+    async def _scrape(self, worker: WorkerProcess) -> None:
+        try:
+            answer = await worker.ask(_scrape, self._patience.scrape)
+        except WorkerGone:
+            self.silent_scrapes += 1
+            return
+        if isinstance(answer, Scraped) and self._live.get(worker.slot) is worker:
+            self._counted[worker.slot] = answer.snapshot
+
+
+class _Refused(Exception):
+    """No worker is to commit."""
+
+
+def _for_slot(setup: Setup, slot: int, sockets: Sequence[tuple[socket.socket, bool]]) -> Setup:
+    return Setup(
+        slot=slot,
+        type=setup.type,
+        version=setup.version,
+        listeners=inherited(sockets),
+        control_socket=setup.control_socket,
+        trusted_cidrs=setup.trusted_cidrs,
+        browser_url=setup.browser_url,
+        log_level=setup.log_level,
+    )
+
+
+def _prepare(changed: tuple[HeldResource, ...], removed: tuple[str, ...]) -> Callable[[int], Question]:
+    return lambda serial: Prepare(serial=serial, changed=changed, removed=removed)
+
+
+def _commit(serial: int) -> Question:
+    return Commit(serial=serial)
+
+
+def _scrape(serial: int) -> Question:
+    return Scrape(serial=serial)
