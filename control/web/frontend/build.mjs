@@ -55,6 +55,13 @@ function refuseRemoteLoads() {
     }
 }
 
+/** What is served to others carries its licence; Tabler's stands beside its style sheet (app-….css.LEGAL.txt). */
+function licenses() {
+    const packages = ["@fontsource-variable/inter", "@tabler/icons", "htmx.org"];
+    const text = (name) => readFileSync(join(here, "node_modules", name, "LICENSE"), "utf8").trim();
+    writeFileSync(join(fresh, "licenses.txt"), packages.map((name) => `${name}\n\n${text(name)}\n`).join("\n\n"));
+}
+
 function swapIn() {
     const old = `${target}.old`;
     rmSync(old, { recursive: true, force: true });
@@ -75,6 +82,7 @@ try {
         hashed("icons.svg", sprite()),
         hashed("favicon.svg", readFileSync(join(here, "src", "favicon.svg"))),
     ];
+    licenses();
     refuseRemoteLoads();
     const manifest = Object.fromEntries(entries.sort(([a], [b]) => a.localeCompare(b)));
     writeFileSync(join(fresh, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);

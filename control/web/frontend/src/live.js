@@ -1,6 +1,5 @@
 // htmx as our Content-Security-Policy wants it, and polls that stay out of the way: they pause in a hidden tab, and
 // an answer is swapped only if it says something new and nobody has a menu open in that part.
-const POLL = "hx:poll:trigger";
 const lastAnswer = new WeakMap();
 
 export function configureHtmx(htmx) {
@@ -20,7 +19,11 @@ export function configureHtmx(htmx) {
     });
 }
 
-const isPoll = (detail) => detail.requestConfig?.triggeringEvent?.type === POLL;
+/** htmx asks for a poll without any event; so it does on load, but not of elements that poll. */
+function isPoll({ elt, requestConfig }) {
+    const trigger = elt.getAttribute("hx-trigger") ?? "";
+    return requestConfig !== undefined && !requestConfig.triggeringEvent && /\bevery\b/.test(trigger);
+}
 
 export function watchLiveParts() {
     document.addEventListener("htmx:beforeRequest", (event) => {

@@ -1,0 +1,276 @@
+"""What the script does to a page, in a real browser, under the Content-Security-Policy of the real pages."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+
+from tests.control.web.frontend.sample_server import Sample, serve_sample
+from tests.support.peers_program import eventually, require
+
+TEN_POLLS = """() => new Promise(done => {
+    let polls = 0;
+    addEventListener("htmx:beforeRequest", () => ++polls === 10 && done());
+})"""
+
+pytestmark = pytest.mark.interop
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=require("chromium", "chromium"), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def sample() -> Iterator[Sample]:
+    with serve_sample() as server:
+        yield server
+
+
+@pytest.fixture
+def page(browser: Browser, sample: Sample) -> Iterator[Page]:
+    """The sample, open; a script error or anything that the policy refuses fails the test."""
+    context = browser.new_context(permissions=["clipboard-write"])
+    page = context.new_page()
+    page.set_default_timeout(5000)
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "console", lambda message: wrong.append(message.text) if "Content Security Policy" in message.text else None
+    )
+    page.goto(sample.url)
+    yield page
+    context.close()
+    assert wrong == []
+
+
+def open_modal(page: Page) -> None:
+    page.click("#create")
+    expect(page.locator("#modal")).to_have_attribute("open", "")
+
+
+def test_a_modal_opens_with_the_focus_in_its_first_field_and_gives_it_back(page: Page) -> None:
+    open_modal(page)
+    expect(page.locator("#modal [name=name]")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("#modal")).not_to_have_attribute("open", "")
+    expect(page.locator("#create")).to_be_focused()
+    expect(page.locator("#modal")).to_be_empty()
+
+
+def test_the_focus_stays_inside_a_modal(page: Page) -> None:
+    open_modal(page)
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement === document.body || !!document.activeElement.closest('#modal')")
+
+
+def test_a_refused_form_stays_open_with_the_focus_on_what_is_wrong(page: Page) -> None:
+    open_modal(page)
+    page.click("#modal .modal-footer button")
+    expect(page.locator("#modal .is-invalid")).to_be_focused()
+
+
+def test_an_accepted_form_closes_and_the_page_hears_of_it(page: Page) -> None:
+    open_modal(page)
+    page.fill("#modal [name=name]", "edge")
+    page.click("#modal .modal-footer button")
+    expect(page.locator("#modal")).not_to_have_attribute("open", "")
+    expect(page.locator("#list")).to_have_text("new")
+    expect(page.locator("#toasts")).to_have_text("Created")
+
+
+def test_a_click_beside_a_modal_closes_it_unless_something_was_typed(page: Page) -> None:
+    open_modal(page)
+    page.mouse.click(5, 5)
+    expect(page.locator("#modal")).not_to_have_attribute("open", "")
+    open_modal(page)
+    page.locator("#modal [name=name]").press_sequentially("e")
+    page.mouse.click(5, 5)
+    expect(page.locator("#modal [name=name]")).to_have_value("e")
+
+
+def test_what_cannot_be_undone_is_asked_for_first(page: Page, sample: Sample) -> None:
+    page.click("#delete-button")
+    expect(page.locator("#confirm .modal-title")).to_have_text("Delete outpost edge?")
+    expect(page.locator("#confirm [data-confirm-text]")).to_have_text("It stops.")
+    expect(page.locator("#confirm [data-confirm-no]")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#confirm")).to_have_count(0)
+    assert not any(request.startswith("POST") for request in sample.asked)
+    page.click("#delete-button")
+    page.get_by_role("button", name="Delete", exact=True).last.click()
+    eventually(lambda: any(request.startswith("POST /delete") for request in sample.asked), "the form is sent")
+
+
+def test_copying_and_revealing(page: Page) -> None:
+    page.click("#copy")
+    expect(page.locator("#copy .g-copied")).to_have_text("Copied")
+    page.focus("[data-choose-filter]")
+    page.keyboard.press("Control+v")
+    expect(page.locator("[data-choose-filter]")).to_have_value("docker run garrison")
+    page.click("#reveal")
+    expect(page.locator("#token")).to_have_attribute("type", "text")
+    page.click("#reveal")
+    expect(page.locator("#token")).to_have_attribute("type", "password")
+
+
+def test_times_are_relative_with_the_moment_on_hover(page: Page) -> None:
+    expect(page.locator("#then")).to_have_text("3 minutes ago")
+    expect(page.locator("#then")).to_have_attribute("title", re.compile(r"20\d\d"))
+    expect(page.locator("#fixed")).to_have_text("then")
+
+
+def test_a_menu_is_used_by_keyboard_and_closed_by_a_click_elsewhere(page: Page) -> None:
+    menu = page.locator("#menu")
+    page.focus("#menu summary")
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#menu a").first).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(page.locator("#menu a").last).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(menu).not_to_have_attribute("open", "")
+    expect(page.locator("#menu summary")).to_be_focused()
+    page.click("#menu summary")
+    page.mouse.click(600, 5)
+    expect(menu).not_to_have_attribute("open", "")
+
+
+def test_the_theme_follows_the_system_until_one_is_chosen(page: Page) -> None:
+    root = page.locator("html")
+    page.emulate_media(color_scheme="dark")
+    expect(root).to_have_attribute("data-bs-theme", "dark")
+    page.emulate_media(color_scheme="light")
+    expect(root).to_have_attribute("data-bs-theme", "light")
+    page.click("#dark")
+    expect(page.locator("#dark")).to_have_attribute("aria-pressed", "true")
+    page.reload()
+    expect(root).to_have_attribute("data-bs-theme", "dark")
+    page.click("#auto")
+    expect(root).to_have_attribute("data-bs-theme", "light")
+
+
+def test_a_filter_narrows_a_list_and_the_chosen_stand_first(page: Page) -> None:
+    items = page.locator("#choose label")
+    expect(items).to_have_text(["Grafana", "Wiki", "Mail"])
+    expect(page.locator("[data-choose-count]")).to_have_text("1 of 3 selected")
+    page.get_by_label("Wiki").check()
+    expect(page.locator("[data-choose-count]")).to_have_text("2 of 3 selected")
+    page.fill("[data-choose-filter]", "mai")
+    expect(page.get_by_label("Mail")).to_be_visible()
+    expect(page.get_by_label("Wiki")).to_be_hidden()
+    page.fill("[data-choose-filter]", "zzz")
+    expect(page.get_by_text("Nothing matches.")).to_be_visible()
+
+
+def test_the_editor_indents_numbers_lines_and_lets_the_keyboard_out(page: Page) -> None:
+    editor = page.locator(".g-editor")
+    expect(page.locator(".g-editor-gutter span")).to_have_count(2)
+    expect(page.locator(".g-editor-wrong")).to_have_text("2")
+    editor.press("Control+End")
+    page.keyboard.press("Enter")
+    page.keyboard.type("docker_labels:")
+    page.keyboard.press("Enter")
+    page.keyboard.type("a: b")
+    expect(editor).to_have_value("log_level: info\nrefresh_interval: soon\ndocker_labels:\n  a: b")
+    expect(page.locator(".g-editor-gutter span")).to_have_count(4)
+    page.keyboard.press("Shift+Tab")
+    expect(editor).to_have_value("log_level: info\nrefresh_interval: soon\ndocker_labels:\na: b")
+    page.keyboard.press("Control+z")
+    expect(editor).to_have_value("log_level: info\nrefresh_interval: soon\ndocker_labels:\n  a: b")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
+    expect(page.locator("#save")).to_be_focused()
+
+
+def test_a_field_that_does_not_apply_is_hidden_and_not_sent(page: Page, sample: Sample) -> None:
+    expect(page.locator("#domain")).to_be_hidden()
+    page.select_option("[name=mode]", "forward_domain")
+    expect(page.locator("#domain")).to_be_visible()
+    page.select_option("[name=mode]", "forward_single")
+    page.click("#save")
+    [sent] = eventually(lambda: [line for line in sample.asked if line.startswith("POST /form")], "the form is sent")
+    assert "cookie_domain" not in sent
+    assert "applications=3" in sent
+
+
+def test_tabs_by_mouse_and_arrow_keys(page: Page) -> None:
+    expect(page.locator("#docker")).to_be_visible()
+    expect(page.locator("#compose")).to_be_hidden()
+    page.get_by_role("tab", name="docker").press("ArrowRight")
+    expect(page.locator("#compose")).to_be_visible()
+    expect(page.get_by_role("tab", name="compose")).to_be_focused()
+    expect(page.locator("#docker")).to_be_hidden()
+
+
+def test_a_live_part_changes_only_when_its_answer_does(page: Page, sample: Sample) -> None:
+    expect(page.locator("#live b")).to_have_text("one")
+    page.evaluate("document.querySelector('#live b').dataset.mark = 'kept'")
+    asked = sample.asked.count("GET /live")
+    eventually(lambda: sample.asked.count("GET /live") > asked + 2, "more polls")
+    expect(page.locator("#live b")).to_have_attribute("data-mark", "kept")
+    sample.live = "<b>two</b>"
+    expect(page.locator("#live b")).to_have_text("two")
+
+
+def test_a_live_part_leaves_an_open_menu_alone(page: Page, sample: Sample) -> None:
+    sample.live = "<details data-menu><summary>Row</summary><p>open</p></details>"
+    page.click("#live summary")
+    sample.live = "<b>changed</b>"
+    asked = sample.asked.count("GET /live")
+    eventually(lambda: sample.asked.count("GET /live") > asked + 2, "more polls")
+    expect(page.locator("#live details")).to_have_attribute("open", "")
+    page.mouse.click(600, 5)
+    expect(page.locator("#live")).to_have_text("changed")
+
+
+def test_polls_pause_in_a_hidden_tab(page: Page, sample: Sample) -> None:
+    hidden = "Object.defineProperty(document, 'hidden', {configurable: true, get: () => %s})"
+    page.evaluate(hidden % "true")
+    # The first may follow a poll that was on its way when the tab was hidden.
+    page.evaluate(TEN_POLLS)
+    asked = sample.asked.count("GET /live")
+    page.evaluate(TEN_POLLS)
+    assert sample.asked.count("GET /live") == asked
+    page.evaluate(hidden % "false")
+    eventually(lambda: sample.asked.count("GET /live") > asked, "polls go on")
+
+
+def test_failures_are_told(page: Page) -> None:
+    page.click("#fail")
+    expect(page.locator("#toasts")).to_contain_text("Refused (500).")
+
+
+def test_a_server_that_is_away_is_told_once_until_it_is_back(page: Page) -> None:
+    def away(route: Route) -> None:
+        route.abort()
+
+    page.route("**/live", away)
+    expect(page.locator("#toasts .g-toast")).to_have_text(["Unreachable."])
+    page.unroute("**/live", away)
+    expect(page.locator("#toasts .g-toast")).to_have_count(0)
+
+
+def test_the_icon_is_drawn_and_the_typeface_is_ours(page: Page) -> None:
+    assert page.evaluate("document.querySelector('#icon use').getBBox().width") > 0
+    assert page.evaluate("document.fonts.ready.then(() => document.fonts.check('16px \"Inter Variable\"'))")
+    assert page.evaluate("[...document.fonts].some(face => face.status === 'loaded')")
+
+
+def test_without_javascript_everything_shows(browser: Browser, sample: Sample) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(sample.url)
+    expect(page.locator("#compose")).to_be_visible()
+    expect(page.locator("#domain")).to_be_visible()
+    expect(page.locator("#copy")).to_be_hidden()
+    expect(page.locator("#dark")).to_be_hidden()
+    expect(page.get_by_label("Wiki")).to_be_visible()
+    page.click("#menu summary")
+    expect(page.get_by_text("Two")).to_be_visible()
+    context.close()
