@@ -8,7 +8,7 @@ and stops a watcher and asks getsockopt on every call. Short writes fall back to
 import socket
 import struct
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import gevent
 from gevent import get_hub, getcurrent
@@ -16,6 +16,7 @@ from gevent.timeout import Timeout
 
 READ, WRITE = 1, 2
 READ_SIZE = 65536
+_READY, _LATE = True, False
 
 
 class Expired(Exception):
@@ -63,15 +64,17 @@ class SocketStream:
         "_deadline",
         "_hub",
         "_limit",
+        "_reader",
         "_recv",
         "_resume",
         "_send",
         "_socket",
+        "_switch",
         "_watcher",
         "_write_timeout",
     )
 
-    def __init__(self, sock: Any, write_timeout: float) -> None:
+    def __init__(self, sock: socket.socket, write_timeout: float) -> None:
         self._socket = sock
         self._recv: Callable[[int], bytes] = sock.recv
         self._send: Callable[[bytes], int] = sock.send
@@ -80,6 +83,8 @@ class SocketStream:
         self._armed = False
         self._aborted = False
         self._resume: Callable[[bool], object] | None = None
+        self._reader: object = None
+        self._switch: Callable[[bool], object] | None = None
         self._deadline = float("inf")
         self._limit = ""
         self._write_timeout = write_timeout
@@ -95,7 +100,11 @@ class SocketStream:
             if not self._armed:
                 self._watcher.start(self._readable)
                 self._armed = True
-            self._resume = getcurrent().switch
+            reader = getcurrent()
+            if reader is not self._reader:
+                self._reader = reader
+                self._switch = reader.switch
+            self._resume = self._switch
             try:
                 ready = self._hub.switch()
             finally:
@@ -119,12 +128,12 @@ class SocketStream:
     def expire(self, now: float) -> None:
         """Called by the ticker, in the hub: wake a reader whose deadline has passed."""
         if self._deadline <= now:
-            self._wake(ready=False)
+            self._wake_up()
 
     def interrupt(self, limit: str) -> None:
-        """Wake the reader now, with Expired(`limit`)."""
+        """Wake the reader, with Expired(`limit`): through the hub, for a caller that switched to it would never go on."""
         self._limit = limit
-        self._wake(ready=False)
+        self._hub.loop.run_callback(self._wake_up)
 
     def half_close(self) -> None:
         """Shut down our side; the peer may be gone already. After abort there is nothing to shut down."""
@@ -147,16 +156,18 @@ class SocketStream:
         self._socket.close()
 
     def _readable(self) -> None:
-        if self._resume is None:  # the greenlet is busy elsewhere: be silent until it reads again
+        resume = self._resume
+        if resume is None:  # the greenlet is busy elsewhere: be silent until it reads again
             self._watcher.stop()
             self._armed = False
-            return
-        self._wake(ready=True)
+        else:
+            self._resume = None
+            resume(_READY)
 
-    def _wake(self, *, ready: bool) -> None:
+    def _wake_up(self) -> None:
         resume, self._resume = self._resume, None
         if resume is not None:
-            resume(ready)
+            resume(_LATE)
 
     def _write_slowly(self, rest: memoryview) -> None:
         watcher = self._hub.loop.io(self._socket.fileno(), WRITE)

@@ -128,7 +128,8 @@ class Connection(Generic[E]):
         self._session = session
         stream, limits = self._stream, self._limits
         receive, events, handle, write = session.receive, session.events, handler.handle, stream.write
-        stream.until(loop_now() + limits.message, "message_timeout")
+        now, idle = self.server.now, limits.idle
+        stream.until(now() + limits.message, "message_timeout")
         while True:
             data = stream.read()
             receive(data)
@@ -145,10 +146,10 @@ class Connection(Generic[E]):
                 return
             if complete:
                 self.idle = True
-                stream.until(loop_now() + limits.idle, "idle_timeout")
+                stream.until(now() + idle, "idle_timeout")
             elif self.idle:  # the deadline counts from a message's first byte, however slowly the rest trickles in
                 self.idle = False
-                stream.until(loop_now() + limits.message, "message_timeout")
+                stream.until(now() + limits.message, "message_timeout")
 
 
 Conversation = Callable[[Connection[Any]], tuple[Session[Any, Any], Handler[Any]]]
@@ -162,10 +163,12 @@ class TcpServer:
         self.limits = limits
         self.counts = Counts()
         self.draining = False
-        self._live: dict[Connection[Any], tuple[SocketStream, Greenlet]] = {}
+        self._live: dict[Connection[Any], tuple[SocketStream, Greenlet[..., None]]] = {}
         self._per_peer: Counter[str] = Counter()
-        self._acceptors: list[Greenlet] = []
+        self._acceptors: list[Greenlet[..., None]] = []
         self._empty = Signal()
+        self.now: Callable[[], float] = get_hub().loop.now
+        """The event loop's clock."""
         self._ticker = get_hub().loop.timer(limits.tick, limits.tick)
 
     @property
@@ -221,7 +224,7 @@ class TcpServer:
                 return
             self._admit(_RawSocket(listener.family, listener.type, listener.proto, descriptor), address, tls)
 
-    def _admit(self, sock: Any, address: Any, tls: Callable[[], ssl.SSLContext] | None) -> None:
+    def _admit(self, sock: socket.socket, address: object, tls: Callable[[], ssl.SSLContext] | None) -> None:
         peer = peer_name(address)
         self.counts.accepted += 1
         limit = self._find_connection_limit(peer)
@@ -294,7 +297,7 @@ class TcpServer:
             stream.expire(now)
 
 
-def peer_name(address: Any) -> str:
+def peer_name(address: object) -> str:
     """An address as accept gives it, as text: IPv4-mapped IPv6 as IPv4, a unix socket's as "unix"."""
     if not isinstance(address, tuple):
         return "unix"

@@ -3,17 +3,22 @@
 TLS runs over memory buffers, so an encrypted connection uses the same socket driver as a plain one.
 """
 
-import datetime
+import datetime as dt
 import os
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from gevent.monkey import get_original
 
 from dataplane.io.stream import SocketStream
+
+_SystemContext: Any = get_original("ssl", "SSLContext")
 
 
 class TlsStream:
@@ -72,10 +77,8 @@ class TlsStream:
 
     def half_close(self) -> None:
         """Say goodbye in TLS, then in TCP."""
-        try:
+        with suppress(ssl.SSLError):  # the peer's own goodbye is still to come, or never will
             self._object.unwrap()
-        except ssl.SSLError:  # the peer's own goodbye is still to come, or never will
-            pass
         self._flush()
         self._below.half_close()
 
@@ -98,7 +101,8 @@ class ServerNames:
     def __init__(self, default: ssl.SSLContext) -> None:
         self._default = default
         self._by_name: Mapping[str, ssl.SSLContext] = {}
-        default.sni_callback = self._choose
+        # The C type's own attribute: gevent's override of it serves sockets only, and we have memory buffers.
+        _SystemContext.sni_callback.__set__(default, self._choose)
 
     def replace(self, by_name: Mapping[str, ssl.SSLContext]) -> None:
         """Serve `by_name` from the next handshake on: exact names, or `*.` and one label in place of it."""
@@ -139,7 +143,7 @@ def server_context(chain: str, private_key: str) -> ssl.SSLContext:
     return context
 
 
-def self_signed(now: datetime.datetime) -> tuple[str, str]:
+def self_signed(now: dt.datetime) -> tuple[str, str]:
     """A chain and key (PEM) for names that have no certificate of their own; browsers will warn."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Garrison self-signed")])
@@ -149,8 +153,8 @@ def self_signed(now: datetime.datetime) -> tuple[str, str]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=365))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=365))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("*"), x509.DNSName("localhost")]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(key, hashes.SHA256())

@@ -83,7 +83,7 @@ def read_state(application: Application, text: str) -> State:
 
 
 def attempt_cookies(application: Application, attempt: Attempt, present: bytes) -> Headers:
-    """The new attempt's cookie, and the removal of those beyond MAX_ATTEMPTS: unreadable ones first, then the oldest."""
+    """The new attempt's cookie, and the removal of those beyond MAX_ATTEMPTS: the unreadable, then the oldest."""
     content = [attempt.verifier, attempt.nonce, attempt.started]
     value = application.sealer.seal(f"attempt {attempt.id}", content)
     kept = set_cookie(_name(application, attempt.id), value, application.flow_scope, LIFETIME)

@@ -46,7 +46,7 @@ class Sealer:
         sealed = self._ciphers[self._newest].encrypt(nonce, plain, self._bound_to(purpose))
         return self._newest + b"." + base64.urlsafe_b64encode(nonce + sealed).rstrip(b"=")
 
-    def find(self, purpose: str, token: bytes) -> Any | None:
+    def find(self, purpose: str, token: bytes) -> Any | None:  # noqa: ANN401  # JSON, matched by the caller
         """What was sealed; None for anything else."""
         name, _, text = token.partition(b".")
         cipher = self._ciphers.get(name)

@@ -26,7 +26,7 @@ class Check(NamedTuple):
 
     method: bytes
     scheme: str
-    """"http", "https", or empty where the proxy in front can't say."""
+    """Either http or https; empty where the proxy in front can't say."""
     host: str
     """Canonical, as routes know it."""
     target: bytes

@@ -48,7 +48,7 @@ class Doors:
         self._trust = trust
         self._relay = relay
         self._random = random
-        self._sign_in = SignIn(gate, self.sessions, self.pages, self.metrics, clock, random)
+        self._sign_in = SignIn(gate, self.sessions, self.pages, random)
         self._sign_out = SignOut(gate, self.sessions)
         self._configured = False
         self._warned: set[str] = set()
@@ -64,7 +64,7 @@ class Doors:
     # For checks
 
     def is_open(self, application: Application, request: Request, check: Check) -> bool:
-        """Whether the path needs no sign-in. One who also forges identity headers does: some proxies would pass them."""
+        """Whether the path needs no sign-in. Whoever forges identity headers needs one: some proxies pass them on."""
         if not application.skip:
             return False
         scheme = check.scheme or application.origin.scheme
@@ -77,7 +77,7 @@ class Doors:
         self, application: Application, request: Request, check: Check, connection: Connection[Any]
     ) -> Response | None:
         """The sign-in paths, reached through a proxy that sends every path of the host here."""
-        step = self._find_step(application, check.target, check.method)
+        step = self._find_step(check.target, check.method)
         if step is None:
             return None
         return step(application, self._asking_check(request, check, connection))
@@ -167,7 +167,7 @@ class Doors:
             if not self._configured:
                 return self.pages.error("not_ready", 503, asking, {"retry_after": RETRY_AFTER})
             return self._no_application(asking)
-        step = self._find_step(application, request.target, request.method)
+        step = self._find_step(request.target, request.method)
         if step is not None:
             if seen.distrusted:
                 self._warn_of(asking)
@@ -178,9 +178,7 @@ class Doors:
         }
         return self.pages.error("not_here", 404, asking, parameters)
 
-    def _find_step(
-        self, application: Application, target: bytes, method: bytes
-    ) -> Callable[[Application, Asking], Response] | None:
+    def _find_step(self, target: bytes, method: bytes) -> Callable[[Application, Asking], Response] | None:
         path, _, query = target.partition(b"?")
         if _is_signed(query, _CALLBACK) or path == PREFIX + b"/callback":
             return self._sign_in.callback
@@ -210,8 +208,7 @@ class Doors:
             _log.error("the control plane does not answer: %s", reason, extra={"request_id": asking.id})
             return self.complete(self.pages.error("bad_gateway", status, asking, {"retry_after": RETRY_AFTER}))
 
-        trusted = self._trust.is_trusted(connection.peer)
-        exchange = Exchange(seen=seen, peer=connection.peer, trusted=trusted, request_id=asking.id, fail=fail)
+        exchange = Exchange(seen=seen, id=asking.id, fail=fail)
         started = self.clock()
         self._relay.forward(request, session, connection, exchange)
         self.metrics.observe_upstream(request.method, "", self.clock() - started)

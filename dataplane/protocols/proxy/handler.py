@@ -34,7 +34,7 @@ class ProxyHandler:
         """The answer to a request; bodies of answered requests are discarded."""
         if event.__class__ is not Request:
             return self._discard(event, connection)
-        request: Request = event  # type: ignore[assignment]  # the class was just compared
+        request: Request = event
         dialect = DIALECTS.get(request.target) or find_dialect(request.target)
         if dialect is None:
             return self._visit(request, connection)
@@ -66,8 +66,8 @@ class ProxyHandler:
             if flow is not None:
                 return self._answer(request, flow, connection)
         opened = doors.sessions.find(application, cookie_header(request))
-        if opened.__class__ is Opened and opened.head:  # type: ignore[union-attr]  # the class was just compared
-            return self._pass(request, opened.head, connection)  # type: ignore[union-attr]  # likewise
+        if opened.__class__ is Opened and opened.head:
+            return self._pass(request, opened.head, connection)
         if not isinstance(opened, Opened | Unavailable) and doors.is_open(application, request, check):
             return self._pass(request, application.encode_pass(()), connection)
         return self._answer(request, doors.challenge(application, request, check, connection, opened), connection)

@@ -1,5 +1,6 @@
-"""What a worker counts: plain integers, exported by others. Labels come from config and from our own code only,
-so that no stranger can grow their number.
+"""What a worker counts: plain integers, exported by others.
+
+Labels come from config and from our own code only, so that no stranger can grow their number.
 """
 
 from bisect import bisect_left

@@ -22,8 +22,10 @@ _SAFETY: Headers = (
     (b"Referrer-Policy", b"no-referrer"),
     (
         b"Content-Security-Policy",
-        b"default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
-        b"frame-ancestors 'none'",
+        (
+            b"default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
+            b"frame-ancestors 'none'"
+        ),
     ),
 )
 
@@ -47,7 +49,7 @@ class Pages:
         """The error `code` as a page or as JSON. `retry_after` among the parameters becomes a header."""
         template = self._templates.get_template(f"{code}.html")
         values = {"asking": asking, "status": status, "code": code, "version": self._version, **parameters}
-        headers = _SAFETY
+        headers = (*_SAFETY, (b"X-Request-Id", asking.id.encode()))
         if "retry_after" in parameters:
             headers += ((b"Retry-After", str(parameters["retry_after"]).encode()),)
         if asking.wants_json:

@@ -7,6 +7,7 @@ Neither body is ever held whole: each side is read only as fast as the other tak
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import gevent
@@ -27,8 +28,9 @@ from dataplane.protocols.proxy.messages import (
     UpstreamHead,
     UpstreamRequest,
 )
-from dataplane.protocols.proxy.session import HttpSession, UpstreamSession
+from dataplane.protocols.proxy.session import HttpSession
 from dataplane.protocols.proxy.trust import Seen
+from dataplane.protocols.proxy.upstream import UpstreamSession
 from dataplane.protocols.proxy.wire import HOP_BY_HOP, is_managed
 from dataplane.sansio import PeerError
 
@@ -61,17 +63,13 @@ class Relay:
             return carrier.carry(upstream_request(request, exchange), exchange.fail)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
     """What belongs to one request but is not in it."""
 
-    __slots__ = ("fail", "id", "peer", "seen", "trusted")
-
-    def __init__(self, *, seen: Seen, peer: str, trusted: bool, request_id: str, fail: Fail) -> None:
-        self.seen = seen
-        self.peer = peer
-        self.trusted = trusted
-        self.id = request_id
-        self.fail = fail
+    seen: Seen
+    id: str
+    fail: Fail
 
 
 class _Carrier:
@@ -86,7 +84,7 @@ class _Carrier:
         self._sent = 0
 
     def carry(self, head: UpstreamRequest, fail: Fail) -> int:
-        upload: gevent.Greenlet | None = None
+        upload: gevent.Greenlet[..., None] | None = None
         try:
             self._upstream.write(self._answer.send(head), DIAL_TIMEOUT)
             if head.body is not Body.NONE:
@@ -122,7 +120,7 @@ class _Carrier:
             connection.finish()
             upstream.half_close()
 
-    def _download(self, upload: gevent.Greenlet | None) -> None:
+    def _download(self, upload: "gevent.Greenlet[..., None] | None") -> None:
         while True:
             for event in self._answer.events():
                 match event:
@@ -143,7 +141,7 @@ class _Carrier:
                         return
             self._answer.receive(self._read(upload))
 
-    def _read(self, upload: gevent.Greenlet | None) -> bytes:
+    def _read(self, upload: "gevent.Greenlet[..., None] | None") -> bytes:
         """A slow upload is not the upstream's fault: its time counts from the end of the request."""
         while True:
             try:
@@ -170,7 +168,7 @@ class _Carrier:
         rest = self._session.take_rest()
         try:
             with suppress(OSError, Expired):
-                while True:
+                while not back.ready():
                     if rest:
                         upstream.write(rest, ANSWER_TIMEOUT)
                     rest = connection.read(float("inf"))
@@ -206,7 +204,8 @@ def upstream_request(request: Request, exchange: Exchange) -> UpstreamRequest:
     if request.body is Body.CHUNKED:
         connection += ((b"Transfer-Encoding", b"chunked"),)
     forwarding = (
-        (b"X-Forwarded-For", _forwarded_for(request, exchange).encode()),
+        # The client as we found it, not a list: whoever reads it need not know how many proxies there were.
+        (b"X-Forwarded-For", exchange.seen.client.encode()),
         (b"X-Forwarded-Host", exchange.seen.host.encode()),
         (b"X-Forwarded-Proto", exchange.seen.scheme.encode()),
         (b"X-Request-Id", exchange.id.encode()),
@@ -233,12 +232,6 @@ def end_to_end(headers: Headers, *others: bytes) -> Headers:
 
 def _may_pass(name: bytes) -> bool:
     return name in _KEPT or not is_managed(name)
-
-
-def _forwarded_for(request: Request, exchange: Exchange) -> str:
-    """A trusted peer's list goes on with the peer behind it; anyone else's is worth nothing."""
-    told = request.fields.get(b"x-forwarded-for", b"").decode("latin-1") if exchange.trusted else ""
-    return f"{told}, {exchange.peer}" if told and exchange.seen.client != exchange.peer else exchange.seen.client
 
 
 def _switching(head: UpstreamHead) -> Headers:

@@ -1,6 +1,6 @@
 """The proxy outpost's protocol server, as a worker runs it: prepare and commit config, serve sockets, drain, count."""
 
-import datetime
+import datetime as dt
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -49,7 +49,7 @@ class ProxyServer:
         self._random = random
         self._doors = Doors(gate, Trust(settings.trusted_cidrs), relay, clock, random)
         self._tcp = TcpServer(self._open, settings.limits)
-        now = datetime.datetime.fromtimestamp(clock(), datetime.UTC)
+        now = dt.datetime.fromtimestamp(clock(), dt.UTC)
         self._names = ServerNames(server_context(*self_signed(now)))
         self._outpost_name = ""
 

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection, as the server and (for the relay) as the client. Parsing is llhttp's, strictness included.
+"""One HTTP/1.1 connection as the server sees it. Parsing is llhttp's, strictness included.
 
 What llhttp lets pass and we don't: versions other than 1.0 and 1.1, transfer codings other than chunked, a missing
 or doubled Host, header names that applications take for another's, heads without bound.
@@ -13,7 +13,6 @@ from httptools import (
     HttpParserInvalidMethodError,
     HttpParserUpgrade,
     HttpRequestParser,
-    HttpResponseParser,
 )
 
 from dataplane.protocols.proxy.messages import (
@@ -27,17 +26,11 @@ from dataplane.protocols.proxy.messages import (
     Request,
     Response,
     ResponseHead,
-    Upgraded,
-    UpstreamEvent,
-    UpstreamHead,
-    UpstreamMessage,
-    UpstreamRequest,
 )
 from dataplane.protocols.proxy.wire import (
     LAST_CHUNK,
     encode_chunk,
     encode_head,
-    encode_request_head,
     find_canonical_name,
     parse_host,
 )
@@ -53,7 +46,8 @@ _NAMES: dict[bytes, bytes] = {}
 """Spelling to canonical name, so that a name is judged once. Bounded: strangers may not fill our memory."""
 _MAX_NAMES = 4096
 _NO_REPEATS: frozenset[bytes] = frozenset()
-_BODILESS_STATUS = frozenset({204, 304})
+BODILESS_STATUS = frozenset({204, 304})
+_MAX_NAME = 64
 
 
 class HttpSession:
@@ -94,7 +88,7 @@ class HttpSession:
             while events:
                 event = events.popleft()
                 if event.__class__ is Request:
-                    self._request = event  # type: ignore[assignment]  # the class was just compared
+                    self._request = event
                 yield event
             if self._error is not None:
                 raise self._error
@@ -190,7 +184,7 @@ class HttpSession:
             self._rest = data[upgrade.args[0] :]
             self._parser = HttpRequestParser(self)
         except HttpParserError as error:
-            self._error = _blame(error)
+            self._error = blame(error)
         if len(self._events) > before:
             self._pending = 0
         elif self._pending > MAX_HEAD and self._error is None:
@@ -231,7 +225,7 @@ class HttpSession:
         self._framing = Body.NONE
         framing: Headers = ()
         if head.length is not None:
-            if head.status not in _BODILESS_STATUS or head.length:
+            if head.status not in BODILESS_STATUS or head.length:
                 framing = ((b"Content-Length", b"%d" % head.length),)
         elif not self._is_bodiless(head.status):
             self._framing = Body.CHUNKED if self._speaks_11() else Body.UNTIL_CLOSE
@@ -267,109 +261,12 @@ class HttpSession:
         return self._request is None or self._request.version == b"1.1"
 
     def _is_bodiless(self, status: int) -> bool:
-        return status in _BODILESS_STATUS or (self._request is not None and self._request.method == b"HEAD")
-
-
-class UpstreamSession:
-    """The client's side of one exchange on a connection of its own."""
-
-    __slots__ = ("_error", "_events", "_finished", "_framing", "_head", "_headers", "_method", "_parser")
-
-    def __init__(self) -> None:
-        self._events: deque[UpstreamEvent] = deque()
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._parser = HttpResponseParser(self)
-        self._method = b""
-        self._framing = Body.NONE
-        self._head: UpstreamHead | None = None
-        self._finished = False
-        self._error: PeerError | None = None
-
-    def send(self, message: UpstreamMessage) -> bytes:
-        """Encode a request of ours, or a piece of its body."""
-        match message:
-            case UpstreamRequest(method=method, target=target, headers=headers, body=body):
-                self._method = method
-                self._framing = body
-                return encode_request_head(method, target, headers)
-            case Data(data=data):
-                return encode_chunk(data) if self._framing is Body.CHUNKED else data
-            case End():
-                return LAST_CHUNK if self._framing is Body.CHUNKED else b""
-
-    def receive(self, data: bytes) -> None:
-        """Take bytes from the upstream; empty bytes mean that it has closed."""
-        if not data:
-            self._close()
-        elif not self._finished and self._error is None:
-            self._feed(data)
-
-    def events(self) -> Iterator[UpstreamEvent]:
-        """What has arrived; raises PeerError(502) behind the last good event."""
-        while self._events:
-            yield self._events.popleft()
-        if self._error is not None:
-            raise self._error
-
-    # The parser calls these.
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer (which nobody reads)."""
-        if len(self._headers) > 2 * MAX_HEADERS:
-            raise PeerError(502, f"the upstream sent more than {2 * MAX_HEADERS} headers")
-        self._headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        """The head is there, unless it is an interim one."""
-        headers = tuple(self._headers)
-        self._headers.clear()
-        status = self._parser.get_status_code()
-        if status < 200 and status != 101:
-            return
-        self._head = _upstream_head(self._method, status, headers)
-        self._events.append(self._head)
-
-    def on_body(self, data: bytes) -> None:
-        """A piece of the body; where there may be none, none is passed on."""
-        if self._head is not None and self._head.body is not Body.NONE:
-            self._events.append(Data(data))
-
-    def on_message_complete(self) -> None:
-        """The end, unless of an interim answer."""
-        if self._head is not None and self._head.status != 101:
-            self._finish()
-
-    def _feed(self, data: bytes) -> None:
-        try:
-            self._parser.feed_data(data)
-        except HttpParserUpgrade as upgrade:
-            self._events.append(Upgraded(data[upgrade.args[0] :]))
-            self._finished = True
-            return
-        except HttpParserError as error:
-            if not self._finished:
-                self._error = PeerError(502, f"the upstream's answer is malformed: {_blame(error).reason}")
-            return
-        if self._head is not None and self._head.body is Body.NONE and self._head.status != 101:
-            self._finish()
-
-    def _finish(self) -> None:
-        if not self._finished:
-            self._finished = True
-            self._events.append(End())
-
-    def _close(self) -> None:
-        if self._finished or self._error is not None:
-            return
-        if self._head is not None and self._head.body is Body.UNTIL_CLOSE:
-            self._finish()
-        else:
-            self._error = PeerError(502, "the upstream closed the connection before its answer was complete")
+        return status in BODILESS_STATUS or (self._request is not None and self._request.method == b"HEAD")
 
 
 def _learn(name: bytes) -> bytes:
     canonical = find_canonical_name(name) or _DROPPED
-    if len(_NAMES) < _MAX_NAMES and len(name) <= 64:
+    if len(_NAMES) < _MAX_NAMES and len(name) <= _MAX_NAME:
         _NAMES[name] = canonical
     return canonical
 
@@ -406,17 +303,8 @@ def _absolute_form(method: bytes, target: bytes) -> tuple[bytes, str]:
     return _checked_target(slash + path or b"/"), parse_host(authority)
 
 
-def _upstream_head(method: bytes, status: int, headers: Headers) -> UpstreamHead:
-    fields = {name.lower(): value for name, value in headers}
-    length = int(fields[b"content-length"]) if b"content-length" in fields else None
-    if method == b"HEAD" or status in _BODILESS_STATUS or status == 101:
-        return UpstreamHead(status, headers, Body.NONE, length)
-    if b"transfer-encoding" in fields:
-        return UpstreamHead(status, headers, Body.CHUNKED, None)
-    return UpstreamHead(status, headers, Body.UNTIL_CLOSE if length is None else Body.SIZED, length)
-
-
-def _blame(error: HttpParserError) -> PeerError:
+def blame(error: HttpParserError) -> PeerError:
+    """What the peer did wrong, in its own words where one of our rules found it."""
     if isinstance(error, HttpParserCallbackError) and isinstance(error.__context__, PeerError):
         return error.__context__
     if isinstance(error, HttpParserInvalidMethodError):

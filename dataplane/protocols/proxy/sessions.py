@@ -15,14 +15,14 @@ class Sessions:
 
     def __init__(self, gate: Gate, clock: Callable[[], float], metrics: Metrics) -> None:
         self._gate = gate
-        self._clock = clock
-        self._metrics = metrics
+        self.clock = clock
+        self.metrics = metrics
         self._revocations = Revocations()
         self._ended_here: dict[str, float] = {}
 
     def commit(self, revocations: Revocations) -> None:
         """Judge by these from now on. What was signed out here stays so until its sessions have run out."""
-        now = self._clock()
+        now = self.clock()
         self._revocations = revocations
         self._ended_here = {id_: until for id_, until in self._ended_here.items() if until > now}
 
@@ -37,11 +37,11 @@ class Sessions:
             return None
         opened = application.opened.get(token)
         if opened is None:
-            self._metrics.cache["miss"] += 1
+            self.metrics.cache["miss"] += 1
             return self._open(application, token)
-        self._metrics.cache["hit"] += 1
+        self.metrics.cache["hit"] += 1
         session = opened.session
-        if session.expires <= self._clock() or session.id in self._ended_here:
+        if session.expires <= self.clock() or session.id in self._ended_here:
             return None
         # Revocations change by commit alone. Config that names another application drops the cache; this judges anew.
         if self._revocations.is_ended(session, application.provider.id):
@@ -69,7 +69,7 @@ class Sessions:
     def admit(self, application: Application, session: ProxySession) -> Opened | None:
         """Judge an opened session: None when it is over, with what has changed put over it."""
         provider = application.provider.id
-        if session.expires <= self._clock() or session.id in self._ended_here:
+        if session.expires <= self.clock() or session.id in self._ended_here:
             return None
         if self._revocations.is_ended(session, provider):
             return None
@@ -94,7 +94,7 @@ class Sessions:
         self, application: Application, token: bytes, reference: SessionReference
     ) -> Opened | Unavailable | None:
         """Ask control once; a cookie that is over by its own bounds is not worth the question."""
-        if reference.expires <= self._clock() or reference.session in self._ended_here:
+        if reference.expires <= self.clock() or reference.session in self._ended_here:
             return None
         match self._gate.look_up_session(reference):
             case Unavailable() as unavailable:

@@ -27,7 +27,6 @@ from dataplane.protocols.proxy.attempts import (
 )
 from dataplane.protocols.proxy.cookies import MAX_PARTS, find_values, seal_session, set_cookie, split_token
 from dataplane.protocols.proxy.messages import Headers, Response
-from dataplane.protocols.proxy.metrics import Metrics
 from dataplane.protocols.proxy.pages import Pages, redirect
 from dataplane.protocols.proxy.sessions import Sessions
 from dataplane.protocols.proxy.trust import SETTING
@@ -43,20 +42,12 @@ _log = logging.getLogger("dataplane.proxy")
 class SignIn:
     """The two halves of a sign-in."""
 
-    def __init__(
-        self,
-        gate: Gate,
-        sessions: Sessions,
-        pages: Pages,
-        metrics: Metrics,
-        clock: Callable[[], float],
-        random: Callable[[int], bytes],
-    ) -> None:
+    def __init__(self, gate: Gate, sessions: Sessions, pages: Pages, random: Callable[[int], bytes]) -> None:
         self._gate = gate
         self._sessions = sessions
         self._pages = pages
-        self._metrics = metrics
-        self._clock = clock
+        self._metrics = sessions.metrics
+        self._clock = sessions.clock
         self._random = random
 
     def start(self, application: Application, asking: Asking) -> Response:

@@ -18,6 +18,7 @@ _NAME = re.compile(rb"[A-Za-z0-9-]+")
 _FOLD = re.compile(r"[^A-Za-z0-9]")
 _UNSAFE = re.compile(rb"[\x00-\x1f\x7f]")
 _HOST = re.compile(r"(?P<name>[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])\.?(?::(?P<port>[0-9]{1,5}))?")
+_MAX_HOST = 261  # 255 of a name, a colon, a port
 _DEFAULT_PORTS = ("80", "443")
 
 HOP_BY_HOP = frozenset(
@@ -52,7 +53,7 @@ def find_canonical_name(name: bytes) -> bytes | None:
 def parse_host(value: bytes) -> str:
     """A Host header's value in canonical form: lower case, no trailing dot, no default port. Raises PeerError(400)."""
     match = _HOST.fullmatch(value.decode("latin-1").lower())
-    if match is None or len(value) > 261:  # 255 of a name, a colon, a port
+    if match is None or len(value) > _MAX_HOST:
         raise PeerError(400, f"host {value.decode('latin-1')!r} is not a host name with an optional port")
     port = match["port"]
     if port is None or port in _DEFAULT_PORTS:

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from dataplane.config import Options, ProxyMode, ProxyProvider, Resource, SessionKey
-from dataplane.gate import Identity, ProxySession, Redemption, Refusal, SessionAnswer, SessionReference, Unavailable
+from dataplane.gate import Identity, ProxySession, Redemption, Refusal, SessionAnswer, SessionReference
 from dataplane.io.tcp import Counts
+from dataplane.protocols.proxy.config import prepare
 from dataplane.protocols.proxy.cookies import seal_session, split_token
 from dataplane.protocols.proxy.doors import Doors
-from dataplane.protocols.proxy.config import prepare
 from dataplane.protocols.proxy.handler import ProxyHandler
 from dataplane.protocols.proxy.session import HttpSession
 from dataplane.protocols.proxy.trust import DEFAULT_TRUSTED, Trust
@@ -20,7 +20,11 @@ from dataplane.sansio import PeerError
 
 NOW = 1_800_000_000.0
 OPTIONS = Options(
-    outpost_id="o1", outpost_name="edge", log_level="info", refresh_interval=300.0, browser_url="https://sso.example.com"
+    outpost_id="o1",
+    outpost_name="edge",
+    log_level="info",
+    refresh_interval=300.0,
+    browser_url="https://sso.example.com",
 )
 KEY = SessionKey(id="k1", secret=b"k" * 32)
 WIKI = ProxyProvider(
@@ -70,9 +74,7 @@ def id_token(nonce: str = "n") -> str:
 
 def session(**changes: Any) -> ProxySession:
     """Alice's session, an hour old and with a day to go."""
-    base = ProxySession(
-        id="s1", identity=ALICE, authenticated=NOW - 3600, expires=NOW + 86400, id_token=id_token()
-    )
+    base = ProxySession(id="s1", identity=ALICE, authenticated=NOW - 3600, expires=NOW + 86400, id_token=id_token())
     return replace(base, **changes)
 
 
@@ -91,8 +93,7 @@ class TableGate:
     """Answers by what it was told to."""
 
     redeemed: SessionAnswer = Refusal.INVALID_CODE
-    looked_up: SessionAnswer = Unavailable("no answer set")
-    echo_nonce: bool = True
+    looked_up: SessionAnswer = Refusal.SESSION_ENDED
     nonce: str = ""
     redemptions: list[Redemption] = field(default_factory=list)
     look_ups: list[SessionReference] = field(default_factory=list)
@@ -173,7 +174,13 @@ class FakeConnection:
 class Outpost:
     """A proxy outpost without sockets: requests in, answers out, and a cookie jar where wanted."""
 
-    def __init__(self, *providers: ProxyProvider, resources: Mapping[str, Resource] | None = None, peer: str = "127.0.0.1", trusted: tuple[str, ...] = DEFAULT_TRUSTED) -> None:
+    def __init__(
+        self,
+        *providers: ProxyProvider,
+        resources: Mapping[str, Resource] | None = None,
+        peer: str = "127.0.0.1",
+        trusted: tuple[str, ...] = DEFAULT_TRUSTED,
+    ) -> None:
         self.clock = Clock()
         self.gate = TableGate()
         self.random = Randomness()
@@ -220,7 +227,9 @@ class Outpost:
                 }  # fmt: skip
                 return self.ask(f"/outpost.goauthentik.io/auth/{dialect}", headers={**asked, **(headers or {})})
             case "nginx":
-                return self.ask("/outpost.goauthentik.io/auth/nginx", headers={"X-Original-URL": url, **(headers or {})})
+                return self.ask(
+                    "/outpost.goauthentik.io/auth/nginx", headers={"X-Original-URL": url, **(headers or {})}
+                )
         return self.ask(
             f"/outpost.goauthentik.io/auth/envoy{uri}",
             headers={"Host": host, "X-Forwarded-Proto": scheme, **(headers or {})},
