@@ -1,0 +1,185 @@
+"""What goes on when something is gone: control, an outpost, one of two, a child process."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.interop.world import PASSWORD, applications, asked, people, providers
+from tests.support.browser_http import PAGE, Visitor
+from tests.support.garrison import Garrison, Outpost
+from tests.support.peers import Echo
+from tests.support.peers_dialects import Front, Ports
+from tests.support.peers_http import ask
+from tests.support.peers_program import eventually
+from tests.support.peers_sites import Site, traefik
+
+pytestmark = pytest.mark.interop
+
+
+@dataclass
+class Pair:
+    """One application, two copies of its outpost; browsers reach it through the first."""
+
+    garrison: Garrison
+    first: Outpost
+    second: Outpost
+    site: Site
+
+    def sign_in(self, username: str = "alice") -> Visitor:
+        """A visitor with a session."""
+        visitor = Visitor()
+        page = visitor.sign_in(self.site.url + "/", username, PASSWORD)
+        assert page.status == 200, page.text[:2000]
+        return visitor
+
+    def status(self, outpost: Outpost, visitor: Visitor) -> int:
+        """What an outpost answers for the visitor."""
+        return asked(outpost, self.site, self.site.cookie_header(visitor)).status
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    garrison = Garrison(tmp_path / "garrison").start()
+    echo = Echo()
+    own_name = {"AUTHENTIK_HOST_BROWSER": garrison.url}
+    outposts = [Outpost(garrison, "pair", tmp_path / name, environment=own_name) for name in ("first", "second")]
+    front = Front(traefik(), Ports(outpost=outposts[0].http, application=echo.port))
+    site = Site(provider="pair", host="pair.example.test", scheme="http", port=front.port)
+    garrison.apply(
+        {
+            **people(),
+            "providers": providers({"pair": site}),
+            "applications": applications({"pair": site}),
+            "outposts": [{"name": "pair", "type": "proxy", "providers": ["pair"]}],
+        }
+    )
+    yield Pair(garrison=garrison, first=outposts[0].start(), second=outposts[1].start(), site=site)
+    front.close()
+    echo.close()
+    for outpost in outposts:
+        outpost.stop()
+    garrison.stop()
+
+
+def connected(garrison: Garrison) -> int:
+    return sum(row["state"] == "connected" for row in garrison.instances("pair"))
+
+
+def test_sessions_outlive_restarts_replicas_and_the_loss_of_control(pair: Pair) -> None:
+    visitor = pair.sign_in()
+    assert pair.status(pair.second, visitor) == 200, "the replica does not know the session"
+    assert connected(pair.garrison) == 2
+
+    pair.first.stop()
+    pair.first.start()
+    assert pair.status(pair.first, visitor) == 200, "a restart lost the session"
+
+    pair.garrison.program.kill()
+    assert pair.status(pair.first, visitor) == 200
+    pair.second.stop()
+    pair.second.start()
+    assert pair.status(pair.second, visitor) == 200, "the last good state was not served"
+    anonymous = Visitor().get(pair.site.url + "/", headers=PAGE, follow=0)
+    assert anonymous.status == 302, "without control an anonymous visitor is still asked to sign in"
+
+    pair.garrison.start()
+    eventually(lambda: connected(pair.garrison) == 2, "both are connected again", within=60)
+    pair.garrison.apply({"users": [{"username": "alice", "active": False}]})
+    for outpost in (pair.first, pair.second):
+        eventually(lambda outpost=outpost: pair.status(outpost, visitor) == 401, "the change arrives", within=2)  # type: ignore[misc]  # mypy can't infer a lambda's default
+
+
+def test_what_was_ended_while_an_outpost_was_away_is_ended_when_it_is_back(pair: Pair) -> None:
+    visitor = pair.sign_in()
+    pair.second.stop()
+    pair.garrison.apply({"users": [{"username": "alice", "active": False}]})
+    pair.second.start()
+    eventually(lambda: pair.status(pair.second, visitor) == 401, "the ended session is known", within=2)
+
+
+def test_an_outpost_without_its_state_recovers_from_control(pair: Pair) -> None:
+    visitor = pair.sign_in()
+    pair.second.stop()
+    for path in sorted((pair.second.folder / "state").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    pair.second.start()
+    assert pair.status(pair.second, visitor) == 200
+
+
+def test_a_wrong_and_a_revoked_token_say_what_is_wrong(pair: Pair, tmp_path: Path) -> None:
+    stranger = Outpost(pair.garrison, "pair", tmp_path / "stranger", environment={"AUTHENTIK_TOKEN": "A" * 43})
+    with pytest.raises(AssertionError):
+        # Never ready: it says why in its log and tries again.
+        stranger.start(within=4)
+    log = stranger.program.output()
+    stranger.program.kill()
+    assert "token" in log.lower()
+    assert "A" * 43 not in log
+
+
+def processes(garrison: Garrison) -> dict[str, dict[str, object]]:
+    rows = json.loads((garrison.data / "run" / "processes.json").read_text())
+    return {row["name"]: row for row in rows}
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[Garrison]:
+    garrison = Garrison(tmp_path / "garrison").start()
+    yield garrison
+    if not garrison.program.ended():
+        garrison.stop()
+
+
+@pytest.mark.parametrize("name", ["web", "link", "proxy"])
+def test_a_child_that_is_killed_comes_back_and_it_shows(alone: Garrison, name: str) -> None:
+    before = processes(alone)[name]
+    os.kill(int(str(before["pid"])), signal.SIGKILL)
+
+    def back() -> bool:
+        now = processes(alone)[name]
+        return now["state"] == "running" and now["pid"] != before["pid"] and now["restarts"] == 1
+
+    eventually(back, f"{name} runs again", within=15)
+    eventually(alone.is_ready, "ready again", within=20)
+    metrics = ask(alone.metrics, "/metrics").text
+    assert "garrison_" in metrics
+    assert Visitor().get(alone.url + "/").form("username", "password")
+
+
+def test_killing_the_parent_leaves_nobody_behind(alone: Garrison) -> None:
+    children = [int(str(row["pid"])) for row in processes(alone).values()]
+    os.kill(alone.program.process.pid, signal.SIGKILL)
+    alone.program.process.wait(5)
+    eventually(
+        lambda: not [pid for pid in children if Path(f"/proc/{pid}").exists()], "all children have ended", within=10
+    )
+
+    def closed() -> bool:
+        try:
+            ask(alone.http, "/")
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    eventually(closed, "nothing listens any more", within=10)
+    alone.program.kill()
+    alone.start()
+
+
+def test_sigterm_lets_a_request_finish_and_ends_in_time(alone: Garrison) -> None:
+    assert Visitor().get(alone.url + "/").form("username", "password")
+    alone.stop()
+
+
+def test_two_on_one_port_is_said_plainly(alone: Garrison, tmp_path: Path) -> None:
+    other = Garrison(tmp_path / "other", http=alone.http)
+    with pytest.raises(AssertionError) as caught:
+        other.start()
+    assert str(alone.http) in str(caught.value)
+    if not other.program.ended():
+        other.program.kill()

@@ -1,0 +1,160 @@
+"""Programs of other people (and our own) as processes of a test: started, awaited, ended, their output kept.
+
+Nothing here sleeps for a fixed time: `eventually` looks until a deadline. Every program writes to a log file that
+`recent_logs` hands to the report of a failed test.
+"""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+Value = TypeVar("Value")
+
+_running: list["Program"] = []
+_taken: set[int] = set()
+
+
+class MissingPeer(AssertionError):
+    """A program from Debian's packages that this machine lacks: the test run fails, it does not skip."""
+
+
+def require(program: str, package: str) -> str:
+    """The path of a program, or the line that says what to install."""
+    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin:/usr/local/sbin")
+    if path is None:
+        raise MissingPeer(f"{program} is not installed (Debian package {package}; scripts/peers.txt)")
+    return path
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on, below the range from which connections take theirs."""
+    for _ in range(200):
+        port = random.randint(10_000, 32_000)
+        if port not in _taken and _is_free(port):
+            _taken.add(port)
+            return port
+    raise AssertionError("no free port found in 200 tries")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+        return True
+
+
+def eventually(
+    look: Callable[[], Value | None], what: str, within: float = 15.0, alive: "Program | None" = None
+) -> Value:
+    """The first true value of `look`, which may raise OSError or AssertionError while it isn't yet so.
+
+    Gives up at once when `alive` has ended.
+    """
+    deadline = time.monotonic() + within
+    last: object = None
+    while time.monotonic() < deadline:
+        try:
+            last = look()
+        except (OSError, AssertionError) as error:
+            last = error
+        else:
+            if last:
+                return last
+        if alive is not None and alive.ended():
+            raise AssertionError(f"{alive.name} ended with {alive.process.returncode} before {what}\n{alive.tail()}")
+        time.sleep(0.01)
+    raise AssertionError(f"not within {within:g} s: {what}; last seen: {last!r}")
+
+
+class Program:
+    """One process in its own process group, its output in `log`."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.name = name
+        self.log = log
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=plain_environment() | dict(environment or {}),
+                start_new_session=True,
+            )
+        _running.append(self)
+
+    def ended(self) -> bool:
+        """Whether it is no longer there."""
+        return self.process.poll() is not None
+
+    def output(self) -> str:
+        """All it has written."""
+        return self.log.read_text(errors="replace")
+
+    def tail(self, lines: int = 60) -> str:
+        """The end of what it has written."""
+        return "\n".join(self.output().splitlines()[-lines:])
+
+    def stop(self, within: float = 10.0) -> int:
+        """End it by SIGTERM and return its exit code; one that does not end in time is killed and named."""
+        if not self.ended():
+            self.process.terminate()
+        try:
+            code = self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.name} did not end within {within:g} s of SIGTERM\n{self.tail()}") from None
+        _forget(self)
+        return code
+
+    def kill(self) -> None:
+        """End it and its children at once."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+        _forget(self)
+
+
+def _forget(program: Program) -> None:
+    if program in _running:
+        _running.remove(program)
+
+
+def plain_environment() -> dict[str, str]:
+    """What any program needs; nothing of ours, so that a test says all it depends on."""
+    kept = ("PATH", "HOME", "LANG", "TMPDIR", "USER")
+    return {name: os.environ[name] for name in kept if name in os.environ} | {"PYTHONUNBUFFERED": "1"}
+
+
+def recent_logs() -> list[tuple[str, str]]:
+    """The ends of the logs of everything that runs now, for the report of a failed test."""
+    return [(program.name, program.tail()) for program in _running]
+
+
+def peak_memory(session: int) -> int:
+    """Sum of the peak resident sizes, in bytes, of all processes of a session (a Program's pid names it)."""
+    total = 0
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError, ValueError):
+            if os.getsid(int(status.parent.name)) == session:
+                total += _peak(status.read_text())
+    return total
+
+
+def _peak(status: str) -> int:
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
