@@ -1,0 +1,81 @@
+"""What the fleet is to know, read from the database at one moment: facts of which every outpost gets its part.
+
+`read_facts` reads them in one unit; everything after is pure. `control.fleet.scope` decides who sees what.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from control.domain.application import Application, Binding, ProxyProvider
+from control.domain.identity import Group, Person, User, ancestors
+from control.domain.outpost import Outpost, Token
+from control.domain.security import Certificate, CookieKey, Revocation
+from control.fleet.tokens import TokenState, token_state
+from control.store import Unit
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """One revision of what outposts depend on. `people` are those that live `changed` revocations speak of."""
+
+    revision: int
+    at: datetime
+    outposts: Mapping[UUID, Outpost]
+    tokens: Mapping[UUID, Token]
+    providers: Mapping[UUID, ProxyProvider]
+    applications: Mapping[UUID, Application]
+    bindings: Mapping[UUID, tuple[Binding, ...]]
+    cookie_keys: Mapping[UUID, tuple[CookieKey, ...]]
+    certificates: Mapping[UUID, Certificate]
+    revocations: tuple[Revocation, ...]
+    people: Mapping[UUID, Person]
+
+    def next_change(self) -> datetime | None:
+        """When time alone makes these facts others, as far as somebody would wait for it: a token runs out."""
+        ends = [token.expires for token in self.tokens.values() if token_state(token, self.at) is TokenState.VALID]
+        return min((end for end in ends if end is not None), default=None)
+
+
+def read_facts(unit: Unit) -> Facts:
+    """The facts of this moment."""
+    outposts = {outpost.id: outpost for outpost in unit.outposts.all()}
+    accounts = {outpost.service_account for outpost in outposts.values()}
+    revocations = tuple(unit.revocations.live())
+    changed = {revocation.user for revocation in revocations if revocation.changed and revocation.user is not None}
+    return Facts(
+        revision=unit.revision(),
+        at=unit.now,
+        outposts=outposts,
+        tokens={token.id: token for token in unit.tokens.all() if token.user in accounts},
+        providers={provider.id: provider for provider in unit.providers.all()},
+        applications={each.provider: each for each in unit.applications.all() if each.provider is not None},
+        bindings=_grouped((binding.application, binding) for binding in unit.bindings.all()),
+        cookie_keys=_grouped((key.provider, key) for key in reversed(unit.cookie_keys.all())),
+        certificates={certificate.id: certificate for certificate in unit.certificates.all()},
+        revocations=revocations,
+        people=_people(unit, changed),
+    )
+
+
+def _people(unit: Unit, wanted: set[UUID]) -> dict[UUID, Person]:
+    groups = unit.groups.by_id() if wanted else {}
+    users = (user for user in (unit.users.find(key) for key in wanted) if user is not None)
+    return {user.id: _person(user, unit.memberships.groups_of(user.id), groups) for user in users}
+
+
+def _person(user: User, direct: Iterable[UUID], groups: Mapping[UUID, Group]) -> Person:
+    found = (groups[key] for key in ancestors(direct, groups))
+    return Person(user=user, groups=tuple(sorted(found, key=lambda group: group.name)))
+
+
+def _grouped(pairs: Iterable[tuple[UUID, Item]]) -> dict[UUID, tuple[Item, ...]]:
+    grouped: defaultdict[UUID, list[Item]] = defaultdict(list)
+    for key, item in pairs:
+        grouped[key].append(item)
+    return {key: tuple(items) for key, items in grouped.items()}

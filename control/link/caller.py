@@ -1,0 +1,103 @@
+"""Who calls: from the client certificate to the outpost it speaks for, or why it may not.
+
+TLS has already made sure that our authority signed the certificate; here it is asked whether the token behind it
+still proves anything. Checked at the start of a stream, on every new revision, and on each unary call.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from urllib.parse import unquote
+from uuid import UUID
+
+import grpc
+
+from control.domain.outpost import Outpost, Token
+from control.fleet.authority import Client, find_client
+from control.fleet.snapshot import Facts
+from control.fleet.tokens import TokenState, token_state
+from control.store import Unit
+
+
+class Objection(StrEnum):
+    """Why a caller may not call; the label of the metric."""
+
+    NO_CLIENT = "no_client"
+    UNKNOWN_OUTPOST = "unknown_outpost"
+    UNKNOWN_TOKEN = "unknown_token"
+    REVOKED_TOKEN = "revoked_token"
+    EXPIRED_TOKEN = "expired_token"
+
+
+EXPLAINED = {
+    Objection.NO_CLIENT: "the certificate names no outpost of this installation",
+    Objection.UNKNOWN_OUTPOST: "the outpost does not exist any more",
+    Objection.UNKNOWN_TOKEN: "the token the certificate was given for does not exist any more",
+    Objection.REVOKED_TOKEN: "the token the certificate was given for was revoked or replaced",
+    Objection.EXPIRED_TOKEN: "the token the certificate was given for has expired",
+}
+
+
+class CallRefused(Exception):
+    """A call that is not served: the status that says so, and the label of the metric."""
+
+    def __init__(self, code: grpc.StatusCode, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+
+
+def get_client(auth_context: Mapping[str, Iterable[bytes]]) -> Client:
+    """Whom the peer's certificate speaks for. Raises CallRefused."""
+    names = (name.decode("utf-8", "replace") for name in auth_context.get("x509_subject_alternative_name", ()))
+    client = next((found for found in map(find_client, names) if found is not None), None)
+    if client is None:
+        raise refused(Objection.NO_CLIENT)
+    return client
+
+
+def refused(objection: Objection) -> CallRefused:
+    """The exception that says so."""
+    return CallRefused(grpc.StatusCode.UNAUTHENTICATED, objection, EXPLAINED[objection])
+
+
+def get_outpost(unit: Unit, client: Client) -> Outpost:
+    """The outpost the client speaks for, if its token is still good. Raises CallRefused."""
+    outpost = unit.outposts.find(client.outpost)
+    objection = _objection(outpost, unit.tokens.find(client.token), unit.now)
+    if outpost is None or objection is not None:
+        raise refused(objection or Objection.UNKNOWN_OUTPOST)
+    return outpost
+
+
+def find_objection(facts: Facts, client: Client, now: datetime) -> Objection | None:
+    """What speaks against a client that was welcome before."""
+    return _objection(facts.outposts.get(client.outpost), facts.tokens.get(client.token), now)
+
+
+def require_provider(served: Iterable[UUID], provider: UUID | None) -> UUID:
+    """The provider, if it is one of those the outpost serves. Raises CallRefused."""
+    if provider is None or provider not in served:
+        message = "the provider is not one of this outpost's"
+        raise CallRefused(grpc.StatusCode.PERMISSION_DENIED, "out_of_scope", message)
+    return provider
+
+
+def peer_address(peer: str) -> str:
+    """The address in gRPC's name of a peer: `ipv4:192.0.2.1:5000`, `ipv6:%5B::1%5D:5000`."""
+    _, _, rest = unquote(peer).partition(":")
+    return rest.rpartition(":")[0].strip("[]")
+
+
+def _objection(outpost: Outpost | None, token: Token | None, now: datetime) -> Objection | None:
+    if outpost is None:
+        return Objection.UNKNOWN_OUTPOST
+    if token is None or token.user != outpost.service_account:
+        return Objection.UNKNOWN_TOKEN
+    match token_state(token, now):
+        case TokenState.REVOKED:
+            return Objection.REVOKED_TOKEN
+        case TokenState.EXPIRED:
+            return Objection.EXPIRED_TOKEN
+        case TokenState.VALID:
+            return None

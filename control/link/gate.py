@@ -1,0 +1,171 @@
+"""The Gate service: what workers ask while they serve. Thin: checks the caller, asks `Gatekeeper`, translates.
+
+The work is synchronous, so it runs in a bounded pool; when too much waits, a call is refused rather than queued.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn, Protocol, TypeVar
+from uuid import UUID
+
+import grpc
+from sqlalchemy.exc import SQLAlchemyError
+
+from control.auth.gatekeeper import Redemption, SessionClaim
+from control.domain.errors import NotFound
+from control.domain.grant import IssuedSession, Refusal, RefusalReason
+from control.fleet.authority import Client
+from control.link import translate
+from control.link.caller import CallRefused, get_client, get_outpost, peer_address, require_provider
+from control.link.metrics import Metrics
+from control.link.revisions import Revisions
+from control.store import Actor, Store
+from protos.outpost.v1 import gate_pb2, gate_pb2_grpc
+
+THREADS = 8
+MAX_WAITING = 512
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Answer = TypeVar("Answer")
+log = logging.getLogger("control.link")
+
+
+class Gatekeeper(Protocol):
+    """Who decides: control.auth. Synchronous; called from many threads."""
+
+    def redeem_code(self, caller: Actor, redemption: Redemption) -> IssuedSession | Refusal:
+        """Trade a code for a session."""
+        ...
+
+    def look_up_session(self, claim: SessionClaim) -> IssuedSession | Refusal:
+        """Say what a session is now."""
+        ...
+
+    def end_session(self, caller: Actor, provider: UUID, session: UUID) -> None:
+        """End the sign-in and all that was born of it."""
+        ...
+
+
+class Desk:
+    """Where calls wait for a thread: at most `MAX_WAITING` of them, callers checked first."""
+
+    def __init__(self, store: Store, revisions: Revisions) -> None:
+        self._store = store
+        self._revisions = revisions
+        self._pool = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="gate")
+        self._waiting = 0
+
+    async def ask(self, context: Context, provider: str, work: Callable[[Actor, UUID], Answer]) -> Answer:
+        """Do the work for a caller who may ask it about that provider. Raises CallRefused."""
+        client = get_client(context.auth_context())
+        address = peer_address(context.peer())
+
+        def checked() -> Answer:
+            caller = self._caller(client, address)
+            return work(caller, require_provider(self._served(client), translate.read_id(provider)))
+
+        return await self.run(checked)
+
+    async def run(self, work: Callable[[], Answer]) -> Answer:
+        """Do the work in a thread. Raises CallRefused when too many wait."""
+        if self._waiting >= MAX_WAITING:
+            raise CallRefused(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy", "too many calls are waiting")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _caller(self, client: Client, address: str) -> Actor:
+        with self._store.read() as unit:
+            outpost = get_outpost(unit, client)
+        return Actor(name=f"outpost/{outpost.name}", address=address)
+
+    def _served(self, client: Client) -> frozenset[UUID]:
+        part = self._revisions.state.parts.get(client.outpost)
+        return part.served if part else frozenset()
+
+
+class GateService(gate_pb2_grpc.GateServicer):
+    """The service."""
+
+    def __init__(self, gatekeeper: Gatekeeper, desk: Desk, metrics: Metrics) -> None:
+        self._gatekeeper = gatekeeper
+        self._desk = desk
+        self._metrics = metrics
+
+    async def RedeemCode(  # noqa: N802 - gRPC names it
+        self, request: gate_pb2.RedeemCodeRequest, context: Context
+    ) -> gate_pb2.RedeemCodeResponse:
+        """Trade a code for a session."""
+
+        def redeem(caller: Actor, provider: UUID) -> IssuedSession | Refusal:
+            redemption = Redemption(
+                provider=provider,
+                code=request.code,
+                redirect_uri=request.redirect_uri,
+                verifier=request.code_verifier,
+            )
+            return self._gatekeeper.redeem_code(caller, redemption)
+
+        return translate.redeemed(await self._answer(context, request.provider, redeem))
+
+    async def LookUpSession(  # noqa: N802 - gRPC names it
+        self, request: gate_pb2.LookUpSessionRequest, context: Context
+    ) -> gate_pb2.LookUpSessionResponse:
+        """Say what a session is now."""
+
+        def look_up(_caller: Actor, provider: UUID) -> IssuedSession | Refusal:
+            claim = _claim(request, provider)
+            return self._gatekeeper.look_up_session(claim) if claim else Refusal(RefusalReason.SESSION_ENDED)
+
+        return translate.looked_up(await self._answer(context, request.provider, look_up))
+
+    async def EndSession(  # noqa: N802 - gRPC names it
+        self, request: gate_pb2.EndSessionRequest, context: Context
+    ) -> gate_pb2.EndSessionResponse:
+        """End a sign-in; one that is no id has ended."""
+
+        def end(caller: Actor, provider: UUID) -> None:
+            session = translate.read_id(request.session)
+            if session is not None:
+                self._gatekeeper.end_session(caller, provider, session)
+
+        await self._answer(context, request.provider, end)
+        return gate_pb2.EndSessionResponse()
+
+    async def _answer(self, context: Context, provider: str, work: Callable[[Actor, UUID], Answer]) -> Answer:
+        """The answer, or an abort that tells no inner details."""
+        try:
+            return await self._desk.ask(context, provider, work)
+        except CallRefused as error:
+            await self._abort(context, error)
+        except SQLAlchemyError as error:
+            log.warning("the database did not answer", extra={"reason": type(error).__name__})
+            message = "control's database does not answer"
+            await self._abort(context, CallRefused(grpc.StatusCode.UNAVAILABLE, "database", message))
+        except NotFound as error:
+            await self._abort(context, CallRefused(grpc.StatusCode.NOT_FOUND, "not_found", str(error)))
+        except Exception:  # gRPC would tell the peer what went wrong inside
+            log.exception("a call failed")
+            await self._abort(context, CallRefused(grpc.StatusCode.INTERNAL, "internal", "control failed"))
+
+    async def _abort(self, context: Context, error: CallRefused) -> NoReturn:
+        self._metrics.refused.labels(error.reason).inc()
+        await context.abort(error.code, str(error))
+
+
+def _claim(request: gate_pb2.LookUpSessionRequest, provider: UUID) -> SessionClaim | None:
+    session, subject = translate.read_id(request.session), translate.read_id(request.subject)
+    authenticated, expires = translate.read_time(request.authenticated), translate.read_time(request.expires)
+    if session is None or subject is None or authenticated is None or expires is None:
+        return None
+    return SessionClaim(
+        provider=provider, session=session, subject=subject, authenticated=authenticated, expires=expires
+    )

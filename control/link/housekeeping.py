@@ -1,0 +1,53 @@
+"""What has to be done now and then: dropping what has run out, and renewing certificates."""
+
+import asyncio
+import logging
+from typing import NoReturn
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from control.domain.security import Authority
+from control.fleet.authority import ensure_authority
+from control.link.credentials import ServerCredentials
+from control.link.revisions import Revisions
+from control.link.roster import Roster
+from control.store import SYSTEM, Store
+
+EVERY_SECONDS = 3600.0
+
+log = logging.getLogger("control.link")
+
+
+async def keep_house(store: Store, revisions: Revisions, roster: Roster, credentials: ServerCredentials) -> NoReturn:
+    """Each hour, for ever."""
+    while True:
+        await asyncio.sleep(EVERY_SECONDS)
+        await clean_up(store, revisions, roster, credentials)
+
+
+async def clean_up(store: Store, revisions: Revisions, roster: Roster, credentials: ServerCredentials) -> None:
+    """Once; what fails now is tried again with the next."""
+    try:
+        known = await asyncio.to_thread(authorities, store)
+        if credentials.renew(known):
+            log.info("the link has a new certificate")
+        await asyncio.to_thread(_drop_expired, store)
+        await roster.forget()
+        # Revocations that ran out are gone now; outposts may forget them too.
+        revisions.refresh()
+    except SQLAlchemyError as error:
+        log.warning("housekeeping failed", extra={"reason": type(error).__name__})
+
+
+def authorities(store: Store) -> list[Authority]:
+    """The authorities of the link, one of them fit to sign."""
+    with store.write(SYSTEM) as unit:
+        ensure_authority(unit)
+        return unit.authorities.all()
+
+
+def _drop_expired(store: Store) -> None:
+    with store.write(SYSTEM) as unit:
+        unit.sign_ins.drop_expired()
+        unit.codes.drop_expired()
+        unit.revocations.drop_expired()

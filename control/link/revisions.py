@@ -1,0 +1,174 @@
+"""Follows the database: after each commit the fleet's state is computed once, for all streams.
+
+Writers send a datagram to the wake socket; the revision is looked at every 250 ms besides, since a datagram may be
+lost. A commit is acted on at once, further ones within the next 50 ms together.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NoReturn
+from uuid import UUID
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from control.domain.outpost import Outpost
+from control.fleet.resources import Options, Resource
+from control.fleet.scope import scope, served_providers
+from control.fleet.snapshot import Facts, read_facts
+from control.link.messages import Wanted
+from control.link.translate import Encoded, encode
+from control.store import Store
+
+POLL_SECONDS = 0.25
+GAP_SECONDS = 0.05
+RETRY_SECONDS = 1.0
+
+log = logging.getLogger("control.link")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one outpost is to hold, and what goes with it."""
+
+    wanted: Wanted[Encoded]
+    served: frozenset[UUID]
+    refresh_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """One revision, ready to be sent. `encoded` keeps what was serialised, for the next one."""
+
+    facts: Facts
+    parts: Mapping[UUID, Part]
+    encoded: Mapping[Resource, Encoded] = field(repr=False)
+
+    @property
+    def revision(self) -> int:
+        """The revision."""
+        return self.facts.revision
+
+
+def compute(facts: Facts, url: str, known: Mapping[Resource, Encoded]) -> State:
+    """Every outpost's part of the facts; a resource that is as before, or another's too, is not serialised again."""
+    encoded: dict[Resource, Encoded] = {}
+
+    def take(resource: Resource) -> Encoded:
+        if resource not in encoded:
+            encoded[resource] = known.get(resource) or encode(resource)
+        return encoded[resource]
+
+    parts = {outpost.id: _part(facts, outpost, url, take) for outpost in facts.outposts.values()}
+    return State(facts=facts, parts=parts, encoded=encoded)
+
+
+def _part(facts: Facts, outpost: Outpost, url: str, take: Callable[[Resource], Encoded]) -> Part:
+    resources = scope(facts, outpost, url)
+    refresh = next(resource.refresh_interval for resource in resources if isinstance(resource, Options))
+    return Part(
+        wanted=Wanted(revision=facts.revision, resources={each.key: take(each) for each in resources}),
+        served=frozenset(served_providers(facts, outpost)),
+        refresh_seconds=refresh.total_seconds(),
+    )
+
+
+class Revisions:
+    """The newest state, and who wants to hear of the next."""
+
+    def __init__(self, store: Store, url: str, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._url = url
+        self._clock = clock
+        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="snapshot")
+        self._listeners: set[Callable[[State], None]] = set()
+        self._woken = asyncio.Event()
+        self._wanted_anew = False
+        self.state = compute(_nothing(), url, {})
+
+    def wake(self) -> None:
+        """Somebody has committed something."""
+        self._woken.set()
+
+    def refresh(self) -> None:
+        """Compute the state anew, though no revision says so: time has passed."""
+        self._wanted_anew = True
+        self._woken.set()
+
+    @contextmanager
+    def listening(self, listener: Callable[[State], None]) -> Iterator[None]:
+        """Call `listener` with each new state."""
+        self._listeners.add(listener)
+        try:
+            yield
+        finally:
+            self._listeners.discard(listener)
+
+    async def load(self) -> None:
+        """Compute the newest state and tell everyone."""
+        self._wanted_anew = False
+        loop = asyncio.get_running_loop()
+        self.state = await loop.run_in_executor(self._pool, self._compute)
+        for listener in tuple(self._listeners):
+            listener(self.state)
+
+    async def follow(self) -> NoReturn:
+        """Keep the state new, for ever."""
+        while True:
+            await self._wait()
+            try:
+                if await self._is_stale():
+                    await self.load()
+                    await asyncio.sleep(GAP_SECONDS)
+            except SQLAlchemyError as error:
+                log.warning("the database can't be read", extra={"reason": type(error).__name__})
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+        self._woken.clear()
+
+    async def _is_stale(self) -> bool:
+        change = self.state.facts.next_change()
+        if self._wanted_anew or (change is not None and change <= self._clock()):
+            return True
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._revision) != self.state.revision
+
+    def _revision(self) -> int:
+        with self._store.read() as unit:
+            return unit.revision()
+
+    def _compute(self) -> State:
+        with self._store.read() as unit:
+            facts = read_facts(unit)
+        return compute(facts, self._url, self.state.encoded)
+
+
+def _nothing() -> Facts:
+    """The state before the first look."""
+    return Facts(
+        revision=0,
+        at=datetime.min.replace(tzinfo=UTC),
+        outposts={},
+        tokens={},
+        providers={},
+        applications={},
+        bindings={},
+        cookie_keys={},
+        certificates={},
+        revocations=(),
+        people={},
+    )

@@ -1,0 +1,197 @@
+"""The process: puts the services together, listens, keeps house, and ends well on SIGTERM.
+
+`run` is what the command line starts; `serving` is the same for whoever has a loop already.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import grpc
+
+from control.domain.outpost import Outpost
+from control.fleet.authority import Client
+from control.link.caller import get_outpost
+from control.link.credentials import ServerCredentials
+from control.link.gate import Desk, Gatekeeper, GateService
+from control.link.housekeeping import authorities, keep_house
+from control.link.metrics import FleetCollector, Metrics, metrics_socket
+from control.link.revisions import Revisions
+from control.link.roster import Roster
+from control.link.wake import wake_socket
+from control.link.watch import Fleet, WatchService
+from control.store import SYSTEM, Store
+from protos.outpost.v1 import gate_pb2_grpc, link_pb2_grpc
+
+STOP_SECONDS = 3.0
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+OPTIONS: tuple[tuple[str, int], ...] = (
+    # Two processes on one port would share outposts between them without a word.
+    ("grpc.so_reuseport", 0),
+    # The default sheds the storm of outposts that come back after a restart.
+    ("grpc.server.max_pending_requests", 100_000),
+    ("grpc.server.max_pending_requests_hard_limit", 200_000),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    # As outposts have it: a ping after 10 s of silence, answered within 5 s.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+)
+
+log = logging.getLogger("control.link")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSettings:
+    """Where the link listens; `url` is control's public address, which outposts send browsers to."""
+
+    address: str
+    wake_socket: Path
+    metrics_socket: Path
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """The running link. `failed` ends when one of its tasks does, which none should."""
+
+    port: int
+    parts: "Parts"
+    credentials: ServerCredentials
+    failed: asyncio.Future[None]
+
+
+def run(store: Store, gatekeeper: Gatekeeper, settings: LinkSettings) -> int:
+    """Serve until SIGTERM or SIGINT."""
+    return asyncio.run(_run(store, gatekeeper, settings))
+
+
+async def _run(store: Store, gatekeeper: Gatekeeper, settings: LinkSettings) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with serving(store, gatekeeper, settings) as link:
+        log.info("the link listens", extra={"address": settings.address, "port": link.port})
+        stopped = asyncio.ensure_future(stop.wait())
+        either: list[asyncio.Future[Any]] = [stopped, link.failed]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not stopped.done():
+            stopped.cancel()
+            link.failed.result()
+    return 0
+
+
+@asynccontextmanager
+async def serving(
+    store: Store, gatekeeper: Gatekeeper, settings: LinkSettings, clock: Callable[[], datetime] | None = None
+) -> AsyncIterator[Link]:
+    """The link, listening, until the block ends."""
+    parts = Parts(store, settings, clock or _utc_now)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(parts.close)
+        credentials = await parts.load()
+        stack.enter_context(parts.revisions.listening(lambda state: parts.roster.drop_outposts(state.facts.outposts)))
+        await stack.enter_async_context(wake_socket(settings.wake_socket, parts.revisions.wake))
+        await stack.enter_async_context(metrics_socket(settings.metrics_socket, parts.metrics.registry))
+        housekeeping = keep_house(store, parts.revisions, parts.roster, credentials)
+        work = [parts.revisions.follow(), parts.roster.keep(), housekeeping]
+        failed = await stack.enter_async_context(_background(work))
+        server, port = _server(settings.address, credentials)
+        parts.add_services(server, gatekeeper)
+        await server.start()
+        stack.push_async_callback(server.stop, STOP_SECONDS)
+        stack.callback(parts.watch.stop)
+        yield Link(port=port, parts=parts, credentials=credentials, failed=failed)
+
+
+class Parts:
+    """What the link is made of."""
+
+    def __init__(self, store: Store, settings: LinkSettings, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._clock = clock
+        self.metrics = Metrics()
+        self.revisions = Revisions(store, settings.url, clock)
+        self.roster = Roster(store, clock)
+        self.desk = Desk(store, self.revisions)
+        self.watch = WatchService(
+            Fleet(
+                revisions=self.revisions,
+                roster=self.roster,
+                metrics=self.metrics,
+                clock=clock,
+                identify=self._identify,
+            )
+        )
+        collector = FleetCollector(
+            lambda: (*self.roster.instances.values(),), lambda: self.revisions.state.facts.outposts
+        )
+        self.metrics.registry.register(collector)
+
+    async def load(self) -> ServerCredentials:
+        """Read what there is before anyone may call."""
+        await self.roster.load()
+        await self.revisions.load()
+        return ServerCredentials(await self.desk.run(lambda: authorities(self._store)), self._clock)
+
+    def add_services(self, server: grpc.aio.Server, gatekeeper: Gatekeeper) -> None:
+        """Let the server serve them."""
+        gate = GateService(gatekeeper, self.desk, self.metrics)
+        link_pb2_grpc.add_LinkServicer_to_server(self.watch, server)  # type: ignore[no-untyped-call]  # generated
+        gate_pb2_grpc.add_GateServicer_to_server(gate, server)  # type: ignore[no-untyped-call]  # without annotations
+
+    async def close(self) -> None:
+        """Write what is not written and let the threads go."""
+        await self.roster.close()
+        self.revisions.close()
+        self.desk.close()
+
+    async def _identify(self, client: Client) -> Outpost:
+        return await self.desk.run(lambda: self._identified(client))
+
+    def _identified(self, client: Client) -> Outpost:
+        with self._store.write(SYSTEM) as unit:
+            outpost = get_outpost(unit, client)
+            unit.tokens.touch(client.token)
+            return outpost
+
+
+def _server(address: str, credentials: ServerCredentials) -> tuple[grpc.aio.Server, int]:
+    server = grpc.aio.server(options=OPTIONS)
+    return server, server.add_secure_port(address, credentials.channel_credentials())
+
+
+@asynccontextmanager
+async def _background(work: Iterable[Coroutine[Any, Any, NoReturn]]) -> AsyncIterator[asyncio.Future[None]]:
+    """Run work that never ends; the future tells when some has failed."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    for task in tasks:
+        task.add_done_callback(lambda done: _pass_on(done, failed))
+    try:
+        yield failed
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        failed.cancel()
+
+
+def _pass_on(done: asyncio.Future[Any], failed: asyncio.Future[None]) -> None:
+    error = None if done.cancelled() else done.exception()
+    if error is not None and not failed.done():
+        failed.set_exception(error)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,277 @@
+"""Our own values to protobuf and back: the one place in control that makes or reads messages.
+
+A resource is serialised once for all who receive it, with the digest by which outposts tell what they hold.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import assert_never
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from control.domain.application import ProxyMode
+from control.domain.grant import IssuedIdentity, IssuedSession, Refusal, RefusalReason
+from control.fleet.resources import Certificate, Changed, Ended, Options, ProxyProvider, Resource
+from control.link.messages import Applied, Health, Hello, Push, Rejected
+from protos.outpost.v1 import gate_pb2, identity_pb2, link_pb2, resources_pb2
+
+PART_BYTES = 1024 * 1024
+DIGEST_CHARACTERS = 32
+
+_MODES = {
+    ProxyMode.PROXY: resources_pb2.ProxyProvider.MODE_PROXY,
+    ProxyMode.FORWARD_SINGLE: resources_pb2.ProxyProvider.MODE_FORWARD_SINGLE,
+    ProxyMode.FORWARD_DOMAIN: resources_pb2.ProxyProvider.MODE_FORWARD_DOMAIN,
+}
+_REASONS = {
+    RefusalReason.INVALID_CODE: gate_pb2.Refusal.REASON_INVALID_CODE,
+    RefusalReason.SESSION_ENDED: gate_pb2.Refusal.REASON_SESSION_ENDED,
+    RefusalReason.ACCESS_DENIED: gate_pb2.Refusal.REASON_ACCESS_DENIED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """A resource as it travels."""
+
+    key: str
+    digest: str
+    data: bytes = field(repr=False)
+
+
+def encode(resource: Resource) -> Encoded:
+    """Serialise a resource; equal resources give equal digests."""
+    message = _body(resource)
+    message.key = resource.key
+    digest = sha256(message.SerializeToString(deterministic=True)).hexdigest()[:DIGEST_CHARACTERS]
+    message.digest = digest
+    return Encoded(key=resource.key, digest=digest, data=message.SerializeToString(deterministic=True))
+
+
+def _body(resource: Resource) -> resources_pb2.Resource:
+    match resource:
+        case Options():
+            return resources_pb2.Resource(options=_options(resource))
+        case ProxyProvider():
+            return resources_pb2.Resource(proxy_provider=_provider(resource))
+        case Certificate():
+            return resources_pb2.Resource(certificate=_certificate(resource))
+        case Ended():
+            return resources_pb2.Resource(ended=_ended(resource))
+        case Changed():
+            return resources_pb2.Resource(changed=_changed(resource))
+        case _:
+            assert_never(resource)
+
+
+def _options(options: Options) -> resources_pb2.Options:
+    message = resources_pb2.Options(
+        outpost_id=str(options.outpost_id),
+        outpost_name=options.outpost_name,
+        log_level=options.log_level,
+        browser_url=options.browser_url,
+    )
+    message.refresh_interval.FromTimedelta(options.refresh_interval)
+    return message
+
+
+def _provider(provider: ProxyProvider) -> resources_pb2.ProxyProvider:
+    message = resources_pb2.ProxyProvider(
+        id=str(provider.id),
+        name=provider.name,
+        application_slug=provider.application_slug,
+        application_name=provider.application_name,
+        client_id=provider.client_id,
+        mode=_MODES[provider.mode],
+        external_host=provider.external_host,
+        internal_host=provider.internal_host,
+        internal_host_ssl_validation=provider.internal_host_ssl_validation,
+        cookie_domain=provider.cookie_domain,
+        skip_path_regex=provider.skip_path_regex,
+        session_keys=[resources_pb2.SessionKey(id=str(key.id), secret=key.secret) for key in provider.session_keys],
+        certificate=provider.certificate,
+        intercept_header_auth=provider.intercept_header_auth,
+    )
+    message.access_token_validity.FromTimedelta(provider.access_token_validity)
+    return message
+
+
+def _certificate(certificate: Certificate) -> resources_pb2.Certificate:
+    return resources_pb2.Certificate(
+        id=str(certificate.id),
+        name=certificate.name,
+        chain=certificate.chain,
+        private_key=certificate.private_key,
+    )
+
+
+def _ended(ended: Ended) -> resources_pb2.Ended:
+    return resources_pb2.Ended(
+        session=_id(ended.session),
+        subject=_id(ended.subject),
+        provider=_id(ended.provider),
+        before=_timestamp(ended.before),
+        until=_timestamp(ended.until),
+    )
+
+
+def _changed(changed: Changed) -> resources_pb2.Changed:
+    return resources_pb2.Changed(
+        identity=_identity(changed.identity),
+        at=_timestamp(changed.at),
+        until=_timestamp(changed.until),
+        denied_providers=[str(provider) for provider in changed.denied_providers],
+    )
+
+
+def _identity(identity: IssuedIdentity) -> identity_pb2.Identity:
+    return identity_pb2.Identity(
+        subject=str(identity.subject),
+        username=identity.username,
+        name=identity.name,
+        email=identity.email,
+        groups=identity.groups,
+        entitlements=identity.entitlements,
+        additional_headers=identity.additional_headers,
+    )
+
+
+def config_parts(push: Push[Encoded]) -> Iterator[link_pb2.WatchResponse]:
+    """A push as Config messages of at most `PART_BYTES` of content each; the last one says so."""
+    parts = list(_packed(push))
+    for number, (resources, removed) in enumerate(parts):
+        config = link_pb2.Config(
+            revision=push.revision,
+            part=number,
+            last=number == len(parts) - 1,
+            resources=resources,
+            removed=removed,
+        )
+        yield link_pb2.WatchResponse(config=config)
+
+
+def _packed(push: Push[Encoded]) -> Iterator[tuple[list[bytes], list[str]]]:
+    resources: list[bytes] = []
+    removed: list[str] = []
+    size = 0
+    items: list[str | Encoded] = [*push.removed, *push.resources]
+    for item in items:
+        weight = len(item) if isinstance(item, str) else len(item.data)
+        if size and size + weight > PART_BYTES:
+            yield resources, removed
+            resources, removed, size = [], [], 0
+        size += weight
+        if isinstance(item, str):
+            removed.append(item)
+        else:
+            resources.append(item.data)
+    yield resources, removed
+
+
+def digests(revision: int, wanted: Mapping[str, str]) -> link_pb2.WatchResponse:
+    """What the outpost should hold."""
+    return link_pb2.WatchResponse(digests=link_pb2.Digests(revision=revision, wanted=wanted))
+
+
+def read_watch(message: link_pb2.WatchRequest) -> Hello | Applied | Health | None:
+    """What an outpost said; None for what a newer one may say and we don't know."""
+    match message.WhichOneof("message"):
+        case "hello":
+            return _hello(message.hello)
+        case "applied":
+            return _applied(message.applied)
+        case "health":
+            return _health(message.health)
+        case _:
+            return None
+
+
+def _hello(hello: link_pb2.Hello) -> Hello:
+    return Hello(
+        instance=hello.instance,
+        type=hello.type,
+        hostname=hello.hostname,
+        version=hello.version,
+        build=hello.build,
+        protocol=hello.protocol,
+        started=read_time(hello.started) if hello.HasField("started") else None,
+        clock=read_time(hello.clock) if hello.HasField("clock") else None,
+        held=dict(hello.held),
+        revision=hello.revision,
+    )
+
+
+def _applied(applied: link_pb2.Applied) -> Applied:
+    rejected = (Rejected(key=each.key, digest=each.digest, reason=each.reason) for each in applied.rejected)
+    return Applied(revision=applied.revision, rejected=tuple(rejected))
+
+
+def _health(health: link_pb2.Health) -> Health:
+    return Health(
+        clock=read_time(health.clock) if health.HasField("clock") else None,
+        workers=health.workers,
+        memory_bytes=health.memory_bytes,
+        load=health.load,
+        last_error=health.last_error,
+    )
+
+
+def redeemed(answer: IssuedSession | Refusal) -> gate_pb2.RedeemCodeResponse:
+    """The answer to RedeemCode."""
+    match answer:
+        case IssuedSession():
+            return gate_pb2.RedeemCodeResponse(session=_session(answer))
+        case Refusal(reason=reason):
+            return gate_pb2.RedeemCodeResponse(refusal=gate_pb2.Refusal(reason=_REASONS[reason]))
+        case _:
+            assert_never(answer)
+
+
+def looked_up(answer: IssuedSession | Refusal) -> gate_pb2.LookUpSessionResponse:
+    """The answer to LookUpSession."""
+    match answer:
+        case IssuedSession():
+            return gate_pb2.LookUpSessionResponse(session=_session(answer))
+        case Refusal(reason=reason):
+            return gate_pb2.LookUpSessionResponse(refusal=gate_pb2.Refusal(reason=_REASONS[reason]))
+        case _:
+            assert_never(answer)
+
+
+def _session(session: IssuedSession) -> gate_pb2.ProxySession:
+    return gate_pb2.ProxySession(
+        id=str(session.id),
+        identity=_identity(session.identity),
+        authenticated=_timestamp(session.authenticated),
+        expires=_timestamp(session.expires),
+        id_token=session.id_token,
+    )
+
+
+def read_id(text: str) -> UUID | None:
+    """The id in a text from the wire, if it is one."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def read_time(stamp: Timestamp) -> datetime | None:
+    """The time in a Timestamp, if it is one."""
+    try:
+        return stamp.ToDatetime(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp
+
+
+def _id(value: UUID | None) -> str:
+    return "" if value is None else str(value)

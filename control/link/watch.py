@@ -1,0 +1,274 @@
+"""Link.Watch: one stream per instance. It says Hello, we send what differs, it says Applied and how it is.
+
+Who may stay is asked at the start and on each new state, so a revoked outpost is cut at once. One task writes, one
+reads, and whatever ends the stream (`Ending`) comes from outside of both.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NoReturn, assert_never
+
+import grpc
+
+from control.domain.outpost import Outpost, Rejection
+from control.fleet.authority import Client
+from control.link import translate
+from control.link.caller import CallRefused, find_objection, get_client, peer_address, refused
+from control.link.messages import Applied, Health, Hello
+from control.link.metrics import Metrics
+from control.link.revisions import Part, Revisions, State
+from control.link.roster import Key, Progress, Roster
+from control.link.sync import Sync
+from control.link.translate import Encoded
+from protos.outpost.v1 import link_pb2, link_pb2_grpc
+
+PROTOCOL = 1
+OLDEST_PROTOCOL = 1
+HELLO_SECONDS = 10.0
+# Digests wait for a push that is in flight, unless its answer seems to have been lost.
+LOST_SECONDS = 60.0
+
+Requests = AsyncIterator[link_pb2.WatchRequest]
+Context = grpc.aio.ServicerContext[link_pb2.WatchRequest, link_pb2.WatchResponse]
+log = logging.getLogger("control.link")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """What all streams share."""
+
+    revisions: Revisions
+    roster: Roster
+    metrics: Metrics
+    clock: Callable[[], datetime]
+    identify: Callable[[Client], Coroutine[Any, Any, Outpost]]
+
+
+class Stream:
+    """The state of one open stream."""
+
+    def __init__(self, fleet: Fleet, client: Client, key: Key) -> None:
+        self.client = client
+        self.key = key
+        self.sync: Sync[Encoded] = Sync()
+        self.dirty = asyncio.Event()
+        self.ending: asyncio.Future[CallRefused] = asyncio.get_running_loop().create_future()
+        self.pushed_at = 0.0
+        self._fleet = fleet
+
+    def on_state(self, state: State) -> None:
+        """A new state: the instance may have to go, or lack something."""
+        objection = find_objection(state.facts, self.client, self._fleet.clock())
+        if objection is not None:
+            self.end(refused(objection))
+        self.dirty.set()
+
+    def end(self, why: CallRefused) -> None:
+        """End the stream, whatever it is doing."""
+        if not self.ending.done():
+            self.ending.set_result(why)
+
+    def take(self, message: Hello | Applied | Health | None) -> None:
+        """The instance has said something."""
+        match message:
+            case Hello():
+                self.sync.hello(message)
+                self.dirty.set()
+            case Applied():
+                self._applied(message)
+            case Health():
+                self._fleet.roster.beat(self.key, message)
+            case None:
+                pass
+            case _:
+                assert_never(message)
+
+    def tell(self, part: Part, *, urgent: bool) -> None:
+        """Note how far the instance is."""
+        rejections = tuple(Rejection(key=each.key, reason=each.reason) for each in self.sync.refused.values())
+        progress = Progress(applied=self.sync.revision, wanted=part.wanted.revision, rejections=rejections)
+        self._fleet.roster.progress(self.key, progress, urgent=urgent)
+
+    def _applied(self, applied: Applied) -> None:
+        if not self.sync.applied(applied):
+            return
+        metrics = self._fleet.metrics
+        metrics.push_seconds.observe(time.monotonic() - self.pushed_at)
+        metrics.rejected.inc(len(applied.rejected))
+        for each in applied.rejected:
+            fields = {"instance": self.key[1], "resource": each.key, "reason": each.reason}
+            log.warning("an outpost refused a resource", extra=fields)
+        part = self._fleet.revisions.state.parts.get(self.client.outpost)
+        if part is not None:
+            self.tell(part, urgent=True)
+        self.dirty.set()
+
+
+class WatchService(link_pb2_grpc.LinkServicer):
+    """The service; holds the streams that are open, one per instance."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._streams: dict[Key, Stream] = {}
+        self._stopping = False
+
+    async def Watch(self, requests: Requests, context: Context) -> None:  # noqa: N802 - gRPC names it
+        """Serve one stream until it ends."""
+        try:
+            stream = await self._admit(requests, context)
+            await self._serve(stream, requests, context)
+        except CallRefused as error:
+            await self._refuse(error, context)
+
+    def stop(self) -> None:
+        """End every stream: the process ends."""
+        self._stopping = True
+        for stream in tuple(self._streams.values()):
+            stream.end(_stopping())
+
+    async def _admit(self, requests: Requests, context: Context) -> Stream:
+        client = get_client(context.auth_context())
+        outpost = await self._fleet.identify(client)
+        hello = await _first_hello(requests)
+        check_hello(hello, client, outpost)
+        key = self._fleet.roster.join(outpost.id, hello, peer_address(context.peer()))
+        stream = Stream(self._fleet, client, key)
+        stream.take(hello)
+        return stream
+
+    async def _serve(self, stream: Stream, requests: Requests, context: Context) -> None:
+        self._replace(stream)
+        why = ""
+        try:
+            with self._fleet.revisions.listening(stream.on_state), self._fleet.metrics.streams.track_inprogress():
+                log.info("an outpost connected", extra=_fields(stream))
+                # The state may have moved on between the look at the token and now.
+                stream.on_state(self._fleet.revisions.state)
+                await _first_of(self._write(stream, context), _read(stream, requests), _ended(stream))
+        except CallRefused as error:
+            why = str(error)
+            raise
+        finally:
+            self._gone(stream, why)
+
+    def _replace(self, stream: Stream) -> None:
+        if self._stopping:
+            raise _stopping()
+        older = self._streams.get(stream.key)
+        self._streams[stream.key] = stream
+        if older is not None:
+            older.end(
+                CallRefused(grpc.StatusCode.ABORTED, "replaced", "a newer stream of this instance took its place")
+            )
+
+    def _gone(self, stream: Stream, why: str) -> None:
+        log.info("an outpost disconnected", extra={**_fields(stream), "reason": why})
+        if self._streams.get(stream.key) is stream:
+            del self._streams[stream.key]
+            self._fleet.roster.leave(stream.key, why)
+
+    async def _write(self, stream: Stream, context: Context) -> NoReturn:
+        loop = asyncio.get_running_loop()
+        digests_at = loop.time() + self._refresh_seconds(stream)
+        while True:
+            await _set_within(stream.dirty, digests_at - loop.time())
+            await self._push(stream, context)
+            if loop.time() >= digests_at:
+                await self._send_digests(stream, context)
+                digests_at = loop.time() + self._refresh_seconds(stream)
+
+    async def _push(self, stream: Stream, context: Context) -> None:
+        part = self._fleet.revisions.state.parts.get(stream.client.outpost)
+        if part is None:
+            return
+        push = stream.sync.next_push(part.wanted)
+        stream.tell(part, urgent=push is not None)
+        if push is None:
+            return
+        stream.pushed_at = time.monotonic()
+        for message in translate.config_parts(push):
+            await context.write(message)
+
+    async def _send_digests(self, stream: Stream, context: Context) -> None:
+        part = self._fleet.revisions.state.parts.get(stream.client.outpost)
+        busy = stream.sync.in_flight is not None and time.monotonic() - stream.pushed_at < LOST_SECONDS
+        if part is not None and not busy:
+            await context.write(translate.digests(part.wanted.revision, stream.sync.expected(part.wanted)))
+
+    def _refresh_seconds(self, stream: Stream) -> float:
+        part = self._fleet.revisions.state.parts.get(stream.client.outpost)
+        return part.refresh_seconds if part else LOST_SECONDS
+
+    async def _refuse(self, error: CallRefused, context: Context) -> NoReturn:
+        self._fleet.metrics.refused.labels(error.reason).inc()
+        log.warning("refused a stream", extra={"reason": error.reason, "address": peer_address(context.peer())})
+        await context.abort(error.code, str(error))
+
+
+def check_hello(hello: Hello, client: Client, outpost: Outpost) -> None:
+    """Whether what an instance says of itself fits its certificate and us. Raises CallRefused."""
+    if hello.instance != client.instance:
+        message = "the instance is not the one the certificate was given to"
+        raise CallRefused(grpc.StatusCode.PERMISSION_DENIED, "wrong_instance", message)
+    if not OLDEST_PROTOCOL <= hello.protocol <= PROTOCOL:
+        message = (
+            f"version {hello.protocol} of the link's protocol is not served here, only {OLDEST_PROTOCOL} to {PROTOCOL}"
+        )
+        raise CallRefused(grpc.StatusCode.FAILED_PRECONDITION, "protocol", message)
+    if hello.type != outpost.type:
+        message = f"this outpost is of type {outpost.type}, not {hello.type!r}"
+        raise CallRefused(grpc.StatusCode.FAILED_PRECONDITION, "wrong_type", message)
+
+
+async def _first_hello(requests: Requests) -> Hello:
+    try:
+        async with asyncio.timeout(HELLO_SECONDS):
+            said = translate.read_watch(await anext(aiter(requests)))
+    except (TimeoutError, StopAsyncIteration):
+        said = None
+    if not isinstance(said, Hello):
+        raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, "no_hello", "expected Hello within ten seconds")
+    return said
+
+
+async def _read(stream: Stream, requests: Requests) -> None:
+    async for request in requests:
+        stream.take(translate.read_watch(request))
+
+
+async def _ended(stream: Stream) -> NoReturn:
+    raise await stream.ending
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(max(seconds, 0)):
+            await event.wait()
+    except TimeoutError:
+        pass
+    event.clear()
+
+
+async def _first_of(*work: Coroutine[Any, Any, None]) -> None:
+    """Run all until the first ends, cancel the others, and raise what it raised."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+def _stopping() -> CallRefused:
+    return CallRefused(grpc.StatusCode.UNAVAILABLE, "stopping", "control is stopping")
+
+
+def _fields(stream: Stream) -> dict[str, str]:
+    return {"outpost": str(stream.client.outpost), "instance": stream.key[1]}
