@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -69,8 +70,6 @@ class Passwords:
         self._limits = limits
         self._running = threading.BoundedSemaphore(limits.at_once)
         self._places = threading.BoundedSemaphore(limits.at_once + limits.waiting)
-        # Checked when there is no usable hash to check, so that the work is the same.
-        self._nobody = self._hasher.hash("nobody has this password")
 
     def hash(self, password: str) -> str:
         """A new hash of the password, in PHC form. Raises Busy."""
@@ -81,7 +80,14 @@ class Passwords:
         """Whether the password fits; without a usable hash it does the same work and doesn't. Raises Busy."""
         usable = password_hash is not None and _PHC.fullmatch(password_hash) is not None
         with self._turn():
-            return self._fits(password_hash or "", password) if usable else self._fits_nobody(password)
+            nobody = self._nobody
+            checked = password_hash if usable and password_hash else nobody
+            return self._fits(checked, password) and usable
+
+    @cached_property
+    def _nobody(self) -> str:
+        """Checked where there is no usable hash to check, so that the work is the same."""
+        return self._hasher.hash("nobody has this password")
 
     def is_outdated(self, password_hash: str) -> bool:
         """Whether the hash was made with other parameters than new ones are."""
@@ -95,10 +101,6 @@ class Passwords:
             return self._hasher.verify(password_hash, _prepared(password))
         except (VerificationError, InvalidHashError):
             return False
-
-    def _fits_nobody(self, password: str) -> bool:
-        self._fits(self._nobody, password)
-        return False
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

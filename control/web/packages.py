@@ -4,6 +4,6 @@ from collections.abc import Callable
 
 from flask import Flask
 
-from control.web import health
+from control.web import health, oidc, signin
 
-PACKAGES: tuple[Callable[[Flask], None], ...] = (health.register,)
+PACKAGES: tuple[Callable[[Flask], None], ...] = (health.register, signin.register, oidc.register)

@@ -1,0 +1,173 @@
+"""Who is behind a request: the session cookie, the person, and the actor of the audit trail.
+
+The session is read once a request. The cookie holds nothing but a random secret; what it opens is in the database.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+from urllib.parse import quote
+
+from flask import Flask, Response, abort, current_app, g, redirect, request
+from flask.typing import ResponseReturnValue
+from werkzeug.local import LocalProxy
+
+from control.auth import sessions
+from control.auth.passwords import Passwords
+from control.auth.sessions import LIFETIME, OpenedSession, Origin, Session
+from control.auth.signing_in import ANONYMOUS
+from control.domain.identity import Person
+from control.domain.security import SignIn
+from control.store import SYSTEM, Actor
+from control.web.context import request_id, web
+
+COOKIE = "garrison_session"
+SIGN_IN_PATH = "/sign-in"
+_PASSWORDS = "garrison.passwords"
+_LONGEST_NEXT = 4000
+
+Arguments = ParamSpec("Arguments")
+View = Callable[Arguments, ResponseReturnValue]
+
+
+def install(app: Flask, passwords: Passwords) -> None:
+    """Lend the app what checks passwords, and templates the person who is signed in (read when a template looks)."""
+    app.extensions[_PASSWORDS] = passwords
+    app.context_processor(lambda: {"person": LocalProxy(find_person)})
+
+
+def passwords() -> Passwords:
+    """What hashes and checks passwords in this process."""
+    found: Passwords = current_app.extensions[_PASSWORDS]
+    return found
+
+
+def find_session() -> Session | None:
+    """The session of this request, if its cookie opens one."""
+    if "session" not in g:
+        g.session = _read_session(cookie_secret())
+    found: Session | None = g.session
+    return found
+
+
+def find_person() -> Person | None:
+    """Who is signed in, if anybody."""
+    session = find_session()
+    return None if session is None else session.person
+
+
+def get_person() -> Person:
+    """Who is signed in, in views that ask for it first. Raises LookupError when nobody is."""
+    person = find_person()
+    if person is None:
+        raise LookupError("nobody is signed in: the view lacks a guard")
+    return person
+
+
+def current_sign_in() -> SignIn | None:
+    """The session of this request as a value, if there is one."""
+    session = find_session()
+    return None if session is None else session.sign_in
+
+
+def actor() -> Actor:
+    """Who acts, for the audit trail."""
+    person = find_person()
+    name = ANONYMOUS if person is None else person.user.username
+    return Actor(name=name, address=origin().address, request_id=request_id())
+
+
+def origin() -> Origin:
+    """Where the request came from; the front door is trusted to say so."""
+    return Origin(
+        address=request.remote_addr or "", user_agent=request.headers.get("User-Agent", ""), request_id=request_id()
+    )
+
+
+def cookie_secret() -> str:
+    """What the browser sent as its session, whatever it is worth."""
+    return request.cookies.get(COOKIE, "")
+
+
+def remember(response: Response, opened: OpenedSession) -> None:
+    """Give the browser the session just opened."""
+    g.pop("session", None)
+    response.set_cookie(
+        COOKIE,
+        opened.secret,
+        max_age=int(LIFETIME.total_seconds()),
+        secure=web().settings.is_secure,
+        httponly=True,
+        samesite="Lax",
+        path="/",
+    )
+
+
+def forget(response: Response) -> None:
+    """Take the session from the browser."""
+    g.pop("session", None)
+    response.delete_cookie(COOKIE, path="/", secure=web().settings.is_secure, httponly=True, samesite="Lax")
+
+
+def sign_in_url(next_path: str = "", *, again: bool = False) -> str:
+    """Where a browser signs in, to go on to `next_path`; `again` asks even one that has a session."""
+    wanted = [f"next={quote(next_path, safe='/')}"] if next_path not in {"", "/"} else []
+    marks = [*wanted, *(["again=1"] if again else [])]
+    return SIGN_IN_PATH + ("?" + "&".join(marks) if marks else "")
+
+
+def ask_to_sign_in() -> ResponseReturnValue:
+    """Send the browser to sign in and then back here; a posted form comes back to the start."""
+    wanted = request.full_path.rstrip("?") if request.method in {"GET", "HEAD"} else "/"
+    if request.headers.get("HX-Request"):
+        shown = request.headers.get("HX-Current-URL", "")
+        return Response(status=401, headers={"HX-Redirect": sign_in_url(_path_of(shown))})
+    return redirect(sign_in_url(safe_next(wanted)), 303)
+
+
+def signed_in(view: View[Arguments]) -> View[Arguments]:
+    """A view for whoever is signed in."""
+
+    @wraps(view)
+    def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> ResponseReturnValue:
+        return ask_to_sign_in() if find_person() is None else view(*args, **kwargs)
+
+    return guarded
+
+
+def superuser_required(view: View[Arguments]) -> View[Arguments]:
+    """A view for administrators."""
+
+    @wraps(view)
+    def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> ResponseReturnValue:
+        person = find_person()
+        if person is None:
+            return ask_to_sign_in()
+        return view(*args, **kwargs) if person.superuser else abort(403)
+
+    return guarded
+
+
+def safe_next(text: str | None) -> str:
+    """A path of ours to go on to, or the start: nothing a browser could read as another host (or as no path)."""
+    if not text or len(text) > _LONGEST_NEXT or not text.startswith("/") or text.startswith("//"):
+        return "/"
+    # Browsers read a backslash as a slash, and leave tabs and line breaks out of addresses.
+    return "/" if "\\" in text or not text.isprintable() else text
+
+
+def _path_of(url: str) -> str:
+    """The path of an address of ours that htmx names."""
+    return safe_next(url.removeprefix(request.host_url.rstrip("/")))
+
+
+def _read_session(secret: str) -> Session | None:
+    if not secret:
+        return None
+    with web().store.read() as unit:
+        session = sessions.find_session(unit, secret)
+        stale = session is not None and sessions.needs_touch(unit, session.sign_in)
+    if session is not None and stale:
+        with web().store.write(SYSTEM) as unit:
+            unit.sign_ins.touch(session.sign_in.id)
+    return session

@@ -1,0 +1,5 @@
+"""Signing in and out."""
+
+from control.web.signin.views import register
+
+__all__ = ["register"]
