@@ -15,6 +15,8 @@ from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 
+from dataplane.config import Options
+from dataplane.link import translate
 from dataplane.link.endings import Ending, Endings
 from dataplane.link.enrol import enrol
 from dataplane.link.held import Change, Held, Rejection
@@ -25,7 +27,7 @@ from dataplane.link.target import Credentials, Instance, Target
 from dataplane.link.translate import Vitals
 from dataplane.link.watch import Watcher
 from dataplane.link.world import World
-from dataplane.runtime import vitals
+from dataplane.runtime import logs, vitals
 from dataplane.runtime.configuration import Configuration
 from dataplane.runtime.http import Page, Responder
 from dataplane.runtime.listeners import open_single, open_slots
@@ -84,6 +86,7 @@ class Supervisor:
     async def apply(self, change: Change) -> tuple[Rejection, ...]:
         """Commit a change over all workers; all that stands refused afterwards."""
         rejections = await self._configuration.apply(change)
+        self._follow_options()
         fields = {"revision": change.revision, "changed": len(change.changed), "removed": len(change.removed)}
         log.info("a configuration is in force", extra=fields)
         for rejection in rejections:
@@ -181,6 +184,7 @@ class Supervisor:
             self._workers.connect(saved.credentials)
         if saved.resources:
             await self._configuration.restore(saved.endings)
+            self._follow_options()
             fields = {"revision": saved.revision, "resources": len(saved.resources)}
             log.info("serving from the last good state", extra=fields)
 
@@ -189,6 +193,14 @@ class Supervisor:
         self._endings.add(ending)
         self._begin(partial(self._configuration.end_locally, (ending,)))
         self._dirty.set()
+
+    def _follow_options(self) -> None:
+        """Log as the outpost's options say; workers do so by themselves."""
+        options = self.held.resources.get("options")
+        if options:
+            serving_options = translate.resource(options.data)
+            if isinstance(serving_options, Options):
+                logs.set_level(serving_options.log_level)
 
     async def _save_when_dirty(self) -> None:
         while True:

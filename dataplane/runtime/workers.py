@@ -7,9 +7,10 @@ grows while it keeps dying young. A change is prepared by all workers and commit
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from dataplane.link.held import HeldResource, Rejection
 from dataplane.link.target import Credentials
@@ -19,6 +20,7 @@ from dataplane.runtime.messages import (
     Commit,
     Connect,
     Drain,
+    Message,
     Prepare,
     Prepared,
     PrepareFailed,
@@ -29,7 +31,7 @@ from dataplane.runtime.messages import (
     Setup,
 )
 from dataplane.runtime.metrics import left_behind, merged
-from dataplane.runtime.process import WorkerGone, WorkerProcess, inherited, start_worker
+from dataplane.runtime.process import WorkerGone, inherited, start_worker
 from dataplane.runtime.rollout import Attempt, Stuck, refuse_all
 from dataplane.runtime.server import Snapshot
 
@@ -57,6 +59,43 @@ class Outcome:
     refused: Mapping[str, HeldResource] = field(default_factory=dict)
 
 
+class Worker(Protocol):
+    """One worker, as all of them are led."""
+
+    @property
+    def slot(self) -> int:
+        """Which sockets it serves."""
+        ...
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        ...
+
+    async def ready(self, deadline: float) -> None:
+        """Wait until it serves. Raises WorkerGone."""
+        ...
+
+    def tell(self, message: Message) -> None:
+        """Send without waiting."""
+        ...
+
+    async def ask(self, question: Callable[[int], Question], deadline: float) -> Answer:
+        """Send a question and wait for its answer. Raises WorkerGone."""
+        ...
+
+    async def wait(self) -> int:
+        """Its exit status, once it has ended."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once."""
+        ...
+
+
+Start = Callable[[int, Setup, Iterable[socket.socket], Callable[[SessionEnded], None]], Awaitable[Worker]]
+
+
 class Workers:
     """The workers. `restarts` counts replacements; `on_ended` is told of sign-outs."""
 
@@ -66,13 +105,15 @@ class Workers:
         slots: Sequence[Sequence[tuple[socket.socket, bool]]],
         on_ended: Callable[[SessionEnded], None],
         patience: Patience | None = None,
+        start: Start = start_worker,
     ) -> None:
         self._setup = setup
         self._slots = slots
         self._on_ended = on_ended
         self._patience = patience or Patience()
-        self._live: dict[int, WorkerProcess] = {}
-        self._started: set[WorkerProcess] = set()
+        self._start = start
+        self._live: dict[int, Worker] = {}
+        self._started: set[Worker] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._some_live = asyncio.Event()
         # One change, and one newcomer, at a time.
@@ -155,7 +196,7 @@ class Workers:
     async def _live_once(self, slot: int) -> None:
         sockets = self._slots[slot]
         setup = _for_slot(self._setup, slot, sockets)
-        worker = await start_worker(slot, setup, [each for each, _ in sockets], self._on_ended)
+        worker = await self._start(slot, setup, [each for each, _ in sockets], self._on_ended)
         self._started.add(worker)
         if self._draining.is_set():
             worker.kill()
@@ -167,7 +208,7 @@ class Workers:
         status = await worker.wait()
         self._dismiss(worker, status)
 
-    async def _admit(self, worker: WorkerProcess) -> None:
+    async def _admit(self, worker: Worker) -> None:
         """Bring a newcomer to what the others serve."""
         await worker.ready(self._patience.start)
         async with self._lock:
@@ -178,7 +219,7 @@ class Workers:
             self._some_live.set()
         log.info("a worker serves", extra={"worker": worker.slot, "pid": worker.pid})
 
-    async def _catch_up(self, worker: WorkerProcess) -> None:
+    async def _catch_up(self, worker: Worker) -> None:
         if not self._served:
             return
         answer = await worker.ask(_prepare(tuple(self._served.values()), ()), self._patience.prepare)
@@ -190,7 +231,7 @@ class Workers:
         if not isinstance(answer, PrepareFailed):
             await worker.ask(_commit, self._patience.prepare)
 
-    def _dismiss(self, worker: WorkerProcess, status: int) -> None:
+    def _dismiss(self, worker: Worker, status: int) -> None:
         self._started.discard(worker)
         if self._live.get(worker.slot) is worker:
             del self._live[worker.slot]
@@ -238,7 +279,7 @@ class Workers:
             raise _Refused("every worker died of it or gave no answer")
         return given
 
-    async def _scrape(self, worker: WorkerProcess) -> None:
+    async def _scrape(self, worker: Worker) -> None:
         try:
             answer = await worker.ask(_scrape, self._patience.scrape)
         except WorkerGone:

@@ -5,7 +5,7 @@ how to answer. It runs in threads of the test's process; the outpost under test 
 """
 
 import base64
-import datetime
+import datetime as dt
 import hashlib
 import hmac
 import json
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import grpc
@@ -98,15 +98,15 @@ class Authority:
         ca: bool,
         hours: float,
     ) -> x509.Certificate:
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(hours=hours))
+            .not_valid_before(now - dt.timedelta(hours=1))
+            .not_valid_after(now + dt.timedelta(hours=hours))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         )
         if alternative:
@@ -175,6 +175,7 @@ class FakeControl:
         self.enrol_error: tuple[int, dict[str, str]] | None = None
         self.knows_token = True
         self.refuse_streams: tuple[grpc.StatusCode, str] | None = None
+        self.refuse_calls: tuple[grpc.StatusCode, str] | None = None
         self.part_size = 1000
         self.revision = 0
         self.resources: dict[str, resources_pb2.Resource] = {}
@@ -190,7 +191,7 @@ class FakeControl:
         self._grpc: grpc.Server | None = None
         self._http: ThreadingHTTPServer | None = None
 
-    def __enter__(self) -> "FakeControl":
+    def __enter__(self) -> Self:
         self.start_http()
         self.start_link()
         return self
@@ -344,7 +345,7 @@ class _Link(link_pb2_grpc.LinkServicer):
     def __init__(self, control: FakeControl) -> None:
         self._control = control
 
-    def Watch(
+    def Watch(  # noqa: N802  gRPC names it
         self, requests: Iterator[link_pb2.WatchRequest], context: grpc.ServicerContext
     ) -> Iterator[link_pb2.WatchResponse]:
         control = self._control
@@ -383,12 +384,20 @@ class _Gate(gate_pb2_grpc.GateServicer):
     def __init__(self, control: FakeControl) -> None:
         self._control = control
 
-    def RedeemCode(self, request: gate_pb2.RedeemCodeRequest, _: grpc.ServicerContext) -> gate_pb2.RedeemCodeResponse:
+    def RedeemCode(  # noqa: N802  gRPC names it
+        self, request: gate_pb2.RedeemCodeRequest, context: grpc.ServicerContext
+    ) -> gate_pb2.RedeemCodeResponse:
+        if self._control.refuse_calls:
+            context.abort(*self._control.refuse_calls)
         self._control.redeemed.append(request)
         refusal = gate_pb2.Refusal(reason=gate_pb2.Refusal.REASON_INVALID_CODE)
         return gate_pb2.RedeemCodeResponse(refusal=refusal)
 
-    def EndSession(self, request: gate_pb2.EndSessionRequest, _: grpc.ServicerContext) -> gate_pb2.EndSessionResponse:
+    def EndSession(  # noqa: N802  gRPC names it
+        self, request: gate_pb2.EndSessionRequest, context: grpc.ServicerContext
+    ) -> gate_pb2.EndSessionResponse:
+        if self._control.refuse_calls:
+            context.abort(*self._control.refuse_calls)
         self._control.ended.append(request)
         return gate_pb2.EndSessionResponse()
 

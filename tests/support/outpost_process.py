@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.support.fake_control import eventually, free_port
 
@@ -19,13 +19,14 @@ class OutpostProcess:
     def __init__(self, folder: Path, environment: Mapping[str, str], workers: int = 1) -> None:
         self.state = folder / "state"
         self.http_port = free_port()
+        self.http_address = ""
         self.metrics_port = free_port()
         self._log = folder / "outpost.log"
         self._environment = dict(environment)
         self._workers = workers
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> "OutpostProcess":
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -41,7 +42,8 @@ class OutpostProcess:
     def start(self) -> None:
         """Run the program."""
         arguments = [sys.executable, "-m", "dataplane.main", "proxy", "--state", str(self.state)]
-        arguments += ["--workers", str(self._workers), "--http", f"127.0.0.1:{self.http_port}"]
+        arguments += ["--workers", str(self._workers), "--http"]
+        arguments += [self.http_address or f"127.0.0.1:{self.http_port}"]
         arguments += ["--metrics", f"127.0.0.1:{self.metrics_port}"]
         own = {name: value for name, value in os.environ.items() if not name.startswith(("AUTHENTIK_", "GARRISON_"))}
         with self._log.open("ab") as log:

@@ -1,0 +1,172 @@
+"""The outpost's processes under bad luck: workers and supervisors that die, stops in the middle of a request."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from tests.support.fake_control import FakeControl, eventually, options, provider
+from tests.support.outpost_process import OutpostProcess, alive
+
+PING = "/outpost.goauthentik.io/ping"
+
+
+@pytest.fixture
+def control() -> Iterator[FakeControl]:
+    with FakeControl() as running:
+        yield running
+
+
+@pytest.fixture
+def pair(control: FakeControl, tmp_path: Path) -> Iterator[OutpostProcess]:
+    """An outpost with two workers, both serving."""
+    revision = control.hold(options(), provider())
+    with OutpostProcess(tmp_path, control.environment(), workers=2) as running:
+        control.settled(revision)
+        eventually(lambda: running.metrics().get("garrison_outpost_workers") == 2, "two workers")
+        yield running
+
+
+def test_a_killed_worker_is_replaced_and_no_connection_is_refused(pair: OutpostProcess) -> None:
+    victim = pair.workers[0]
+    answers: list[int] = []
+    stop = threading.Event()
+
+    def probe() -> None:
+        while not stop.is_set():
+            # A connection that the dead worker had accepted breaks; one in its queue must not.
+            answers.append(pair.ping())
+
+    prober = threading.Thread(target=probe)
+    prober.start()
+    _kill(victim)
+    eventually(lambda: pair.metrics().get("garrison_outpost_worker_restarts_total") == 1, "a replacement is counted")
+    eventually(lambda: pair.metrics()["garrison_outpost_workers"] == 2, "two workers again")
+    stop.set()
+    prober.join()
+    assert answers.count(0) <= 1
+    assert victim not in pair.workers
+    assert {*answers} <= {0, 204}
+
+
+def test_a_replacement_serves_the_configuration_in_force(control: FakeControl, pair: OutpostProcess) -> None:
+    for victim in pair.workers:
+        _kill(victim)
+    eventually(lambda: pair.metrics().get("garrison_outpost_worker_restarts_total") == 2, "replacements")
+    eventually(lambda: pair.metrics()["garrison_outpost_workers"] == 2, "two workers again")
+    answers = {pair.get("/outpost.goauthentik.io/auth/nginx", "wiki.example.com", pair.http_port)[0] for _ in range(8)}
+    assert 404 not in answers
+    assert not control.settled(control.hold(provider("more", "https://more.example.com"))).rejected
+
+
+def test_a_killed_supervisor_leaves_no_worker(pair: OutpostProcess) -> None:
+    workers = pair.workers
+    assert len(workers) == 2
+    pair.signal(signal.SIGKILL)
+    pair.wait()
+    eventually(lambda: not any(alive(pid) for pid in workers), "all workers are gone")
+
+
+def test_workers_ignore_a_signal_that_a_service_manager_sends_to_all(pair: OutpostProcess) -> None:
+    for pid in pair.workers:
+        _signal(pid, signal.SIGTERM)
+    assert pair.ping() == 204
+    assert pair.metrics()["garrison_outpost_worker_restarts_total"] == 0
+
+
+def test_counts_are_added_up_over_workers_and_outlive_them(pair: OutpostProcess) -> None:
+    for _ in range(40):
+        assert pair.ping() == 204
+    assert _requests(pair) == 40
+    for victim in pair.workers:
+        _kill(victim)
+    eventually(lambda: pair.metrics().get("garrison_outpost_workers") == 2, "two workers again")
+    assert _requests(pair) >= 40
+
+
+def test_metrics_have_their_known_names(pair: OutpostProcess) -> None:
+    uid = (pair.state / "instance").read_text().strip()
+    who = f'outpost_name="edge",outpost_type="proxy",uuid="{uid}"'
+    metrics = pair.metrics()
+    assert metrics[f"authentik_outpost_connection{{{who}}}"] == 1
+    what = f'{who},version="{version("garrison")}",build=""'
+    assert metrics[f"authentik_outpost_info{{{what}}}"] == 1
+    assert metrics[f"authentik_outpost_last_update{{{what}}}"] == pytest.approx(time.time(), abs=60)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_finishes_the_request_in_flight(tmp_path: Path, number: signal.Signals) -> None:
+    with SlowControl(tmp_path / "web.sock") as slow:
+        environment = {"GARRISON_CONTROL_SOCKET": str(tmp_path / "web.sock")}
+        with OutpostProcess(tmp_path, environment) as outpost:
+            outpost.ready()
+            answers: list[tuple[int, str]] = []
+            client = threading.Thread(target=lambda: answers.append(outpost.get("/slow", port=outpost.http_port)))
+            client.start()
+            assert slow.asked.wait(10)
+            outpost.signal(number)
+            outpost.logged("told to stop")
+            eventually(lambda: outpost.ping() == 0, "new connections are refused")
+            slow.answer.set()
+            client.join()
+            assert answers == [(200, "at last")]
+            assert outpost.wait() == 0
+
+
+def test_a_front_door_without_a_token_passes_everything_on(tmp_path: Path) -> None:
+    with SlowControl(tmp_path / "web.sock") as slow:
+        slow.answer.set()
+        environment = {"GARRISON_CONTROL_SOCKET": str(tmp_path / "web.sock")}
+        with OutpostProcess(tmp_path, environment) as outpost:
+            outpost.ready()
+            assert outpost.get("/anything", "auth.example.com", outpost.http_port) == (200, "at last")
+
+
+class SlowControl:
+    """A web server on a unix socket that answers one request when it is told to."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.bind(str(path))
+        self._socket.listen()
+        self.asked = threading.Event()
+        self.answer = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.answer.set()
+        self._thread.join(10)
+        self._socket.close()
+
+    def _serve(self) -> None:
+        peer, _ = self._socket.accept()
+        with peer:
+            while b"\r\n\r\n" not in peer.recv(65536):
+                pass
+            self.asked.set()
+            self.answer.wait()
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: close\r\n\r\nat last")
+
+
+def _requests(outpost: OutpostProcess) -> float:
+    name = "authentik_outpost_proxy_request_duration_seconds_count"
+    return sum(value for sample, value in outpost.metrics().items() if sample.startswith(name))
+
+
+def _kill(pid: int) -> None:
+    _signal(pid, signal.SIGKILL)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    os.kill(pid, number)
