@@ -1,0 +1,101 @@
+"""The command line of `garrison`, parsed into one frozen value."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """What was given; None or empty where nothing was. Only the fields of its command mean something."""
+
+    command: str
+    data: str | None = None
+    url: str | None = None
+    http: str | None = None
+    https: str | None = None
+    link: str | None = None
+    metrics: str | None = None
+    blueprints: tuple[Path, ...] = ()
+    demo: bool = False
+    embedded: bool = True
+    dry_run: bool = False
+    json: bool = False
+    outpost: str = ""
+
+
+HIDDEN = ("_web", "_link")
+
+
+def parse(arguments: Sequence[str]) -> Arguments:
+    """The arguments of one command. Bad usage ends the program with code 2."""
+    if arguments and arguments[0] in HIDDEN:
+        return _arguments(_hidden_parser(arguments[0]).parse_args(arguments[1:]), arguments[0])
+    found = _parser().parse_args(arguments)
+    return _arguments(found, found.command)
+
+
+def _arguments(found: argparse.Namespace, command: str) -> Arguments:
+    named = vars(found)
+    values = {name: named[name] for name in Arguments.__dataclass_fields__ if named.get(name) is not None}
+    values["blueprints"] = tuple(values.get("blueprints", ()))
+    return Arguments(**{**values, "command": command})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="garrison", description="A self-hosted access system: control plane and outposts.", allow_abbrev=False
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_serve(commands.add_parser("serve", help="run control and the embedded outpost", allow_abbrev=False))
+    _add_apply(commands.add_parser("apply", help="create, change and remove objects by files", allow_abbrev=False))
+    token = commands.add_parser("token", help="print the token of an outpost", allow_abbrev=False)
+    token.add_argument("outpost", metavar="OUTPOST", help="name of the outpost")
+    _add_data(token)
+    outposts = commands.add_parser("outposts", help="list the instances of all outposts", allow_abbrev=False)
+    outposts.add_argument("--json", action="store_true", help="as JSON")
+    _add_data(outposts)
+    commands.add_parser("outpost", help="run an outpost: garrison outpost proxy --help", add_help=False)
+    return parser
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    _add_data(parser)
+    _add_url(parser)
+    parser.add_argument(
+        "--blueprint", action="append", type=Path, dest="blueprints", metavar="FILE", help="apply this file at start"
+    )
+    parser.add_argument("--demo", action="store_true", help="add a demo application and two users, and say what to try")
+    for name, port in (("http", 9000), ("https", 9443), ("link", 9444), ("metrics", 9300)):
+        parser.add_argument(
+            f"--{name}", metavar="HOST:PORT", help=f"listen there (default: port {port}, all addresses)"
+        )
+    parser.add_argument(
+        "--no-embedded-outpost",
+        action="store_false",
+        dest="embedded",
+        default=True,
+        help="serve no application through the front door",
+    )
+
+
+def _add_apply(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("blueprints", nargs="+", type=Path, metavar="FILE", help="a blueprint (YAML)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would change, change nothing")
+    _add_data(parser)
+    _add_url(parser)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", metavar="DIR", help="data folder (default: GARRISON_DATA or /var/lib/garrison)")
+
+
+def _add_url(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--url", help="URL at which browsers reach Garrison (default: GARRISON_URL)")
+
+
+def _hidden_parser(command: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"garrison {command}", allow_abbrev=False)
+    parser.add_argument("--link", metavar="HOST:PORT")
+    return parser

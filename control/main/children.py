@@ -1,0 +1,58 @@
+"""The processes of control that `garrison serve` starts: `garrison _web` and `garrison _link`."""
+
+import os
+from importlib.metadata import version
+from typing import Any
+
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from control.main.arguments import Arguments
+from control.serve import logs
+from control.settings import Given, Settings, now, open_store, read_settings
+
+
+def web(arguments: Arguments) -> int:
+    """The web process: gunicorn and the Flask app."""
+    from control.serve.web import WebServer
+
+    settings = _settings(arguments)
+    logs.configure("web", settings.log_level)
+    WebServer(settings.run, lambda registry: _app(settings, registry), REGISTRY).run()
+    return 0
+
+
+def link(arguments: Arguments) -> int:
+    """The link process: what stays open to outposts."""
+    from control.auth.gatekeeper import Gatekeeper
+    from control.auth.oidc.issuer import Issuer
+    from control.link import LinkSettings, run
+
+    settings = _settings(arguments)
+    logs.configure("link", settings.log_level)
+    store = open_store(settings, migrate=False)
+    link_settings = LinkSettings(
+        address=str(settings.link) if settings.link.host else f"[::]:{settings.link.port}",
+        wake_socket=settings.run / "wake.sock",
+        metrics_socket=settings.run / "link.metrics.sock",
+        url=settings.url,
+    )
+    return run(store, Gatekeeper(store, Issuer(url=settings.url)), link_settings)
+
+
+def _settings(arguments: Arguments) -> Settings:
+    return read_settings(Given(link=arguments.link), os.environ)
+
+
+def _app(settings: Settings, registry: CollectorRegistry) -> Any:  # noqa: ANN401 - a WSGI application
+    """The Flask app; made in gunicorn's worker, so that its connections are the worker's own."""
+    from control.web import WebSettings, create_app
+
+    store = open_store(settings, migrate=False)
+    web_settings = WebSettings(
+        url=settings.url,
+        secret_key=store.sealer.derive("web"),
+        link_addresses=settings.link_addresses,
+        processes_file=settings.run / "processes.json",
+        version=version("garrison"),
+    )
+    return create_app(web_settings, store, now, registry)

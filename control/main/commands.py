@@ -1,0 +1,101 @@
+"""The commands that work on the database, with or without a running server: apply, token, outposts."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from control.blueprint import Run, apply_files
+from control.domain.errors import Invalid
+from control.domain.outpost import Instance, Outpost
+from control.fleet.instances import fleet_health
+from control.fleet.tokens import get_token
+from control.main.arguments import Arguments
+from control.serve.first_start import prepare
+from control.settings import Given, Settings, open_store, read_settings
+from control.store import Actor, Store
+
+CLI = Actor(name="cli")
+
+
+def apply(arguments: Arguments) -> int:
+    """Apply blueprints; one line for each object on stdout, one for each problem on stderr."""
+    settings, store = _open(arguments)
+    run = Run(
+        files=arguments.blueprints,
+        own_url=settings.url,
+        actor=CLI,
+        environment=os.environ,
+        dry_run=arguments.dry_run,
+    )
+    try:
+        outcomes = apply_files(store, run)
+    except Invalid as error:
+        sys.stderr.writelines(f"garrison: {problem}\n" for problem in error.problems)
+        return 1
+    sys.stdout.writelines(f"{outcome}\n" for outcome in outcomes)
+    return 0
+
+
+def token(arguments: Arguments) -> int:
+    """Print the token of an outpost and nothing else."""
+    _, store = _open(arguments)
+    with store.read() as unit:
+        secret = get_token(unit, unit.outposts.get_named(arguments.outpost)).secret
+    sys.stdout.write(secret + "\n")
+    return 0
+
+
+def outposts(arguments: Arguments) -> int:
+    """List the instances of all outposts."""
+    _, store = _open(arguments)
+    with store.read() as unit:
+        rows = [
+            _row(health.outpost, view.instance)
+            for health in fleet_health(unit, version("garrison"))
+            for view in health.instances
+        ]
+    if arguments.json:
+        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in _table(rows))
+    return 0
+
+
+def _open(arguments: Arguments) -> tuple[Settings, Store]:
+    settings = read_settings(Given(data=arguments.data, url=arguments.url), os.environ)
+    store = open_store(settings, migrate=True)
+    admin = prepare(store, settings.bootstrap_password)
+    if admin is not None and admin.password is not None:
+        sys.stderr.write(f"First administrator: {admin.username}, one-time password: {admin.password}\n")
+    return settings, store
+
+
+def _row(outpost: Outpost, instance: Instance) -> dict[str, object]:
+    return {
+        "outpost": outpost.name,
+        "instance": instance.uid,
+        "state": instance.state,
+        "applied_revision": instance.applied_revision,
+        "wanted_revision": instance.wanted_revision,
+        "version": instance.version,
+        "last_seen": instance.last_seen.isoformat(),
+        "last_error": instance.last_error,
+    }
+
+
+def _table(rows: Sequence[dict[str, object]]) -> list[str]:
+    names = (
+        "outpost",
+        "instance",
+        "state",
+        "applied_revision",
+        "wanted_revision",
+        "version",
+        "last_seen",
+        "last_error",
+    )
+    lines = [[name.replace("_", " ").upper() for name in names], *[[str(row[name]) for name in names] for row in rows]]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(names))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]

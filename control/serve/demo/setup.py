@@ -1,0 +1,84 @@
+"""What `--demo` needs before it runs: passwords, a free port, and the blueprint of its application and two users."""
+
+import json
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from control.serve.programs import Program, Stage, python
+
+BLUEPRINT = Path(__file__).with_name("blueprint.yaml")
+PREFERRED_PORT = 9080
+USERS = ("alice", "bob")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """The demo of one data folder: where it listens and with which passwords its users sign in."""
+
+    port: int
+    passwords: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        """Where browsers find it; they know every name below localhost as this machine."""
+        return f"http://demo.localhost:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the demo's blueprint refers to."""
+        named = {f"GARRISON_DEMO_{user.upper()}": password for user, password in self.passwords.items()}
+        return {**named, "GARRISON_DEMO_URL": self.url}
+
+    def program(self, outpost: str) -> Program:
+        """Its process, before the outpost at HOST:PORT."""
+        return Program(
+            name="demo",
+            arguments=python("-m", "control.serve.demo", f"127.0.0.1:{self.port}", outpost),
+            environment=lambda: os.environ,
+            metrics=None,
+            stage=Stage.FRONT,
+        )
+
+    def lines(self) -> Sequence[str]:
+        """What to try, for people."""
+        return (
+            "",
+            f"Demo application: {self.url}",
+            f"  alice  {self.passwords['alice']}  (has access)",
+            f"  bob    {self.passwords['bob']}  (has none)",
+            "Try it in a browser, or see where curl is sent:",
+            f"  curl -i --resolve demo.localhost:{self.port}:127.0.0.1 {self.url}/",
+        )
+
+
+def make_demo(data: Path) -> Demo:
+    """The demo of a data folder: its passwords stay the same over restarts, its port where it is free."""
+    return Demo(port=_free_port(), passwords=_passwords(data / "demo.json"))
+
+
+def _passwords(path: Path) -> dict[str, str]:
+    if path.exists():
+        known = json.loads(path.read_text())
+        return {user: str(known[user]) for user in USERS}
+    made = {user: secrets.token_urlsafe(9) for user in USERS}
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(made, file)
+    return made
+
+
+def _free_port() -> int:
+    for port in (PREFERRED_PORT, 0):
+        with closing(socket.socket()) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError("no free port for the demo")

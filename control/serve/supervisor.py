@@ -1,0 +1,139 @@
+"""Keeps programs running: starts them, waits, starts again with backoff, and ends them stage by stage.
+
+Children get a session of their own, so that Ctrl-C reaches the parent alone, and end with it (`tether`).
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+
+from control.serve.backoff import next_delay
+from control.serve.programs import ProcessState, Program, Stage, Status, describe_exit, tethered
+
+log = logging.getLogger("control.serve")
+
+# Together below the ten seconds in which all has ended; the rest is for what had to be killed.
+GRACE = {Stage.FRONT: 6.0, Stage.BACK: 3.0}
+
+Report = Callable[[Sequence[Status]], None]
+
+
+class Child:
+    """One program with its process, if it has one now."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.process: asyncio.subprocess.Process | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.status = Status(
+            name=program.name, state=ProcessState.STOPPED, pid=None, restarts=0, since=_now(), last_exit=None
+        )
+        self.renewing = False
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal the process, if it runs."""
+        if self.process is not None and self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(number)
+
+
+class Supervisor:
+    """The children of one `garrison serve`. `report` hears of every change."""
+
+    def __init__(self, programs: Iterable[Program], report: Report) -> None:
+        self._children = {program.name: Child(program) for program in programs}
+        self._report = report
+        self._stopping = asyncio.Event()
+
+    def start(self) -> None:
+        """Start every program."""
+        for child in self._children.values():
+            child.task = asyncio.create_task(self._keep(child), name=child.program.name)
+
+    def renew(self, name: str) -> None:
+        """Start a program anew with its environment of now, without counting it as a failure."""
+        child = self._children[name]
+        child.renewing = True
+        child.send(signal.SIGTERM)
+
+    async def stop(self) -> None:
+        """End all programs, those that face clients first. Returns when none is left."""
+        self._stopping.set()
+        for stage in Stage:
+            await self._end([child for child in self._children.values() if child.program.stage is stage], GRACE[stage])
+
+    def kill(self) -> None:
+        """End all programs at once."""
+        self._stopping.set()
+        for child in self._children.values():
+            child.send(signal.SIGKILL)
+
+    async def _keep(self, child: Child) -> None:
+        delay: float | None = None
+        while not self._stopping.is_set():
+            started = asyncio.get_running_loop().time()
+            code = await self._run(child)
+            if self._stopping.is_set():
+                break
+            delay = next_delay(delay, asyncio.get_running_loop().time() - started)
+            await self._back_off(child, code, delay)
+        self._note(child, ProcessState.STOPPED, None)
+
+    async def _run(self, child: Child) -> int:
+        child.process = await asyncio.create_subprocess_exec(
+            *tethered(os.getpid(), child.program.arguments),
+            env=dict(child.program.environment()),
+            stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        if self._stopping.is_set():
+            child.send(signal.SIGTERM)
+        self._note(child, ProcessState.RUNNING, child.process.pid)
+        return await child.process.wait()
+
+    async def _back_off(self, child: Child, code: int, delay: float) -> None:
+        if child.renewing:
+            child.renewing = False
+            return
+        said = describe_exit(code)
+        log.error(
+            "process ended; it starts again",
+            extra={"child": child.program.name, "exit": said, "after_seconds": delay},
+        )
+        self._note(child, ProcessState.BACKOFF, None, said)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), delay)
+
+    async def _end(self, children: list[Child], grace: float) -> None:
+        tasks = [child.task for child in children if child.task is not None]
+        if not tasks:
+            return
+        for child in children:
+            child.send(signal.SIGTERM)
+        _, late = await asyncio.wait(tasks, timeout=grace)
+        if late:
+            names = sorted(task.get_name() for task in late)
+            log.error("processes did not end in time and are killed", extra={"children": names, "seconds": grace})
+        for child in children:
+            child.send(signal.SIGKILL)
+        await asyncio.wait(tasks)
+
+    def _note(self, child: Child, state: ProcessState, pid: int | None, said: str | None = None) -> None:
+        before = child.status
+        child.status = Status(
+            name=before.name,
+            state=state,
+            pid=pid,
+            restarts=before.restarts + (state is ProcessState.BACKOFF),
+            since=_now(),
+            last_exit=said if said is not None else before.last_exit,
+        )
+        self._report([each.status for each in self._children.values()])
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

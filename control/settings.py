@@ -1,0 +1,253 @@
+"""The settings of control: read once, from the command line first and the environment second, into one frozen object.
+
+A bad value is one line that names where it came from, what was found and what was expected. Below this layer nobody
+reads the environment; what runs there gets ready-made objects.
+"""
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from control.fleet.option_checks import is_http_url
+from control.store import Sealer, Store, open_engine
+from control.store.migrate import upgrade
+
+DEFAULT_DATA = "/var/lib/garrison"
+DEFAULT_HTTP_PORT = 9000
+SHORTEST_SECRET_KEY = 32
+# sockaddr_un.sun_path holds 108 bytes, the last of them NUL; the longest name we put below run/ is this.
+LONGEST_SOCKET_PATH = 107
+LONGEST_SOCKET_NAME = "proxy.metrics.sock"
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+
+
+class BadSetting(Exception):
+    """A setting that can't be used: which, what was found, what was expected."""
+
+    def __init__(self, name: str, found: str, expected: str) -> None:
+        super().__init__(f"{name}: found {found!r}; expected {expected}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """Where to listen; an empty host is every address, IPv6 and IPv4."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All of control's settings. `secret_key` is None where it lies in the data folder."""
+
+    data: Path
+    url: str
+    database_url: str
+    secret_key: str | None = field(default=None, repr=False)
+    bootstrap_password: str | None = field(default=None, repr=False)
+    http: Listen
+    https: Listen
+    link: Listen
+    metrics: Listen
+    link_advertise: tuple[str, ...]
+    embedded: bool
+    log_level: str
+
+    @property
+    def run(self) -> Path:
+        """The folder of sockets and of what is true only while something runs."""
+        return self.data / "run"
+
+    @property
+    def link_addresses(self) -> tuple[str, ...]:
+        """What enrolment tells outposts: the advertised addresses, or the link's port on the host they know."""
+        return self.link_advertise or (f":{self.link.port}",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What the command line says; None where it is silent."""
+
+    data: str | None = None
+    url: str | None = None
+    http: str | None = None
+    https: str | None = None
+    link: str | None = None
+    metrics: str | None = None
+    embedded: bool = True
+
+
+def read_settings(given: Given, environment: Mapping[str, str]) -> Settings:
+    """The settings. Raises BadSetting."""
+    data = _data(given.data or environment.get("GARRISON_DATA") or DEFAULT_DATA)
+    http = _listen("--http", given.http, "AUTHENTIK_LISTEN__HTTP", environment, DEFAULT_HTTP_PORT)
+    disabled = _flag("AUTHENTIK_OUTPOSTS__DISABLE_EMBEDDED_OUTPOST", environment)
+    return Settings(
+        data=data,
+        url=_url(given, environment, data, http),
+        database_url=_database_url(environment, data),
+        secret_key=_secret_key(environment),
+        bootstrap_password=environment.get("GARRISON_BOOTSTRAP_PASSWORD") or None,
+        http=http,
+        https=_listen("--https", given.https, "AUTHENTIK_LISTEN__HTTPS", environment, 9443),
+        link=_listen("--link", given.link, "GARRISON_LISTEN__LINK", environment, 9444),
+        metrics=_listen("--metrics", given.metrics, "AUTHENTIK_LISTEN__METRICS", environment, 9300),
+        link_advertise=_advertised(environment),
+        embedded=given.embedded and not disabled,
+        log_level=_log_level(environment),
+    )
+
+
+def open_store(settings: Settings, *, migrate: bool) -> Store:
+    """The database, brought to today's tables where `migrate`; the data folder and its key are made when missing."""
+    make_folders(settings)
+    engine = open_engine(settings.database_url)
+    if migrate:
+        upgrade(engine)
+    return Store(engine, Sealer(secret_key(settings)), now, waker(settings.run / "wake.sock"))
+
+
+def make_folders(settings: Settings) -> None:
+    """Make the data folder, for its owner only. Raises BadSetting."""
+    try:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings.run.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        expected = f"a folder that can be written ({error.strerror})"
+        raise BadSetting("--data", str(settings.data), expected) from error
+
+
+def secret_key(settings: Settings) -> bytes:
+    """The installation's secret key: the one set, or the one in the data folder, made when there is none."""
+    if settings.secret_key is not None:
+        return settings.secret_key.encode()
+    path = settings.data / "secret.key"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        text = path.read_text().strip()
+        if len(text) < SHORTEST_SECRET_KEY:
+            raise BadSetting(str(path), f"{len(text)} characters", "the key that the database was made with") from None
+        return text.encode()
+    text = secrets.token_urlsafe(48)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text + "\n")
+    return text.encode()
+
+
+def waker(path: Path) -> Callable[[], None]:
+    """A call that tells the link that something was committed; nobody listening is no error, it also looks itself."""
+
+    def wake() -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams:
+            datagrams.setblocking(False)
+            try:
+                datagrams.sendto(b"", str(path))
+            except OSError:
+                return
+
+    return wake
+
+
+def now() -> datetime:
+    """The time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def remember_url(settings: Settings) -> None:
+    """Keep the URL in the data folder, for commands that run beside the server without being told."""
+    (settings.run / "url").write_text(settings.url + "\n")
+
+
+def _data(text: str) -> Path:
+    path = Path(text).absolute()
+    longest = len(os.fsencode(path / "run" / LONGEST_SOCKET_NAME))
+    if longest > LONGEST_SOCKET_PATH:
+        most = LONGEST_SOCKET_PATH - len(f"/run/{LONGEST_SOCKET_NAME}")
+        raise BadSetting("--data", str(path), f"a path of at most {most} bytes, as sockets lie below it")
+    return path
+
+
+def _url(given: Given, environment: Mapping[str, str], data: Path, http: Listen) -> str:
+    if given.url is not None:
+        return _checked_url("--url", given.url)
+    if environment.get("GARRISON_URL"):
+        return _checked_url("GARRISON_URL", environment["GARRISON_URL"])
+    known = data / "run" / "url"
+    if given.http is None and known.is_file():
+        return _checked_url(str(known), known.read_text().strip())
+    return "http://localhost" + (f":{http.port}" if http.port != 80 else "")  # noqa: PLR2004 - the port of http
+
+
+def _checked_url(name: str, text: str) -> str:
+    if not is_http_url(text) or text.rstrip("/").count("/") != 2:  # noqa: PLR2004 - those of ://
+        raise BadSetting(name, text, "an http(s) URL without path, like https://garrison.example.com")
+    return text.rstrip("/").lower()
+
+
+def _database_url(environment: Mapping[str, str], data: Path) -> str:
+    text = environment.get("GARRISON_DATABASE_URL") or f"sqlite:///{data / 'garrison.db'}"
+    scheme, separator, rest = text.partition("://")
+    if scheme in {"postgres", "postgresql"}:
+        return f"postgresql+psycopg://{rest}"
+    if scheme not in {"sqlite", "postgresql+psycopg"} or not separator:
+        expected = "sqlite:////absolute/path or postgresql://user@host/database"
+        raise BadSetting("GARRISON_DATABASE_URL", f"{scheme}://…", expected)
+    return text
+
+
+def _secret_key(environment: Mapping[str, str]) -> str | None:
+    text = environment.get("GARRISON_SECRET_KEY", "").strip()
+    if text.startswith("file://"):
+        try:
+            text = Path(text.removeprefix("file://")).read_text().strip()
+        except OSError as error:
+            expected = f"a file that can be read ({error.strerror})"
+            raise BadSetting("GARRISON_SECRET_KEY", text, expected) from error
+    if text and len(text) < SHORTEST_SECRET_KEY:
+        expected = f"at least {SHORTEST_SECRET_KEY} characters, such as openssl rand -hex 32 gives"
+        raise BadSetting("GARRISON_SECRET_KEY", f"{len(text)} characters", expected)
+    return text or None
+
+
+def _flag(name: str, environment: Mapping[str, str]) -> bool:
+    text = environment.get(name, "").strip().lower()
+    if text not in _TRUE | _FALSE:
+        raise BadSetting(name, text, "true or false")
+    return text in _TRUE
+
+
+def _log_level(environment: Mapping[str, str]) -> str:
+    """The level; `trace` is told from `debug` in outposts only."""
+    name = "AUTHENTIK_LOG_LEVEL"
+    text = environment.get(name, "info").strip().lower()
+    if text not in {"trace", "debug", "info", "warning", "error"}:
+        raise BadSetting(name, text, "trace, debug, info, warning or error")
+    return "debug" if text == "trace" else text
+
+
+def _listen(option: str, given: str | None, variable: str, environment: Mapping[str, str], port: int) -> Listen:
+    if given is not None:
+        return _address(option, given)
+    return _address(variable, environment[variable]) if environment.get(variable) else Listen(host="", port=port)
+
+
+def _address(name: str, text: str) -> Listen:
+    host, _, port = text.strip().rpartition(":")
+    host = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536 or (":" in host and "[" not in text):  # noqa: PLR2004 - the ports there are
+        raise BadSetting(name, text, "HOST:PORT, like 0.0.0.0:9000, [::1]:9000 or :9000")
+    return Listen(host=host, port=int(port))
+
+
+def _advertised(environment: Mapping[str, str]) -> tuple[str, ...]:
+    name = "GARRISON_LINK_ADVERTISE"
+    parts = [part.strip() for part in environment.get(name, "").split(",") if part.strip()]
+    return tuple(str(_address(name, part)) for part in parts)
