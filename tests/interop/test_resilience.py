@@ -43,11 +43,11 @@ class Pair:
 
 
 @pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    garrison = Garrison(tmp_path / "garrison").start()
+def pair(folder: Path) -> Iterator[Pair]:
+    garrison = Garrison(folder / "garrison").start()
     echo = Echo()
     own_name = {"AUTHENTIK_HOST_BROWSER": garrison.url}
-    outposts = [Outpost(garrison, "pair", tmp_path / name, environment=own_name) for name in ("first", "second")]
+    outposts = [Outpost(garrison, "pair", folder / name, environment=own_name) for name in ("first", "second")]
     front = Front(traefik(), Ports(outpost=outposts[0].http, application=echo.port))
     site = Site(provider="pair", host="pair.example.test", scheme="http", port=front.port)
     garrison.apply(
@@ -111,8 +111,8 @@ def test_an_outpost_without_its_state_recovers_from_control(pair: Pair) -> None:
     assert pair.status(pair.second, visitor) == 200
 
 
-def test_a_wrong_and_a_revoked_token_say_what_is_wrong(pair: Pair, tmp_path: Path) -> None:
-    stranger = Outpost(pair.garrison, "pair", tmp_path / "stranger", environment={"AUTHENTIK_TOKEN": "A" * 43})
+def test_a_wrong_and_a_revoked_token_say_what_is_wrong(pair: Pair, folder: Path) -> None:
+    stranger = Outpost(pair.garrison, "pair", folder / "stranger", environment={"AUTHENTIK_TOKEN": "A" * 43})
     with pytest.raises(AssertionError):
         # Never ready: it says why in its log and tries again.
         stranger.start(within=4)
@@ -128,8 +128,8 @@ def processes(garrison: Garrison) -> dict[str, dict[str, object]]:
 
 
 @pytest.fixture
-def alone(tmp_path: Path) -> Iterator[Garrison]:
-    garrison = Garrison(tmp_path / "garrison").start()
+def alone(folder: Path) -> Iterator[Garrison]:
+    garrison = Garrison(folder / "garrison").start()
     yield garrison
     if not garrison.program.ended():
         garrison.stop()
@@ -176,8 +176,8 @@ def test_sigterm_lets_a_request_finish_and_ends_in_time(alone: Garrison) -> None
     alone.stop()
 
 
-def test_two_on_one_port_is_said_plainly(alone: Garrison, tmp_path: Path) -> None:
-    other = Garrison(tmp_path / "other", http=alone.http)
+def test_two_on_one_port_is_said_plainly(alone: Garrison, folder: Path) -> None:
+    other = Garrison(folder / "other", http=alone.http)
     with pytest.raises(AssertionError) as caught:
         other.start()
     assert str(alone.http) in str(caught.value)

@@ -139,6 +139,13 @@ class Visitor:
             return Page(url=request.full_url, status=answer.status, headers=headers, body=answer.read())
 
 
+def links(page: Page) -> list[tuple[str, str]]:
+    """(text, absolute address) of every link of a page."""
+    reader = _Links()
+    reader.feed(page.text)
+    return [(" ".join(text.split()), urljoin(page.url, address)) for text, address in reader.links]
+
+
 def origin(url: str) -> str:
     """Scheme, host and port of an address."""
     parts = urlsplit(url)
@@ -230,4 +237,26 @@ class _Forms(HTMLParser):
             action = urljoin(self._url, self._open.get("action") or self._url)
             method = self._open.get("method", "get").lower()
             self.forms.append(Form(action=action, method=method, fields=tuple(self._fields)))
+            self._open = None
+
+
+class _Links(HTMLParser):
+    """Links with their text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[tuple[str, str]] = []
+        self._open: str | None = None
+        self._text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self._open, self._text = dict(attrs).get("href"), ""
+
+    def handle_data(self, data: str) -> None:
+        self._text += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "a" and self._open is not None:
+            self.links.append((self._text, self._open))
             self._open = None

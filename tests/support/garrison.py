@@ -6,7 +6,9 @@ Tests drive it through the command line, the forms and the wire only; nothing he
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,13 @@ ADMIN_PASSWORD = "a-bootstrap-password"
 Blueprint = Mapping[str, Any]
 
 
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """A temporary folder with a short path: sockets lie below it, and their paths may have 107 bytes only."""
+    with tempfile.TemporaryDirectory(prefix="g-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 @dataclass
 class Garrison:
     """One installation on free ports under `folder`; its public name is garrison.example.test."""
@@ -28,6 +37,7 @@ class Garrison:
     folder: Path
     flags: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    pinned: Sequence[str] = ()
     host: str = "garrison.example.test"
     http: int = field(default_factory=free_port)
     https: int = field(default_factory=free_port)
@@ -65,7 +75,7 @@ class Garrison:
         local = "127.0.0.1:{}".format
         listeners = ["--http", local(self.http), "--https", local(self.https), "--link", local(self.link)]
         return [
-            GARRISON, "serve", "--data", str(self.data), "--url", self.url,
+            *self.pinned, GARRISON, "serve", "--data", str(self.data), "--url", self.url,
             *listeners, "--metrics", local(self.metrics), *self.flags,
         ]  # fmt: skip
 
@@ -119,6 +129,7 @@ class Outpost:
     name: str
     folder: Path
     workers: int = 1
+    pinned: Sequence[str] = ()
     http: int = field(default_factory=free_port)
     metrics: int = field(default_factory=free_port)
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -144,8 +155,8 @@ class Outpost:
             **self.environment,
         }
         command = [
-            GARRISON, "outpost", "proxy", "--state", str(self.folder / "state"), "--workers", str(self.workers),
-            "--http", self.address, "--metrics", f"127.0.0.1:{self.metrics}",
+            *self.pinned, GARRISON, "outpost", "proxy", "--state", str(self.folder / "state"),
+            "--workers", str(self.workers), "--http", self.address, "--metrics", f"127.0.0.1:{self.metrics}",
         ]  # fmt: skip
         self._program = Program(f"outpost {self.name}", command, self.folder / "outpost.log", environment)
         eventually(self.is_ready, f"outpost {self.name} is ready", within=within, alive=self._program)

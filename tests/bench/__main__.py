@@ -1,0 +1,49 @@
+"""Runs all measurements and writes docs/benchmarks.md. A peer that is missing is one clear line."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from tests.bench import changes, checks, report, start
+from tests.bench.stage import staged
+from tests.support.peers_program import MissingPeer, require
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
+PEERS = {"nginx": "nginx-light", "wrk": "wrk", "taskset": "util-linux"}
+
+
+def main() -> int:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--output", type=Path, default=PAGE, help="where to write the page")
+    output = parser.parse_args().output
+    try:
+        for program, package in PEERS.items():
+            require(program, package)
+    except MissingPeer as missing:
+        sys.stderr.write(f"bench: {missing}\n")
+        return 1
+    page = report.page(_measure())
+    output.write_text(page)
+    sys.stdout.write(page)
+    return 0
+
+
+def _measure() -> report.Figures:
+    with staged() as stage:
+        _say(f"forward-auth checks, about {checks.minutes():.0f} minutes")
+        asked = checks.measure(stage)
+        _say(f"{changes.COMMITS} commits through the store")
+        stored = changes.by_store(stage)
+        _say(f"{changes.COMMITS} commits through the form")
+        formed = changes.by_form(stage)
+    _say(f"{start.STARTS} warm starts")
+    return report.Figures(checks=asked, stored=stored, formed=formed, starts=start.warm_starts())
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"bench: {text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

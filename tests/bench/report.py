@@ -1,0 +1,143 @@
+"""docs/benchmarks.md: the figures, where they come from, and what they mean."""
+
+import platform
+import re
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.bench import changes, checks, load, start
+from tests.bench.load import Run
+from tests.bench.samples import median, percentile, spread
+from tests.support.peers_program import require
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """All that was measured; lists of milliseconds."""
+
+    checks: checks.Checks
+    stored: list[float]
+    formed: list[float]
+    starts: list[float]
+
+
+def page(figures: Figures) -> str:
+    """The whole page."""
+    return "\n".join([*_head(), *_checks(figures.checks), *_changes(figures), *_starts(figures.starts), *_machine()])
+
+
+def _head() -> list[str]:
+    return [
+        "# Benchmarks",
+        "",
+        "Written by `make bench`; run it to have the figures of your own machine. Machines differ and shared ones are",
+        "noisy: a figure means something beside the others of its run, not beside those of another day.",
+        "",
+    ]
+
+
+def _checks(asked: checks.Checks) -> list[str]:
+    return [
+        "## Forward auth",
+        "",
+        "One worker, pinned to one core, answers nginx's question (`/outpost.goauthentik.io/auth/nginx`) for a valid",
+        "session: the cookie is checked, expiry and revocations too, and the identity headers with the signed token",
+        f"go back. The load comes from the other core: wrk, {load.CONNECTIONS} keep-alive connections,",
+        f"{asked.request_bytes:,} bytes a request. Beside it, in turns, nginx with one worker on the same core and",
+        f"`return 200` for the same bytes: {len(asked.ours)} runs of {load.SECONDS} s each, medians.",
+        "",
+        "| | checks a second | lowest to highest | p50 ms | p99 ms | processor µs a request |",
+        "|---|---|---|---|---|---|",
+        _row("Garrison", asked.ours),
+        _row("nginx `return 200`", asked.nginx),
+        "",
+        f"Garrison reaches **{asked.ratio:.2f}** of nginx's rate. nginx decides nothing here: it is the ceiling of what",
+        "an answer over HTTP can cost on this machine, not a rival. All connections ask for the same session, so the",
+        "cookie is found among those decrypted before, as it is for the many requests of one page; expiry and",
+        "revocation are looked at each time.",
+        "",
+    ]
+
+
+def _row(name: str, runs: list[Run]) -> str:
+    rates = [run.rate for run in runs]
+    cells = [
+        name,
+        f"{median(rates):,.0f}",
+        spread(rates),
+        f"{median([run.p50 for run in runs]):.2f}",
+        f"{median([run.p99 for run in runs]):.2f}",
+        f"{median([run.cpu for run in runs]):.1f}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _changes(figures: Figures) -> list[str]:
+    rows = [
+        _latency("the end of a commit to the database", figures.stored),
+        _latency("sending the admin's form (the whole request counts)", figures.formed),
+    ]
+    return [
+        "## From a commit to its effect",
+        "",
+        f"A path is opened without sign-in ({changes.COMMITS} times, one after the other) and the outpost is asked",
+        "over and over until it lets an anonymous request for it through. Control and outpost run on one machine, so",
+        "no network counts; up to 50 ms are spent on purpose, to gather what else is being changed.",
+        "",
+        "| from | p50 ms | p99 ms | longest ms |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+    ]
+
+
+def _latency(name: str, values: list[float]) -> str:
+    return f"| {name} | {percentile(values, 0.5):.0f} | {percentile(values, 0.99):.0f} | {max(values):.0f} |"
+
+
+def _starts(starts: list[float]) -> list[str]:
+    return [
+        "## Warm start",
+        "",
+        f"From `garrison serve` to a sign-in page through the front door, on a database that exists, {start.STARTS} times:",
+        f"median **{median(starts) / 1000:.2f} s**, longest {max(starts) / 1000:.2f} s.",
+        "",
+    ]
+
+
+def _machine() -> list[str]:
+    rows = {
+        "when": f"{datetime.now(UTC):%Y-%m-%d}",
+        "processor": f"{_processor()}, {_cores()} cores; server on core {load.SERVER_CORE}, load on {load.LOAD_CORE}",
+        "system": f"{_distribution()}, {platform.system()} {platform.release()}",
+        "Garrison": f"{version('garrison')}, Python {platform.python_version()}",
+        "libraries": ", ".join(f"{name} {version(name)}" for name in ("gevent", "httptools", "grpcio", "cryptography")),
+        "peers": f"nginx {_tool(['nginx', '-v'])}, wrk {_tool(['wrk', '-v'])}",
+    }
+    lines = [f"| {name} | {value} |" for name, value in rows.items()]
+    return ["## Where and with what", "", "| | |", "|---|---|", *lines, ""]
+
+
+def _processor() -> str:
+    match = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    return match[1].strip() if match else platform.machine()
+
+
+def _cores() -> int:
+    return len(re.findall(r"^processor", Path("/proc/cpuinfo").read_text(), re.MULTILINE))
+
+
+def _distribution() -> str:
+    match = re.search(r'^PRETTY_NAME="?([^"\n]+)', Path("/etc/os-release").read_text(), re.MULTILINE)
+    return match[1] if match else "unknown"
+
+
+def _tool(command: list[str]) -> str:
+    done = subprocess.run(
+        [require(command[0], command[0]), *command[1:]], capture_output=True, text=True, check=False, timeout=10
+    )
+    match = re.search(r"(\d+\.\d+[\d.]*)", done.stdout + done.stderr)
+    return match[1] if match else "of unknown version"
