@@ -33,7 +33,7 @@ def _guarded(command: Callable[[Arguments], int], arguments: Arguments) -> int:
     try:
         return command(arguments)
     except MENDABLE as error:
-        sys.stderr.write(f"garrison: {explained(error)}\n")
+        sys.stderr.writelines(f"garrison: {line}\n" for line in explained(error))
         return 1
 
 

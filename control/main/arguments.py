@@ -23,6 +23,7 @@ class Arguments:
     dry_run: bool = False
     json: bool = False
     outpost: str = ""
+    socket: int = -1
 
 
 HIDDEN = ("_web", "_link")
@@ -98,4 +99,5 @@ def _add_url(parser: argparse.ArgumentParser) -> None:
 def _hidden_parser(command: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"garrison {command}", allow_abbrev=False)
     parser.add_argument("--link", metavar="HOST:PORT")
+    parser.add_argument("--socket", type=int, metavar="DESCRIPTOR")
     return parser

@@ -13,11 +13,12 @@ from control.settings import Given, Settings, now, open_store, read_settings
 
 def web(arguments: Arguments) -> int:
     """The web process: gunicorn and the Flask app."""
-    from control.serve.web import WebServer
+    from control.serve.web import WebServer, adopt
 
     settings = _settings(arguments)
     logs.configure("web", settings.log_level)
-    WebServer(settings.run, lambda registry: _app(settings, registry), REGISTRY).run()
+    adopt(arguments.socket)
+    WebServer(settings.run / "web.metrics.sock", lambda registry: _app(settings, registry), REGISTRY).run()
     return 0
 
 

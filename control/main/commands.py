@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from control.blueprint import Run, apply_files
-from control.domain.errors import Invalid
 from control.domain.outpost import Instance, Outpost
 from control.fleet.instances import fleet_health
 from control.fleet.tokens import get_token
@@ -29,12 +28,7 @@ def apply(arguments: Arguments) -> int:
         environment=os.environ,
         dry_run=arguments.dry_run,
     )
-    try:
-        outcomes = apply_files(store, run)
-    except Invalid as error:
-        sys.stderr.writelines(f"garrison: {problem}\n" for problem in error.problems)
-        return 1
-    sys.stdout.writelines(f"{outcome}\n" for outcome in outcomes)
+    sys.stdout.writelines(f"{outcome}\n" for outcome in apply_files(store, run))
     return 0
 
 

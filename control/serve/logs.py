@@ -5,11 +5,13 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+# Libraries that tell at `info` what only their authors want to know.
+CHATTY = ("alembic", "gunicorn.error")
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one JSON object: time, level, logger, message, process, then the fields given in `extra`."""
+    """A record as one JSON object: the names outposts use, the process, then the fields given in `extra`."""
 
     def __init__(self, process: str) -> None:
         super().__init__()
@@ -18,11 +20,11 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         line: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            "process": self._process,
+            "event": record.getMessage(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "process": self._process,
         }
         line |= {name: value for name, value in vars(record).items() if name not in _PLAIN}
         if record.exc_info:
@@ -35,3 +37,5 @@ def configure(process: str, level: str = "info") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(process))
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -20,13 +20,17 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """A program to keep running. `environment` is asked at each start; `metrics` is where it answers Prometheus."""
+    """A program to keep running. `environment` is asked at each start; `metrics` is where it answers Prometheus.
+
+    It inherits `descriptors` under their numbers.
+    """
 
     name: str
     arguments: tuple[str, ...]
     environment: Callable[[], Mapping[str, str]]
     metrics: Path | None
     stage: Stage
+    descriptors: tuple[int, ...] = ()
 
 
 class ProcessState(StrEnum):

@@ -89,6 +89,7 @@ class Supervisor:
             env=dict(child.program.environment()),
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,
+            pass_fds=child.program.descriptors,
         )
         if self._stopping.is_set():
             child.send(signal.SIGTERM)

@@ -1,8 +1,11 @@
 """The web process: gunicorn with one worker of threads on a unix socket, its metrics on another one.
 
-gunicorn watches the worker (a hung one is replaced); the supervisor watches gunicorn.
+gunicorn watches the worker (a hung one is replaced); the supervisor watches gunicorn. The socket is the supervisor's
+and is handed down, so requests that arrive while the web process starts, or starts again, wait instead of failing.
 """
 
+import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,8 @@ from prometheus_client import CollectorRegistry
 from control.serve.unix_http import serve_metrics
 
 THREADS = 16
+BACKLOG = 2048
+_FIRST_HANDED_DOWN = 3
 GRACE_SECONDS = 2
 HUNG_SECONDS = 30
 
@@ -32,8 +37,8 @@ class _Logger(Logger):  # type: ignore[misc] # gunicorn has no types
 class WebServer(BaseApplication):  # type: ignore[misc] # gunicorn has no types
     """Serves the app that `build` makes in the worker, with metrics of the registry it is given."""
 
-    def __init__(self, run: Path, build: Callable[[CollectorRegistry], Any], registry: CollectorRegistry) -> None:
-        self._run = run
+    def __init__(self, metrics: Path, build: Callable[[CollectorRegistry], Any], registry: CollectorRegistry) -> None:
+        self._metrics = metrics
         self._build = build
         self._registry = registry
         super().__init__()
@@ -41,8 +46,6 @@ class WebServer(BaseApplication):  # type: ignore[misc] # gunicorn has no types
     def load_config(self) -> None:
         """The server's settings; the unix socket is the only way in, so forwarded headers are its front door's."""
         settings = {
-            "bind": f"unix:{self._run / 'web.sock'}",
-            "umask": 0o077,
             "worker_class": "gthread",
             "workers": 1,
             "threads": THREADS,
@@ -64,4 +67,23 @@ class WebServer(BaseApplication):  # type: ignore[misc] # gunicorn has no types
 
     def _start_metrics(self, worker: object) -> None:
         del worker
-        serve_metrics(self._run / "web.metrics.sock", self._registry)
+        serve_metrics(self._metrics, self._registry)
+
+
+def listen(path: Path) -> socket.socket:
+    """The socket of the web process, for its owner only."""
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listening.bind(str(path))
+    path.chmod(0o600)
+    listening.listen(BACKLOG)
+    return listening
+
+
+def adopt(descriptor: int) -> None:
+    """Have gunicorn serve the inherited socket, as systemd hands one down (sd_listen_fds(3)); it then outlives it."""
+    os.dup2(descriptor, _FIRST_HANDED_DOWN)
+    if descriptor != _FIRST_HANDED_DOWN:
+        os.close(descriptor)
+    os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+    os.environ.pop("NOTIFY_SOCKET", None)  # whether all is ready is the supervisor's to say

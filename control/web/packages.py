@@ -4,6 +4,6 @@ from collections.abc import Callable
 
 from flask import Flask
 
-from control.web import health, oidc, signin
+from control.web import enrol, health, oidc, signin
 
-PACKAGES: tuple[Callable[[Flask], None], ...] = (health.register, signin.register, oidc.register)
+PACKAGES: tuple[Callable[[Flask], None], ...] = (health.register, enrol.register, signin.register, oidc.register)
