@@ -1,0 +1,124 @@
+"""The Gate over real gRPC: answers, refusals, a control that is away, a breaker, a renewed certificate."""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+
+import grpc
+import pytest
+
+from dataplane.gate import Gate, Redemption, Refusal, SessionReference, Unavailable
+from dataplane.link.calls import ControlGate
+from dataplane.link.enrol import enrol
+from dataplane.link.target import Credentials, Target
+from tests.dataplane.link.test_enrol import INSTANCE
+from tests.support.fake_control import FakeControl, free_port
+
+REDEMPTION = Redemption(provider="wiki", code="c", redirect_uri="https://wiki.example.com/cb", code_verifier="v")
+
+
+@pytest.fixture
+def control() -> Iterator[FakeControl]:
+    with FakeControl() as running:
+        yield running
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def credentials_of(control: FakeControl) -> Credentials:
+    target = Target(url=control.url, token=control.token)
+    return asyncio.run(enrol(target, INSTANCE, time.time, os.urandom)).credentials
+
+
+def gate_of(control: FakeControl, clock: Clock | None = None) -> ControlGate:
+    gate = ControlGate(lambda _provider, _session: None, clock or Clock())
+    gate.use(credentials_of(control))
+    return gate
+
+
+def test_a_refusal_is_an_answer(control: FakeControl) -> None:
+    gate: Gate = gate_of(control)
+    assert gate.redeem_code(REDEMPTION) is Refusal.INVALID_CODE
+    assert control.redeemed[0].code == "c"
+    assert control.redeemed[0].code_verifier == "v"
+
+
+def test_before_the_first_connection_control_is_unavailable() -> None:
+    gate = ControlGate(lambda _provider, _session: None, Clock())
+    assert gate.redeem_code(REDEMPTION) == Unavailable("the outpost has not reached control yet")
+
+
+def test_a_call_that_control_forbids_opens_no_breaker(control: FakeControl) -> None:
+    control.refuse_calls = grpc.StatusCode.PERMISSION_DENIED, "not yours"
+    gate = gate_of(control)
+    for _ in range(5):
+        assert gate.redeem_code(REDEMPTION) == Unavailable("PERMISSION_DENIED: not yours")
+    assert not gate.breaker.is_open
+
+
+def test_a_call_that_control_does_not_know_is_unavailable(control: FakeControl) -> None:
+    reference = SessionReference(provider="wiki", session="s", subject="u", authenticated=1.0, expires=2.0)
+    assert isinstance(gate_of(control).look_up_session(reference), Unavailable)
+
+
+def test_the_breaker_answers_at_once_and_a_probe_closes_it(control: FakeControl) -> None:
+    clock = Clock()
+    gate = gate_of(control, clock)
+    control.refuse_calls = grpc.StatusCode.UNAVAILABLE, "away"
+    answers = [gate.redeem_code(REDEMPTION) for _ in range(4)]
+    assert answers[:2] == [Unavailable("UNAVAILABLE: away")] * 2
+    assert answers[2:] == [Unavailable("control did not answer the last calls")] * 2
+    assert gate.outcomes["redeem_code", "breaker_open"] == 2
+    control.refuse_calls = None
+    clock.now = 10.0
+    assert gate.redeem_code(REDEMPTION) is Refusal.INVALID_CODE
+    assert not gate.breaker.is_open
+
+
+def test_a_new_connection_of_the_supervisor_closes_the_breaker(control: FakeControl) -> None:
+    gate = gate_of(control)
+    control.refuse_calls = grpc.StatusCode.UNAVAILABLE, "away"
+    for _ in range(2):
+        gate.redeem_code(REDEMPTION)
+    control.refuse_calls = None
+    gate.use(credentials_of(control))
+    assert gate.redeem_code(REDEMPTION) is Refusal.INVALID_CODE
+
+
+def test_the_next_address_is_tried(control: FakeControl) -> None:
+    control.link_addresses = [f"127.0.0.1:{free_port()}", f":{control.link_port}"]
+    gate = gate_of(control)
+    assert isinstance(gate.redeem_code(REDEMPTION), Unavailable)
+    assert gate.redeem_code(REDEMPTION) is Refusal.INVALID_CODE
+
+
+def test_a_link_of_another_installation_is_not_trusted(control: FakeControl) -> None:
+    with FakeControl() as other:
+        gate = ControlGate(lambda _provider, _session: None, Clock())
+        own = credentials_of(control)
+        stolen = Credentials(
+            certificate=own.certificate,
+            private_key=own.private_key,
+            authority=own.authority,
+            addresses=(f"localhost:{other.link_port}",),
+            outpost=own.outpost,
+            name=own.name,
+            issued=own.issued,
+            expires=own.expires,
+        )
+        gate.use(stolen)
+        assert isinstance(gate.redeem_code(REDEMPTION), Unavailable)
+        assert not other.redeemed
+
+
+def test_a_sign_out_is_handed_over() -> None:
+    handed: list[tuple[str, str]] = []
+    ControlGate(lambda provider, session: handed.append((provider, session)), Clock()).end_session("wiki", "s1")
+    assert handed == [("wiki", "s1")]

@@ -1,0 +1,89 @@
+"""When the outpost enrols: a table of situations, in virtual time."""
+
+import asyncio
+
+import pytest
+
+from dataplane.link.enrol import Enrolled, EnrolmentFailed, Failure
+from dataplane.link.keeper import Keeper
+from dataplane.link.target import Credentials
+from dataplane.link.world import World
+
+
+class Stage:
+    """Virtual time, and an enrolment that answers by a script of successes."""
+
+    def __init__(self, *succeeds: bool) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+        self._succeeds = list(succeeds)
+        self.world = World(clock=lambda: self.now, sleep=self.sleep, uniform=lambda _, high: high)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+    async def enrol(self) -> Enrolled:
+        if not self._succeeds.pop(0):
+            raise EnrolmentFailed(Failure.UNREACHABLE, "control can't be reached")
+        return Enrolled(credentials=credentials(self.now, 300.0), skew=0.0)
+
+
+def credentials(issued: float, lifetime: float) -> Credentials:
+    return Credentials(
+        certificate="C",
+        private_key="K",
+        authority="A",
+        addresses=("a:1",),
+        outpost="o",
+        name="edge",
+        issued=issued,
+        expires=issued + lifetime,
+    )
+
+
+def keeper(stage: Stage, held: Credentials | None) -> Keeper:
+    return Keeper(stage.enrol, stage.world, held)
+
+
+FRESH = credentials(900.0, 300.0)
+DUE = credentials(790.0, 300.0)
+OVER = credentials(600.0, 300.0)
+
+
+@pytest.mark.parametrize(
+    ("held", "succeeds", "issued"),
+    [
+        (None, (True,), 1000.0),
+        (FRESH, (), 900.0),
+        (DUE, (True,), 1000.0),
+        (DUE, (False,), 790.0),
+        (OVER, (True,), 1000.0),
+    ],
+)
+def test_get(held: Credentials | None, succeeds: tuple[bool, ...], issued: float) -> None:
+    assert asyncio.run(keeper(Stage(*succeeds), held).get()).issued == issued
+
+
+@pytest.mark.parametrize("held", [None, OVER])
+def test_without_usable_credentials_the_failure_is_told_and_counted(held: Credentials | None) -> None:
+    subject = keeper(Stage(False), held)
+    with pytest.raises(EnrolmentFailed):
+        asyncio.run(subject.get())
+    assert subject.failures == {"unreachable": 1}
+
+
+def test_distrusted_credentials_are_not_used_again() -> None:
+    subject = keeper(Stage(False, True), FRESH)
+    subject.distrust()
+    with pytest.raises(EnrolmentFailed):
+        asyncio.run(subject.get())
+    assert asyncio.run(subject.get()).issued == 1000.0
+    assert asyncio.run(subject.get()).issued == 1000.0
+
+
+def test_renewal_comes_at_two_thirds_and_is_tried_until_it_succeeds() -> None:
+    stage = Stage(False, False, True)
+    renewed = asyncio.run(keeper(stage, FRESH).renewed())
+    assert stage.slept == [60.0, 40.0, 5.0, 10.0]
+    assert renewed.issued == 1115.0
