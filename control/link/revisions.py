@@ -16,6 +16,7 @@ from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from control.domain.errors import Invalid
 from control.domain.outpost import Outpost
 from control.fleet.resources import Options, Resource
 from control.fleet.scope import scope, served_providers
@@ -63,7 +64,13 @@ def compute(facts: Facts, url: str, known: Mapping[Resource, Encoded]) -> State:
             encoded[resource] = known.get(resource) or encode(resource)
         return encoded[resource]
 
-    parts = {outpost.id: _part(facts, outpost, url, take) for outpost in facts.outposts.values()}
+    parts = {}
+    for outpost in facts.outposts.values():
+        try:
+            parts[outpost.id] = _part(facts, outpost, url, take)
+        except Invalid as error:
+            # Stored by an older version: this outpost stays as it is, the others must not suffer.
+            log.error("an outpost's options can't be used", extra={"outpost": outpost.name, "reason": str(error)})
     return State(facts=facts, parts=parts, encoded=encoded)
 
 

@@ -21,7 +21,6 @@ from control.store import SYSTEM, Store, Unit
 
 BATCH_SECONDS = 60.0
 GAP_SECONDS = 0.1
-MAX_TEXT = 2000
 
 Key = tuple[UUID, str]
 Result = TypeVar("Result")
@@ -80,7 +79,9 @@ class Roster:
 
     def beat(self, key: Key, health: Health) -> None:
         """An instance has told how it is."""
-        known = self.instances[key]
+        known = self.instances.get(key)
+        if known is None:
+            return
         changed = replace(
             known,
             last_seen=self._clock(),
@@ -88,13 +89,15 @@ class Roster:
             workers=health.workers,
             memory_bytes=health.memory_bytes,
             load=health.load,
-            last_error=health.last_error[:MAX_TEXT],
+            last_error=health.last_error,
         )
         self._put(changed, urgent=known.last_error != changed.last_error or known.workers != changed.workers)
 
     def progress(self, key: Key, progress: Progress, *, urgent: bool) -> None:
         """An instance has been sent something or has applied it; not `urgent` where nothing had to be done."""
-        known = self.instances[key]
+        known = self.instances.get(key)
+        if known is None:
+            return
         changed = replace(
             known,
             last_seen=self._clock() if urgent else known.last_seen,
@@ -106,12 +109,13 @@ class Roster:
 
     def leave(self, key: Key, why: str) -> None:
         """An instance has gone; `why` is empty where it took its leave."""
-        known = self.instances[key]
-        error = why[:MAX_TEXT] or known.last_error
-        self._put(replace(known, state=InstanceState.DISCONNECTED, connected_since=None, last_error=error))
+        known = self.instances.get(key)
+        if known is not None:
+            error = why or known.last_error
+            self._put(replace(known, state=InstanceState.DISCONNECTED, connected_since=None, last_error=error))
 
     def drop_outposts(self, existing: Mapping[UUID, object]) -> None:
-        """Forget the instances of outposts that are gone; the database has done so."""
+        """Forget the instances of outposts that are gone; the database has done so. Their streams may still end."""
         for key in [key for key in self.instances if key[0] not in existing]:
             del self.instances[key]
             self._urgent.discard(key)

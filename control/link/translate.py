@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
+from math import isfinite
 from typing import assert_never
 from uuid import UUID
 
@@ -20,6 +21,10 @@ from protos.outpost.v1 import gate_pb2, identity_pb2, link_pb2, resources_pb2
 
 PART_BYTES = 1024 * 1024
 DIGEST_CHARACTERS = 32
+# What the database can hold of a peer's numbers and words.
+MOST = 2**63 - 1
+MOST_WORKERS = 2**31 - 1
+MOST_TEXT = 1000
 
 _MODES = {
     ProxyMode.PROXY: resources_pb2.ProxyProvider.MODE_PROXY,
@@ -193,29 +198,29 @@ def _hello(hello: link_pb2.Hello) -> Hello:
     return Hello(
         instance=hello.instance,
         type=hello.type,
-        hostname=hello.hostname,
-        version=hello.version,
-        build=hello.build,
+        hostname=_line(hello.hostname),
+        version=_line(hello.version),
+        build=_line(hello.build),
         protocol=hello.protocol,
         started=read_time(hello.started) if hello.HasField("started") else None,
         clock=read_time(hello.clock) if hello.HasField("clock") else None,
         held=dict(hello.held),
-        revision=hello.revision,
+        revision=min(hello.revision, MOST),
     )
 
 
 def _applied(applied: link_pb2.Applied) -> Applied:
-    rejected = (Rejected(key=each.key, digest=each.digest, reason=each.reason) for each in applied.rejected)
+    rejected = (Rejected(key=each.key, digest=each.digest, reason=_line(each.reason)) for each in applied.rejected)
     return Applied(revision=applied.revision, rejected=tuple(rejected))
 
 
 def _health(health: link_pb2.Health) -> Health:
     return Health(
         clock=read_time(health.clock) if health.HasField("clock") else None,
-        workers=health.workers,
-        memory_bytes=health.memory_bytes,
-        load=health.load,
-        last_error=health.last_error,
+        workers=min(health.workers, MOST_WORKERS),
+        memory_bytes=min(health.memory_bytes, MOST),
+        load=health.load if isfinite(health.load) else 0.0,
+        last_error=_line(health.last_error),
     )
 
 
@@ -265,6 +270,11 @@ def read_time(stamp: Timestamp) -> datetime | None:
         return stamp.ToDatetime(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def _line(text: str) -> str:
+    """A peer's text as far as it is kept: bounded, and without the NUL that PostgreSQL refuses."""
+    return text.replace("\0", "")[:MOST_TEXT]
 
 
 def _timestamp(moment: datetime) -> Timestamp:

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, NoReturn, assert_never
 
 import grpc
@@ -31,6 +32,7 @@ OLDEST_PROTOCOL = 1
 HELLO_SECONDS = 10.0
 # Digests wait for a push that is in flight, unless its answer seems to have been lost.
 LOST_SECONDS = 60.0
+MOST_SHOWN = 100
 
 Requests = AsyncIterator[link_pb2.WatchRequest]
 Context = grpc.aio.ServicerContext[link_pb2.WatchRequest, link_pb2.WatchResponse]
@@ -89,7 +91,8 @@ class Stream:
 
     def tell(self, part: Part, *, urgent: bool) -> None:
         """Note how far the instance is."""
-        rejections = tuple(Rejection(key=each.key, reason=each.reason) for each in self.sync.refused.values())
+        refusals = islice(self.sync.refused.values(), MOST_SHOWN)
+        rejections = tuple(Rejection(key=each.key, reason=each.reason) for each in refusals)
         progress = Progress(applied=self.sync.revision, wanted=part.wanted.revision, rejections=rejections)
         self._fleet.roster.progress(self.key, progress, urgent=urgent)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from control.domain.outpost import InstanceState
-from control.fleet.tokens import replace_token
 from control.store import Store
 from tests.support.fake_control import eventually
 from tests.support.fleet import Deployed, deploy
@@ -49,7 +48,7 @@ def test_enrols_connects_applies_and_tells_how_it_is(
     control: RealControl, deployed: Deployed, outpost: OutpostProcess
 ) -> None:
     outpost.ready()
-    instance = control.instance(deployed, state=InstanceState.CONNECTED, workers=1)
+    instance = control.instance(deployed, state=InstanceState.CONNECTED)
     assert (instance.rejections, instance.last_error, abs(instance.clock_skew) < 60) == ((), "", True)
     assert instance.applied_revision == instance.wanted_revision > 0
 

@@ -1,4 +1,4 @@
-"""Control as outposts meet it, without its other processes: the enrolment endpoint and the link, in threads of the test."""
+"""Control as outposts meet it: the enrolment endpoint and the link, in threads of the test."""
 
 import asyncio
 import threading
