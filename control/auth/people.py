@@ -29,6 +29,7 @@ __all__ = [
     "create_user",
     "first_start",
     "group_problems",
+    "has_administrator",
     "hash_new_password",
     "remove_group",
     "remove_user",
@@ -52,9 +53,19 @@ def hash_new_password(passwords: Passwords, username: str, password: str, field:
     return passwords.hash(password)
 
 
+def has_administrator(unit: Unit) -> bool:
+    """Whether somebody administers Garrison, or could once an administrator's account is active again."""
+    return unit.users.find_named(FIRST_ADMIN) is not None or bool(
+        _superusers(unit, unit.groups.by_id(), unit.memberships.users_in)
+    )
+
+
 def first_start(unit: Unit, password_hash: str) -> User | None:
-    """The first administrator and the group that makes one; None when there are users already."""
-    if unit.users.count():
+    """The first administrator and the group that makes one; None when there is an administrator already.
+
+    Other users may be there: a blueprint applied before the first start makes them.
+    """
+    if has_administrator(unit):
         return None
     admins = unit.groups.find_named(ADMINS) or create_group(unit, GroupDraft(name=ADMINS, superuser=True))
     draft = UserDraft(username=FIRST_ADMIN, name="authentik Default Admin", groups=frozenset({admins.id}))

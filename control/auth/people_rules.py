@@ -142,7 +142,8 @@ def _not_json(place: str, value: Any, depth: int) -> Iterator[Problem]:  # noqa:
             return
         case Mapping():
             for name, inner in value.items():
-                yield from _not_json(f"{place} (a name)", name, 1) if not isinstance(name, str) else ()
+                if not isinstance(name, str):
+                    yield Problem(field=place, code="not_json", found=repr(name), expected="names that are text")
                 yield from _not_json(f"{place}.{name}", inner, depth - 1)
         case list() | tuple():
             for index, inner in enumerate(value):
