@@ -30,9 +30,9 @@ def packages(path: Path) -> list[str]:
 def refusal() -> str | None:
     """Why peers can't be installed here, if they can't."""
     if not _is_debian():
-        return "the interop tests install their peers with Debian's apt-get, and this isn't Debian"
+        return "the programs to test with are installed by Debian's apt-get, and this isn't Debian"
     if os.geteuid() != 0:
-        return "the interop tests install their peers with apt-get, which needs root"
+        return "the programs to test with are installed by apt-get, which needs root"
     return None
 
 

@@ -49,6 +49,6 @@ def test_peers_that_cannot_be_installed_fail_the_run_in_one_line(
     lines = capfd.readouterr().out.splitlines()
     assert lines == [
         "test-interop",
-        "the interop tests install their peers with Debian's apt-get, and this isn't Debian",
+        "the programs to test with are installed by Debian's apt-get, and this isn't Debian",
         "0 passed, 0 failed, but not all tests could run",
     ]
