@@ -13,8 +13,8 @@ SERVER_NAME = "link.garrison.internal"
 # A ping after 10 s of silence, answered within 5 s: a dead peer is found within 15 s.
 KEEPALIVE_SECONDS = 10
 KEEPALIVE_TIMEOUT_SECONDS = 5
-# A Config part is at most 1 MiB of resources; what else is in the message is small.
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+# As control has it. A Config part is 1 MiB, unless a single resource is larger.
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.ssl_target_name_override", SERVER_NAME),

@@ -170,8 +170,12 @@ class Stream:
     async def _apply(self, change: Change) -> None:
         # Shielded: a change that has begun is finished, even when the stream is given up meanwhile.
         rejections = await asyncio.shield(self._context.receiver.apply(change))
+        before = self._context.refused
         self._context.refused = {each.key: each.digest for each in rejections}
         self._outbox.put_nowait(translate.applied(change.revision, rejections))
+        if before.keys() - self._context.refused.keys() - change.changed.keys() - change.removed:
+            # What was refused is served now, without having been sent again: only a Hello can say so.
+            self._say_hello()
 
     async def _beat(self) -> None:
         context = self._context

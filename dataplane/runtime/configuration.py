@@ -56,12 +56,14 @@ class Configuration:
             if outcome.served is not self._served:
                 self._revision = change.revision
             self._take(outcome)
+            self.updated = self._clock()
             return outcome.rejections
 
     async def restore(self, endings: Iterable[Ending]) -> None:
         """Serve the last good state. To be called first: later changes wait for it."""
         async with self._lock:
             self._take(await self._crew.apply({**self._served, **self._revocations(endings)}, frozenset()))
+            self.updated = self._clock()
 
     async def end_locally(self, endings: Iterable[Ending]) -> None:
         """Let sign-outs bite in every worker, whether or not control is there."""
@@ -91,4 +93,3 @@ class Configuration:
         self._served = outcome.served
         self._refused = outcome.refused
         self.rejections = outcome.rejections
-        self.updated = self._clock()

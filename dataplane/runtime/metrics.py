@@ -98,8 +98,8 @@ def _families(
     found: dict[str, GaugeMetricFamily | CounterMetricFamily] = {}
     for sample in samples:
         if sample.name not in found:
-            found[sample.name] = family(sample.name, sample.help, labels=tuple(sample.labels))
-        found[sample.name].add_metric(tuple(sample.labels.values()), sample.value)
+            found[sample.name] = family(sample.name, sample.help, labels=sorted(sample.labels))
+        found[sample.name].add_metric(_label_values(sample), sample.value)
     yield from found.values()
 
 
@@ -107,10 +107,15 @@ def _histogram_families(histograms: Iterable[Histogram]) -> Iterator[Metric]:
     found: dict[str, HistogramMetricFamily] = {}
     for histogram in histograms:
         if histogram.name not in found:
-            labels = tuple(histogram.labels)
+            labels = sorted(histogram.labels)
             found[histogram.name] = HistogramMetricFamily(histogram.name, histogram.help, labels=labels)
-        found[histogram.name].add_metric(tuple(histogram.labels.values()), _buckets(histogram), histogram.sum)
+        found[histogram.name].add_metric(_label_values(histogram), _buckets(histogram), histogram.sum)
     yield from found.values()
+
+
+def _label_values(entry: Sample | Histogram) -> list[str]:
+    """In the order of the names, which is the family's."""
+    return [entry.labels[name] for name in sorted(entry.labels)]
 
 
 def _buckets(histogram: Histogram) -> list[tuple[str, float]]:

@@ -183,7 +183,10 @@ class Workers:
         loop = asyncio.get_running_loop()
         while not self._draining.is_set():
             began = loop.time()
-            await self._live_once(slot)
+            try:
+                await self._live_once(slot)
+            except Exception:  # A bug of ours, or no process to be had: the slot is tried again all the same.
+                log.exception("a worker could not be led", extra={"worker": slot})
             if self._draining.is_set():
                 return
             self.restarts += 1

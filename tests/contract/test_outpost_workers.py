@@ -96,7 +96,7 @@ def test_metrics_have_their_known_names(pair: OutpostProcess) -> None:
     who = f'outpost_name="edge",outpost_type="proxy",uuid="{uid}"'
     metrics = pair.metrics()
     assert metrics[f"authentik_outpost_connection{{{who}}}"] == 1
-    what = f'{who},version="{version("garrison")}",build=""'
+    what = f'build="",{who},version="{version("garrison")}"'
     assert metrics[f"authentik_outpost_info{{{what}}}"] == 1
     assert metrics[f"authentik_outpost_last_update{{{what}}}"] == pytest.approx(time.time(), abs=60)
 

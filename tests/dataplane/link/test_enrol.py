@@ -33,14 +33,8 @@ def failure(target: Target) -> EnrolmentFailed:
     return caught.value
 
 
-def target_of(control: FakeControl, **changes: str | bool) -> Target:
-    values: dict[str, str | bool] = {"url": control.url, "token": control.token} | changes
-    return Target(
-        url=str(values["url"]),
-        token=str(values["token"]),
-        insecure=bool(values.get("insecure", False)),
-        socket=str(values.get("socket", "")),
-    )
+def target_of(control: FakeControl, *, url: str = "", token: str = "", insecure: bool = False) -> Target:
+    return Target(url=url or control.url, token=token or control.token, insecure=insecure)
 
 
 def test_a_token_buys_a_certificate_and_never_travels(control: FakeControl) -> None:
@@ -143,7 +137,7 @@ def test_a_unix_socket_that_is_not_there(tmp_path: Path) -> None:
     assert f"control at unix:{tmp_path}/none.sock can't be reached" in str(error)
 
 
-def test_a_certificate_that_cannot_be_verified(control: FakeControl) -> None:
+def test_a_certificate_that_cannot_be_verified() -> None:
     secure = FakeControl()
     secure.https = secure.authority.issue("localhost")
     with secure:

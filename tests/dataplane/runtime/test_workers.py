@@ -1,0 +1,243 @@
+"""All workers together or none: led with workers that answer by a table, over the real leader."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+
+from dataplane.link.held import HeldResource
+from dataplane.runtime.messages import (
+    Answer,
+    Commit,
+    Committed,
+    Connect,
+    Drain,
+    Message,
+    Prepare,
+    Prepared,
+    PrepareFailed,
+    Question,
+    Scrape,
+    Scraped,
+    SessionEnded,
+    Setup,
+)
+from dataplane.runtime.process import WorkerGone
+from dataplane.runtime.server import Sample, Snapshot
+from dataplane.runtime.workers import Patience, Workers
+from tests.dataplane.runtime.test_pipe import CREDENTIALS
+
+SETUP = Setup(
+    slot=0,
+    type="proxy",
+    version="0",
+    listeners=(),
+    control_socket="",
+    trusted_cidrs=None,
+    browser_url="",
+    log_level="info",
+)
+PATIENCE = Patience(first_restart=0.0, longest_restart=0.0)
+
+
+@dataclass(eq=False)
+class Actor:
+    """A worker that refuses by digest, and may fail or die of one."""
+
+    slot: int
+    pid: int = 1
+    refuses: frozenset[str] = frozenset()
+    fails_on: str = ""
+    dies_of: str = ""
+    counted: float = 1.0
+    committed: dict[str, str] = field(default_factory=dict)
+    commits: int = 0
+    prepared: dict[str, str] = field(default_factory=dict)
+    told: list[Message] = field(default_factory=list)
+    exited: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def ready(self, deadline: float) -> None:
+        assert deadline > 0
+
+    def tell(self, message: Message) -> None:
+        self.told.append(message)
+        if isinstance(message, Drain):
+            self.exited.set()
+
+    async def ask(self, question: Callable[[int], Question], deadline: float) -> Answer:
+        assert deadline > 0
+        match question(1):
+            case Prepare() as prepare:
+                return self._prepare(prepare)
+            case Commit():
+                self.committed = self.prepared
+                self.commits += 1
+                return Committed(serial=1)
+            case Scrape():
+                sample = Sample(name="c", help="", labels={}, value=self.counted)
+                return Scraped(serial=1, snapshot=Snapshot(counters=(sample,), gauges=(sample,)))
+
+    def _prepare(self, prepare: Prepare) -> Answer:
+        fresh = {each.key: each.digest for each in prepare.changed}
+        if self.dies_of in fresh.values():
+            self.exited.set()
+            raise WorkerGone("died")
+        if self.fails_on in fresh.values():
+            return PrepareFailed(serial=1, reason="bug")
+        kept = {key: digest for key, digest in self.committed.items() if key not in prepare.removed}
+        wanted = kept | fresh
+        self.prepared = {key: digest for key, digest in wanted.items() if digest not in self.refuses}
+        return Prepared(serial=1, refused={key: "no" for key, digest in wanted.items() if digest in self.refuses})
+
+    async def wait(self) -> int:
+        await self.exited.wait()
+        return 0
+
+    def kill(self) -> None:
+        self.exited.set()
+
+
+class Troupe:
+    """Starts actors; a replacement comes without the faults of the first."""
+
+    def __init__(self, *actors: Actor) -> None:
+        self.first = {actor.slot: actor for actor in actors}
+        self.on_stage: dict[int, Actor] = {}
+        self.replaced = 0
+
+    async def start(
+        self,
+        slot: int,
+        setup: Setup,
+        listening: Iterable[socket.socket],
+        on_ended: Callable[[SessionEnded], None],
+    ) -> Actor:
+        assert setup.slot == slot
+        assert not list(listening)
+        on_ended(SessionEnded(provider="wiki", session=f"started-{slot}"))
+        actor = self.first.pop(slot, None)
+        if actor is None:
+            self.replaced += 1
+            actor = Actor(slot)
+        self.on_stage[slot] = actor
+        return actor
+
+
+def lead(troupe: Troupe, story: Callable[[Workers], Coroutine[None, None, None]]) -> None:
+    async def run() -> None:
+        workers = Workers(SETUP, [[] for _ in troupe.first], lambda _: None, PATIENCE, troupe.start)
+        everybody = len(troupe.first)
+        workers.start()
+        await until(lambda: len(workers.pids) == everybody)
+        await story(workers)
+        await workers.drain(1.0)
+
+    asyncio.run(asyncio.wait_for(run(), 10))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    # The actors' answers need no time, only turns.
+    while not condition():  # noqa: ASYNC110  what is waited for is the leader's own state, which tells nobody
+        await asyncio.sleep(0)
+
+
+def resources(**digests: str) -> dict[str, HeldResource]:
+    return {key: HeldResource(key=key, digest=digest, data=b"") for key, digest in digests.items()}
+
+
+NOTHING: frozenset[str] = frozenset()
+
+
+def test_all_commit_the_same() -> None:
+    troupe = Troupe(Actor(0), Actor(1))
+
+    async def story(workers: Workers) -> None:
+        outcome = await workers.apply(resources(a="1", b="1"), NOTHING)
+        assert outcome.rejections == ()
+        outcome = await workers.apply(resources(b="2"), frozenset({"a"}))
+        assert [actor.committed for actor in troupe.on_stage.values()] == [{"b": "2"}] * 2
+
+    lead(troupe, story)
+
+
+def test_what_one_worker_refuses_no_worker_serves() -> None:
+    troupe = Troupe(Actor(0), Actor(1, refuses=frozenset({"bad"})))
+
+    async def story(workers: Workers) -> None:
+        await workers.apply(resources(a="1"), NOTHING)
+        outcome = await workers.apply(resources(a="bad", b="1"), NOTHING)
+        assert [actor.committed for actor in troupe.on_stage.values()] == [{"a": "1", "b": "1"}] * 2
+        assert [(each.key, each.digest, each.reason) for each in outcome.rejections] == [("a", "bad", "no")]
+        assert {key: each.digest for key, each in outcome.served.items()} == {"a": "1", "b": "1"}
+
+    lead(troupe, story)
+
+
+def test_when_one_worker_cannot_prepare_nobody_commits() -> None:
+    troupe = Troupe(Actor(0), Actor(1, fails_on="2"))
+
+    async def story(workers: Workers) -> None:
+        await workers.apply(resources(a="1"), NOTHING)
+        outcome = await workers.apply(resources(a="2"), NOTHING)
+        assert [actor.committed for actor in troupe.on_stage.values()] == [{"a": "1"}] * 2
+        assert [actor.commits for actor in troupe.on_stage.values()] == [1, 1]
+        assert [(each.key, each.reason) for each in outcome.rejections] == [("a", "bug")]
+
+    lead(troupe, story)
+
+
+def test_a_worker_that_dies_meanwhile_is_replaced_and_catches_up() -> None:
+    troupe = Troupe(Actor(0), Actor(1, dies_of="2"))
+
+    async def story(workers: Workers) -> None:
+        outcome = await workers.apply(resources(a="2"), NOTHING)
+        assert outcome.rejections == ()
+        await until(lambda: len(workers.pids) == 2)
+        assert troupe.replaced == 1
+        assert [actor.committed for actor in troupe.on_stage.values()] == [{"a": "2"}] * 2
+        assert workers.restarts == 1
+
+    lead(troupe, story)
+
+
+def test_a_configuration_that_kills_every_worker_is_refused() -> None:
+    troupe = Troupe(Actor(0, dies_of="2"), Actor(1, dies_of="2"))
+
+    async def story(workers: Workers) -> None:
+        await workers.apply(resources(a="1"), NOTHING)
+        outcome = await workers.apply(resources(a="2"), NOTHING)
+        assert [each.reason for each in outcome.rejections] == ["every worker died of it or gave no answer"]
+        await until(lambda: len(workers.pids) == 2)
+        assert [actor.committed for actor in troupe.on_stage.values()] == [{"a": "1"}] * 2
+
+    lead(troupe, story)
+
+
+def test_counters_of_the_dead_stay_and_their_gauges_go() -> None:
+    troupe = Troupe(Actor(0, counted=3.0), Actor(1, counted=4.0))
+
+    async def story(workers: Workers) -> None:
+        assert _values(await workers.scrape()) == (7.0, 7.0)
+        troupe.on_stage[0].kill()
+        await until(lambda: troupe.replaced == 1 and len(workers.pids) == 2)
+        # The replacement has counted 1.
+        assert _values(await workers.scrape()) == (8.0, 5.0)
+
+    lead(troupe, story)
+
+
+def _values(snapshot: Snapshot) -> tuple[float, float]:
+    (counter,), (gauge,) = snapshot.counters, snapshot.gauges
+    return counter.value, gauge.value
+
+
+def test_a_newcomer_learns_how_to_call_control() -> None:
+    troupe = Troupe(Actor(0))
+
+    async def story(workers: Workers) -> None:
+        workers.connect(CREDENTIALS)
+        troupe.on_stage[0].kill()
+        await until(lambda: troupe.replaced == 1 and len(workers.pids) == 1)
+        assert troupe.on_stage[0].told == [Connect(credentials=CREDENTIALS)]
+
+    lead(troupe, story)
