@@ -68,6 +68,12 @@ def _log(response: Response, seconds: float) -> None:
             "status": response.status_code,
             "duration_ms": round(seconds * 1000, 1),
             "address": request.remote_addr or "",
-            "user": g.get("username", ""),
+            "user": _username(),
         },
     )
+
+
+def _username() -> str:
+    """Who was signed in, when the view had a look."""
+    session = g.get("session")
+    return session.person.user.username if session is not None else ""

@@ -4,6 +4,13 @@ from collections.abc import Callable
 
 from flask import Flask
 
-from control.web import enrol, health, oidc, signin
+from control.web import admin, enrol, health, oidc, portal, signin
 
-PACKAGES: tuple[Callable[[Flask], None], ...] = (health.register, enrol.register, signin.register, oidc.register)
+PACKAGES: tuple[Callable[[Flask], None], ...] = (
+    health.register,
+    signin.register,
+    oidc.register,
+    enrol.register,
+    portal.register,
+    admin.register,
+)

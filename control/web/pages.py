@@ -26,9 +26,20 @@ def in_modal() -> bool:
 def show_form(template: str, form: Form, back: str, **values: object) -> ResponseReturnValue:
     """The form, for the dialog or as a page; 422 when it was posted and refused. `back` is where Cancel leads."""
     layout = "layout/form_modal.html" if in_modal() else "layout/form_page.html"
-    context = {"action": request.full_path.rstrip("?"), "multipart": False, "tone": "primary", **values}
+    context = {
+        "action": request.full_path.rstrip("?"),
+        "multipart": False,
+        "tone": "primary",
+        "blocked": False,
+        **values,
+    }
     page = render_template(template, form_layout=layout, form=form, back=back, **context)
     return page, 422 if form.is_submitted() else 200
+
+
+def show(template: str, **values: object) -> ResponseReturnValue:
+    """Something to read, in the dialog or as a page."""
+    return render_template(template, show_layout=f"layout/show_{'modal' if in_modal() else 'page'}.html", **values)
 
 
 def done(url: str, code: str, **parameters: str) -> ResponseReturnValue:

@@ -1,0 +1,179 @@
+"""Groups: list, create, edit, members, delete."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from uuid import UUID
+
+from flask import Blueprint, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from control.auth.people import GroupDraft, create_group, remove_group, set_group_users, update_group
+from control.domain.errors import Invalid, Problem
+from control.domain.identity import Group, User, UserKind, ancestors, descendants
+from control.store import Unit
+from control.web.context import web
+from control.web.forms import Form, read_attributes, saving
+from control.web.groups.forms import GroupForm, MembersForm, values_of
+from control.web.identity import actor
+from control.web.pages import PAGE_SIZE, Paging, done, search_text, show_form, wanted_page
+
+blueprint = Blueprint("groups", __name__, url_prefix="/groups")
+
+CANDIDATES = 50
+
+
+@blueprint.get("/")
+def index() -> ResponseReturnValue:
+    """All groups, or those whose name holds what is searched for."""
+    query, page = search_text(), wanted_page()
+    with web().store.read() as unit:
+        groups = unit.groups.by_id()
+        counts = unit.memberships.counts()
+    found = [group for group in groups.values() if query.lower() in group.name.lower()]
+    start = (page - 1) * PAGE_SIZE
+    paging = Paging(items=found[start : start + PAGE_SIZE], total=len(found), page=page, query=query)
+    administer = {group.id for group in paging.items if _is_super(group, groups)}
+    return render_template("groups/index.html", paging=paging, groups=groups, counts=counts, administer=administer)
+
+
+@blueprint.get("/<uuid:key>/")
+def detail(key: UUID) -> ResponseReturnValue:
+    """One group: where it stands, its members, what it opens."""
+    page = wanted_page()
+    with web().store.read() as unit:
+        group = unit.groups.get(key)
+        groups = unit.groups.by_id()
+        members = _members(unit, key)
+        below = unit.memberships.users_below(key)
+        bound = {binding.application for binding in unit.bindings.all() if binding.group == key}
+        applications = list(unit.applications.find_many(bound).values())
+    start = (page - 1) * PAGE_SIZE
+    return render_template(
+        "groups/detail.html",
+        group=group,
+        parents=_named(groups, group.parents),
+        children=_named(groups, (other.id for other in groups.values() if key in other.parents)),
+        is_super=_is_super(group, groups),
+        paging=Paging(items=members[start : start + PAGE_SIZE], total=len(members), page=page),
+        inherited=len(below - {member.id for member in members}),
+        applications=applications,
+        attributes=values_of(group)["attributes"],
+    )
+
+
+@blueprint.route("/new", methods=["GET", "POST"])
+def create() -> ResponseReturnValue:
+    """A new group."""
+    form = GroupForm()
+    if form.validate_on_submit():
+        with saving(form) as unit:
+            group = create_group(unit, _draft(form))
+            return done(url_for(".detail", key=group.id), "created", name=group.name)
+    return _show(form, None)
+
+
+@blueprint.route("/<uuid:key>/edit", methods=["GET", "POST"])
+def edit(key: UUID) -> ResponseReturnValue:
+    """Change a group; what its members may do follows at once."""
+    with web().store.read() as unit:
+        group = unit.groups.get(key)
+    form = GroupForm(data=values_of(group))
+    if form.validate_on_submit():
+        with saving(form) as unit:
+            draft = _draft(form)
+            fields = {name: getattr(draft, name) for name in ("name", "superuser", "attributes", "parents")}
+            changed = update_group(unit, replace(unit.groups.get(key), **fields))
+            return done(url_for(".detail", key=key), "updated", name=changed.name)
+    return _show(form, group)
+
+
+@blueprint.route("/<uuid:key>/members/add", methods=["GET", "POST"])
+def add_members(key: UUID) -> ResponseReturnValue:
+    """Put users into the group: search, tick, add."""
+    query = search_text()
+    form = MembersForm()
+    with web().store.read() as unit:
+        group = unit.groups.get(key)
+        inside = unit.memberships.users_in(key)
+        found, total = unit.users.search(query, (UserKind.INTERNAL, UserKind.SERVICE), 0, CANDIDATES + len(inside))
+    if form.validate_on_submit():
+        with saving(form) as unit:
+            chosen = _user_ids(form)
+            set_group_users(unit, key, unit.memberships.users_in(key) | chosen)
+            return done(url_for(".detail", key=key), "members_added", name=group.name, count=str(len(chosen)))
+    candidates = [user for user in found if user.id not in inside][:CANDIDATES]
+    values = {"group": group, "candidates": candidates, "query": query, "total": total - len(inside)}
+    return show_form("groups/add_members.html", form, url_for(".detail", key=key), **values)
+
+
+@blueprint.post("/<uuid:key>/members/<uuid:user>/remove")
+def remove_member(key: UUID, user: UUID) -> ResponseReturnValue:
+    """Take one user out of the group."""
+    with web().store.write(actor()) as unit:
+        group = unit.groups.get(key)
+        member = unit.users.get(user)
+        set_group_users(unit, key, unit.memberships.users_in(key) - {user})
+    return done(url_for(".detail", key=key), "member_removed", name=group.name, member=member.username)
+
+
+@blueprint.route("/<uuid:key>/delete", methods=["GET", "POST"])
+def delete(key: UUID) -> ResponseReturnValue:
+    """Delete a group that guards nothing; its members stay."""
+    with web().store.read() as unit:
+        group = unit.groups.get(key)
+        bound = {binding.application for binding in unit.bindings.all() if binding.group == key}
+        applications = list(unit.applications.find_many(bound).values())
+        members = unit.memberships.counts().get(key, 0)
+    form = Form()
+    if request.method == "POST" and not applications and form.validate_on_submit():
+        with saving(form) as unit:
+            remove_group(unit, key)
+            return done(url_for(".index"), "removed", name=group.name)
+    values = {"group": group, "applications": applications, "members": members, "tone": "danger"}
+    values["blocked"] = bool(applications)
+    return show_form("groups/delete.html", form, url_for(".detail", key=key), **values)
+
+
+def _draft(form: GroupForm) -> GroupDraft:
+    return GroupDraft(
+        name=form.name.data or "",
+        superuser=bool(form.superuser.data),
+        attributes=read_attributes(form.attributes.data),
+        parents=_ids(form.parents.data or [], "parents", "unknown_group"),
+    )
+
+
+def _user_ids(form: MembersForm) -> frozenset[UUID]:
+    chosen = _ids(form.users.data or [], "users", "unknown_user")
+    if not chosen:
+        raise Invalid([Problem(field="users", code="nobody_chosen")])
+    return chosen
+
+
+def _ids(texts: Iterable[str], field: str, code: str) -> frozenset[UUID]:
+    try:
+        return frozenset(UUID(text) for text in texts)
+    except ValueError:
+        raise Invalid([Problem(field=field, code=code, expected="choices of the list")]) from None
+
+
+def _members(unit: Unit, key: UUID) -> list[User]:
+    return sorted(unit.users.find_many(unit.memberships.users_in(key)).values(), key=lambda user: user.username)
+
+
+def _named(groups: dict[UUID, Group], keys: Iterable[UUID]) -> list[Group]:
+    return sorted((groups[key] for key in keys if key in groups), key=lambda group: group.name)
+
+
+def _is_super(group: Group, groups: dict[UUID, Group]) -> bool:
+    """Whether the group makes administrators, by itself or by one above it."""
+    return any(groups[key].superuser for key in ancestors([group.id], groups))
+
+
+def _show(form: GroupForm, group: Group | None) -> ResponseReturnValue:
+    with web().store.read() as unit:
+        groups = unit.groups.by_id()
+    not_above = descendants(group.id, groups) if group is not None else frozenset()
+    choices = [(str(each.id), each.name, "") for each in groups.values() if each.id not in not_above]
+    back = url_for(".detail", key=group.id) if group is not None else url_for(".index")
+    return show_form("groups/form.html", form, back, group=group, choices=choices)

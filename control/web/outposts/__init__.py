@@ -1,0 +1,5 @@
+"""The admin pages about outposts."""
+
+from control.web.outposts.views import blueprint
+
+__all__ = ["blueprint"]

@@ -1,0 +1,93 @@
+"""Configuration for the reverse proxy before an application, filled in with what a provider says.
+
+The templates are the snippets of docs/protocols/proxy.md; a test keeps the two alike. What is put in has been checked
+as an origin when the provider was saved, so no value can break out of its place.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from flask import render_template
+
+from control.domain.application import ProxyMode, ProxyProvider
+from control.fleet.instances import OutpostHealth
+
+OUTPOST_PORT = 9000
+UNKNOWN_OUTPOST = f"outpost.example.com:{OUTPOST_PORT}"
+UNKNOWN_APPLICATION = "127.0.0.1:3000"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snippet:
+    """A text to copy: `key` names it in addresses, `title` on its tab."""
+
+    key: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What the snippets are filled in with."""
+
+    host: str
+    port: int
+    tls: bool
+    sign_in: str
+    outpost: str
+    application: str = UNKNOWN_APPLICATION
+
+    @property
+    def site(self) -> str:
+        """The address of the site as Caddy writes it; it speaks HTTPS unless told otherwise."""
+        scheme = "" if self.tls else "http://"
+        is_default = self.port == _DEFAULT_PORTS["https" if self.tls else "http"]
+        return f"{scheme}{self.host}" if is_default else f"{scheme}{self.host}:{self.port}"
+
+
+def proxy_snippets(provider: ProxyProvider, outposts: Sequence[OutpostHealth], own_url: str) -> tuple[Snippet, ...]:
+    """One snippet for each reverse proxy."""
+    return snippets_at(place_of(provider, outposts, own_url))
+
+
+def snippets_at(place: Place) -> tuple[Snippet, ...]:
+    """The snippets for one place."""
+    return (
+        Snippet(key="nginx", title="nginx", text=_rendered("nginx.conf", place)),
+        Snippet(key="caddy", title="Caddy", text=_rendered("Caddyfile", place)),
+        Snippet(key="traefik", title="Traefik", text=_rendered("traefik.yaml", place)),
+        Snippet(key="envoy", title="Envoy", text=_rendered("envoy.yaml", place)),
+    )
+
+
+def place_of(provider: ProxyProvider, outposts: Sequence[OutpostHealth], own_url: str) -> Place:
+    """Where the provider's application lies: an example host of the domain where there are many."""
+    parts = urlsplit(provider.external_host)
+    is_domain = provider.mode is ProxyMode.FORWARD_DOMAIN
+    return Place(
+        host=f"app.{provider.cookie_domain}" if is_domain else _host(provider.external_host),
+        port=parts.port or _DEFAULT_PORTS.get(parts.scheme, _DEFAULT_PORTS["https"]),
+        tls=parts.scheme != "http",
+        sign_in=provider.external_host if is_domain else "",
+        outpost=outpost_address(outposts, own_url),
+        application=urlsplit(provider.internal_host).netloc or UNKNOWN_APPLICATION,
+    )
+
+
+def outpost_address(outposts: Sequence[OutpostHealth], own_url: str) -> str:
+    """Where the reverse proxy finds the outpost: Garrison itself for the embedded one, else an example to replace."""
+    if any(health.outpost.embedded for health in outposts):
+        return f"{_host(own_url)}:{OUTPOST_PORT}"
+    return UNKNOWN_OUTPOST
+
+
+def _host(url: str) -> str:
+    parts = urlsplit(url)
+    return parts.netloc.removesuffix(f":{parts.port}") if parts.port else parts.netloc
+
+
+def _rendered(name: str, place: Place) -> str:
+    values = {field: getattr(place, field) for field in ("host", "port", "tls", "sign_in", "outpost", "application")}
+    return render_template(f"snippets/{name}", site=place.site, **values)

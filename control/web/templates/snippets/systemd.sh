@@ -1,0 +1,25 @@
+sudo install -d -m 700 /etc/garrison
+sudo install -m 600 /dev/stdin /etc/garrison/{{ name }}.env <<'END'
+{% for key, value in environment.items() %}
+{{ key }}={{ value|envfile }}
+{% endfor %}
+END
+sudo install -m 644 /dev/stdin /etc/systemd/system/{{ name }}.service <<'END'
+[Unit]
+Description=Garrison outpost ({{ type }})
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+EnvironmentFile=/etc/garrison/{{ name }}.env
+ExecStart=garrison-outpost {{ type }} --state /var/lib/{{ name }}
+DynamicUser=yes
+StateDirectory={{ name }}
+Restart=always
+RestartSec=2
+
+[Install]
+WantedBy=multi-user.target
+END
+sudo systemctl daemon-reload
+sudo systemctl enable --now {{ name }}.service
