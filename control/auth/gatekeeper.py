@@ -52,7 +52,12 @@ class Gatekeeper:
         self._issuer = issuer
 
     def redeem_code(self, caller: Actor, redemption: Redemption) -> IssuedSession | Refusal:
-        """Trade a code for a session. The code is used up whatever the answer is."""
+        """Trade a code for a session. The code is used up whatever the answer is.
+
+        A code shown twice is refused and audited, and that is all: RFC 6749 section 4.1.2 would also end what the
+        first showing gave, but a browser that loads the callback twice is no thief. A thief lacks the PKCE verifier,
+        which lies in the browser's sealed cookie, and the outpost's certificate.
+        """
         with self._store.write(caller) as unit:
             answer = _redeem(unit, self._issuer, redemption)
             unit.record(_redeemed(unit, redemption, answer))

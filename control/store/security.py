@@ -95,11 +95,10 @@ class AuthorizationCodes(Repository[AuthorizationCode]):
     order = "expires"
 
     def take(self, fingerprint: str) -> AuthorizationCode | None:
-        """The code, which is gone afterwards: good once."""
-        code = self.find(fingerprint)
-        if code is not None:
-            self._delete(code)
-        return code
+        """The code, which is gone afterwards: good once, also when two ask at the same moment."""
+        statement = sa.delete(self.table).where(self.table.c.fingerprint == fingerprint).returning(self.table)
+        taken = self.context.rows(statement)
+        return self._entity(taken[0]._mapping, {}) if taken else None
 
     def drop_expired(self) -> None:
         """Forget codes that nobody redeemed."""

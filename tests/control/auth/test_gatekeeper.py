@@ -1,6 +1,8 @@
 """Codes for sessions: each code fits one provider, redirect URI, verifier and moment, and fits once."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -88,6 +90,27 @@ def test_a_code_is_good_once(world: World) -> None:
     code = world.code(world.sign_in().secret)
     assert isinstance(world.redeem(code), IssuedSession)
     assert world.redeem(code) == INVALID
+
+
+def test_a_code_shown_by_many_at_once_is_good_once(world: World) -> None:
+    code = world.code(world.sign_in().secret)
+    together = threading.Barrier(8)
+
+    def show() -> bool:
+        together.wait(30)
+        return isinstance(world.redeem(code), IssuedSession)
+
+    with ThreadPoolExecutor(8) as threads:
+        shown = [threads.submit(show) for _ in range(8)]
+        assert sum(answer.result(60) for answer in shown) == 1
+
+
+def test_a_code_shown_twice_leaves_the_session_it_gave(world: World) -> None:
+    code = world.code(world.sign_in().secret)
+    session = world.redeem(code)
+    assert isinstance(session, IssuedSession)
+    assert world.redeem(code) == INVALID
+    assert isinstance(world.gatekeeper.look_up_session(claim(session, world)), IssuedSession)
 
 
 WRONG: list[tuple[str, dict[str, Any]]] = [
