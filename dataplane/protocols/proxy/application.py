@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from dataplane.config import ConfigRefused, Options, ProxyMode, ProxyProvider, SessionKey
 from dataplane.gate import ProxySession
 from dataplane.protocols.proxy.cookies import Scope, Sealer, cookie_name
-from dataplane.protocols.proxy.identity import identity_headers, meta_headers
+from dataplane.protocols.proxy.identity import NOBODY, identity_headers, meta_headers
 from dataplane.protocols.proxy.messages import Headers
 from dataplane.protocols.proxy.skip import SkipPaths
 from dataplane.protocols.proxy.wire import encode_head, parse_host
@@ -76,6 +76,8 @@ class Application:
                 "version": f"goauthentik.io/outpost/{version}",
             }
         )
+        self.open_head = self.encode_pass((*NOBODY, *self._meta))
+        """The answer where nobody needs to be signed in."""
 
     @property
     def redirect_uri(self) -> str:

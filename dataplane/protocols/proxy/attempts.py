@@ -43,9 +43,7 @@ class State:
 
 
 def begin(return_url: str, tries: int, now: float, random: Callable[[int], bytes]) -> Attempt:
-    """A fresh attempt. A URL too long to travel is cut to its origin."""
-    if len(return_url) > _MAX_RETURN:
-        return_url = "/".join(return_url.split("/", 3)[:3]) + "/"
+    """A fresh attempt."""
     return Attempt(
         id=random(6).hex(),
         return_url=return_url,
@@ -54,6 +52,11 @@ def begin(return_url: str, tries: int, now: float, random: Callable[[int], bytes
         verifier=_text(random(32)),
         nonce=_text(random(16)),
     )
+
+
+def cut(return_url: str) -> str:
+    """A URL too long to travel in a state becomes its origin's front page."""
+    return return_url if len(return_url) <= _MAX_RETURN else "/".join(return_url.split("/", 3)[:3]) + "/"
 
 
 def authorize_url(application: Application, attempt: Attempt) -> str:

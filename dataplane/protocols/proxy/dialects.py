@@ -26,7 +26,7 @@ class Check(NamedTuple):
 
     method: bytes
     scheme: str
-    """Either http or https; empty where the proxy in front can't say."""
+    """The scheme, http or https; empty where nobody says."""
     host: str
     """Canonical, as routes know it."""
     target: bytes

@@ -69,7 +69,7 @@ class ProxyHandler:
         if opened.__class__ is Opened and opened.head:
             return self._pass(request, opened.head, connection)
         if not isinstance(opened, Opened | Unavailable) and doors.is_open(application, request, check):
-            return self._pass(request, application.encode_pass(()), connection)
+            return self._pass(request, application.open_head, connection)
         return self._answer(request, doors.challenge(application, request, check, connection, opened), connection)
 
     def _pass(self, request: Request, head: bytes, connection: Connection[Any]) -> bytes:

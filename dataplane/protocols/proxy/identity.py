@@ -15,6 +15,13 @@ _RESERVED = HOP_BY_HOP | {
 }  # fmt: skip
 
 
+NOBODY: Headers = tuple(
+    (b"X-authentik-" + name, b"") for name in (b"username", b"groups", b"entitlements", b"email", b"name", b"uid", b"jwt")
+)
+"""On paths that need no sign-in. Empty rather than missing: Envoy and Caddy only ever overwrite a header, so a client's
+own would stay, and Caddy 2.6 passes the placeholder itself on for one that the answer lacks."""
+
+
 def identity_headers(session: ProxySession) -> Headers:
     """The headers of a person and a session; application-wide ones are `meta_headers`."""
     person = session.identity

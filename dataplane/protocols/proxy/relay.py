@@ -37,8 +37,8 @@ from dataplane.sansio import PeerError
 DIAL_TIMEOUT = 5.0
 ANSWER_TIMEOUT = 60.0
 
-_KEPT = frozenset({b"host", b"cookie", b"authorization"})
-"""Managed towards aliases, but the client's own to send."""
+_KEPT = frozenset({b"host", b"cookie", b"authorization", b"x-garrison-mac"})
+"""Managed towards aliases, but the client's own to send; the last proves an outpost that enrols through the front door."""
 
 _log = logging.getLogger("dataplane.proxy")
 

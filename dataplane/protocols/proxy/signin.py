@@ -6,6 +6,7 @@ browser that keeps coming back signed in, and is asked again each time, is in a 
 
 import base64
 import binascii
+import hashlib
 import hmac
 import json
 import logging
@@ -21,6 +22,7 @@ from dataplane.protocols.proxy.attempts import (
     attempt_cookies,
     authorize_url,
     begin,
+    cut,
     find_attempt,
     forget_attempt,
     read_state,
@@ -59,7 +61,8 @@ class SignIn:
             self._count("return_refused", asking)
             parameters = {"wanted": wanted, "host": application.origin.host, "domain": application.domain}
             return self._pages.error("return_refused", 400, asking, parameters)
-        if self._visits(application, asking)[0] >= LOOP_COUNT:
+        return_url = cut(return_url)
+        if self._visits(application, asking, return_url)[0] >= LOOP_COUNT:
             return self._explain_loop(application, asking, return_url)
         attempt = begin(return_url, tries, self._clock(), self._random)
         self._metrics.sign_ins["started"] += 1
@@ -114,7 +117,7 @@ class SignIn:
         cookies = (
             *session_cookies(application, split_token(seal_session(application.sealer, session)), lifetime, asking),
             forget_attempt(application, attempt.id),
-            self._visit_cookie(application, asking),
+            self._visit_cookie(application, asking, attempt.return_url),
         )
         _log.info(
             "signed in", extra={"request_id": asking.id, "host": asking.host, "subject": session.identity.subject}
@@ -160,17 +163,22 @@ class SignIn:
         parameters = {"application": application.provider.application_name, "retry_after": RETRY_AFTER}
         return self._pages.error("unavailable", 503, asking, parameters)
 
-    def _visits(self, application: Application, asking: Asking) -> tuple[int, float]:
-        """How often this browser has completed a sign-in here lately, and since when."""
+    def _visits(self, application: Application, asking: Asking, return_url: str) -> tuple[int, float]:
+        """How often in a row this browser has lately signed in to reach the same URL, and since when.
+
+        Many tabs opened at once sign in often too, but each for a page of its own.
+        """
         for value in find_values(asking.cookies, application.cookie + b"_v"):
             match application.sealer.find("visits", value):
-                case [int(count), int() | float() as since] if 0 <= self._clock() - since <= LOOP_SECONDS:
+                case [int(count), int() | float() as since, str(digest)] if (
+                    0 <= self._clock() - since <= LOOP_SECONDS and digest == _digest(return_url)
+                ):
                     return count, since
         return 0, self._clock()
 
-    def _visit_cookie(self, application: Application, asking: Asking) -> tuple[bytes, bytes]:
-        count, since = self._visits(application, asking)
-        value = application.sealer.seal("visits", [count + 1, since])
+    def _visit_cookie(self, application: Application, asking: Asking, return_url: str) -> tuple[bytes, bytes]:
+        count, since = self._visits(application, asking, return_url)
+        value = application.sealer.seal("visits", [count + 1, since, _digest(return_url)])
         return set_cookie(application.cookie + b"_v", value, application.flow_scope, LOOP_SECONDS)
 
     def _count(self, reason: str, asking: Asking) -> None:
@@ -221,6 +229,10 @@ def denial(application: Application, username: str) -> dict[str, object]:
         "portal": application.browser_url,
         "sign_out": f"{application.provider.external_host}/outpost.goauthentik.io/sign_out",
     }
+
+
+def _digest(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
 def _tries(query: str) -> int:
