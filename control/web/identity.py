@@ -5,7 +5,7 @@ The session is read once a request. The cookie holds nothing but a random secret
 
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 from urllib.parse import quote
 
 from flask import Flask, Response, abort, current_app, g, redirect, request
@@ -27,7 +27,7 @@ _PASSWORDS = "garrison.passwords"
 _LONGEST_NEXT = 4000
 
 Arguments = ParamSpec("Arguments")
-View = Callable[Arguments, ResponseReturnValue]
+Answer = TypeVar("Answer")
 
 
 def install(app: Flask, passwords: Passwords) -> None:
@@ -125,21 +125,21 @@ def ask_to_sign_in() -> ResponseReturnValue:
     return redirect(sign_in_url(safe_next(wanted)), 303)
 
 
-def signed_in(view: View[Arguments]) -> View[Arguments]:
-    """A view for whoever is signed in."""
+def signed_in(view: Callable[Arguments, Answer]) -> Callable[Arguments, Answer | ResponseReturnValue]:
+    """A view (or a guard before views) for whoever is signed in."""
 
     @wraps(view)
-    def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> ResponseReturnValue:
+    def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer | ResponseReturnValue:
         return ask_to_sign_in() if find_person() is None else view(*args, **kwargs)
 
     return guarded
 
 
-def superuser_required(view: View[Arguments]) -> View[Arguments]:
-    """A view for administrators."""
+def superuser_required(view: Callable[Arguments, Answer]) -> Callable[Arguments, Answer | ResponseReturnValue]:
+    """A view (or a guard before views) for administrators."""
 
     @wraps(view)
-    def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> ResponseReturnValue:
+    def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer | ResponseReturnValue:
         person = find_person()
         if person is None:
             return ask_to_sign_in()
