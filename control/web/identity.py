@@ -5,10 +5,10 @@ The session is read once a request. The cookie holds nothing but a random secret
 
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec
 from urllib.parse import quote
 
-from flask import Flask, Response, abort, current_app, g, redirect, request
+from flask import Flask, Response, current_app, g, redirect, request
 from flask.typing import ResponseReturnValue
 from werkzeug.local import LocalProxy
 
@@ -27,7 +27,7 @@ _PASSWORDS = "garrison.passwords"
 _LONGEST_NEXT = 4000
 
 Arguments = ParamSpec("Arguments")
-Answer = TypeVar("Answer")
+View = Callable[Arguments, ResponseReturnValue]
 
 
 def install(app: Flask, passwords: Passwords) -> None:
@@ -125,25 +125,12 @@ def ask_to_sign_in() -> ResponseReturnValue:
     return redirect(sign_in_url(safe_next(wanted)), 303)
 
 
-def signed_in(view: Callable[Arguments, Answer]) -> Callable[Arguments, Answer | ResponseReturnValue]:
-    """A view (or a guard before views) for whoever is signed in."""
+def signed_in(view: View[Arguments]) -> View[Arguments]:
+    """A view for whoever is signed in."""
 
     @wraps(view)
-    def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer | ResponseReturnValue:
+    def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> ResponseReturnValue:
         return ask_to_sign_in() if find_person() is None else view(*args, **kwargs)
-
-    return guarded
-
-
-def superuser_required(view: Callable[Arguments, Answer]) -> Callable[Arguments, Answer | ResponseReturnValue]:
-    """A view (or a guard before views) for administrators."""
-
-    @wraps(view)
-    def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer | ResponseReturnValue:
-        person = find_person()
-        if person is None:
-            return ask_to_sign_in()
-        return view(*args, **kwargs) if person.superuser else abort(403)
 
     return guarded
 
