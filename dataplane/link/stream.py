@@ -7,6 +7,7 @@ certificate has made its successor, whose channel stands before this one closes.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ from dataplane.link.world import World
 from protos.outpost.v1 import link_pb2
 
 _CALL_DEADLINE = 5.0
+_REFUSAL_SECONDS = 1.0
 # Codes by which control says that a sign-out will never be accepted; after any other it is tried again.
 _FINAL = frozenset(
     {
@@ -97,7 +99,7 @@ class Context:
 
 
 class Stream:
-    """One connection. `stands` is set once its channel does; `since` says when that was."""
+    """One connection. `since` is when its channel stood, None before."""
 
     def __init__(self, context: Context, credentials: Credentials, address: str) -> None:
         self._context = context
@@ -106,6 +108,7 @@ class Stream:
         self.successor: Stream | None = None
         self.since: float | None = None
         self._channel = open_stream_channel(credentials, address)
+        self._heard = asyncio.Event()
         self._outbox: asyncio.Queue[link_pb2.WatchRequest] = asyncio.Queue()
         self._gate = gate_stub(self._channel)
 
@@ -129,6 +132,9 @@ class Stream:
 
     async def _announce(self) -> None:
         await self.ready()
+        # Control may refuse a stream whose channel stands: being heard, or left alone for a while, is being let in.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._heard.wait(), _REFUSAL_SECONDS)
         await self._context.receiver.connected(self._credentials, self.address)
         await asyncio.Event().wait()
 
@@ -138,6 +144,7 @@ class Stream:
         assembly = Assembly()
         try:
             async for message in call:
+                self._heard.set()
                 await self._take(translate.pushed(message), assembly)
         except grpc.aio.AioRpcError as error:
             raise _explained(error, self.address) from error
@@ -179,6 +186,9 @@ class Stream:
 
     async def _beat(self) -> None:
         context = self._context
+        # A write that meets the end of the stream hides control's reason behind INTERNAL (grpc/grpc#36066), so
+        # nothing follows the Hello while it may still be refused.
+        await context.world.sleep(min(_REFUSAL_SECONDS, context.timing.beat))
         while True:
             self._outbox.put_nowait(translate.health(context.receiver.vitals(), context.world.clock()))
             await context.world.sleep(context.timing.beat)

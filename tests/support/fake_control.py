@@ -176,6 +176,7 @@ class FakeControl:
         self.knows_token = True
         self.refuse_streams: tuple[grpc.StatusCode, str] | None = None
         self.refuse_calls: tuple[grpc.StatusCode, str] | None = None
+        self.refused = 0
         self.part_size = 1000
         self.revision = 0
         self.resources: dict[str, resources_pb2.Resource] = {}
@@ -350,6 +351,7 @@ class _Link(link_pb2_grpc.LinkServicer):
     ) -> Iterator[link_pb2.WatchResponse]:
         control = self._control
         if control.refuse_streams:
+            next(requests)
             context.abort(*control.refuse_streams)
         connection = _Connection()
         threading.Thread(target=self._listen, args=(requests, connection), daemon=True).start()
@@ -388,6 +390,7 @@ class _Gate(gate_pb2_grpc.GateServicer):
         self, request: gate_pb2.RedeemCodeRequest, context: grpc.ServicerContext
     ) -> gate_pb2.RedeemCodeResponse:
         if self._control.refuse_calls:
+            self._control.refused += 1
             context.abort(*self._control.refuse_calls)
         self._control.redeemed.append(request)
         refusal = gate_pb2.Refusal(reason=gate_pb2.Refusal.REASON_INVALID_CODE)
@@ -397,6 +400,7 @@ class _Gate(gate_pb2_grpc.GateServicer):
         self, request: gate_pb2.EndSessionRequest, context: grpc.ServicerContext
     ) -> gate_pb2.EndSessionResponse:
         if self._control.refuse_calls:
+            self._control.refused += 1
             context.abort(*self._control.refuse_calls)
         self._control.ended.append(request)
         return gate_pb2.EndSessionResponse()

@@ -1,0 +1,221 @@
+"""The watcher in the test's own loop against real gRPC: its waits are virtual, its connections are not."""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+
+import grpc
+import pytest
+
+from dataplane.link.endings import MAX_ENDINGS, Ending, Endings
+from dataplane.link.enrol import Enrolled, EnrolmentFailed, Failure, enrol
+from dataplane.link.held import Change, Held, Rejection, changed
+from dataplane.link.keeper import Keeper
+from dataplane.link.stream import Context
+from dataplane.link.target import Credentials, Target
+from dataplane.link.translate import Vitals
+from dataplane.link.watch import Watcher
+from dataplane.link.world import World
+from tests.dataplane.link.test_enrol import INSTANCE
+from tests.support.fake_control import FakeControl, free_port, options
+
+PATIENCE = 15.0
+
+
+@pytest.fixture
+def control() -> Iterator[FakeControl]:
+    with FakeControl() as running:
+        yield running
+
+
+class Outpost:
+    """A receiver that takes everything, and the watcher that serves it."""
+
+    def __init__(self, request: Callable[[], Awaitable[Enrolled]]) -> None:
+        self.held = Held()
+        self.places: list[str] = []
+        self.told: list[Ending] = []
+        self.drained = asyncio.Event()
+        self.waits: list[float] = []
+        world = World(sleep=self._sleep, uniform=self._longest)
+        self.keeper = Keeper(request, world)
+        self.context = Context(instance=INSTANCE, keeper=self.keeper, receiver=self, world=world)
+        self.watcher = Watcher(self.context)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Beats, renewals and retries of sign-outs sleep for real; the waits between connections don't."""
+        if self.watcher.status.connected:
+            await asyncio.sleep(seconds)
+        else:
+            await asyncio.sleep(0.01)
+
+    def _longest(self, low: float, high: float) -> float:
+        assert low == 0
+        self.waits.append(high)
+        return high
+
+    async def apply(self, change: Change) -> tuple[Rejection, ...]:
+        self.held = changed(self.held, change)
+        return ()
+
+    def vitals(self) -> Vitals:
+        return Vitals(uptime=1.0, workers=1, memory=1, load=0.0, last_error="")
+
+    async def connected(self, credentials: Credentials, address: str) -> None:
+        assert address in credentials.addresses
+        self.places.append(address)
+        self.watcher.arrived()
+
+    async def delivered(self, ending: Ending) -> None:
+        self.told.append(ending)
+
+    def drain(self) -> None:
+        self.drained.set()
+
+
+def request_of(control: FakeControl) -> Callable[[], Awaitable[Enrolled]]:
+    return partial(enrol, Target(url=control.url, token=control.token), INSTANCE, time.time, os.urandom)
+
+
+def play(request: Callable[[], Awaitable[Enrolled]], story: Callable[[Outpost], Awaitable[None]]) -> Outpost:
+    async def run() -> Outpost:
+        outpost = Outpost(request)
+        watching = asyncio.create_task(outpost.watcher.run())
+        try:
+            await asyncio.wait_for(story(outpost), PATIENCE)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        return outpost
+
+    return asyncio.run(run())
+
+
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():  # noqa: ASYNC110  the condition is control's state, in other threads
+        await asyncio.sleep(0.01)
+
+
+def test_waits_grow_with_full_jitter_and_the_reason_is_kept() -> None:
+    async def refuse() -> Enrolled:
+        raise EnrolmentFailed(Failure.REVOKED_TOKEN, "control has revoked this token")
+
+    async def story(outpost: Outpost) -> None:
+        await until(lambda: len(outpost.waits) >= 8)
+        assert outpost.watcher.status.last_error == "control has revoked this token"
+
+    outpost = play(refuse, story)
+    assert outpost.waits[:8] == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert outpost.keeper.failures["revoked_token"] >= 8
+
+
+def test_a_link_that_breaks_is_called_again(control: FakeControl) -> None:
+    control.hold(options())
+
+    async def story(outpost: Outpost) -> None:
+        await until(lambda: outpost.held.resources)
+        await asyncio.to_thread(control.stop_link)
+        await until(lambda: len(outpost.waits) >= 2)
+        await asyncio.to_thread(control.start_link)
+        await until(lambda: outpost.watcher.status.connections == 2)
+
+    outpost = play(request_of(control), story)
+    assert dict(control.hellos[1].held) == outpost.held.digests
+    assert outpost.watcher.status.losses == 1
+
+
+def test_a_link_that_stays_away_is_asked_for_anew(control: FakeControl) -> None:
+    control.link_addresses = [f"127.0.0.1:{free_port()}"]
+
+    async def story(outpost: Outpost) -> None:
+        await until(lambda: len(outpost.waits) >= 2)
+        assert len(control.enrolments) == 1
+        control.link_addresses = [f":{control.link_port}"]
+        await until(lambda: control.hellos)
+
+    play(request_of(control), story)
+    assert len(control.enrolments) == 2
+
+
+def test_a_server_of_another_ca_is_not_trusted_and_its_ca_asked_for(control: FakeControl) -> None:
+    with FakeControl() as other:
+        control.link_addresses = [f"localhost:{other.link_port}"]
+
+        async def story(outpost: Outpost) -> None:
+            await until(lambda: len(control.enrolments) >= 2)
+            assert not outpost.places
+            assert not other.hellos
+
+        play(request_of(control), story)
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "enrolments"),
+    [
+        (grpc.StatusCode.UNAUTHENTICATED, "control no longer accepts our certificate: revoked", 2),
+        (grpc.StatusCode.FAILED_PRECONDITION, "control does not serve this version of the outpost: revoked", 1),
+        (grpc.StatusCode.ABORTED, "ABORTED: revoked", 1),
+    ],
+)
+def test_a_refused_stream_says_why(control: FakeControl, code: grpc.StatusCode, words: str, enrolments: int) -> None:
+    control.refuse_streams = code, "revoked"
+
+    async def story(outpost: Outpost) -> None:
+        await until(lambda: len(outpost.waits) >= 2)
+        assert not outpost.places
+        assert words in outpost.watcher.status.last_error
+        assert len(control.enrolments) >= enrolments
+        if enrolments == 1:
+            assert len(control.enrolments) == 1
+
+    play(request_of(control), story)
+
+
+def test_sign_outs_wait_for_control_and_arrive_in_order(control: FakeControl) -> None:
+    control.stop_link()
+    endings = [Ending(provider="wiki", session=f"s{number}", at=1.0) for number in range(3)]
+
+    async def story(outpost: Outpost) -> None:
+        for ending in endings:
+            outpost.context.endings.add(ending)
+        await until(lambda: outpost.waits)
+        await asyncio.to_thread(control.start_link)
+        await until(lambda: len(outpost.told) == 3)
+
+    outpost = play(request_of(control), story)
+    assert [each.session for each in control.ended] == ["s0", "s1", "s2"]
+    assert outpost.told == endings
+    assert outpost.context.endings.waiting == ()
+
+
+@pytest.mark.parametrize(("code", "tries"), [(grpc.StatusCode.PERMISSION_DENIED, 1), (grpc.StatusCode.INTERNAL, 2)])
+def test_a_sign_out_is_tried_again_unless_control_says_never(
+    control: FakeControl, code: grpc.StatusCode, tries: int
+) -> None:
+    control.refuse_calls = code, "no"
+
+    async def story(outpost: Outpost) -> None:
+        outpost.context.endings.add(Ending(provider="wiki", session="s", at=1.0))
+        if tries == 1:
+            await until(lambda: outpost.told)
+            return
+        await until(lambda: control.refused >= tries)
+        control.refuse_calls = None
+        await until(lambda: outpost.told)
+
+    play(request_of(control), story)
+    assert control.refused >= tries
+    assert len(control.ended) == tries - 1
+
+
+def test_the_queue_of_sign_outs_is_bounded() -> None:
+    endings = Endings()
+    for number in range(MAX_ENDINGS + 2):
+        endings.add(Ending(provider="p", session=str(number), at=1.0))
+    endings.add(Ending(provider="p", session="5", at=2.0))
+    assert len(endings.waiting) == MAX_ENDINGS
+    assert endings.dropped == 2
+    assert endings.waiting[0].session == "2"
+    assert endings.waiting[3] == Ending(provider="p", session="5", at=1.0)
