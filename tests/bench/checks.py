@@ -64,7 +64,7 @@ def start_nginx(folder: Path) -> tuple[Program, int]:
     config = own / "nginx.conf"
     config.write_text(_NGINX.format(folder=own, port=port))
     command = [*pinned(SERVER_CORE), require("nginx", "nginx-light"), "-p", str(own), "-c", str(config), "-e", "stderr"]
-    program = Program("nginx", command, own / "nginx.log")
+    program = Program("nginx", command)
     eventually(lambda: ask(port, "/").status == 200, "nginx answers", alive=program)
     return program, port
 

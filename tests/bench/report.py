@@ -54,9 +54,9 @@ def _checks(asked: checks.Checks) -> list[str]:
         _row("Garrison", asked.ours),
         _row("nginx `return 200`", asked.nginx),
         "",
-        f"Garrison reaches **{asked.ratio:.2f}** of nginx's rate. nginx decides nothing here: it is the ceiling of what",
-        "an answer over HTTP can cost on this machine, not a rival. All connections ask for the same session, so the",
-        "cookie is found among those decrypted before, as it is for the many requests of one page; expiry and",
+        f"Garrison reaches **{asked.ratio:.2f}** of nginx's rate. nginx decides nothing here: it is the ceiling of",
+        "what an answer over HTTP can cost on this machine, not a rival. All connections ask for the same session, so",
+        "the cookie is found among those decrypted before, as it is for the many requests of one page; expiry and",
         "revocation are looked at each time.",
         "",
     ]
@@ -102,7 +102,7 @@ def _starts(starts: list[float]) -> list[str]:
     return [
         "## Warm start",
         "",
-        f"From `garrison serve` to a sign-in page through the front door, on a database that exists, {start.STARTS} times:",
+        f"From `garrison serve` to a sign-in page at the front door, on an existing database, {start.STARTS} times:",
         f"median **{median(starts) / 1000:.2f} s**, longest {max(starts) / 1000:.2f} s.",
         "",
     ]
@@ -111,7 +111,7 @@ def _starts(starts: list[float]) -> list[str]:
 def _machine() -> list[str]:
     rows = {
         "when": f"{datetime.now(UTC):%Y-%m-%d}",
-        "processor": f"{_processor()}, {_cores()} cores; server on core {load.SERVER_CORE}, load on {load.LOAD_CORE}",
+        "processor": f"{_processor()}, {_cores()} cores; server on {load.SERVER_CORE}, load on {load.LOAD_CORE}",
         "system": f"{_distribution()}, {platform.system()} {platform.release()}",
         "Garrison": f"{version('garrison')}, Python {platform.python_version()}",
         "libraries": ", ".join(f"{name} {version(name)}" for name in ("gevent", "httptools", "grpcio", "cryptography")),

@@ -99,9 +99,7 @@ def test_who_has_no_access_is_refused_with_a_page_that_says_so(site: Site) -> No
 
 
 def test_a_script_without_a_session_gets_401(site: Site) -> None:
-    answer = Visitor().get(site.url + "/api/data", headers=SCRIPT, follow=0)
-    assert answer.status == 401
-    assert "location" not in answer.headers
+    assert Visitor().get(site.url + "/api/data", headers=SCRIPT, follow=0).status == 401
 
 
 def test_a_script_with_a_session_gets_through(world: World, site: Site) -> None:
@@ -110,10 +108,22 @@ def test_a_script_with_a_session_gets_through(world: World, site: Site) -> None:
 
 
 def test_a_skip_path_is_open_and_carries_no_identity(site: Site) -> None:
+    page = Visitor().get(site.url + "/public/page?x=1", follow=0)
+    assert nobody(seen(page).identity)
+
+
+def test_a_forged_identity_on_a_skip_path_reaches_nobody(site: Site) -> None:
     forged = {"X-authentik-username": "akadmin", "X-authentik-groups": "authentik Admins"}
-    page = Visitor().get(site.url + "/public/page?x=1", headers={"Accept": "text/html", **forged}, follow=0)
-    identity = seen(page).identity
-    assert not {name: value for name, value in identity.items() if value and not name.startswith("meta-")}
+    page = Visitor().get(site.url + "/public/page", headers={"Accept": "text/html", **forged}, follow=0)
+    if page.status == 200:
+        assert nobody(seen(page).identity)
+    else:
+        # Traefik's and nginx's questions carry the forged names: who sends them has to sign in.
+        assert page.status in (302, 401)
+
+
+def nobody(identity: dict[str, str]) -> bool:
+    return not any(value for name, value in identity.items() if not name.startswith("meta-"))
 
 
 @pytest.mark.parametrize("path", NOT_SKIPPED)
@@ -212,7 +222,7 @@ def test_a_tampered_cookie_is_a_missing_one(world: World, site: Site) -> None:
 def test_the_session_cookie_is_shut_to_scripts_and_other_sites(site: Site) -> None:
     visitor = Visitor()
     visitor.sign_in(site.url + "/", "alice", PASSWORD)
-    (cookie,) = [cookie for cookie in visitor.jar if cookie.name.startswith("authentik_proxy_")]
+    (cookie,) = [cookie for cookie in visitor.jar if cookie.name in site.cookies(visitor)]
     assert cookie.has_nonstandard_attr("HttpOnly")
     assert (cookie.get_nonstandard_attr("SameSite") or "").lower() == "lax"
     assert (cookie.path, cookie.secure) == ("/", site.scheme == "https")

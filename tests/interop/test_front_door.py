@@ -35,7 +35,7 @@ def door(tmp_path: Path) -> Iterator[Callable[[Path], tuple[Program, int]]]:
             "--http", f"127.0.0.1:{port}", "--metrics", f"127.0.0.1:{metrics}",
         ]  # fmt: skip
         environment = {"GARRISON_CONTROL_SOCKET": str(control), "AUTHENTIK_HOST": "http://garrison.example.test"}
-        program = Program("front door", command, tmp_path / "door.log", environment)
+        program = Program("front door", command, environment)
         started.append(program)
         eventually(lambda: ask(metrics, "/outpost.goauthentik.io/ping").status == 204, "alive", alive=program)
         eventually(lambda: ask(port, "/").status, "listening", alive=program)

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.support.peers_http import ask
-from tests.support.peers_program import Program, eventually, free_port, plain_environment
+from tests.support.peers_program import Program, eventually, free_port, kill_all, plain_environment
 
 GARRISON = str(Path(sys.executable).parent / "garrison")
 ADMIN = "akadmin"
@@ -27,7 +27,11 @@ Blueprint = Mapping[str, Any]
 def short_folder() -> Iterator[Path]:
     """A temporary folder with a short path: sockets lie below it, and their paths may have 107 bytes only."""
     with tempfile.TemporaryDirectory(prefix="g-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+        try:
+            yield Path(folder)
+        except BaseException:
+            kill_all()
+            raise
 
 
 @dataclass
@@ -66,7 +70,7 @@ class Garrison:
         """Start it and wait until it is ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
         environment = {"GARRISON_BOOTSTRAP_PASSWORD": ADMIN_PASSWORD, **self.environment}
-        self._program = Program("garrison serve", self.command(), self.folder / "garrison.log", environment)
+        self._program = Program("garrison serve", self.command(), environment)
         eventually(self.is_ready, "garrison serve is ready", within=60, alive=self._program)
         return self
 
@@ -158,7 +162,7 @@ class Outpost:
             *self.pinned, GARRISON, "outpost", "proxy", "--state", str(self.folder / "state"),
             "--workers", str(self.workers), "--http", self.address, "--metrics", f"127.0.0.1:{self.metrics}",
         ]  # fmt: skip
-        self._program = Program(f"outpost {self.name}", command, self.folder / "outpost.log", environment)
+        self._program = Program(f"outpost {self.name}", command, environment)
         eventually(self.is_ready, f"outpost {self.name} is ready", within=within, alive=self._program)
         return self
 

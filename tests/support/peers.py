@@ -38,17 +38,17 @@ def start_nginx(folder: Path, servers: str, ports: Sequence[int]) -> Program:
     config = folder / "nginx.conf"
     config.write_text(NGINX_FRAME.format(folder=folder, servers=servers))
     command = [require("nginx", "nginx-light"), "-p", str(folder), "-c", str(config), "-e", "stderr"]
-    return _await_ports(Program("nginx", command, folder / "nginx.log"), ports)
+    return _await_ports(Program("nginx", command), ports)
 
 
 def start_caddy(folder: Path, caddyfile: str, ports: Sequence[int]) -> Program:
     """Caddy with this Caddyfile, without its admin endpoint."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "Caddyfile"
-    config.write_text("{\n\tadmin off\n\tauto_https off\n\tpersist_config off\n}\n" + caddyfile)
+    config.write_text("{\n\tadmin off\n\tauto_https off\n}\n" + caddyfile)
     command = [require("caddy", "caddy"), "run", "--config", str(config), "--adapter", "caddyfile"]
     environment = {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-    return _await_ports(Program("caddy", command, folder / "caddy.log", environment), ports)
+    return _await_ports(Program("caddy", command, environment), ports)
 
 
 def _await_ports(program: Program, ports: Sequence[int]) -> Program:

@@ -180,7 +180,8 @@ class _Handler(BaseHTTPRequestHandler):
     refuses: Callable[[Asked], bool]
 
     def do_GET(self) -> None:
-        asked = Asked(method=self.command, target=self.path, headers=tuple(self.headers.items()))
+        # Not self.path, which http.server has tidied up.
+        asked = Asked(method=self.command, target=self.requestline.split()[1], headers=tuple(self.headers.items()))
         if self.refuses(asked):
             self._reply(400, [], b"refused by the front")
         elif self.path.startswith(OWN):
@@ -199,7 +200,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _relay(self, port: int, headers: Headers) -> Answer:
         lines = [f"{name}: {value}" for name, value in headers if name.lower() != "connection"]
-        request = "\r\n".join([f"{self.command} {self.path} HTTP/1.1", *lines, "Connection: close", "", ""])
+        request = "\r\n".join([f"{self.command} {self.requestline.split()[1]} HTTP/1.1", *lines, "Connection: close", "", ""])
         return send(port, request.encode("latin-1"), self.command)
 
     def _reply(self, status: int, headers: Headers, body: bytes) -> None:

@@ -1,17 +1,21 @@
 """Programs of other people (and our own) as processes of a test: started, awaited, ended, their output kept.
 
-Nothing here sleeps for a fixed time: `eventually` looks until a deadline. Every program writes to a log file that
-`recent_logs` hands to the report of a failed test.
+Nothing here sleeps for a fixed time: `eventually` looks until a deadline. What programs write goes to the report of a
+failed test through `recent_logs`.
 """
 
+import atexit
 import contextlib
+import itertools
 import os
 import random
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +23,9 @@ from typing import TypeVar
 Value = TypeVar("Value")
 
 _running: list["Program"] = []
+_killed: deque["Program"] = deque(maxlen=4)
+_numbers = itertools.count()
+_logs = tempfile.TemporaryDirectory(prefix="garrison-logs-")
 _taken: set[int] = set()
 
 
@@ -77,14 +84,12 @@ def eventually(
 
 
 class Program:
-    """One process in its own process group, its output in `log`."""
+    """One process in its own process group. Its output outlives its folder, for the report of a failed test."""
 
-    def __init__(
-        self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         self.name = name
-        self.log = log
-        with log.open("ab") as output:
+        self._log = Path(_logs.name) / f"{next(_numbers)}.log"
+        with self._log.open("ab") as output:
             self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -101,7 +106,7 @@ class Program:
 
     def output(self) -> str:
         """All it has written."""
-        return self.log.read_text(errors="replace")
+        return self._log.read_text(errors="replace")
 
     def tail(self, lines: int = 60) -> str:
         """The end of what it has written."""
@@ -116,7 +121,7 @@ class Program:
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"{self.name} did not end within {within:g} s of SIGTERM\n{self.tail()}") from None
-        _forget(self)
+        _running.remove(self)
         return code
 
     def kill(self) -> None:
@@ -124,12 +129,18 @@ class Program:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
-        _forget(self)
+        if self in _running:
+            _running.remove(self)
+            _killed.append(self)
 
 
-def _forget(program: Program) -> None:
-    if program in _running:
-        _running.remove(program)
+def kill_all() -> None:
+    """End whatever still runs: for a set-up that failed half way, and the end of the run."""
+    for program in _running:
+        program.kill()
+
+
+atexit.register(kill_all)
 
 
 def plain_environment() -> dict[str, str]:
@@ -139,8 +150,8 @@ def plain_environment() -> dict[str, str]:
 
 
 def recent_logs() -> list[tuple[str, str]]:
-    """The ends of the logs of everything that runs now, for the report of a failed test."""
-    return [(program.name, program.tail()) for program in _running]
+    """The ends of the logs of all that runs now or was killed lately, for the report of a failed test."""
+    return [(program.name, program.tail()) for program in (*_killed, *_running)]
 
 
 def peak_memory(session: int) -> int:
