@@ -168,7 +168,7 @@ def _from_file(key: str, value: object, around: Surroundings, path: str) -> tupl
 
 
 def _presence(value: object, path: str, problems: list[Problem]) -> Presence:
-    if value not in set(Presence):
+    if value not in list(Presence):
         problems.append(problem(f"{path}.state", "not_a_choice", value, "one of " + ", ".join(Presence)))
         return Presence.PRESENT
     return Presence(str(value))

@@ -149,10 +149,13 @@ def _typed(fields: Fields) -> Fields:
     """A provider's fields without its type, which is refused unless a server for it exists."""
     kind = fields.get("type", "proxy")
     if kind != "proxy":
-        code = "not_served_yet" if kind in {"ldap", "radius", "rac"} else "not_a_choice"
+        code = "not_served_yet" if kind in LATER_TYPES else "not_a_choice"
         raise Invalid([problem("type", code, kind, "proxy")])
     return {name: value for name, value in fields.items() if name != "type"}
 
+
+# Known by name, so that the refusal can say that this version has them not yet.
+LATER_TYPES = ("ldap", "radius", "rac")
 
 HANDLERS: Mapping[str, Handler] = {
     "groups": Handler(

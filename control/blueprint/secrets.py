@@ -60,7 +60,7 @@ def _hash(entry: Entry, user: User | None, passwords: Passwords) -> str | None:
 
 def _policy(entry: Entry) -> PasswordPolicy:
     value = entry.fields.get("password_policy", PasswordPolicy.INITIAL)
-    if value not in set(PasswordPolicy):
+    if value not in list(PasswordPolicy):
         raise Invalid([problem("password_policy", "not_a_choice", value, "one of " + ", ".join(PasswordPolicy))])
     return PasswordPolicy(str(value))
 

@@ -138,7 +138,7 @@ def _rule(unit: Unit, outer: Reader, item: Fields, place: int) -> _Rule | None:
         enabled=reader.flag("enabled", current=True),
         negate=reader.flag("negate", current=False),
     )
-    if sum(item.get(name) not in {None, ""} for name in ("user", "group")) != 1:
+    if sum(item.get(name) not in (None, "") for name in ("user", "group")) != 1:
         outer.problems.append(_one_of_both(place, item))
     outer.problems.extend(reader.problems)
     return rule

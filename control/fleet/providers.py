@@ -3,6 +3,7 @@
 Everything a provider serves with is compiled or parsed here once, so that an outpost meets no surprise later.
 """
 
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import replace
@@ -21,6 +22,7 @@ from control.store import Unit
 
 FIELDS = (
     "name",
+    "client_id",
     "mode",
     "external_host",
     "internal_host",
@@ -31,6 +33,7 @@ FIELDS = (
     "intercept_header_auth",
     "certificate",
 )
+_CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]+")
 _SERVED = (ProxyMode.FORWARD_SINGLE, ProxyMode.FORWARD_DOMAIN)
 _MOST_PATTERNS_TEXT = 16 * 1024
 _ORIGIN = "an origin like https://app.example.com, without path, query or user"
@@ -65,6 +68,7 @@ def _checked(unit: Unit, current: ProxyProvider, fields: Fields, own_url: str) -
     reader = Reader(fields, FIELDS)
     provider = _read(unit, reader, current)
     reader.expect_free("name", unit.providers.find_named(provider.name), provider.id)
+    _check_client_id(unit, reader, provider)
     origin = _external_host(reader, provider, own_url)
     provider = replace(
         provider,
@@ -84,6 +88,7 @@ def _read(unit: Unit, reader: Reader, current: ProxyProvider) -> ProxyProvider:
     return replace(
         current,
         name=reader.text("name", current.name, 150, required=True),
+        client_id=reader.text("client_id", current.client_id, 80, required=True),
         mode=reader.word("mode", current.mode),
         external_host=reader.text("external_host", current.external_host, 500, required=True),
         internal_host=reader.text("internal_host", current.internal_host, 500),
@@ -153,6 +158,13 @@ def _cookie_domain(reader: Reader, provider: ProxyProvider, origin: Origin | Non
     elif origin is not None and not is_below(origin.host, domain):
         reader.refuse("cookie_domain", "not_above_external_host", domain, f"{origin.host} or a domain above it")
     return domain
+
+
+def _check_client_id(unit: Unit, reader: Reader, provider: ProxyProvider) -> None:
+    """It goes into URLs and names the cookie; what sets it moves a provider over from elsewhere."""
+    reader.expect_free("client_id", unit.providers.find_by_client_id(provider.client_id), provider.id)
+    if provider.client_id and not _CLIENT_ID.fullmatch(provider.client_id):
+        reader.refuse("client_id", "not_a_client_id", provider.client_id, "letters, digits, ., _, - and ~")
 
 
 def _check_mode(reader: Reader, provider: ProxyProvider) -> None:
