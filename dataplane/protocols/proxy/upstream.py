@@ -98,10 +98,7 @@ class UpstreamSession:
             self._finish()
 
     def _feed(self, data: bytes) -> None:
-        self._quiet = 0 if self._events else self._quiet + len(data)
-        if self._quiet > 2 * MAX_HEAD:
-            self._error = PeerError(502, f"the upstream's answer has a head of more than {2 * MAX_HEAD} bytes")
-            return
+        waiting = len(self._events)
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
@@ -114,6 +111,10 @@ class UpstreamSession:
             return
         if self._head is not None and self._head.body is Body.NONE and self._head.status != _SWITCHING:
             self._finish()
+        # Bytes that amount to nothing are heads, trailers and the frames of chunks: they may not go on for ever.
+        self._quiet = 0 if len(self._events) > waiting else self._quiet + len(data)
+        if self._quiet > 2 * MAX_HEAD:
+            self._error = PeerError(502, f"the upstream's answer has a head of more than {2 * MAX_HEAD} bytes")
 
     def _finish(self) -> None:
         if not self._finished:

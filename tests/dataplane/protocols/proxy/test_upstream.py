@@ -1,0 +1,36 @@
+"""What control answers the front door: large, split and endless answers."""
+
+import pytest
+
+from dataplane.protocols.proxy.messages import Body, Data, End, UpstreamHead, UpstreamRequest
+from dataplane.protocols.proxy.session import MAX_HEAD
+from dataplane.protocols.proxy.upstream import UpstreamSession
+from dataplane.sansio import PeerError
+
+
+def asked(method: bytes = b"GET") -> UpstreamSession:
+    session = UpstreamSession()
+    session.send(UpstreamRequest(method=method, target=b"/", headers=((b"Host", b"control"),), body=Body.NONE))
+    return session
+
+
+def test_a_body_larger_than_any_head_arrives_whole() -> None:
+    session, piece = asked(), b"x" * 16384
+    session.receive(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (40 * len(piece)))
+    arrived = [*session.events()]
+    for _ in range(40):
+        session.receive(piece)
+        arrived += session.events()
+    assert isinstance(arrived[0], UpstreamHead)
+    assert sum(len(event.data) for event in arrived if isinstance(event, Data)) == 40 * len(piece)
+    assert isinstance(arrived[-1], End)
+
+
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 100 Continue\r\n\r\n" * 3])
+def test_a_head_without_end_is_refused(start: bytes) -> None:
+    session = asked()
+    session.receive(start)
+    with pytest.raises(PeerError, match="head of more than"):
+        for _ in range(3 * MAX_HEAD // 1024):
+            session.receive(b"HTTP/1.1 100 Continue\r\n\r\n" * 40 if b"100" in start else b"x" * 1024)
+            list(session.events())
