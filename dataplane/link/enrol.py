@@ -43,6 +43,7 @@ class Failure(StrEnum):
     REVOKED_TOKEN = "revoked_token"
     EXPIRED_TOKEN = "expired_token"
     WRONG_TYPE = "wrong_type"
+    CLOCK_SKEW = "clock_skew"
     ALTERED = "altered"
     NOT_CONTROL = "not_control"
     NOT_READY = "not_ready"
@@ -258,6 +259,8 @@ def _explained(place: str, error: _Error, status: int) -> EnrolmentFailed:
     elif error.error == "wrong_type":
         failure = Failure.WRONG_TYPE
         text = f"says that this token belongs to an outpost of type {error.expected}: start that type instead"
+    elif error.error == "clock_skew":
+        failure, text = Failure.CLOCK_SKEW, f"can't enrol this host: {error.detail}; set the clock"
     elif status in _NOT_READY:
         failure, text = Failure.NOT_READY, f"is not ready ({status} {error.error})"
     else:

@@ -65,6 +65,7 @@ def test_link_addresses_can_be_overridden(control: FakeControl) -> None:
         ("expired_token", Failure.EXPIRED_TOKEN, "this token has expired"),
         ("wrong_type", Failure.WRONG_TYPE, "belongs to an outpost of type ldap: start that type instead"),
         ("bad_request", Failure.REFUSED, "refused the request (403 bad_request): no CSR"),
+        ("clock_skew", Failure.CLOCK_SKEW, "can't enrol this host: no CSR; set the clock"),
     ],
 )
 def test_a_proven_refusal_is_explained(control: FakeControl, code: str, expected: Failure, words: str) -> None:
