@@ -260,6 +260,8 @@ class TcpServer:
         except Expired as expired:
             if expired.limit != "drain":
                 self.counts.limits[expired.limit] += 1
+            if expired.limit == "write_timeout":
+                stream.abort()
         except OSError as error:  # reset, broken pipe, failed handshake: the peer's doing, and its loss
             _log.debug("connection of %s ended: %s", connection.peer, error)
         finally:

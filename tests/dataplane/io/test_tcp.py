@@ -1,0 +1,260 @@
+"""The driver on real sockets. Limits are scaled down; nothing waits but on a socket or a condition with a deadline."""
+
+import socket
+from collections.abc import Callable, Iterator
+
+import gevent
+import pytest
+from gevent import socket as gevent_socket
+
+from dataplane.io.tcp import Limits, TcpServer, peer_name
+from tests.dataplane.io.echo import open_conversation
+
+QUICK = Limits(message=0.15, read=0.15, write=0.3, idle=0.3, linger=0.2, tick=0.02)
+
+
+def listen(family: int = socket.AF_INET) -> socket.socket:
+    listener = socket.socket(family)
+    listener.bind(("127.0.0.1" if family == socket.AF_INET else "::", 0))
+    listener.listen(64)
+    return listener
+
+
+Start = Callable[..., tuple[TcpServer, int]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    running: list[tuple[TcpServer, socket.socket]] = []
+
+    def run(limits: Limits = QUICK, family: int = socket.AF_INET) -> tuple[TcpServer, int]:
+        server, listener = TcpServer(open_conversation, limits), listen(family)
+        server.serve(listener)
+        running.append((server, listener))
+        return server, listener.getsockname()[1]
+
+    yield run
+    for server, listener in running:
+        server.drain(0.05)
+        assert server.connections == 0
+        listener.close()
+
+
+def connect(port: int) -> gevent_socket.socket:
+    return gevent_socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def read_all(client: gevent_socket.socket) -> bytes:
+    data = b""
+    while piece := client.recv(65536):
+        data += piece
+    return data
+
+
+def until(condition: Callable[[], bool]) -> None:
+    with gevent.Timeout(5):
+        while not condition():
+            gevent.sleep(0.005)
+
+
+def test_answers_and_keeps_the_connection(start: Start) -> None:
+    _, port = start()
+    with connect(port) as client:
+        for word in (b"one", b"two"):
+            client.sendall(word + b"\n")
+            assert client.recv(100) == word.upper() + b"\n"
+
+
+def test_pipelined_messages_are_answered_in_order(start: Start) -> None:
+    _, port = start()
+    with connect(port) as client:
+        client.sendall(b"".join(b"%d\n" % number for number in range(1000)) + b"bye\n")
+        assert read_all(client).split() == [b"%d" % number for number in range(1000)] + [b"BYE"]
+
+
+def test_a_message_may_arrive_in_single_bytes(start: Start) -> None:
+    _, port = start()
+    with connect(port) as client:
+        for byte in b"slow\n":
+            client.sendall(bytes([byte]))
+            gevent.sleep(0)
+        assert client.recv(100) == b"SLOW\n"
+
+
+def test_a_slow_reader_gets_everything(start: Start) -> None:
+    """The kernel takes only a part at once: what is left has to follow."""
+    _, port = start()
+    size = 8_000_000
+    with connect(port) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.sendall(b"big %d\nbye\n" % size)
+        received = 0
+        while piece := client.recv(20_000):
+            received += len(piece)
+            gevent.sleep(0)
+        assert received == size + 4
+
+
+def test_a_reader_that_stops_is_cut_and_counted(start: Start) -> None:
+    server, port = start()
+    with connect(port) as client:
+        client.sendall(b"big 20000000\n")
+        until(lambda: server.counts.limits["write_timeout"] == 1)
+        until(lambda: server.connections == 0)
+        with pytest.raises(ConnectionResetError):  # not a clean end: what came is not the whole
+            read_all(client)
+
+
+def test_an_idle_connection_is_closed_and_counted(start: Start) -> None:
+    server, port = start()
+    with connect(port) as client:
+        client.sendall(b"one\n")
+        assert read_all(client) == b"ONE\n"
+        assert server.counts.limits == {"idle_timeout": 1}
+
+
+def test_a_message_that_trickles_is_cut_although_it_never_rests(start: Start) -> None:
+    """Slowloris: the deadline counts from the first byte."""
+    server, port = start()
+    with connect(port) as client:
+        client.sendall(b"one\n")
+        assert client.recv(10) == b"ONE\n"
+        with pytest.raises(OSError), gevent.Timeout(5):
+            while True:
+                client.sendall(b"x")
+                gevent.sleep(0.01)
+        assert server.counts.limits == {"message_timeout": 1}
+
+
+def test_who_says_nothing_is_cut(start: Start) -> None:
+    server, port = start()
+    with connect(port) as client:
+        assert read_all(client) == b""
+        assert server.counts.limits == {"message_timeout": 1}
+
+
+def test_a_handler_can_pull_the_next_message(start: Start) -> None:
+    _, port = start()
+    with connect(port) as client:
+        client.sendall(b"pull\n")
+        gevent.sleep(0.01)
+        client.sendall(b"it\n")
+        assert client.recv(100) == b"pulled it\n"
+
+
+def test_a_pull_has_its_own_deadline(start: Start) -> None:
+    server, port = start()
+    with connect(port) as client:
+        client.sendall(b"pull\n")
+        assert read_all(client) == b""
+        assert server.counts.limits == {"read_timeout": 1}
+
+
+def test_data_that_comes_while_the_handler_is_busy_is_not_lost(start: Start) -> None:
+    """The watcher fires for a greenlet that is not reading: it must neither wake it nor spin."""
+    _, port = start()
+    with connect(port) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.sendall(b"big 4000000\n")
+        gevent.sleep(0.01)
+        client.sendall(b"next\nbye\n")
+        assert read_all(client).endswith(b"NEXT\nBYE\n")
+
+
+def test_a_broken_protocol_gets_its_reason_before_the_end(start: Start) -> None:
+    _, port = start()
+    with connect(port) as client:
+        client.sendall(b"one\n!two\n" + b"unread " * 5000)
+        assert read_all(client) == b"ONE\nno exclamations\n"
+
+
+def test_a_peer_that_vanishes_is_forgotten(start: Start) -> None:
+    server, port = start()
+    client = connect(port)
+    client.sendall(b"one\n")
+    client.recv(10)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+    client.close()
+    until(lambda: server.connections == 0)
+    assert server.counts.limits == {}
+
+
+class TestConnectionLimits:
+    def test_all_together(self, start: Start) -> None:
+        server, port = start(Limits(connections=2, idle=5))
+        clients = [connect(port) for _ in range(2)]
+        until(lambda: server.connections == 2)
+        with connect(port) as third:
+            assert read_all(third) == b""
+        assert server.counts.limits == {"connections": 1}
+        for client in clients:
+            client.close()
+        until(lambda: server.connections == 0)
+        with connect(port) as fourth:
+            fourth.sendall(b"in\n")
+            assert fourth.recv(10) == b"IN\n"
+
+    def test_per_peer(self, start: Start) -> None:
+        server, port = start(Limits(connections_per_peer=1, idle=5))
+        with connect(port) as first:
+            first.sendall(b"in\n")
+            assert first.recv(10) == b"IN\n"
+            with connect(port) as second:
+                assert read_all(second) == b""
+            assert server.counts.limits == {"connections_per_peer": 1}
+            with gevent_socket.create_connection(("127.0.0.1", port), 5, ("127.0.0.2", 0)) as neighbour:
+                neighbour.sendall(b"in\n")
+                assert neighbour.recv(10) == b"IN\n"
+
+
+class TestDraining:
+    def test_idle_connections_close_at_once_and_nobody_new_is_accepted(self, start: Start) -> None:
+        server, port = start(Limits(idle=60))
+        with connect(port) as client:
+            client.sendall(b"one\n")
+            client.recv(10)
+            server.drain(5)
+            assert client.recv(10) == b""
+        assert server.connections == 0
+        with connect(port) as late, pytest.raises(TimeoutError):
+            late.settimeout(0.1)
+            late.sendall(b"one\n")
+            late.recv(10)
+
+    def test_what_is_in_flight_finishes(self, start: Start) -> None:
+        server, port = start(Limits(idle=60))
+        with connect(port) as client:
+            client.sendall(b"pull\n")
+            until(lambda: server.connections == 1)
+            gevent.sleep(0.02)
+            draining = gevent.spawn(server.drain, 5)
+            gevent.sleep(0.02)
+            client.sendall(b"last\n")
+            assert read_all(client) == b"pulled last\n"
+            draining.get(timeout=5)
+        assert server.counts.limits == {}
+
+    def test_what_takes_too_long_is_cut_and_counted(self, start: Start) -> None:
+        server, port = start(Limits(idle=60))
+        with connect(port) as client:
+            client.sendall(b"pull\n")
+            until(lambda: server.connections == 1)
+            gevent.sleep(0.02)
+            server.drain(0.05)
+            assert server.counts.limits == {"drain_timeout": 1}
+            assert server.connections == 0
+
+
+def test_ipv4_has_its_own_name_on_a_dual_stack_listener(start: Start) -> None:
+    _, port = start(family=socket.AF_INET6)
+    with connect(port) as client:
+        client.sendall(b"peer\n")
+        assert client.recv(100) == b"127.0.0.1 False\n"
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [(("::ffff:1.2.3.4", 1, 0, 0), "1.2.3.4"), (("::1", 1, 0, 0), "::1"), (("1.2.3.4", 1), "1.2.3.4"), ("", "unix")],
+)
+def test_peer_names(address: object, name: str) -> None:
+    assert peer_name(address) == name
