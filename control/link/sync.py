@@ -50,33 +50,32 @@ class Sync(Generic[Item]):
         keys = {key: self._expected_digest(key, item.digest) for key, item in wanted.resources.items()}
         return {key: digest for key, digest in keys.items() if digest}
 
-    def _take(self, push: Push[Item], rejected: Mapping[str, Rejected]) -> None:
-        sent = {item.key for item in push.resources}
-        self.refused.update({key: refusal for key, refusal in rejected.items() if key not in sent})
+    def _take(self, push: Push[Item], standing: dict[str, Rejected]) -> None:
+        """`standing` is all the instance refuses now, whichever push brought it: what it no longer does, it holds."""
+        sent = {item.key: item.digest for item in push.resources}
+        accepted = {key: refusal.digest for key, refusal in self.refused.items() if key not in standing}
+        taken = {key: digest for key, digest in (accepted | sent).items() if not _is_refused(standing, key, digest)}
+        self.held.update(taken)
         for key in push.removed:
             self.held.pop(key, None)
-            self.refused.pop(key, None)
-        for item in push.resources:
-            refusal = rejected.get(item.key)
-            if refusal is not None and refusal.digest == item.digest:
-                self.refused[item.key] = refusal
-            else:
-                self.held[item.key] = item.digest
-                self.refused.pop(item.key, None)
+        # What was to be removed is not asked for again, or a stubborn instance would be told so without end.
+        self.refused = {key: refusal for key, refusal in standing.items() if key not in push.removed}
 
     def _difference(self, wanted: Wanted[Item]) -> Push[Item] | None:
         resources = tuple(item for key, item in wanted.resources.items() if self._is_lacking(key, item.digest))
-        removed = tuple(sorted(self.held.keys() - wanted.resources.keys()))
-        for key in self.refused.keys() - wanted.resources.keys():
-            del self.refused[key]
+        # What was refused goes too: the instance may keep it, to try it again.
+        removed = tuple(sorted((self.held.keys() | self.refused.keys()) - wanted.resources.keys()))
         if not resources and not removed:
             return None
         return Push(revision=wanted.revision, resources=resources, removed=removed)
 
     def _is_lacking(self, key: str, digest: str) -> bool:
-        refusal = self.refused.get(key)
-        return self.held.get(key) != digest and (refusal is None or refusal.digest != digest)
+        return self.held.get(key) != digest and not _is_refused(self.refused, key, digest)
 
     def _expected_digest(self, key: str, digest: str) -> str:
-        refusal = self.refused.get(key)
-        return self.held.get(key, "") if refusal is not None and refusal.digest == digest else digest
+        return self.held.get(key, "") if _is_refused(self.refused, key, digest) else digest
+
+
+def _is_refused(refused: Mapping[str, Rejected], key: str, digest: str) -> bool:
+    refusal = refused.get(key)
+    return refusal is not None and refusal.digest == digest

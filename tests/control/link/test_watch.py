@@ -175,7 +175,7 @@ def test_a_refused_resource_is_not_sent_again_until_it_differs(control: Control)
             rename(control.store, "blog", "blog2")
             (config,) = await edge.config()
             assert len(config.resources) == 1
-            await edge.applied(config.revision)
+            await edge.applied(config.revision, (refusal,))
             (instance,) = link.parts.roster.instances.values()
             assert [each.key for each in instance.rejections] == [wiki]
             rename(control.store, "wiki", "wiki2")

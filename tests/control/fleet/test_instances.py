@@ -1,0 +1,85 @@
+"""What pages say about instances, and how long history is kept."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from control.domain.outpost import Instance, InstanceState, Outpost, Rejection
+from control.fleet.instances import fleet_health, forget_old, health, judge, mark_all_disconnected
+from control.store import Store
+from tests.support.fleet import deploy
+from tests.support.stores import ADMIN, Clock
+
+
+def instance(outpost: Outpost, seen: datetime, **fields: Any) -> Instance:
+    defaults = {"hostname": "edge-1", "version": "1.0.0", "applied_revision": 5, "wanted_revision": 5}
+    state = InstanceState.CONNECTED
+    return Instance(
+        **{"id": uuid4(), "outpost": outpost.id, "uid": uuid4().hex, "state": state, "last_seen": seen}
+        | defaults
+        | fields
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "healthy", "behind", "outdated", "skewed"),
+    [
+        ({}, True, False, False, False),
+        ({"applied_revision": 4}, True, True, False, False),
+        ({"version": "0.9.0"}, True, False, True, False),
+        ({"clock_skew": -61.0}, True, False, False, True),
+        ({"clock_skew": 59.0}, True, False, False, False),
+        ({"last_error": "out of memory"}, False, False, False, False),
+        ({"rejections": (Rejection(key="provider/1", reason="no"),)}, False, False, False, False),
+        ({"state": InstanceState.DISCONNECTED, "applied_revision": 4}, False, False, False, False),
+    ],
+)
+def test_what_to_think_of_an_instance(
+    store: Store, clock: Clock, fields: dict[str, Any], healthy: bool, behind: bool, outdated: bool, skewed: bool
+) -> None:
+    edge = deploy(store).outpost
+    found = judge(edge, [instance(edge, clock.now, **fields)], "1.0.0")
+    (view,) = found.instances
+    assert (view.healthy, view.behind, view.outdated, view.skewed) == (healthy, behind, outdated, skewed)
+    assert (found.healthy, found.unhealthy) == (int(healthy), int(not healthy))
+
+
+def test_an_outpost_is_told_with_its_instances_the_connected_first(store: Store, clock: Clock) -> None:
+    edge, idle = deploy(store).outpost, deploy(store, "idle", ()).outpost
+    gone = instance(edge, clock.now - timedelta(days=1), hostname="a", state=InstanceState.DISCONNECTED)
+    here = instance(edge, clock.now, hostname="b")
+    with store.write(ADMIN) as unit:
+        unit.instances.save([gone, here])
+    with store.read() as unit:
+        assert [view.instance for view in health(unit, edge, "1.0.0").instances] == [here, gone]
+        assert [(each.outpost.name, each.last_seen) for each in fleet_health(unit, "1.0.0")] == [
+            ("edge", clock.now),
+            ("idle", None),
+        ]
+        assert health(unit, idle, "1.0.0").instances == ()
+
+
+def test_history_is_kept_for_a_week(store: Store, clock: Clock) -> None:
+    edge = deploy(store).outpost
+    old = instance(edge, clock.now - timedelta(days=7, seconds=1), state=InstanceState.DISCONNECTED)
+    recent = instance(edge, clock.now - timedelta(days=6), state=InstanceState.DISCONNECTED)
+    here = instance(edge, clock.now - timedelta(days=30))
+    with store.write(ADMIN) as unit:
+        unit.instances.save([old, recent, here])
+        forget_old(unit)
+    with store.read() as unit:
+        assert {each.id for each in unit.instances.all()} == {recent.id, here.id}
+
+
+def test_after_a_crash_nobody_is_connected(store: Store, clock: Clock) -> None:
+    edge = deploy(store).outpost
+    here = instance(edge, clock.now, connected_since=clock.now, last_error="why")
+    with store.write(ADMIN) as unit:
+        unit.instances.save([here])
+        mark_all_disconnected(unit)
+    with store.read() as unit:
+        expected = replace(here, state=InstanceState.DISCONNECTED, connected_since=None)
+        assert unit.instances.all() == [expected]
