@@ -1,9 +1,10 @@
 """The admin interface: one parent for all its blueprints, so that no page can forget the guard."""
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, abort
+from flask.typing import ResponseReturnValue
 
 from control.web import applications, certificates, groups, outposts, overview, providers, tokens, users
-from control.web.identity import superuser_required
+from control.web.identity import ask_to_sign_in, find_person
 
 NOUNS = (
     overview.blueprint,
@@ -17,9 +18,12 @@ NOUNS = (
 )
 
 
-@superuser_required
-def let_administrators_in() -> None:
-    """Nothing more to do for those who may: the view follows."""
+def let_administrators_in() -> ResponseReturnValue | None:
+    """Nothing for those who may: their view follows."""
+    person = find_person()
+    if person is None:
+        return ask_to_sign_in()
+    return None if person.superuser else abort(403)
 
 
 def register(app: Flask) -> None:

@@ -4,6 +4,7 @@ So a form here has no rules of its own. A command's Problems are put at their fi
 words by the Problem's code.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -97,8 +98,7 @@ def write_attributes(attributes: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(attributes), sort_keys=False, allow_unicode=True) if attributes else ""
 
 
-def _field_of(form: Form, name: str) -> Field | None:
+def _field_of(form: Form, name: str) -> Any:  # noqa: ANN401 - a Field, whose errors are said to be text alone
     """The field called `name`, or the one that holds it, as `config` holds `config.log_level`."""
-    outer = name.split(".")[0].split("[")[0]
-    found: Field | None = form._fields.get(name) or form._fields.get(outer)
-    return found
+    outer = re.split(r"[.\[]", name, maxsplit=1)[0]
+    return form._fields.get(name) or form._fields.get(outer)

@@ -24,11 +24,14 @@ _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
-_A_YEAR = "max-age=31536000"
+# Browsers complain of the second one on every page over plain HTTP, where they ignore both.
+_SECURE = {
+    "Strict-Transport-Security": "max-age=31536000",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
 
 
 def allow_form_action(url: str) -> None:
@@ -43,13 +46,11 @@ def install(app: Flask) -> None:
 
 
 def _secure(response: Response) -> Response:
-    for name, value in _ALWAYS.items():
+    for name, value in (_ALWAYS | _SECURE if web().settings.is_secure else _ALWAYS).items():
         response.headers.setdefault(name, value)
     response.headers.setdefault("Content-Security-Policy", _content_security_policy())
     if response.mimetype == "text/html":
         response.headers.setdefault("Cache-Control", "no-store")
-    if web().settings.is_secure:
-        response.headers.setdefault("Strict-Transport-Security", _A_YEAR)
     return response
 
 

@@ -115,8 +115,7 @@ def delete(key: UUID) -> ResponseReturnValue:
             remove_certificate(unit, unit.certificates.get(key))
             return done(url_for(".index"), "removed", name=certificate.name)
     values = {"certificate": certificate, "providers": providers, "tone": "danger"}
-    values["blocked"] = bool(providers)
-    return show_form("certificates/delete.html", form, url_for(".detail", key=key), **values)
+    return show_form("certificates/delete.html", form, url_for(".detail", key=key), blocked=bool(providers), **values)
 
 
 def _providers(unit: Unit, key: UUID) -> list[tuple[UUID, str]]:

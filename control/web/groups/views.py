@@ -130,8 +130,7 @@ def delete(key: UUID) -> ResponseReturnValue:
             remove_group(unit, key)
             return done(url_for(".index"), "removed", name=group.name)
     values = {"group": group, "applications": applications, "members": members, "tone": "danger"}
-    values["blocked"] = bool(applications)
-    return show_form("groups/delete.html", form, url_for(".detail", key=key), **values)
+    return show_form("groups/delete.html", form, url_for(".detail", key=key), blocked=bool(applications), **values)
 
 
 def _draft(form: GroupForm) -> GroupDraft:

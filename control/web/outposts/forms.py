@@ -1,5 +1,6 @@
 """The form of an outpost: name, type, integration, applications, advanced settings."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from wtforms import BooleanField, StringField, TextAreaField
@@ -56,6 +57,7 @@ def fields_of(form: OutpostForm, outpost: Outpost | None) -> dict[str, Any]:
 
 def error_line(form: OutpostForm) -> int | None:
     """The line of the advanced settings that the first problem there is about."""
-    problems = [error for error in form.config.errors if isinstance(error, Problem)]
+    errors: Iterable[object] = form.config.errors
+    problems = [error for error in errors if isinstance(error, Problem)]
     lines = (problem_line(form.config.data or "", problem) for problem in problems)
     return next((line for line in lines if line is not None), None)

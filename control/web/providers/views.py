@@ -84,8 +84,7 @@ def delete(key: UUID) -> ResponseReturnValue:
             return done(url_for(".index"), "removed", name=provider.name)
     back = url_for(".detail", key=key)
     values = {"provider": provider, "application": application, "outposts": outposts, "tone": "danger"}
-    values["blocked"] = application is not None
-    return show_form("providers/delete.html", form, back, **values)
+    return show_form("providers/delete.html", form, back, blocked=application is not None, **values)
 
 
 def certificate_choices(unit: Unit) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from control.auth.people import (
     update_user,
 )
 from control.auth.sessions import end_all_sessions, end_session
-from control.domain.errors import Invalid, NotFound, Problem
+from control.domain.errors import InUse, Invalid, NotFound, Problem
 from control.domain.identity import User, UserKind
 from control.store import Unit
 from control.web.context import web
@@ -87,6 +87,8 @@ def edit(key: UUID) -> ResponseReturnValue:
     with web().store.read() as unit:
         user = unit.users.get(key)
         groups = unit.memberships.groups_of(key)
+    if user.kind is UserKind.OUTPOST:
+        raise InUse("user", user.username, "an outpost, which it comes and goes with")
     form = UserForm(data=values_of(user, groups))
     if form.validate_on_submit():
         with saving(form) as unit:
@@ -167,8 +169,13 @@ def delete(key: UUID) -> ResponseReturnValue:
             remove_user(unit, key)
             return done(url_for(".index"), "removed", name=user.username)
     values = {"user": user, "applications": applications, "outpost": outpost, "tone": "danger"}
-    values["blocked"] = bool(applications) or outpost is not None
-    return show_form("users/delete.html", form, url_for(".detail", key=key), **values)
+    return show_form(
+        "users/delete.html",
+        form,
+        url_for(".detail", key=key),
+        blocked=bool(applications) or outpost is not None,
+        **values,
+    )
 
 
 def _draft(form: UserForm) -> UserDraft:
@@ -186,10 +193,7 @@ def _draft(form: UserForm) -> UserDraft:
 def _change(unit: Unit, key: UUID, form: UserForm) -> User:
     draft = _draft(form)
     names = ("username", "name", "email", "kind", "active", "attributes")
-    user = unit.users.get(key)
-    if user.kind is UserKind.OUTPOST:
-        names = ("name", "email", "attributes")
-    changed = update_user(unit, replace(user, **{name: getattr(draft, name) for name in names}))
+    changed = update_user(unit, replace(unit.users.get(key), **{name: getattr(draft, name) for name in names}))
     set_user_groups(unit, key, draft.groups)
     return changed
 
