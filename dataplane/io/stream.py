@@ -131,7 +131,7 @@ class SocketStream:
             self._wake_up()
 
     def interrupt(self, limit: str) -> None:
-        """Wake the reader, with Expired(`limit`): through the hub, for a caller that switched to it would never go on."""
+        """Wake the reader, with Expired(`limit`); through the hub, for a caller that switched to it would not go on."""
         self._limit = limit
         self._hub.loop.run_callback(self._wake_up)
 

@@ -22,7 +22,7 @@ _METHOD = re.compile(rb"[A-Z][A-Z-]{0,31}")
 
 
 class Check(NamedTuple):
-    """The question: may this browser send this request to that application?"""
+    """The question: may this browser send this request to that application."""
 
     method: bytes
     scheme: str

@@ -15,9 +15,8 @@ _RESERVED = HOP_BY_HOP | {
 }  # fmt: skip
 
 
-NOBODY: Headers = tuple(
-    (b"X-authentik-" + name, b"") for name in (b"username", b"groups", b"entitlements", b"email", b"name", b"uid", b"jwt")
-)
+_PERSONAL = (b"username", b"groups", b"entitlements", b"email", b"name", b"uid", b"jwt")
+NOBODY: Headers = tuple((b"X-authentik-" + name, b"") for name in _PERSONAL)
 """On paths that need no sign-in. Empty rather than missing: Envoy and Caddy only ever overwrite a header, so a client's
 own would stay, and Caddy 2.6 passes the placeholder itself on for one that the answer lacks."""
 

@@ -38,7 +38,7 @@ DIAL_TIMEOUT = 5.0
 ANSWER_TIMEOUT = 60.0
 
 _KEPT = frozenset({b"host", b"cookie", b"authorization", b"x-garrison-mac"})
-"""Managed towards aliases, but the client's own to send; the last proves an outpost that enrols through the front door."""
+"""Managed towards aliases, but the client's own to send; the last proves an outpost that enrols by this door."""
 
 _log = logging.getLogger("dataplane.proxy")
 

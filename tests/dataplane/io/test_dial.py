@@ -25,11 +25,11 @@ def test_reaches_tcp_and_unix_sockets(tmp_path: Path) -> None:
 
 
 def test_nobody_there_is_an_os_error(tmp_path: Path) -> None:
-    with pytest.raises(OSError):
+    with pytest.raises(FileNotFoundError):
         dial(UnixAddress(path=str(tmp_path / "missing")), 1)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        with pytest.raises(OSError):
+        with pytest.raises(ConnectionRefusedError):
             dial(TcpAddress(host="127.0.0.1", port=taken.getsockname()[1]), 1)
 
 

@@ -30,9 +30,13 @@ class Browser:
         parts = urlsplit(url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         fields = {
-            "Host": parts.netloc, "X-Forwarded-Proto": parts.scheme, "Accept": "text/html", "Sec-Fetch-Mode": "navigate",
-            **self.cookies(url), **{name.replace("_", "-"): value for name, value in headers.items()},
-        }  # fmt: skip
+            "Host": parts.netloc,
+            "X-Forwarded-Proto": parts.scheme,
+            "Accept": "text/html",
+            "Sec-Fetch-Mode": "navigate",
+            **self.cookies(url),
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
         answer = self.outpost.ask(target, method, fields)
         self.keep(parts.netloc, answer)
         return answer
@@ -61,7 +65,7 @@ class Browser:
         for line in [] if self.refuses_cookies else answer.all("Set-Cookie"):
             pair, *attributes = line.split("; ")
             name, _, value = pair.partition("=")
-            told = dict((attribute.partition("=")[0], attribute.partition("=")[2]) for attribute in attributes)
+            told = {attribute.partition("=")[0]: attribute.partition("=")[2] for attribute in attributes}
             domain = told.get("Domain", "")
             if domain and host != domain and not host.endswith("." + domain):
                 continue  # RFC 6265 5.3: a foreign domain is ignored

@@ -110,8 +110,16 @@ class TestEnvoy:
         assert ask("envoy/", *FORWARDED[1:], host="real.test").host == "real.test"
 
 
-@pytest.mark.parametrize("target", [b"/", b"/outpost.goauthentik.io/auth/envoyx", b"/outpost.goauthentik.io/auth/nginx/x",
-                                    b"/outpost.goauthentik.io/auth/", b"/outpost.goauthentik.io/auth/NGINX"])  # fmt: skip
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/",
+        b"/outpost.goauthentik.io/auth/envoyx",
+        b"/outpost.goauthentik.io/auth/nginx/x",
+        b"/outpost.goauthentik.io/auth/",
+        b"/outpost.goauthentik.io/auth/NGINX",
+    ],
+)
 def test_other_paths_are_no_dialect(target: bytes) -> None:
     assert find_dialect(target) is None
 

@@ -226,7 +226,8 @@ class TestConnections:
 
     def test_http_1_0_is_served(self, outpost: Outpost) -> None:
         """nginx asks by HTTP/1.0 unless it is told otherwise."""
-        raw = f"GET /outpost.goauthentik.io/auth/nginx HTTP/1.0\r\nX-Original-URL: {URL}\r\nCookie: {outpost.cookie()}\r\n\r\n"
+        asked = f"X-Original-URL: {URL}\r\nCookie: {outpost.cookie()}\r\n\r\n"
+        raw = f"GET /outpost.goauthentik.io/auth/nginx HTTP/1.0\r\n{asked}"
         (answer,), connection = outpost.exchange(raw.encode())
         assert (answer.status, answer["Connection"], connection.finished) == (200, "close", True)
 

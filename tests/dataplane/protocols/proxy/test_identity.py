@@ -54,9 +54,25 @@ def test_additional_headers_are_added() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["X-authentik-username", "x_authentik_username", "X-Forwarded-For", "Content-Length", "Transfer-Encoding", "Connection",
-     "Set-Cookie", "Location", "Bad Name", "X:Y", "", "X\r\nY", "Ünicode", "X_Other", "Cookie", "Host"],
-)  # fmt: skip
+    [
+        "X-authentik-username",
+        "x_authentik_username",
+        "X-Forwarded-For",
+        "Content-Length",
+        "Transfer-Encoding",
+        "Connection",
+        "Set-Cookie",
+        "Location",
+        "Bad Name",
+        "X:Y",
+        "",
+        "X\r\nY",
+        "Ünicode",
+        "X_Other",
+        "Cookie",
+        "Host",
+    ],
+)
 def test_additional_headers_can_not_frame_impersonate_or_break(name: str) -> None:
     person = replace(ALICE, additional_headers=((name, "1"),))
     assert len(identity_headers(session(identity=person))) == 7

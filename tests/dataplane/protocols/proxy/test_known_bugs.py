@@ -73,8 +73,18 @@ def test_ghsa_pxq7_h93f_9jrg_fragment_matches_skip_path(dialect: str, tail: str)
     assert not passes(outpost.check(dialect, f"{HOST}/admin{tail}"))
 
 
-AGENTS = ["GoogleHC/1.0", "kube-probe/1.29", "ELB-HealthChecker/2.0", "Prometheus/2.50", "", "curl/8", "Go-http-client/1.1",
-          "Uptime-Kuma", "Consul Health Check", "goauthentik.io/outpost/healthcheck"]  # fmt: skip
+AGENTS = [
+    "GoogleHC/1.0",
+    "kube-probe/1.29",
+    "ELB-HealthChecker/2.0",
+    "Prometheus/2.50",
+    "",
+    "curl/8",
+    "Go-http-client/1.1",
+    "Uptime-Kuma",
+    "Consul Health Check",
+    "goauthentik.io/outpost/healthcheck",
+]
 
 
 @pytest.mark.parametrize("agent", AGENTS)
@@ -120,9 +130,19 @@ def test_cve_2024_45410_connection_lists_a_managed_header(dialect: str, listed: 
 
 @pytest.mark.parametrize(
     "path",
-    ["/public/../admin", "/public/%2e%2e/admin", "/public//../admin", "/public/..;/admin", "/public/%2fadmin", "/public;/admin",
-     "//public", "/public/..%5cadmin", "/./public", "/public/%2E%2E%2fadmin"],
-)  # fmt: skip
+    [
+        "/public/../admin",
+        "/public/%2e%2e/admin",
+        "/public//../admin",
+        "/public/..;/admin",
+        "/public/%2fadmin",
+        "/public;/admin",
+        "//public",
+        "/public/..%5cadmin",
+        "/./public",
+        "/public/%2E%2E%2fadmin",
+    ],
+)
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_cve_2026_48020_raw_and_normalised_path_differ(dialect: str, path: str) -> None:
     assert not passes(Outpost(OPEN).check(dialect, HOST + path))
@@ -153,16 +173,38 @@ def test_ghsa_f24x_5g9q_753f_session_fixation() -> None:
     assert browser.check("traefik", f"{HOST}/")["X-authentik-username"] == "alice"
 
 
-MALFORMED = ["", "x", "%", "http://", "://", "/%zz", "\t", "/\x7f", "http://[::1", "https://wiki.example.com:port/", "//", "?",
-             "https:///", "https://wiki.example.com\\admin", "/a b", "*"]  # fmt: skip
+MALFORMED = [
+    "",
+    "x",
+    "%",
+    "http://",
+    "://",
+    "/%zz",
+    "\t",
+    "/\x7f",
+    "http://[::1",
+    "https://wiki.example.com:port/",
+    "//",
+    "?",
+    "https:///",
+    "https://wiki.example.com\\admin",
+    "/a b",
+    "*",
+]
 
 
 @pytest.mark.parametrize("value", MALFORMED)
 @pytest.mark.parametrize(
     ("dialect", "name"),
-    [("traefik", "X-Forwarded-Uri"), ("caddy", "X-Forwarded-Host"), ("traefik", "X-Forwarded-Proto"), ("nginx", "X-Original-URL"),
-     ("nginx", "X-Original-URI"), ("caddy", "X-Forwarded-Method")],
-)  # fmt: skip
+    [
+        ("traefik", "X-Forwarded-Uri"),
+        ("caddy", "X-Forwarded-Host"),
+        ("traefik", "X-Forwarded-Proto"),
+        ("nginx", "X-Original-URL"),
+        ("nginx", "X-Original-URI"),
+        ("caddy", "X-Forwarded-Method"),
+    ],
+)
 def test_cve_2021_32637_malformed_uri_is_allowed(dialect: str, name: str, value: str) -> None:
     """Without a session nothing malformed may pass, whatever the skip paths."""
     outpost = Outpost(replace(WIKI, skip_path_regex=("^/public$",)))
@@ -217,7 +259,7 @@ POST = b"POST /outpost.goauthentik.io/auth/envoy/ HTTP/1.1\r\nHost: wiki.example
     ],
 )
 def test_cve_2023_41419_trailers_or_chunks_become_a_request(raw: bytes) -> None:
-    answers, connection = Outpost(WIKI).exchange(raw)
+    answers, _connection = Outpost(WIKI).exchange(raw)
     assert not any(answer.status == 204 for answer in answers)
 
 

@@ -53,7 +53,8 @@ class TestHeaders:
         }
 
     FORGED = (
-        b"X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Prefix: /evil\r\n"
+        b"X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Proto: https\r\n"
+        b"X-Forwarded-Prefix: /evil\r\n"
         b"X-Forwarded-Port: 1\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Request-Id: evil\r\n"
         b"X-authentik-username: admin\r\nX-Original-URL: /evil\r\n"
     )
@@ -68,7 +69,10 @@ class TestHeaders:
         ]
 
     def test_a_trusted_peers_word_about_the_client_counts(self, path: Path) -> None:
-        told = b"X-Forwarded-For: 6.6.6.6, 198.51.100.1\r\nX-Forwarded-Host: app.test\r\nX-Forwarded-Proto: https\r\nX-Request-Id: id-1\r\n"
+        told = (
+            b"X-Forwarded-For: 6.6.6.6, 198.51.100.1\r\nX-Forwarded-Host: app.test\r\nX-Forwarded-Proto: https\r\n"
+            b"X-Request-Id: id-1\r\n"
+        )
         (seen,) = heads_seen(path, GET + told + b"\r\n", trusted=("127.0.0.0/8",))
         assert seen["x-forwarded-for"] == ["198.51.100.1"]
         assert seen["x-forwarded-host"] == ["app.test"]
@@ -107,7 +111,8 @@ class TestHeaders:
         def play(peer: Peer) -> None:
             read_head(peer)
             peer.sendall(
-                b"HTTP/1.1 200 OK\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 1\r\nX-End: 1\r\nContent-Length: 2\r\n\r\nok"
+                b"HTTP/1.1 200 OK\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 1\r\n"
+                b"X-End: 1\r\nContent-Length: 2\r\n\r\nok"
             )
 
         with upstream(path, play), running(path) as (_, port):
@@ -156,7 +161,7 @@ class TestBodies:
         assert (dict(response.headers)[b"content-length"], body) == (b"77", b"")
 
     @pytest.mark.parametrize("chunked", [False, True])
-    def test_a_request_body_arrives_whole(self, path: Path, chunked: bool) -> None:  # noqa: FBT001  # pytest's way
+    def test_a_request_body_arrives_whole(self, path: Path, chunked: bool) -> None:  # pytest's way
         sent = bytes(range(256)) * 2000
         received: list[bytes] = []
 
@@ -272,9 +277,13 @@ class TestFailures:
 class TestWebSocket:
     ASK = (
         GET
-        + b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: a\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        + b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
+        + b"Sec-WebSocket-Key: a\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
-    ACCEPT = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: b\r\n\r\n"
+    ACCEPT = (
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Accept: b\r\n\r\n"
+    )
 
     def test_flows_both_ways_until_one_side_ends(self, path: Path) -> None:
         asked: list[bytes] = []

@@ -31,7 +31,7 @@ def test_a_config_takes_effect_on_open_connections() -> None:
 
 
 def test_a_broken_request_is_answered_and_closed() -> None:
-    with running() as (server, port):
+    with running() as (_server, port):
         response, body = fetch(port, b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
         assert response.status_code == 400
         assert b"more than one Host header" in body

@@ -319,13 +319,30 @@ def test_garbage_raises_peer_error_and_nothing_else(garbage: bytes) -> None:
 @given(
     st.lists(
         st.sampled_from(
-            [b"GET ", b"POST ", b"/", b" HTTP/1.1", b"\r\n", b"\n", b"Host: a", b"Content-Length: 3", b": ", b"abc", b"0",
-             b"Transfer-Encoding: chunked", b"X_Forwarded_For: 1", b" ", b"\x00", b"Connection: upgrade", b"Upgrade: x"]
+            [
+                b"GET ",
+                b"POST ",
+                b"/",
+                b" HTTP/1.1",
+                b"\r\n",
+                b"\n",
+                b"Host: a",
+                b"Content-Length: 3",
+                b": ",
+                b"abc",
+                b"0",
+                b"Transfer-Encoding: chunked",
+                b"X_Forwarded_For: 1",
+                b" ",
+                b"\x00",
+                b"Connection: upgrade",
+                b"Upgrade: x",
+            ]
         ),
         max_size=20,
     ),
     st.integers(min_value=1, max_value=40),
-)  # fmt: skip
+)
 def test_near_misses_raise_peer_error_and_nothing_else(parts: list[bytes], size: int) -> None:
     raw = b"".join(parts)
     session = HttpSession()

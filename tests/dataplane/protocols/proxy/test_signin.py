@@ -31,7 +31,7 @@ def sign_in(browser: Browser, start: str = START) -> str:
 class TestTheWay:
     @pytest.mark.parametrize("dialect", ["traefik", "caddy", "envoy"])
     def test_from_a_check_to_the_page_and_in(self, dialect: str) -> None:
-        outpost, browser = ready()
+        _outpost, browser = ready()
         url = f"{HOST}/page?a=b&c=%20d"
         refused = browser.check(dialect, url)
         assert refused.status == 302
@@ -48,7 +48,7 @@ class TestTheWay:
         assert browser.check("nginx", url).status == 200
 
     def test_over_a_domain(self) -> None:
-        outpost, browser = ready()
+        _outpost, browser = ready()
         url = "https://git.corp.test/repo"
         refused = browser.check("traefik", url)
         assert refused["Location"].startswith("https://auth.corp.test/outpost.goauthentik.io/start?rd=")
@@ -120,7 +120,7 @@ class TestTheWay:
         assert browser.check(dialect, f"{HOST}/page").status == 200
 
     def test_the_callback_is_recognised_by_its_signature_on_any_path(self) -> None:
-        outpost, browser = ready()
+        _outpost, browser = ready()
         answer = browser.visit(f"{HOST}/?X-authentik-auth-callback=true&code=x&state=0.y")
         assert answer.status == 302
         assert answer["Location"].startswith(START)
@@ -222,7 +222,7 @@ class TestGoingWrong:
         assert not outpost.gate.redemptions
 
     def test_states_that_no_replica_can_read_do_not_loop(self) -> None:
-        outpost, browser = ready()
+        _outpost, browser = ready()
         back = browser.sign_in_at_control(browser.visit(START)["Location"]).replace("state=0.", "state=0.X")
         again = browser.visit(back)["Location"]
         second = browser.sign_in_at_control(browser.visit(again)["Location"]).replace("state=1.", "state=1.X")
@@ -342,7 +342,7 @@ class TestLoops:
         assert outpost.doors.metrics.refusals["redirect_loop"] == 1
 
     def test_trying_again_is_possible(self) -> None:
-        outpost, browser = ready()
+        _outpost, browser = ready()
         for _ in range(LOOP_COUNT):
             sign_in(browser)
         assert browser.visit(START).status == 400
@@ -371,7 +371,7 @@ class TestLoops:
         assert b"AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS" in page.body
 
     def test_a_domain_mismatch_is_named(self) -> None:
-        outpost, browser = ready()
+        _outpost, browser = ready()
         start = "https://auth.corp.test/outpost.goauthentik.io/start"
         for _ in range(LOOP_COUNT):
             sign_in(browser, start)

@@ -65,8 +65,23 @@ def test_hosts_have_one_form(value: bytes, host: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [b"", b"a b", b"a,b", b"a@b", b"a/b", b"a:b", b"a:123456", b".a", b"a..", b"-a", b"[::1", b"a\x00", b"\xffa", b"a" * 300],
-)  # fmt: skip
+    [
+        b"",
+        b"a b",
+        b"a,b",
+        b"a@b",
+        b"a/b",
+        b"a:b",
+        b"a:123456",
+        b".a",
+        b"a..",
+        b"-a",
+        b"[::1",
+        b"a\x00",
+        b"\xffa",
+        b"a" * 300,
+    ],
+)
 def test_no_hosts(value: bytes) -> None:
     with pytest.raises(PeerError):
         parse_host(value)
