@@ -17,7 +17,7 @@ daemon off;
 user root;
 worker_processes 1;
 pid {folder}/nginx.pid;
-error_log stderr info;
+error_log stderr warn;
 events {{ worker_connections 512; }}
 http {{
     access_log {folder}/access.log;

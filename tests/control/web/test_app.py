@@ -74,11 +74,14 @@ def test_every_answer_is_guarded(app: Flask) -> None:
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Referrer-Policy"] == "same-origin"
         assert "Strict-Transport-Security" not in headers
+        assert "Cross-Origin-Opener-Policy" not in headers, "browsers complain of it on each page over plain HTTP"
 
 
 def test_https_means_secure_cookies_and_hsts(store: Store, clock: Clock) -> None:
     app = make_app(store, clock, url="https://garrison.example.com")
-    assert app.test_client().get("/-/health/live/").headers["Strict-Transport-Security"] == "max-age=31536000"
+    headers = app.test_client().get("/-/health/live/").headers
+    assert headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
     assert app.config["SESSION_COOKIE_SECURE"] is True
 
 
