@@ -12,6 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
+# When a counter began: meaningless once counters of several processes are added up.
+CREATED = "_created"
 OWN = ("process_", "python_")
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -53,10 +55,11 @@ def merge(texts: Mapping[str, str]) -> bytes:
     families: dict[str, _Family] = {}
     for process, text in texts.items():
         for metric in text_string_to_metric_families(text):
+            if metric.name.endswith(CREATED):
+                continue
             family = families.setdefault(metric.name, _Family(metric.name, metric.documentation, metric.type))
             for sample in metric.samples:
-                if not sample.name.endswith("_created"):
-                    family.add(sample, process)
+                family.add(sample, process)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Merged(families[name] for name in sorted(families)))
     return generate_latest(registry)

@@ -76,31 +76,38 @@ class Supervisor:
         delay: float | None = None
         while not self._stopping.is_set():
             started = asyncio.get_running_loop().time()
-            code = await self._run(child)
+            said = await self._run(child)
             if self._stopping.is_set():
                 break
             delay = next_delay(delay, asyncio.get_running_loop().time() - started)
-            await self._back_off(child, code, delay)
+            await self._back_off(child, said, delay)
         self._note(child, ProcessState.STOPPED, None)
 
-    async def _run(self, child: Child) -> int:
-        child.process = await asyncio.create_subprocess_exec(
-            *tethered(os.getpid(), child.program.arguments),
-            env=dict(child.program.environment()),
-            stdin=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-            pass_fds=child.program.descriptors,
-        )
+    async def _run(self, child: Child) -> str:
+        """Run the program once; how it ended, in words."""
+        try:
+            child.process = await self._spawn(child.program)
+        except Exception:
+            log.exception("a process could not be started", extra={"child": child.program.name})
+            return "could not be started"
         if self._stopping.is_set():
             child.send(signal.SIGTERM)
         self._note(child, ProcessState.RUNNING, child.process.pid)
-        return await child.process.wait()
+        return describe_exit(await child.process.wait())
 
-    async def _back_off(self, child: Child, code: int, delay: float) -> None:
+    async def _spawn(self, program: Program) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *tethered(os.getpid(), program.arguments),
+            env=dict(program.environment()),
+            stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=program.descriptors,
+        )
+
+    async def _back_off(self, child: Child, said: str, delay: float) -> None:
         if child.renewing:
             child.renewing = False
             return
-        said = describe_exit(code)
         log.error(
             "process ended; it starts again",
             extra={"child": child.program.name, "exit": said, "after_seconds": delay},

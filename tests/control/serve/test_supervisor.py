@@ -1,0 +1,217 @@
+"""The supervisor with real processes: restarts, the order of ending, and that nobody is left behind."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from control.serve.programs import ProcessState, Program, Stage, Status, describe_exit, python, tethered
+from control.serve.supervisor import Supervisor
+
+DEADLINE = 20.0
+WAITS = (
+    "import signal, time; signal.signal(signal.SIGTERM, lambda *_: exit(0)); print('up', flush=True); time.sleep(60)"
+)
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+
+
+class Reports:
+    """Every status reported, by program."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, ProcessState]] = []
+        self.latest: dict[str, Status] = {}
+
+    def __call__(self, statuses: Sequence[Status]) -> None:
+        for status in statuses:
+            if self.latest.get(status.name) != status:
+                self.seen.append((status.name, status.state))
+        self.latest = {status.name: status for status in statuses}
+
+
+def program(code: str, name: str = "child", stage: Stage = Stage.BACK, folder: Path | None = None) -> Program:
+    environment = {**os.environ, "FOLDER": str(folder)}
+    arguments = python("-c", code)
+    return Program(name=name, arguments=arguments, environment=lambda: environment, metrics=None, stage=stage)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(DEADLINE):
+        while not condition():  # noqa: ASYNC110 - other processes set no event of ours
+            await asyncio.sleep(0.01)
+
+
+def run(scenario: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(_run(scenario))
+
+
+async def _run(scenario: Callable[[], Awaitable[None]]) -> None:
+    await scenario()
+
+
+def test_a_process_that_ends_is_started_again_and_says_how_it_ended() -> None:
+    reports = Reports()
+
+    async def scenario() -> None:
+        supervisor = Supervisor([program(WAITS)], reports)
+        supervisor.start()
+        await until(lambda: reports.latest.get("child", None) is not None and reports.latest["child"].pid is not None)
+        first = reports.latest["child"].pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: reports.latest["child"].pid not in {None, first})
+        status = reports.latest["child"]
+        assert (status.state, status.restarts, status.last_exit) == (ProcessState.RUNNING, 1, "killed by SIGKILL")
+        await supervisor.stop()
+        assert reports.latest["child"].state is ProcessState.STOPPED
+
+    run(scenario)
+    assert ("child", ProcessState.BACKOFF) in reports.seen
+
+
+def test_a_renewal_is_no_failure(tmp_path: Path) -> None:
+    reports = Reports()
+    code = "import os, pathlib; pathlib.Path(os.environ['FOLDER'], str(os.getpid())).touch()\n" + WAITS
+
+    async def scenario() -> None:
+        supervisor = Supervisor([program(code, folder=tmp_path)], reports)
+        supervisor.start()
+        await until(lambda: len(list(tmp_path.iterdir())) == 1)
+        await until(lambda: _handles_sigterm(int(next(tmp_path.iterdir()).name)))
+        supervisor.renew("child")
+        await until(lambda: len(list(tmp_path.iterdir())) == 2)
+        assert (reports.latest["child"].restarts, reports.latest["child"].last_exit) == (0, None)
+        await supervisor.stop()
+
+    run(scenario)
+
+
+def test_the_front_ends_before_the_back(tmp_path: Path) -> None:
+    reports = Reports()
+    code = "import os, pathlib; pathlib.Path(os.environ['FOLDER'], str(os.getpid())).touch()\n" + WAITS
+
+    async def scenario() -> None:
+        programs = [
+            program(code, name="back", stage=Stage.BACK, folder=tmp_path),
+            program(code, name="front", stage=Stage.FRONT, folder=tmp_path),
+        ]
+        supervisor = Supervisor(programs, reports)
+        supervisor.start()
+        await until(lambda: len(list(tmp_path.iterdir())) == 2)
+        await supervisor.stop()
+
+    run(scenario)
+    stopped = [name for name, state in reports.seen if state is ProcessState.STOPPED]
+    assert stopped[-2:] == ["front", "back"]
+
+
+def test_who_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("control.serve.supervisor.GRACE", {Stage.FRONT: 0.1, Stage.BACK: 0.1})
+    reports = Reports()
+    code = STUBBORN.replace("print", "import os, pathlib; pathlib.Path(os.environ['FOLDER'], 'up').touch(); print")
+
+    async def scenario() -> None:
+        supervisor = Supervisor([program(code, folder=tmp_path)], reports)
+        supervisor.start()
+        await until((tmp_path / "up").exists)
+        pid = reports.latest["child"].pid
+        assert pid is not None
+        await supervisor.stop()
+        assert not _is_alive(pid)
+
+    run(scenario)
+
+
+def test_a_program_that_cannot_start_backs_off() -> None:
+    reports = Reports()
+
+    async def scenario() -> None:
+        missing = Program(
+            name="child", arguments=("/nonexistent",), environment=lambda: os.environ, metrics=None, stage=Stage.BACK
+        )
+        supervisor = Supervisor([missing], reports)
+        supervisor.start()
+        await until(lambda: "child" in reports.latest and reports.latest["child"].restarts > 0)
+        assert reports.latest["child"].last_exit == "exit code 1"
+        await supervisor.stop()
+
+    run(scenario)
+
+
+def test_an_environment_that_fails_backs_off() -> None:
+    reports = Reports()
+    asked: list[float] = []
+
+    def environment() -> dict[str, str]:
+        asked.append(time.monotonic())
+        if len(asked) == 1:
+            raise OSError("the database is away")
+        return dict(os.environ)
+
+    async def scenario() -> None:
+        failing = Program(
+            name="child", arguments=python("-c", WAITS), environment=environment, metrics=None, stage=Stage.BACK
+        )
+        supervisor = Supervisor([failing], reports)
+        supervisor.start()
+        await until(lambda: "child" in reports.latest and reports.latest["child"].pid is not None)
+        assert (reports.latest["child"].restarts, reports.latest["child"].last_exit) == (1, "could not be started")
+        await supervisor.stop()
+
+    run(scenario)
+
+
+def test_children_end_with_their_parent(tmp_path: Path) -> None:
+    """A parent that is killed leaves nobody behind."""
+    up = tmp_path / "up"
+    child = f"import pathlib, os, time; pathlib.Path({str(up)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    code = f"""
+import os, subprocess, sys
+sys.path[:0] = {sys.path!r}
+from control.serve.programs import tethered
+subprocess.Popen(tethered(os.getpid(), (sys.executable, "-c", {child!r}))).wait()
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code])
+    pid = _wait_for(lambda: up.read_text() if up.exists() else "")
+    parent.kill()
+    parent.wait()
+    _wait_for(lambda: "" if _is_alive(int(pid)) else "gone")
+
+
+def test_a_child_of_a_dead_parent_does_not_start() -> None:
+    done = subprocess.run(tethered(1 << 22, (sys.executable, "-c", "print('ran')")), capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [(0, "exit code 0"), (3, "exit code 3"), (-9, "killed by SIGKILL"), (-63, "killed by signal 63")]
+)
+def test_exits_in_words(code: int, said: str) -> None:
+    assert describe_exit(code) == said
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def _handles_sigterm(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = int(next(line for line in status.splitlines() if line.startswith("SigCgt")).split()[1], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
+def _wait_for(found: Callable[[], str]) -> str:
+    deadline = time.monotonic() + DEADLINE
+    while not (value := found()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return value
