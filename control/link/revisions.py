@@ -70,7 +70,7 @@ def compute(facts: Facts, url: str, known: Mapping[Resource, Encoded]) -> State:
             parts[outpost.id] = _part(facts, outpost, url, take)
         except Invalid as error:
             # Stored by an older version: this outpost stays as it is, the others must not suffer.
-            log.error("an outpost's options can't be used", extra={"outpost": outpost.name, "reason": str(error)})
+            log.warning("an outpost's options can't be used", extra={"outpost": outpost.name, "reason": str(error)})
     return State(facts=facts, parts=parts, encoded=encoded)
 
 

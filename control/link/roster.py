@@ -136,13 +136,13 @@ class Roster:
     async def save(self) -> None:
         """Write what is urgent; what can't be written now stays so."""
         keys, self._urgent = self._urgent, set()
+        self._beaten -= keys
         self._some_urgent.clear()
         found = [self.instances[key] for key in keys if key in self.instances]
         if not found:
             return
         try:
             await self._in_pool(lambda: self._save(found))
-            self._beaten -= keys
         except SQLAlchemyError as error:
             log.warning("instances can't be written", extra={"reason": type(error).__name__})
             self._urgent |= keys

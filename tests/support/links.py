@@ -39,7 +39,7 @@ class FakeGatekeeper:
     """Answers as a test wants and remembers what it was asked."""
 
     answer: IssuedSession | Refusal = field(default_factory=lambda: Refusal(RefusalReason.INVALID_CODE))
-    asked: list[object] = field(default_factory=list)
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
     fails: Exception | None = None
 
     def redeem_code(self, caller: Actor, redemption: Redemption) -> IssuedSession | Refusal:
@@ -53,7 +53,7 @@ class FakeGatekeeper:
     def end_session(self, caller: Actor, provider: UUID, session: UUID) -> None:
         self._note(caller, provider, session)
 
-    def _note(self, *asked: object) -> None:
+    def _note(self, *asked: Any) -> None:
         self.asked.append(asked)
         if self.fails:
             raise self.fails

@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.verification import PolicyBuilder, Store as TrustStore, VerificationError
+from cryptography.x509.verification import PolicyBuilder, VerificationError
+from cryptography.x509.verification import Store as TrustStore
 
 from control.fleet.authority import (
     SERVER_NAME,

@@ -148,7 +148,7 @@ def test_an_instance_ends_up_with_all_it_does_not_refuse(
             land(flying)
             flying = None
         if greets:
-            sync.hello(hello(**held))
+            sync.hello(hello(0, **held))
             flying = None
     while flying := flying or sync.next_push(newest):
         land(flying)
