@@ -5,6 +5,7 @@ reads the environment; what runs there gets ready-made objects.
 """
 
 import os
+import re
 import secrets
 import socket
 from collections.abc import Callable, Mapping
@@ -22,6 +23,8 @@ SHORTEST_SECRET_KEY = 32
 # sockaddr_un.sun_path holds 108 bytes, the last of them NUL; the longest name we put below run/ is this.
 LONGEST_SOCKET_PATH = 107
 LONGEST_SOCKET_NAME = "proxy.metrics.sock"
+MOST_PORT = 65535
+_ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})")
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 
@@ -240,11 +243,10 @@ def _listen(option: str, given: str | None, variable: str, environment: Mapping[
 
 
 def _address(name: str, text: str) -> Listen:
-    host, _, port = text.strip().rpartition(":")
-    host = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
-    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536 or (":" in host and "[" not in text):  # noqa: PLR2004 - the ports there are
+    found = _ADDRESS.fullmatch(text.strip())
+    if found is None or not 0 < int(found["port"]) <= MOST_PORT:
         raise BadSetting(name, text, "HOST:PORT, like 0.0.0.0:9000, [::1]:9000 or :9000")
-    return Listen(host=host, port=int(port))
+    return Listen(host=found["v6"] or found["host"] or "", port=int(found["port"]))
 
 
 def _advertised(environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,0 +1,120 @@
+"""The command line without a server: exit codes, what is printed where, and what is made on the way."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.garrison import GARRISON
+
+PASSWORD = "a-bootstrap-password"
+
+
+def garrison(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """One command, run to its end."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith(("GARRISON_", "AUTHENTIK_"))}
+    given |= {"GARRISON_BOOTSTRAP_PASSWORD": PASSWORD, **environment}
+    return subprocess.run([GARRISON, *arguments], capture_output=True, text=True, timeout=60, check=False, env=given)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    return str(tmp_path / "data")
+
+
+@pytest.fixture
+def blueprint(tmp_path: Path) -> str:
+    path = tmp_path / "b.yaml"
+    path.write_text("users: [{username: alice}]\noutposts: [{name: edge}]\n")
+    return str(path)
+
+
+def test_apply_prints_a_line_for_each_object(data: str, blueprint: str) -> None:
+    first = garrison("apply", blueprint, "--data", data)
+    assert (first.returncode, first.stdout, first.stderr) == (0, "created user alice\ncreated outpost edge\n", "")
+    again = garrison("apply", blueprint, "--data", data)
+    assert (again.returncode, again.stdout) == (0, "unchanged user alice\nunchanged outpost edge\n")
+
+
+def test_a_dry_run_changes_nothing(data: str, blueprint: str) -> None:
+    dry = garrison("apply", blueprint, "--dry-run", "--data", data)
+    assert (dry.returncode, dry.stdout) == (0, "created user alice\ncreated outpost edge\n")
+    assert garrison("token", "edge", "--data", data).returncode == 1
+
+
+def test_apply_on_a_new_database_makes_the_administrator(data: str, blueprint: str) -> None:
+    done = garrison("apply", blueprint, "--data", data, GARRISON_BOOTSTRAP_PASSWORD="")
+    assert done.stdout == "created user alice\ncreated outpost edge\n"
+    assert done.stderr.startswith("First administrator: akadmin, one-time password: ")
+
+
+def test_a_bad_file_is_one_line_a_problem_and_code_1(data: str, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("users: [{username: a, emial: x}, {}]\nintegrations: []\n")
+    done = garrison("apply", str(bad), "--data", data)
+    assert (done.returncode, done.stdout) == (1, "")
+    lines = done.stderr.splitlines()
+    assert [line.split(": ")[1:3] for line in lines] == [
+        [str(bad), "integrations"],
+        [str(bad), "users[0].emial"],
+        [str(bad), "users[1].username"],
+    ]
+
+
+def test_a_token_is_printed_alone(data: str, blueprint: str) -> None:
+    garrison("apply", blueprint, "--data", data)
+    done = garrison("token", "edge", "--data", data)
+    assert (done.returncode, len(done.stdout.strip()), done.stdout.count("\n")) == (0, 43, 1)
+    assert garrison("token", "Embedded outpost", "--data", data).stdout not in {"", done.stdout}
+
+
+def test_an_outpost_that_is_not_there(data: str) -> None:
+    done = garrison("token", "none", "--data", data)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "garrison: no outpost 'none'\n")
+
+
+def test_outposts_without_instances(data: str) -> None:
+    done = garrison("outposts", "--json", "--data", data)
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+    assert garrison("outposts", "--data", data).stdout.startswith("OUTPOST  INSTANCE  STATE")
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("none",), ("apply",), ("serve", "--nope"), ("token",), ("apply", "x", "--dry"), ("outpost",)]
+)
+def test_bad_usage_is_code_2(arguments: tuple[str, ...]) -> None:
+    done = garrison(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_outpost_becomes_the_data_plane() -> None:
+    done = garrison("outpost", "ldap")
+    assert done.returncode == 2
+    assert done.stderr == "garrison-outpost: type ldap: not served by this version (served: proxy)\n"
+
+
+def test_help_shows_no_hidden_command() -> None:
+    done = garrison("--help")
+    assert done.returncode == 0
+    assert "serve" in done.stdout
+    assert "_web" not in done.stdout
+
+
+def test_a_bad_setting_is_one_line(data: str, blueprint: str) -> None:
+    done = garrison("apply", blueprint, "--data", data, GARRISON_URL="garrison.example.com")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("garrison: GARRISON_URL: found 'garrison.example.com'; expected an http(s) URL")
+
+
+def test_a_driver_that_is_not_installed_is_said(data: str, blueprint: str) -> None:
+    done = garrison("apply", blueprint, "--data", data, GARRISON_DATABASE_URL="postgresql://u@127.0.0.1:1/x")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+
+
+def test_a_database_elsewhere(tmp_path: Path, blueprint: str) -> None:
+    url = f"sqlite:///{tmp_path / 'else.db'}"
+    garrison("apply", blueprint, "--data", str(tmp_path / "a"), GARRISON_DATABASE_URL=url)
+    assert (tmp_path / "else.db").exists()
+    assert not (tmp_path / "a" / "garrison.db").exists()

@@ -1,0 +1,153 @@
+"""Settings: the command line before the environment, and each bad value one line that names it."""
+
+import socket
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from control.settings import (
+    BadSetting,
+    Given,
+    Listen,
+    make_folders,
+    open_store,
+    read_settings,
+    remember_url,
+    secret_key,
+    waker,
+)
+from tests.support import builders
+from tests.support.stores import ADMIN
+
+
+def test_defaults() -> None:
+    settings = read_settings(Given(), {})
+    assert (str(settings.data), settings.url) == ("/var/lib/garrison", "http://localhost:9000")
+    assert settings.database_url == "sqlite:////var/lib/garrison/garrison.db"
+    assert [str(each) for each in (settings.http, settings.https, settings.link, settings.metrics)] == [
+        ":9000",
+        ":9443",
+        ":9444",
+        ":9300",
+    ]
+    assert (settings.link_addresses, settings.embedded, settings.log_level) == ((":9444",), True, "info")
+
+
+def test_the_command_line_comes_first() -> None:
+    environment = {"GARRISON_URL": "https://a.example", "GARRISON_DATA": "/a", "AUTHENTIK_LISTEN__HTTP": "127.0.0.1:1"}
+    settings = read_settings(Given(url="https://b.example/", data="/b", http="[::1]:2"), environment)
+    assert (settings.url, str(settings.data), settings.http) == ("https://b.example", "/b", Listen(host="::1", port=2))
+    settings = read_settings(Given(), environment)
+    assert (settings.url, str(settings.data), str(settings.http)) == ("https://a.example", "/a", "127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"GARRISON_URL": "example.com"}, "GARRISON_URL: found 'example.com'"),
+        ({"GARRISON_URL": "https://example.com/path"}, "GARRISON_URL: found 'https://example.com/path'"),
+        ({"GARRISON_URL": "https://u:p@example.com"}, "GARRISON_URL: found"),
+        ({"GARRISON_DATA": "/" + "x" * 100}, "--data: found"),
+        ({"GARRISON_DATABASE_URL": "mysql://u:secret@h/d"}, "GARRISON_DATABASE_URL: found 'mysql://…'"),
+        ({"GARRISON_DATABASE_URL": "nonsense"}, "GARRISON_DATABASE_URL: found"),
+        ({"GARRISON_SECRET_KEY": "short"}, "GARRISON_SECRET_KEY: found '5 characters'"),
+        ({"GARRISON_SECRET_KEY": "file:///nonexistent"}, "No such file"),
+        ({"AUTHENTIK_OUTPOSTS__DISABLE_EMBEDDED_OUTPOST": "perhaps"}, "found 'perhaps'; expected true or false"),
+        ({"AUTHENTIK_LISTEN__HTTP": "9000"}, "AUTHENTIK_LISTEN__HTTP: found '9000'"),
+        ({"AUTHENTIK_LISTEN__METRICS": "0.0.0.0:99999"}, "AUTHENTIK_LISTEN__METRICS: found"),
+        ({"GARRISON_LISTEN__LINK": "::1:9444"}, "GARRISON_LISTEN__LINK: found '::1:9444'"),
+        ({"GARRISON_LINK_ADVERTISE": "a.example:1,b.example"}, "GARRISON_LINK_ADVERTISE: found 'b.example'"),
+        ({"AUTHENTIK_LOG_LEVEL": "loud"}, "AUTHENTIK_LOG_LEVEL: found 'loud'"),
+    ],
+)
+def test_a_bad_value_is_named(environment: dict[str, str], said: str) -> None:
+    with pytest.raises(BadSetting) as caught:
+        read_settings(Given(), environment)
+    assert said in str(caught.value)
+    assert "secret@" not in str(caught.value)
+
+
+def test_what_is_set_in_other_words(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("k" * 32 + "\n")
+    settings = read_settings(
+        Given(),
+        {
+            "GARRISON_SECRET_KEY": f"file://{tmp_path}/key",
+            "GARRISON_DATABASE_URL": "postgres://u@h/d",
+            "GARRISON_LINK_ADVERTISE": "a.example:1, [::1]:2",
+            "AUTHENTIK_OUTPOSTS__DISABLE_EMBEDDED_OUTPOST": "True",
+            "AUTHENTIK_LOG_LEVEL": "TRACE",
+        },
+    )
+    assert (settings.secret_key, settings.database_url) == ("k" * 32, "postgresql+psycopg://u@h/d")
+    assert (settings.link_addresses, settings.embedded, settings.log_level) == (
+        ("a.example:1", "[::1]:2"),
+        False,
+        "debug",
+    )
+    assert "k" * 32 not in repr(settings)
+
+
+def test_the_url_is_known_to_commands_beside_the_server(tmp_path: Path) -> None:
+    served = read_settings(Given(data=str(tmp_path), url="https://id.example.com"), {})
+    make_folders(served)
+    remember_url(served)
+    assert read_settings(Given(data=str(tmp_path)), {}).url == "https://id.example.com"
+    assert read_settings(Given(data=str(tmp_path), http=":8000"), {}).url == "http://localhost:8000"
+
+
+def test_the_key_is_made_once_for_its_owner(tmp_path: Path) -> None:
+    settings = read_settings(Given(data=str(tmp_path / "data")), {})
+    make_folders(settings)
+    key = secret_key(settings)
+    assert (len(key) >= 32, secret_key(settings)) == (True, key)
+    assert (tmp_path / "data" / "secret.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_that_was_cut_is_refused(tmp_path: Path) -> None:
+    settings = read_settings(Given(data=str(tmp_path)), {})
+    (tmp_path / "secret.key").write_text("cut")
+    with pytest.raises(BadSetting, match=r"secret\.key: found '3 characters'"):
+        secret_key(settings)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BadSetting, match=r"--data: found .* expected a folder that can be written"):
+        make_folders(read_settings(Given(data=str(tmp_path / "file" / "data")), {}))
+
+
+def test_a_commit_wakes_the_link(tmp_path: Path) -> None:
+    settings = read_settings(Given(data=str(tmp_path)), {})
+    store = open_store(settings, migrate=True)
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as link:
+        link.bind(str(settings.run / "wake.sock"))
+        link.settimeout(5)
+        with store.write(ADMIN) as unit:
+            unit.groups.add(builders.group())
+        assert link.recv(16) == b""
+
+
+def test_nobody_to_wake_is_no_error(tmp_path: Path) -> None:
+    waker(tmp_path / "none.sock")()
+
+
+@given(st.text(max_size=40))
+def test_any_address_is_read_or_refused(text: str) -> None:
+    try:
+        listen = read_settings(Given(http=text), {}).http
+    except BadSetting:
+        return
+    assert 0 < listen.port < 65536
+
+
+@given(st.text(max_size=60))
+def test_any_url_is_read_or_refused(text: str) -> None:
+    try:
+        url = read_settings(Given(url=text), {}).url
+    except BadSetting:
+        return
+    assert url.startswith(("http://", "https://"))
