@@ -33,6 +33,8 @@ HELLO_SECONDS = 10.0
 # Digests wait for a push that is in flight, unless its answer seems to have been lost.
 LOST_SECONDS = 60.0
 MOST_SHOWN = 100
+# Ends that belong to a normal day: a restart, a renewed certificate.
+ORDINARY = frozenset({"stopping", "replaced"})
 
 Requests = AsyncIterator[link_pb2.WatchRequest]
 Context = grpc.aio.ServicerContext[link_pb2.WatchRequest, link_pb2.WatchResponse]
@@ -208,7 +210,8 @@ class WatchService(link_pb2_grpc.LinkServicer):
 
     async def _refuse(self, error: CallRefused, context: Context) -> NoReturn:
         self._fleet.metrics.refused.labels(error.reason).inc()
-        log.warning("refused a stream", extra={"reason": error.reason, "address": peer_address(context.peer())})
+        level = logging.INFO if error.reason in ORDINARY else logging.WARNING
+        log.log(level, "refused a stream", extra={"reason": error.reason, "address": peer_address(context.peer())})
         await context.abort(error.code, str(error))
 
 

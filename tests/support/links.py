@@ -135,11 +135,12 @@ class Control:
     folder: Path
     gatekeeper: FakeGatekeeper = field(default_factory=FakeGatekeeper)
     sends_wakes: bool = True
+    port: int = 0
 
     @property
     def settings(self) -> LinkSettings:
         return LinkSettings(
-            address="127.0.0.1:0",
+            address=f"127.0.0.1:{self.port}",
             wake_socket=self.folder / "wake.sock",
             metrics_socket=self.folder / "link.metrics.sock",
             url="http://localhost:9000",

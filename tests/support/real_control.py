@@ -67,6 +67,11 @@ class RealControl:
         assert isinstance(instance, Instance)
         return instance
 
+    def pushes(self) -> float:
+        """How many configurations were sent and applied."""
+        assert self._link
+        return self._link.parts.metrics.registry.get_sample_value("garrison_link_push_seconds_count") or 0.0
+
     def _start_web(self) -> BaseWSGIServer:
         assert self._link
         app = make_app(self.store, self.control.clock, link_addresses=(f"127.0.0.1:{self._link.port}",))
