@@ -43,6 +43,8 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     # As outposts have it: a ping after 10 s of silence, answered within 5 s.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
+    # It is this one that ends a connection whose peer acknowledges TCP segments but no pings; its default is 60 s.
+    ("grpc.http2.ping_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),

@@ -17,12 +17,13 @@ from http import HTTPStatus
 
 from dataplane.config import Options
 from dataplane.link import translate
+from dataplane.link.backoff import Pace
 from dataplane.link.endings import Ending, Endings
 from dataplane.link.enrol import enrol
 from dataplane.link.held import Change, Held, Rejection
 from dataplane.link.keeper import Keeper
 from dataplane.link.state import Saved, StateFolder
-from dataplane.link.stream import Context
+from dataplane.link.stream import Context, Timing
 from dataplane.link.target import Credentials, Instance, Target
 from dataplane.link.translate import Vitals
 from dataplane.link.watch import Watcher
@@ -39,6 +40,8 @@ from dataplane.runtime.workers import Workers
 
 DRAIN_SECONDS = 8.5
 _RESTART_LOOP = 5.0
+# A front door starts with its control and is the only one to call it over the socket: it need not hold back.
+_BESIDE_CONTROL = Pace(first=0.25, longest=2.0)
 log = logging.getLogger("dataplane.supervisor")
 
 
@@ -66,7 +69,7 @@ class Supervisor:
         """Serve until told to stop."""
         self._catch_signals()
         for address in self._plan.metrics:
-            await self._responder.serve(open_single(address, "metrics"))
+            await self._responder.serve(open_single(address, "metrics listener"))
         self._workers.start()
         self._begin(self._restore)
         self._begin(self._save_when_dirty)
@@ -146,9 +149,12 @@ class Supervisor:
         return Keeper(request, self._world, self._saved.credentials)
 
     def _make_watcher(self, keeper: Keeper) -> Watcher:
-        return Watcher(
-            Context(instance=self._instance, keeper=keeper, receiver=self, world=self._world, endings=self._endings)
+        context = Context(
+            instance=self._instance, keeper=keeper, receiver=self, world=self._world, endings=self._endings
         )
+        if self._plan.control_socket:
+            context.timing = Timing(pace=_BESIDE_CONTROL)
+        return Watcher(context)
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -45,6 +45,7 @@ class Patience:
     start: float = 30.0
     prepare: float = 30.0
     scrape: float = 1.0
+    check: float = 5.0
     first_restart: float = 0.1
     longest_restart: float = 10.0
     settled: float = 30.0
@@ -158,7 +159,8 @@ class Workers:
     async def scrape(self) -> Snapshot:
         """What all workers counted, those that have ended included; a silent one counts as it last said."""
         workers = list(self._live.values())
-        await asyncio.gather(*(self._scrape(worker) for worker in workers))
+        heard = await asyncio.gather(*(self._hear(worker, self._patience.scrape) for worker in workers))
+        self.silent_scrapes += heard.count(False)
         return merged((self._left, *self._counted.values()))
 
     async def drain(self, seconds: float) -> None:
@@ -208,7 +210,9 @@ class Workers:
         except WorkerGone as error:
             log.warning("a worker did not start", extra={"worker": slot, "reason": str(error)})
             worker.kill()
+        checking = asyncio.create_task(self._check(worker))
         status = await worker.wait()
+        checking.cancel()
         self._dismiss(worker, status)
 
     async def _admit(self, worker: Worker) -> None:
@@ -282,14 +286,24 @@ class Workers:
             raise _Refused("every worker died of it or gave no answer")
         return given
 
-    async def _scrape(self, worker: Worker) -> None:
+    async def _check(self, worker: Worker) -> None:
+        """End a worker that hangs: its share of the connections would hang with it."""
+        while True:
+            await asyncio.sleep(self._patience.check)
+            if not await self._hear(worker, self._patience.prepare):
+                log.error("a worker does not answer and is ended", extra={"worker": worker.slot, "pid": worker.pid})
+                worker.kill()
+                return
+
+    async def _hear(self, worker: Worker, deadline: float) -> bool:
+        """Take a worker's counts; whether it gave them in time."""
         try:
-            answer = await worker.ask(_scrape, self._patience.scrape)
+            answer = await worker.ask(_scrape, deadline)
         except WorkerGone:
-            self.silent_scrapes += 1
-            return
+            return False
         if isinstance(answer, Scraped) and self._live.get(worker.slot) is worker:
             self._counted[worker.slot] = answer.snapshot
+        return True
 
 
 class _Refused(Exception):

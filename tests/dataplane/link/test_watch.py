@@ -9,6 +9,7 @@ from functools import partial
 import grpc
 import pytest
 
+from dataplane.link import channel
 from dataplane.link.endings import MAX_ENDINGS, Ending, Endings
 from dataplane.link.enrol import Enrolled, EnrolmentFailed, Failure, enrol
 from dataplane.link.held import Change, Held, Rejection, changed
@@ -219,3 +220,56 @@ def test_the_queue_of_sign_outs_is_bounded() -> None:
     assert endings.dropped == 2
     assert endings.waiting[0].session == "2"
     assert endings.waiting[3] == Ending(provider="p", session="5", at=1.0)
+
+
+class Relay:
+    """A TCP relay that can fall silent without closing anything, as a dead peer does."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._tasks: list[asyncio.Task[None]] = []
+        self.silent = False
+        self.address = ""
+
+    async def start(self) -> asyncio.Server:
+        server = await asyncio.start_server(self._join, "127.0.0.1", 0)
+        self.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        return server
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        ways = [asyncio.create_task(self._pump(reader, back)), asyncio.create_task(self._pump(there, writer))]
+        self._tasks += ways
+        await asyncio.wait(ways)
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65536):
+                if not self.silent:
+                    writer.write(data)
+        finally:
+            writer.close()
+
+
+def test_a_peer_that_is_dead_is_found_by_keepalive(control: FakeControl, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A tenth of the real spans, 10 s and 5 s: gRPC's timers can't be virtual.
+    spans = ("grpc.keepalive_time_ms", "grpc.keepalive_timeout_ms", "grpc.http2.ping_timeout_ms")
+    scaled = {name: int(dict(channel.OPTIONS)[name]) // 10 for name in spans}
+    monkeypatch.setattr(channel, "OPTIONS", tuple({**dict(channel.OPTIONS), **scaled}.items()))
+    control.hold(options())
+
+    async def story(outpost: Outpost) -> None:
+        relay = Relay(control.link_port)
+        async with await relay.start():
+            control.link_addresses = [relay.address]
+            await until(lambda: outpost.watcher.status.connected)
+            relay.silent = True
+            begun = time.monotonic()
+            await until(lambda: outpost.watcher.status.losses == 1)
+            assert time.monotonic() - begun < 3.0
+
+    async def request() -> Enrolled:
+        await until(lambda: control.link_addresses[0].startswith("127.0.0.1:"))
+        return await request_of(control)()
+
+    play(request, story)

@@ -50,6 +50,7 @@ class Actor:
     fails_on: str = ""
     dies_of: str = ""
     counted: float = 1.0
+    hangs: bool = False
     committed: dict[str, str] = field(default_factory=dict)
     commits: int = 0
     prepared: dict[str, str] = field(default_factory=dict)
@@ -73,6 +74,8 @@ class Actor:
                 self.committed = self.prepared
                 self.commits += 1
                 return Committed(serial=1)
+            case Scrape() if self.hangs:
+                raise WorkerGone("no answer")
             case Scrape():
                 sample = Sample(name="c", help="", labels={}, value=self.counted)
                 return Scraped(serial=1, snapshot=Snapshot(counters=(sample,), gauges=(sample,)))
@@ -123,9 +126,11 @@ class Troupe:
         return actor
 
 
-def lead(troupe: Troupe, story: Callable[[Workers], Coroutine[None, None, None]]) -> None:
+def lead(
+    troupe: Troupe, story: Callable[[Workers], Coroutine[None, None, None]], patience: Patience = PATIENCE
+) -> None:
     async def run() -> None:
-        workers = Workers(SETUP, [[] for _ in troupe.first], lambda _: None, PATIENCE, troupe.start)
+        workers = Workers(SETUP, [[] for _ in troupe.first], lambda _: None, patience, troupe.start)
         everybody = len(troupe.first)
         workers.start()
         await until(lambda: len(workers.pids) == everybody)
@@ -229,6 +234,17 @@ def test_counters_of_the_dead_stay_and_their_gauges_go() -> None:
 def _values(snapshot: Snapshot) -> tuple[float, float]:
     (counter,), (gauge,) = snapshot.counters, snapshot.gauges
     return counter.value, gauge.value
+
+
+def test_a_worker_that_hangs_is_replaced() -> None:
+    troupe = Troupe(Actor(0, hangs=True), Actor(1))
+
+    async def story(workers: Workers) -> None:
+        await until(lambda: troupe.replaced == 1 and len(workers.pids) == 2)
+        assert not troupe.on_stage[0].hangs
+        assert workers.restarts == 1
+
+    lead(troupe, story, Patience(first_restart=0.0, longest_restart=0.0, check=0.0))
 
 
 def test_a_newcomer_learns_how_to_call_control() -> None:
