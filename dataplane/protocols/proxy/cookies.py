@@ -83,6 +83,8 @@ def find_values(header: bytes, name: bytes) -> Iterator[bytes]:
 
 def find_token(header: bytes, name: bytes) -> bytes | None:
     """The session token of a Cookie header, its parts joined. The first digit says how many there are."""
+    if name not in header:
+        return None
     for first in find_values(header, name):
         if first[:2] == b"1.":
             return first[2:]

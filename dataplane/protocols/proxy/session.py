@@ -46,6 +46,12 @@ _NAMES: dict[bytes, bytes] = {}
 """Spelling to canonical name, so that a name is judged once. Bounded: strangers may not fill our memory."""
 _MAX_NAMES = 4096
 _NO_REPEATS: frozenset[bytes] = frozenset()
+
+_SEEN: dict[bytes, Request] = {}
+"""Whole requests as they came to what they mean. Browsers poll, and keep-alive checks differ in little: the same bytes
+at the start of a message mean the same again. It spares the parsing only; every check is made anew."""
+_MAX_SEEN = 2048
+_MAX_SEEN_SIZE = 4096
 BODILESS_STATUS = frozenset({204, 304})
 _MAX_NAME = 64
 
@@ -53,8 +59,8 @@ _MAX_NAME = 64
 class HttpSession:
     """The server's side. Requests are answered in order: `send` speaks to the request that `events` gave last."""
 
-    __slots__ = ("_append", "_closed", "_error", "_events", "_framing", "_headers", "_parser", "_pending", "_request",
-                 "_rest", "_target", "_with_body", "closing")  # fmt: skip
+    __slots__ = ("_append", "_between", "_closed", "_error", "_events", "_framing", "_headers", "_parser", "_pending",
+                 "_request", "_rest", "_target", "_with_body", "closing")  # fmt: skip
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque()
@@ -69,6 +75,7 @@ class HttpSession:
         self._error: PeerError | None = None
         self._request: Request | None = None
         self._framing = Body.NONE
+        self._between = True
         self.closing = False
         """Set to end the connection with the answer at hand."""
 
@@ -175,6 +182,13 @@ class HttpSession:
             self._events.append(End())
 
     def _feed(self, data: bytes) -> None:
+        seen = _SEEN.get(data) if self._between else None
+        if seen is not None:
+            self._events.append(seen)
+        else:
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
         before = len(self._events)
         self._pending += len(data)
         try:
@@ -185,10 +199,28 @@ class HttpSession:
             self._parser = HttpRequestParser(self)
         except HttpParserError as error:
             self._error = blame(error)
-        if len(self._events) > before:
+        added = len(self._events) - before
+        if added:
             self._pending = 0
+            self._notice(data, added)
         elif self._pending > MAX_HEAD and self._error is None:
             self._error = PeerError(431, f"a head of more than {MAX_HEAD} bytes")
+        else:
+            self._between = False
+
+    def _notice(self, data: bytes, added: int) -> None:
+        """Learn whether the parser stands between two messages now, and remember what was one whole request."""
+        began_between, self._between = self._between, False
+        last = self._events[-1]
+        if added != 1 or not isinstance(last, Request) or self._error is not None:
+            return
+        if last.body is not Body.NONE or not data.endswith(b"\r\n\r\n"):
+            return
+        self._between = last.keep_alive and not last.upgrade
+        if began_between and self._between and len(data) <= _MAX_SEEN_SIZE:
+            if len(_SEEN) >= _MAX_SEEN:
+                del _SEEN[next(iter(_SEEN))]
+            _SEEN[data] = last
 
     def _close(self) -> None:
         if self._error is None and not self._closed and (self._target or self._headers or self._open_body()):

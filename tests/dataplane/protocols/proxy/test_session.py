@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from dataplane.protocols.proxy.messages import Body, Data, End, Event, Interim, Request, Response, ResponseHead
 from dataplane.protocols.proxy.session import MAX_HEAD, MAX_HEADERS, MAX_TARGET, HttpSession
 from dataplane.sansio import PeerError
+from tests.dataplane.protocols.proxy.reading import joined, read
 
 
 def request(target: bytes = b"/", method: bytes = b"GET", body: Body = Body.NONE, **fields: str) -> Request:
@@ -44,31 +45,10 @@ VECTORS: list[tuple[str, list[Event], bytes]] = [
 ]
 
 
-def read(raw: bytes, *, closed: bool = False) -> list[Event]:
-    session = HttpSession()
-    session.receive(raw)
-    events = list(session.events())
-    if closed:
-        session.receive(b"")
-        events += session.events()
-    return events
-
-
 def refusal(raw: bytes) -> int:
     with pytest.raises(PeerError) as caught:
         read(raw)
     return caught.value.code
-
-
-def joined(events: list[Event]) -> list[Event]:
-    """Neighbouring pieces of a body as one: how bytes are cut is not part of the message."""
-    whole: list[Event] = []
-    for event in events:
-        if whole and isinstance(event, Data) and isinstance(whole[-1], Data):
-            whole[-1] = Data(whole[-1].data + event.data)
-        else:
-            whole.append(event)
-    return whole
 
 
 class TestVectors:
