@@ -37,6 +37,11 @@ class Checks:
         """Our rate over nginx's, of the medians."""
         return median([run.rate for run in self.ours]) / median([run.rate for run in self.nginx])
 
+    @property
+    def cost(self) -> float:
+        """Our processor time a request over nginx's."""
+        return median([run.cpu for run in self.ours]) / median([run.cpu for run in self.nginx])
+
 
 def measure(stage: Stage) -> Checks:
     """Alternate the two; the first run of each only warms up."""

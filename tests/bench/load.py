@@ -26,6 +26,11 @@ class Run:
     p99: float
     cpu: float
 
+    @property
+    def busy(self) -> float:
+        """The share of its core that the server used: well below 1, the load or the machine was the limit."""
+        return self.rate * self.cpu / 1e6
+
 
 def pinned(core: int) -> list[str]:
     """The start of a command line that stays on one core."""

@@ -150,8 +150,14 @@ class Outpost:
         """Host and port of its HTTP listener."""
         return f"127.0.0.1:{self.http}"
 
-    def start(self, within: float = 30) -> "Outpost":
+    def start(self) -> "Outpost":
         """Start it and wait until its first config is applied."""
+        program = self.launch()
+        eventually(self.is_ready, f"outpost {self.name} is ready", within=30, alive=program)
+        return self
+
+    def launch(self) -> Program:
+        """Start it without waiting for anything."""
         self.folder.mkdir(parents=True, exist_ok=True)
         environment = {
             "AUTHENTIK_HOST": f"http://127.0.0.1:{self.garrison.http}",
@@ -163,8 +169,7 @@ class Outpost:
             "--workers", str(self.workers), "--http", self.address, "--metrics", f"127.0.0.1:{self.metrics}",
         ]  # fmt: skip
         self._program = Program(f"outpost {self.name}", command, environment)
-        eventually(self.is_ready, f"outpost {self.name} is ready", within=within, alive=self._program)
-        return self
+        return self._program
 
     def is_ready(self) -> bool:
         """Whether its first config is applied."""

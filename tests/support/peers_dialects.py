@@ -200,7 +200,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _relay(self, port: int, headers: Headers) -> Answer:
         lines = [f"{name}: {value}" for name, value in headers if name.lower() != "connection"]
-        request = "\r\n".join([f"{self.command} {self.requestline.split()[1]} HTTP/1.1", *lines, "Connection: close", "", ""])
+        first = f"{self.command} {self.requestline.split()[1]} HTTP/1.1"
+        request = "\r\n".join([first, *lines, "Connection: close", "", ""])
         return send(port, request.encode("latin-1"), self.command)
 
     def _reply(self, status: int, headers: Headers, body: bytes) -> None:

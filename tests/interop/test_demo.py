@@ -1,0 +1,91 @@
+"""What `make run` brings up: `garrison serve --demo`, and that what it prints is true."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support.browser_http import PAGE, Visitor
+from tests.support.garrison import Garrison, short_folder
+from tests.support.peers_http import ask
+from tests.support.peers_program import eventually
+
+pytestmark = pytest.mark.interop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """The running system and what it printed for a person to read."""
+
+    garrison: Garrison
+    text: str
+    url: str
+
+    def password(self, username: str) -> str:
+        """The password it printed for somebody."""
+        match = re.search(rf"\b{username}(?:, one-time password:)?\s+(\S+)", self.text)
+        assert match is not None, f"no password for {username} in:\n{self.text}"
+        return match[1]
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Demo]:
+    with short_folder() as folder:
+        garrison = Garrison(folder / "garrison", flags=["--demo"], environment={"GARRISON_BOOTSTRAP_PASSWORD": ""})
+        garrison.start()
+        match = eventually(lambda: re.search(r"(http://demo.\S+)", printed(garrison)), "the demo is announced")
+        eventually(lambda: Visitor().get(match[1] + "/").status == 200, "the demo application answers")
+        yield Demo(garrison=garrison, text=printed(garrison), url=match[1].rstrip("/"))
+        garrison.stop()
+
+
+def printed(garrison: Garrison) -> str:
+    lines = garrison.program.output().splitlines()
+    return "\n".join(line for line in lines if not line.startswith("{"))
+
+
+def test_who_has_access_sees_the_headers_of_the_application(demo: Demo) -> None:
+    page = Visitor().sign_in(demo.url + "/", "alice", demo.password("alice"))
+    assert page.status == 200
+    assert page.url == demo.url + "/"
+    assert "x-authentik-username" in page.text.lower()
+    assert "alice" in page.text
+
+
+def test_who_has_none_is_refused(demo: Demo) -> None:
+    assert Visitor().sign_in(demo.url + "/", "bob", demo.password("bob")).status == 403
+
+
+def test_the_administrator_signs_in_with_the_password_printed_once(demo: Demo) -> None:
+    page = Visitor().sign_in(demo.garrison.url + "/admin/", "akadmin", demo.password("akadmin"))
+    assert page.url == demo.garrison.url + "/admin/"
+    assert page.status == 200
+
+
+def test_metrics_of_core_and_outpost_come_together(demo: Demo) -> None:
+    Visitor().get(demo.url + "/", headers=PAGE)
+    metrics = ask(demo.garrison.metrics, "/metrics").text
+    names = {line.split("{")[0].split(" ")[0] for line in metrics.splitlines() if line and not line.startswith("#")}
+    assert "authentik_outpost_proxy_request_duration_seconds_count" in names
+    assert any(name.startswith("garrison_") for name in names)
+    for path, status in (("/", 204), ("/outpost.goauthentik.io/ping", 204), ("/-/health/ready/", 204)):
+        assert ask(demo.garrison.metrics, path).status == status
+
+
+def test_every_log_line_is_json_with_a_time_and_an_event(demo: Demo) -> None:
+    lines = [line for line in demo.garrison.program.output().splitlines() if line.startswith("{")]
+    assert lines
+    for line in lines:
+        assert {"timestamp", "level", "event"} <= json.loads(line).keys()
+    requests = [json.loads(line) for line in lines if '"event": "request"' in line]
+    assert requests
+    assert all(entry["request_id"] for entry in requests)
+
+
+def test_no_secret_is_logged(demo: Demo) -> None:
+    Visitor().sign_in(demo.url + "/", "alice", demo.password("alice"))
+    log = "\n".join(line for line in demo.garrison.program.output().splitlines() if line.startswith("{"))
+    assert demo.password("alice") not in log
+    assert demo.garrison.token("Embedded outpost") not in log
