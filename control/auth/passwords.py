@@ -45,11 +45,14 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HashLimits:
-    """How many hashes are computed at once, how many callers may wait, and how long (seconds)."""
+    """How many hashes are computed at once, how many callers may wait, and how long (seconds).
+
+    All together are half the threads of the web process, so that a flood of sign-ins leaves the pages alone.
+    """
 
     at_once: int = 2
-    waiting: int = 32
-    patience: float = 10.0
+    waiting: int = 6
+    patience: float = 3.0
     retry_after: int = 5
 
 
