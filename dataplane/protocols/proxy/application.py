@@ -129,12 +129,10 @@ class Application:
             origin = parse_origin(f"{parts.scheme}://{parts.netloc}")
         except (ValueError, ConfigRefused):
             return None
-        return wanted if self._is_own(origin) else None
-
-    def _is_own(self, origin: Origin) -> bool:
-        if origin == self.origin:
-            return True
-        return self.is_domain and is_within(origin.name, self.domain)
+        if origin.host == self.origin.host:
+            # Our own scheme in place of theirs: a proxy behind one that ends TLS takes everything for http.
+            return self.provider.external_host + wanted[len(f"{parts.scheme}://{parts.netloc}") :]
+        return wanted if self.is_domain and is_within(origin.name, self.domain) else None
 
     def _cookie_domain(self) -> str:
         if not self.is_domain:

@@ -68,7 +68,10 @@ class TestReturnUrls:
             ("/a?b=c#d", "https://wiki.example.com/a?b=c#d"),
             ("https://wiki.example.com/a", "https://wiki.example.com/a"),
             ("https://wiki.example.com", "https://wiki.example.com"),
-            ("https://wiki.example.com:443/a", "https://wiki.example.com:443/a"),
+            ("HTTP://Wiki.Example.com/A", "https://wiki.example.com/A"),
+            ("https://wiki.example.com:443/a", "https://wiki.example.com/a"),
+            ("http://wiki.example.com/a?b", "https://wiki.example.com/a?b"),
+            ("https://wiki.example.com//evil.test/", "https://wiki.example.com//evil.test/"),
         ],
     )
     def test_own_ones_are_allowed(self, wanted: str, allowed: str) -> None:
@@ -78,7 +81,7 @@ class TestReturnUrls:
         "wanted",
         [
             "https://evil.test/", "//evil.test/", "///evil.test", "/\\evil.test", "\\\\evil.test", "http:evil.test",
-            "http://wiki.example.com/", "https://wiki.example.com.evil.test/", "https://wiki.example.com@evil.test/",
+            "https://wiki.example.com.evil.test/", "https://wiki.example.com@evil.test/",
             "https://evil.test#wiki.example.com", "https://evil.test?https://wiki.example.com", "javascript:alert(1)",
             "data:text/html,x", "https:///evil.test", "https://wiki.example.com:8443/", "https://xwiki.example.com/",
             "https://wiki.example.com\r\nX: y", "https://wiki.example.com\t/", " https://wiki.example.com/", "wiki", "",
