@@ -1,8 +1,10 @@
 """What is known of running instances, read for pages and the command line, and kept tidy: seven days of history."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from control.domain.outpost import Instance, InstanceState, Outpost
 from control.store import Unit
@@ -61,7 +63,10 @@ def health(unit: Unit, outpost: Outpost, version: str) -> OutpostHealth:
 
 def fleet_health(unit: Unit, version: str) -> tuple[OutpostHealth, ...]:
     """How all outposts are, by name."""
-    return tuple(health(unit, outpost, version) for outpost in unit.outposts.all())
+    instances: defaultdict[UUID, list[Instance]] = defaultdict(list)
+    for instance in unit.instances.all():
+        instances[instance.outpost].append(instance)
+    return tuple(judge(outpost, instances[outpost.id], version) for outpost in unit.outposts.all())
 
 
 def judge(outpost: Outpost, instances: Iterable[Instance], version: str) -> OutpostHealth:

@@ -13,7 +13,7 @@ from uuid import UUID
 from control.domain.application import Application, Binding, ProxyProvider
 from control.domain.identity import Group, Person, User, ancestors
 from control.domain.outpost import Outpost, Token
-from control.domain.security import Certificate, CookieKey, Revocation
+from control.domain.security import Authority, Certificate, CookieKey, Revocation
 from control.fleet.tokens import TokenState, token_state
 from control.store import Unit
 
@@ -35,6 +35,7 @@ class Facts:
     certificates: Mapping[UUID, Certificate]
     revocations: tuple[Revocation, ...]
     people: Mapping[UUID, Person]
+    authorities: tuple[Authority, ...]
 
     def next_change(self) -> datetime | None:
         """When time alone makes these facts others, as far as somebody would wait for it: a token runs out."""
@@ -60,6 +61,7 @@ def read_facts(unit: Unit) -> Facts:
         certificates={certificate.id: certificate for certificate in unit.certificates.all()},
         revocations=revocations,
         people=_people(unit, changed),
+        authorities=tuple(unit.authorities.all()),
     )
 
 

@@ -4,6 +4,7 @@ TLS has already made sure that our authority signed the certificate; here it is 
 still proves anything. Checked at the start of a stream, on every new revision, and on each unary call.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -11,12 +12,16 @@ from urllib.parse import unquote
 from uuid import UUID
 
 import grpc
+from sqlalchemy.exc import SQLAlchemyError
 
+from control.domain.errors import NotFound
 from control.domain.outpost import Outpost, Token
 from control.fleet.authority import Client, find_client
 from control.fleet.snapshot import Facts
 from control.fleet.tokens import TokenState, token_state
 from control.store import Unit
+
+log = logging.getLogger("control.link")
 
 
 class Objection(StrEnum):
@@ -45,6 +50,21 @@ class CallRefused(Exception):
         super().__init__(message)
         self.code = code
         self.reason = reason
+
+
+def unanswered(error: Exception) -> CallRefused:
+    """What to say of a failure within; gRPC itself would tell the peer all about it."""
+    match error:
+        case CallRefused():
+            return error
+        case NotFound():
+            return CallRefused(grpc.StatusCode.NOT_FOUND, "not_found", str(error))
+        case SQLAlchemyError():
+            log.warning("the database did not answer", extra={"reason": type(error).__name__})
+            return CallRefused(grpc.StatusCode.UNAVAILABLE, "database", "control's database does not answer")
+        case _:
+            log.error("a call failed", exc_info=error)
+            return CallRefused(grpc.StatusCode.INTERNAL, "internal", "control failed")
 
 
 def get_client(auth_context: Mapping[str, Iterable[bytes]]) -> Client:

@@ -3,7 +3,7 @@
 gRPC asks for the configuration at each handshake, so both are renewed while the server runs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import grpc
@@ -15,13 +15,13 @@ from control.fleet.authority import SERVER_LIFE, ServerIdentity, issue_server, t
 class ServerCredentials:
     """What the server shows and whom it trusts; `renew` now and then."""
 
-    def __init__(self, authorities: list[Authority], clock: Callable[[], datetime]) -> None:
+    def __init__(self, authorities: Sequence[Authority], clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._identity = issue_server(authorities[-1], clock())
         self._bundle = trust_bundle(authorities, clock())
         self._shown = self._given = self._configuration()
 
-    def renew(self, authorities: list[Authority]) -> bool:
+    def renew(self, authorities: Sequence[Authority]) -> bool:
         """Take over changed authorities, and make a new certificate when half of its life is over."""
         now = self._clock()
         bundle = trust_bundle(authorities, now)

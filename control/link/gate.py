@@ -4,21 +4,18 @@ The work is synchronous, so it runs in a bounded pool; when too much waits, a ca
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn, Protocol, TypeVar
 from uuid import UUID
 
 import grpc
-from sqlalchemy.exc import SQLAlchemyError
 
 from control.auth.gatekeeper import Redemption, SessionClaim
-from control.domain.errors import NotFound
 from control.domain.grant import IssuedSession, Refusal, RefusalReason
 from control.fleet.authority import Client
 from control.link import translate
-from control.link.caller import CallRefused, get_client, get_outpost, peer_address, require_provider
+from control.link.caller import CallRefused, get_client, get_outpost, peer_address, require_provider, unanswered
 from control.link.metrics import Metrics
 from control.link.revisions import Revisions
 from control.store import Actor, Store
@@ -29,7 +26,6 @@ MAX_WAITING = 512
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Answer = TypeVar("Answer")
-log = logging.getLogger("control.link")
 
 
 class Gatekeeper(Protocol):
@@ -144,21 +140,12 @@ class GateService(gate_pb2_grpc.GateServicer):
         """The answer, or an abort that tells no inner details."""
         try:
             return await self._desk.ask(context, provider, work)
-        except CallRefused as error:
-            await self._abort(context, error)
-        except SQLAlchemyError as error:
-            log.warning("the database did not answer", extra={"reason": type(error).__name__})
-            message = "control's database does not answer"
-            await self._abort(context, CallRefused(grpc.StatusCode.UNAVAILABLE, "database", message))
-        except NotFound as error:
-            await self._abort(context, CallRefused(grpc.StatusCode.NOT_FOUND, "not_found", str(error)))
-        except Exception:  # gRPC would tell the peer what went wrong inside
-            log.exception("a call failed")
-            await self._abort(context, CallRefused(grpc.StatusCode.INTERNAL, "internal", "control failed"))
+        except Exception as error:  # noqa: BLE001 - `unanswered` logs it
+            await self._abort(context, unanswered(error))
 
-    async def _abort(self, context: Context, error: CallRefused) -> NoReturn:
-        self._metrics.refused.labels(error.reason).inc()
-        await context.abort(error.code, str(error))
+    async def _abort(self, context: Context, refusal: CallRefused) -> NoReturn:
+        self._metrics.refused.labels(refusal.reason).inc()
+        await context.abort(refusal.code, str(refusal))
 
 
 def _claim(request: gate_pb2.LookUpSessionRequest, provider: UUID) -> SessionClaim | None:

@@ -28,8 +28,7 @@ async def keep_house(store: Store, revisions: Revisions, roster: Roster, credent
 async def clean_up(store: Store, revisions: Revisions, roster: Roster, credentials: ServerCredentials) -> None:
     """Once; what fails now is tried again with the next."""
     try:
-        known = await asyncio.to_thread(authorities, store)
-        if credentials.renew(known):
+        if credentials.renew(await asyncio.to_thread(authorities, store)):
             log.info("the link has a new certificate")
         await asyncio.to_thread(_drop_expired, store)
         await roster.forget()

@@ -178,4 +178,5 @@ def _nothing() -> Facts:
         certificates={},
         revocations=(),
         people={},
+        authorities=(),
     )

@@ -22,7 +22,7 @@ from control.link.credentials import ServerCredentials
 from control.link.gate import Desk, Gatekeeper, GateService
 from control.link.housekeeping import authorities, keep_house
 from control.link.metrics import FleetCollector, Metrics, metrics_socket
-from control.link.revisions import Revisions
+from control.link.revisions import Revisions, State
 from control.link.roster import Roster
 from control.link.wake import wake_socket
 from control.link.watch import Fleet, WatchService
@@ -102,7 +102,7 @@ async def serving(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(parts.close)
         credentials = await parts.load()
-        stack.enter_context(parts.revisions.listening(lambda state: parts.roster.drop_outposts(state.facts.outposts)))
+        stack.enter_context(parts.revisions.listening(lambda state: _on_state(state, parts.roster, credentials)))
         await stack.enter_async_context(wake_socket(settings.wake_socket, parts.revisions.wake))
         await stack.enter_async_context(metrics_socket(settings.metrics_socket, parts.metrics.registry))
         housekeeping = keep_house(store, parts.revisions, parts.roster, credentials)
@@ -166,6 +166,13 @@ class Parts:
             outpost = get_outpost(unit, client)
             unit.tokens.touch(client.token)
             return outpost
+
+
+def _on_state(state: State, roster: Roster, credentials: ServerCredentials) -> None:
+    roster.drop_outposts(state.facts.outposts)
+    # Whoever enrols may be the first to get a certificate of a new authority.
+    if credentials.renew(state.facts.authorities):
+        log.info("the link has a new certificate")
 
 
 def _server(address: str, credentials: ServerCredentials) -> tuple[grpc.aio.Server, int]:

@@ -18,7 +18,7 @@ import grpc
 from control.domain.outpost import Outpost, Rejection
 from control.fleet.authority import Client
 from control.link import translate
-from control.link.caller import CallRefused, find_objection, get_client, peer_address, refused
+from control.link.caller import CallRefused, find_objection, get_client, peer_address, refused, unanswered
 from control.link.messages import Applied, Health, Hello
 from control.link.metrics import Metrics
 from control.link.revisions import Part, Revisions, State
@@ -126,8 +126,11 @@ class WatchService(link_pb2_grpc.LinkServicer):
         try:
             stream = await self._admit(requests, context)
             await self._serve(stream, requests, context)
-        except CallRefused as error:
-            await self._refuse(error, context)
+        except Exception as error:  # noqa: BLE001 - `unanswered` logs it
+            refusal = unanswered(error)
+        else:
+            return
+        await self._refuse(refusal, context)
 
     def stop(self) -> None:
         """End every stream: the process ends."""

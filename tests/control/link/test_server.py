@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
@@ -23,7 +23,7 @@ from control.store import Store
 from tests.support import builders
 from tests.support.fleet import deploy
 from tests.support.links import Control, eventually, outpost
-from tests.support.stores import ADMIN
+from tests.support.stores import ADMIN, Clock, Wakes, make_store
 
 
 async def scrape(path: Path) -> str:
@@ -281,3 +281,31 @@ def test_a_signal_ends_the_process_well(tmp_path: Path, number: signal.Signals) 
             assert time.monotonic() - begun < 5
         finally:
             process.kill()
+
+
+def test_who_gets_a_certificate_of_a_new_authority_is_let_in_at_once(control: Control) -> None:
+    deployed = deploy(control.store)
+    old = control.enrol(deployed)
+
+    async def play() -> None:
+        async with control.link() as link:
+            with control.store.write(ADMIN) as unit:
+                unit.authorities.add(
+                    replace(another_authority(control.folder), created=unit.now + timedelta(seconds=1))
+                )
+            new = control.enrol(deployed)
+            assert new.ca.count(b"BEGIN CERTIFICATE") == 2
+            await eventually(lambda: len(link.parts.revisions.state.facts.authorities) == 2)
+            # The link shows a certificate of the new one, which only those know who enrolled since.
+            for given in (new, replace(old, ca=new.ca)):
+                async with outpost(link, given) as edge:
+                    await edge.hello()
+                    await edge.take()
+
+    asyncio.run(play())
+
+
+def another_authority(folder: Path) -> Authority:
+    """One that another installation made."""
+    with make_store(folder / "other.db", Clock(datetime.now(UTC)), Wakes()).write(ADMIN) as unit:
+        return ensure_authority(unit)

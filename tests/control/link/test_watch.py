@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from control.domain.outpost import InstanceState
 from control.fleet.tokens import replace_token, revoke_token
@@ -423,5 +424,24 @@ def test_numbers_and_words_that_no_database_holds_do_no_harm(control: Control) -
         with control.store.read() as unit:
             (instance,) = unit.instances.of_outpost(deployed.outpost.id)
         assert (instance.hostname, instance.memory_bytes, instance.load) == ("h" * 255, 2**63 - 1, 0.0)
+
+    asyncio.run(play())
+
+
+def test_a_database_that_does_not_answer_is_said_without_details(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = control.enrol(deploy(control.store))
+
+    def fail(*_: object) -> None:
+        raise OperationalError("SELECT hunter2", {}, Exception("hunter2"))
+
+    async def play() -> None:
+        async with control.link() as link, outpost(link, given) as edge:
+            monkeypatch.setattr(control.store, "write", fail)
+            await edge.hello()
+            code, message = await edge.status()
+            assert (code, "hunter2" in message) == (grpc.StatusCode.UNAVAILABLE, False)
+            monkeypatch.undo()
 
     asyncio.run(play())
