@@ -16,8 +16,10 @@ from control.serve.programs import ProcessState, Program, Stage, Status, describ
 
 log = logging.getLogger("control.serve")
 
-# Together below the ten seconds in which all has ended; the rest is for what had to be killed.
-GRACE = {Stage.FRONT: 6.0, Stage.BACK: 3.0}
+# How long what the front is still sending keeps the rest waiting: it may go on for a while without the back.
+FRONT_SECONDS = 6.0
+# After this whoever is left is killed; all is to have ended within ten seconds.
+STOP_SECONDS = 9.5
 
 Report = Callable[[Sequence[Status]], None]
 
@@ -63,8 +65,11 @@ class Supervisor:
     async def stop(self) -> None:
         """End all programs, those that face clients first. Returns when none is left."""
         self._stopping.set()
-        for stage in Stage:
-            await self._end([child for child in self._children.values() if child.program.stage is stage], GRACE[stage])
+        deadline = asyncio.get_running_loop().time() + STOP_SECONDS
+        front, back = self._of(Stage.FRONT), self._of(Stage.BACK)
+        await self._end(front, FRONT_SECONDS)
+        await self._end(back, 0)
+        await self._reap([*front, *back], deadline)
 
     def kill(self) -> None:
         """End all programs at once."""
@@ -116,19 +121,23 @@ class Supervisor:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), delay)
 
-    async def _end(self, children: list[Child], grace: float) -> None:
-        tasks = [child.task for child in children if child.task is not None]
-        if not tasks:
-            return
+    def _of(self, stage: Stage) -> list[Child]:
+        return [child for child in self._children.values() if child.program.stage is stage]
+
+    async def _end(self, children: list[Child], seconds: float) -> None:
+        """Tell the children to end and wait for it, but no longer than this."""
         for child in children:
             child.send(signal.SIGTERM)
-        _, late = await asyncio.wait(tasks, timeout=grace)
+        await _finished(children, seconds)
+
+    async def _reap(self, children: list[Child], deadline: float) -> None:
+        """Wait for all until the deadline, and kill who is left then."""
+        late = await _finished(children, deadline - asyncio.get_running_loop().time())
         if late:
-            names = sorted(task.get_name() for task in late)
-            log.error("processes did not end in time and are killed", extra={"children": names, "seconds": grace})
+            log.error("processes did not end in time and are killed", extra={"children": late})
         for child in children:
             child.send(signal.SIGKILL)
-        await asyncio.wait(tasks)
+        await _finished(children, None)
 
     def _note(self, child: Child, state: ProcessState, pid: int | None, said: str | None = None) -> None:
         before = child.status
@@ -141,6 +150,13 @@ class Supervisor:
             last_exit=said if said is not None else before.last_exit,
         )
         self._report([each.status for each in self._children.values()])
+
+
+async def _finished(children: Iterable[Child], seconds: float | None) -> list[str]:
+    """Wait for the children to be gone; the names of those that aren't after `seconds`."""
+    tasks = [child.task for child in children if child.task is not None]
+    late = (await asyncio.wait(tasks, timeout=seconds))[1] if tasks else set()
+    return sorted(task.get_name() for task in late)
 
 
 def _now() -> datetime:

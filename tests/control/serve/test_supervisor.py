@@ -112,7 +112,8 @@ def test_the_front_ends_before_the_back(tmp_path: Path) -> None:
 
 
 def test_who_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("control.serve.supervisor.GRACE", {Stage.FRONT: 0.1, Stage.BACK: 0.1})
+    monkeypatch.setattr("control.serve.supervisor.FRONT_SECONDS", 0.1)
+    monkeypatch.setattr("control.serve.supervisor.STOP_SECONDS", 0.2)
     reports = Reports()
     code = STUBBORN.replace("print", "import os, pathlib; pathlib.Path(os.environ['FOLDER'], 'up').touch(); print")
 
@@ -126,6 +127,30 @@ def test_who_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         assert not _is_alive(pid)
 
     run(scenario)
+
+
+def test_the_back_is_told_while_the_front_goes_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A long download keeps nobody but itself."""
+    monkeypatch.setattr("control.serve.supervisor.FRONT_SECONDS", 0.1)
+    monkeypatch.setattr("control.serve.supervisor.STOP_SECONDS", DEADLINE)
+    reports = Reports()
+    up = "import os, pathlib; pathlib.Path(os.environ['FOLDER'], str(os.getpid())).touch(); "
+    lasting = up + WAITS.replace("exit(0)", "(time.sleep(1), exit(0))")
+
+    async def scenario() -> None:
+        programs = [
+            program(up + WAITS, name="back", stage=Stage.BACK, folder=tmp_path),
+            program(lasting, name="front", stage=Stage.FRONT, folder=tmp_path),
+        ]
+        supervisor = Supervisor(programs, reports)
+        supervisor.start()
+        await until(lambda: len(list(tmp_path.iterdir())) == 2)
+        await until(lambda: all(_handles_sigterm(int(path.name)) for path in tmp_path.iterdir()))
+        await supervisor.stop()
+
+    run(scenario)
+    stopped = [name for name, state in reports.seen if state is ProcessState.STOPPED]
+    assert stopped[-2:] == ["back", "front"]
 
 
 def test_a_program_that_cannot_start_backs_off() -> None:
