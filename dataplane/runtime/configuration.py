@@ -53,7 +53,7 @@ class Configuration:
             retried = {key: each for key, each in self._refused.items() if key not in change.removed}
             changed = {**retried, **change.changed}
             outcome = await self._crew.apply(changed, change.removed | self._superseded(change.changed))
-            if outcome.served is not self._served:
+            if outcome.committed:
                 self._revision = change.revision
             self._take(outcome)
             self.updated = self._clock()
@@ -90,6 +90,7 @@ class Configuration:
         return gone
 
     def _take(self, outcome: Outcome) -> None:
-        self._served = outcome.served
-        self._refused = outcome.refused
         self.rejections = outcome.rejections
+        if outcome.committed:
+            self._served = outcome.served
+            self._refused = outcome.refused

@@ -53,9 +53,13 @@ class Patience:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a change came to: what is served now, all that is refused, and its newest version for another try."""
+    """What a change came to: what is served now, all that is refused, and its newest version for another try.
+
+    `committed` is False when no worker changed anything, because one could not.
+    """
 
     served: Mapping[str, HeldResource]
+    committed: bool = True
     rejections: tuple[Rejection, ...] = ()
     refused: Mapping[str, HeldResource] = field(default_factory=dict)
 
@@ -152,7 +156,7 @@ class Workers:
                 await self._commit_all()
             except (_Refused, Stuck) as error:
                 log.critical("a configuration was refused as a whole", extra={"reason": str(error)})
-                return Outcome(served=self._served, rejections=refuse_all(attempt, str(error)))
+                return Outcome(served=self._served, committed=False, rejections=refuse_all(attempt, str(error)))
             self._served = attempt.result
             return Outcome(served=attempt.result, rejections=attempt.rejections, refused=attempt.refused)
 

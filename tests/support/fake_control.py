@@ -165,11 +165,10 @@ class _Connection:
 class FakeControl:
     """The control plane. What outposts said is in `hellos`, `applied`, `healths`, `ended`."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self) -> None:
         self.token = secrets.token_urlsafe(32)
         self.authority = Authority()
         self.https: Pair | None = None
-        self.socket = str(folder / "control.sock") if folder else ""
         self.lifetime = 24 * 3600.0
         self.skew = 0.0
         self.enrol_error: tuple[int, dict[str, str]] | None = None

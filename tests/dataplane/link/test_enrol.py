@@ -174,12 +174,25 @@ def test_a_host_that_is_no_control_plane(answer: bytes, words: str) -> None:
         assert words in str(failure(Target(url=url, token="t")))
 
 
-class canned:  # noqa: N801  reads as a function
-    """A server that answers anything with the same bytes."""
+def test_enrolment_over_controls_own_socket(tmp_path: Path) -> None:
+    path = str(tmp_path / "web.sock")
+    answer = b'HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\n1a\r\n{"error": "unknown_token"}\r\n0\r\n\r\n'
+    with canned(answer, path):
+        error = failure(Target(url="", token="t", socket=path))
+    assert str(error).startswith(f"control at unix:{path} does not know this token")
 
-    def __init__(self, answer: bytes) -> None:
+
+class canned:  # noqa: N801  reads as a function
+    """A server that answers anything with the same bytes, over TCP or at a path."""
+
+    def __init__(self, answer: bytes, path: str = "") -> None:
         self._answer = answer
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        if path:
+            self._socket = socket.socket(socket.AF_UNIX)
+            self._socket.bind(path)
+            self._socket.listen()
+        else:
+            self._socket = socket.create_server(("127.0.0.1", 0))
 
     def __enter__(self) -> str:
         threading.Thread(target=self._serve, daemon=True).start()

@@ -8,7 +8,7 @@ from dataplane.link.endings import Ending
 from dataplane.link.held import Change, Held, HeldResource
 from dataplane.link.translate import resource as read_resource
 from dataplane.runtime.configuration import Configuration
-from dataplane.runtime.rollout import Attempt
+from dataplane.runtime.rollout import Attempt, refuse_all
 from dataplane.runtime.workers import Outcome
 
 
@@ -17,10 +17,13 @@ class Crew:
 
     def __init__(self, *refuses: str) -> None:
         self.refuses = set(refuses)
+        self.fails = False
         self.served: dict[str, HeldResource] = {}
 
     async def apply(self, changed: Mapping[str, HeldResource], removed: frozenset[str]) -> Outcome:
         attempt = Attempt(served=self.served, changed=changed, removed=removed)
+        if self.fails:
+            return Outcome(served=self.served, committed=False, rejections=refuse_all(attempt, "bug"))
         while bad := {key: "no" for key, each in attempt.result.items() if each.digest in self.refuses}:
             attempt = attempt.refuse(bad)
         self.served = attempt.result
@@ -117,3 +120,20 @@ def test_a_sign_out_before_the_first_configuration_does_not_make_the_outpost_rea
     subject = configuration(Crew())
     asyncio.run(subject.end_locally((ENDING,)))
     assert subject.updated is None
+
+
+def test_a_change_that_is_refused_as_a_whole_leaves_everything_as_it_was() -> None:
+    crew = Crew("bad")
+    subject = configuration(crew)
+
+    async def story() -> None:
+        await subject.apply(change(1, a="1", b="bad"))
+        crew.fails = True
+        assert [each.key for each in await subject.apply(change(2, a="2"))] == ["b", "a"]
+        assert subject.held.digests == {"a": "1"}
+        assert subject.held.revision == 1
+        crew.fails = False
+        # What was refused singly before is still tried again.
+        assert [each.key for each in await subject.apply(change(3, a="3"))] == ["b"]
+
+    asyncio.run(story())

@@ -1,0 +1,205 @@
+"""Every kind of resource and answer, from the bytes of control to our own values."""
+
+import contextlib
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataplane.config import (
+    Certificate,
+    Changed,
+    ConfigRefused,
+    Ended,
+    Options,
+    ProxyMode,
+    ProxyProvider,
+    Resource,
+    SessionKey,
+)
+from dataplane.gate import Identity, ProxySession, Refusal, SessionReference, Unavailable
+from dataplane.link import translate
+from dataplane.link.held import LinkBroken
+from protos.outpost.v1 import gate_pb2, identity_pb2, resources_pb2
+
+AT, UNTIL = 1_700_000_000.25, 1_800_000_000.5
+
+
+def stamp(seconds: float) -> Timestamp:
+    message = Timestamp()
+    message.FromMilliseconds(int(seconds * 1000))
+    return message
+
+
+ALICE_MESSAGE = identity_pb2.Identity(
+    subject="u1",
+    username="alice",
+    name="Alice",
+    email="a@example.com",
+    groups=["a", "b"],
+    entitlements=["edit"],
+    additional_headers={"X-B": "2", "X-A": "1"},
+)
+ALICE = Identity(
+    subject="u1",
+    username="alice",
+    name="Alice",
+    email="a@example.com",
+    groups=("a", "b"),
+    entitlements=("edit",),
+    additional_headers=(("X-A", "1"), ("X-B", "2")),
+)
+RESOURCES: list[tuple[resources_pb2.Resource, Resource]] = [
+    (
+        resources_pb2.Resource(
+            options=resources_pb2.Options(
+                outpost_id="o",
+                outpost_name="edge",
+                log_level="trace",
+                refresh_interval=Duration(seconds=300, nanos=500_000_000),
+                browser_url="https://auth.example.com",
+            )
+        ),
+        Options(
+            outpost_id="o",
+            outpost_name="edge",
+            log_level="trace",
+            refresh_interval=300.5,
+            browser_url="https://auth.example.com",
+        ),
+    ),
+    (
+        resources_pb2.Resource(
+            proxy_provider=resources_pb2.ProxyProvider(
+                id="p",
+                name="Wiki",
+                application_slug="wiki",
+                application_name="The wiki",
+                client_id="c",
+                mode=resources_pb2.ProxyProvider.MODE_FORWARD_DOMAIN,
+                external_host="https://wiki.example.com",
+                internal_host="http://127.0.0.1:3000",
+                internal_host_ssl_validation=True,
+                cookie_domain="example.com",
+                skip_path_regex=["^/public"],
+                access_token_validity=Duration(seconds=86400),
+                session_keys=[resources_pb2.SessionKey(id="k", secret=b"s" * 32)],
+                certificate="certificate/x",
+                intercept_header_auth=True,
+            )
+        ),
+        ProxyProvider(
+            id="p",
+            name="Wiki",
+            application_slug="wiki",
+            application_name="The wiki",
+            client_id="c",
+            mode=ProxyMode.FORWARD_DOMAIN,
+            external_host="https://wiki.example.com",
+            internal_host="http://127.0.0.1:3000",
+            internal_host_ssl_validation=True,
+            cookie_domain="example.com",
+            skip_path_regex=("^/public",),
+            access_token_validity=86400.0,
+            session_keys=(SessionKey(id="k", secret=b"s" * 32),),
+            certificate="certificate/x",
+            intercept_header_auth=True,
+        ),
+    ),
+    (
+        resources_pb2.Resource(
+            certificate=resources_pb2.Certificate(id="x", name="web", chain="CHAIN", private_key="KEY")
+        ),
+        Certificate(id="x", name="web", chain="CHAIN", private_key="KEY"),
+    ),
+    (
+        resources_pb2.Resource(
+            ended=resources_pb2.Ended(session="s", subject="u", provider="p", before=stamp(AT), until=stamp(UNTIL))
+        ),
+        Ended(session="s", subject="u", provider="p", before=AT, until=UNTIL),
+    ),
+    (
+        resources_pb2.Resource(
+            changed=resources_pb2.Changed(
+                identity=ALICE_MESSAGE, at=stamp(AT), until=stamp(UNTIL), denied_providers=["p", "q"]
+            )
+        ),
+        Changed(identity=ALICE, at=AT, until=UNTIL, denied_providers=frozenset({"p", "q"})),
+    ),
+]
+
+
+@pytest.mark.parametrize(("message", "expected"), RESOURCES, ids=lambda each: type(each).__name__)
+def test_resources(message: resources_pb2.Resource, expected: Resource) -> None:
+    assert translate.resource(message.SerializeToString()) == expected
+
+
+def test_the_table_has_every_kind_of_resource() -> None:
+    kinds = {message.WhichOneof("body") for message, _ in RESOURCES}
+    assert kinds == {field.name for field in resources_pb2.Resource.DESCRIPTOR.oneofs_by_name["body"].fields}
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\xff", "this is no outpost.v1.Resource"),
+        (resources_pb2.Resource(key="k").SerializeToString(), "upgrade the outpost"),
+        (
+            resources_pb2.Resource(proxy_provider=resources_pb2.ProxyProvider(name="Wiki")).SerializeToString(),
+            "provider Wiki: mode 0 is not known; expected one of forward_domain, forward_single, proxy",
+        ),
+    ],
+)
+def test_what_cannot_be_served_is_refused(data: bytes, words: str) -> None:
+    with pytest.raises(ConfigRefused, match=words):
+        translate.resource(data)
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_refused_and_nothing_else(data: bytes) -> None:
+    with contextlib.suppress(ConfigRefused):
+        translate.resource(data)
+    with contextlib.suppress(LinkBroken):
+        translate.held_resource(data)
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"", resources_pb2.Resource(digest="d").SerializeToString()])
+def test_a_resource_without_a_key_breaks_the_link(data: bytes) -> None:
+    with pytest.raises(LinkBroken):
+        translate.held_resource(data)
+
+
+SESSION = gate_pb2.ProxySession(
+    id="s1", identity=ALICE_MESSAGE, authenticated=stamp(AT), expires=stamp(UNTIL), id_token="a.b.c"
+)
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (
+            {"session": SESSION},
+            ProxySession(id="s1", identity=ALICE, authenticated=AT, expires=UNTIL, id_token="a.b.c"),
+        ),
+        ({"refusal": gate_pb2.Refusal(reason=gate_pb2.Refusal.REASON_INVALID_CODE)}, Refusal.INVALID_CODE),
+        ({"refusal": gate_pb2.Refusal(reason=gate_pb2.Refusal.REASON_SESSION_ENDED)}, Refusal.SESSION_ENDED),
+        ({"refusal": gate_pb2.Refusal(reason=gate_pb2.Refusal.REASON_ACCESS_DENIED)}, Refusal.ACCESS_DENIED),
+    ],
+)
+def test_answers(result: dict[str, gate_pb2.ProxySession | gate_pb2.Refusal], expected: ProxySession | Refusal) -> None:
+    for kind in (gate_pb2.RedeemCodeResponse, gate_pb2.LookUpSessionResponse):
+        assert translate.session_answer(kind(**result)) == expected  # type: ignore[arg-type]  # one of two fields
+
+
+def test_an_answer_of_a_newer_control_is_no_answer() -> None:
+    for message in (gate_pb2.RedeemCodeResponse(), gate_pb2.RedeemCodeResponse(refusal=gate_pb2.Refusal())):
+        assert isinstance(translate.session_answer(message), Unavailable)
+
+
+def test_a_session_is_asked_for_by_its_bounds() -> None:
+    reference = SessionReference(provider="p", session="s", subject="u", authenticated=AT, expires=UNTIL)
+    request = translate.look_up_request(reference)
+    assert (request.provider, request.session, request.subject) == ("p", "s", "u")
+    assert (request.authenticated.ToMilliseconds(), request.expires.ToMilliseconds()) == (AT * 1000, UNTIL * 1000)
