@@ -14,6 +14,7 @@ from dataplane.gate import ProxySession
 from dataplane.protocols.proxy.cookies import Scope, Sealer, cookie_name
 from dataplane.protocols.proxy.identity import NOBODY, identity_headers, meta_headers
 from dataplane.protocols.proxy.messages import Headers
+from dataplane.protocols.proxy.metrics import Histogram
 from dataplane.protocols.proxy.skip import SkipPaths
 from dataplane.protocols.proxy.wire import encode_head, parse_host
 from dataplane.sansio import PeerError
@@ -21,6 +22,10 @@ from dataplane.sansio import PeerError
 OUTPOST_PATH = "/outpost.goauthentik.io"
 MAX_CACHED = 10_000
 """Sessions held opened per provider and worker, about 4 kB each."""
+
+MAX_CACHED_HEADERS = 2_000
+MAX_HEADER = 4096
+"""Bytes of a Cookie header worth keeping whole."""
 
 _KEY_SIZE = 32
 _DOMAIN = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
@@ -67,6 +72,11 @@ class Application:
         self.session_scope = Scope(path="/", domain=self.domain, secure=self.secure)
         self.flow_scope = Scope(path=f"{OUTPOST_PATH}/", domain="", secure=self.secure)
         self.opened: dict[bytes, Opened] = {}
+        """By the session's token."""
+        self.opened_by_header: dict[bytes, Opened] = {}
+        """By the whole Cookie header, where the other cookies stayed as they were too."""
+        self.timers: dict[bytes, Histogram] = {}
+        """Durations of checks by method, at hand."""
         self._meta = meta_headers(
             {
                 "jwks": f"{self.browser_url}/application/o/{provider.application_slug}/jwks/",
@@ -105,11 +115,13 @@ class Application:
 
     def remember(self, token: bytes, opened: Opened) -> Opened:
         """Keep what a token holds; when full, the oldest goes."""
-        cache = self.opened
-        if len(cache) >= MAX_CACHED:
-            cache.pop(next(iter(cache)), None)
-        cache[token] = opened
+        _keep(self.opened, token, opened, MAX_CACHED)
         return opened
+
+    def remember_header(self, cookies: bytes, opened: Opened) -> None:
+        """Keep what a whole Cookie header came to."""
+        if len(cookies) <= MAX_HEADER:
+            _keep(self.opened_by_header, cookies, opened, MAX_CACHED_HEADERS)
 
     def original_url(self, scheme: str, host: str, target: bytes) -> str:
         """What the browser asked for, as a URL to come back to."""
@@ -146,6 +158,12 @@ class Application:
                 "browsers would refuse its cookies"
             )
         return domain
+
+
+def _keep(cache: dict[bytes, Opened], key: bytes, opened: Opened, limit: int) -> None:
+    if len(cache) >= limit:
+        cache.pop(next(iter(cache)), None)
+    cache[key] = opened
 
 
 def is_within(host: str, domain: str) -> bool:

@@ -6,6 +6,7 @@ refused with PeerError(400): an answer other than 2xx, so the proxy in front let
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from dataplane.protocols.proxy.messages import Request
@@ -54,10 +55,20 @@ def forwarded(request: Request) -> Check:
 
 
 def nginx(request: Request) -> Check:
-    """Nginx's auth_request: X-Original-URL whole, or X-Original-URI with the Host header.
+    """The auth_request of nginx: X-Original-URL whole, or X-Original-URI with the Host header.
 
     Either may be the client's own when the configuration sets only the other: both count only where they agree.
     """
+    fields = request.fields
+    url = fields.get(b"x-original-url")
+    if url is None or b"x-original-uri" in fields or b"x-original-method" in fields or request.repeated:
+        return _nginx_in_full(request)
+    scheme, host, target = _split_url(url)
+    return Check(request.method, scheme, host, target, False)
+
+
+def _nginx_in_full(request: Request) -> Check:
+    """The same with everything that may be there besides."""
     method = _method(request, b"x-original-method")
     uri = _optional(request, b"x-original-uri")
     url = _optional(request, b"x-original-url")
@@ -67,14 +78,19 @@ def nginx(request: Request) -> Check:
         scheme = _optional(request, b"x-forwarded-proto")
         target = _target(uri, "X-Original-URI")
         return Check(method, _scheme(scheme) if scheme else "", request.host, target, False)
+    scheme_told, host, target = _split_url(url)
+    if uri is not None and (uri != target or host != request.host):
+        raise PeerError(400, "X-Original-URI and Host contradict X-Original-URL; nginx has to set or clear both")
+    return Check(method, scheme_told, host, target, False)
+
+
+@lru_cache(maxsize=4096)
+def _split_url(url: bytes) -> tuple[str, str, bytes]:
     match = _URL.fullmatch(url)
     if match is None:
         raise PeerError(400, "X-Original-URL is not an absolute http or https URL")
-    host = parse_host(match[2])
-    target = match[3] or b"/"
-    if uri is not None and (uri != target or host != request.host):
-        raise PeerError(400, "X-Original-URI and Host contradict X-Original-URL; nginx has to set or clear both")
-    return Check(method, "https" if match[1].lower() == b"https" else "http", host, target, False)
+    scheme = "https" if match[1].lower() == b"https" else "http"
+    return scheme, parse_host(match[2]), match[3] or b"/"
 
 
 def envoy(request: Request) -> Check:

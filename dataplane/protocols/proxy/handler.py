@@ -56,7 +56,11 @@ class ProxyHandler:
         if application is None:
             return self._answer(request, doors.refuse_unknown_host(request, check, connection), connection)
         answer = self._judge(request, check, application, connection)
-        doors.metrics.observe(request.method, application.origin.host, "app", doors.clock() - started)
+        timer = application.timers.get(request.method)
+        if timer is None:
+            timer = doors.metrics.timer(request.method, application.origin.host, "app")
+            application.timers[request.method] = timer
+        timer.observe(doors.clock() - started)
         return answer
 
     def _judge(self, request: Request, check: Check, application: Application, connection: Connection[Any]) -> bytes:

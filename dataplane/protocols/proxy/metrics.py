@@ -68,11 +68,15 @@ class Metrics:
 
     def observe(self, method: bytes, host: str, kind: str, seconds: float) -> None:
         """Count a request by method, configured host (or empty) and kind."""
-        key = (method, host, kind)
+        self.timer(method, host, kind).observe(seconds)
+
+    def timer(self, method: bytes, host: str, kind: str) -> Histogram:
+        """The histogram of these labels."""
+        key = (method if method in _METHODS else b"other", host, kind)
         histogram = self._durations.get(key)
         if histogram is None:
-            histogram = self._begin(key)
-        histogram.observe(seconds)
+            histogram = self._durations[key] = Histogram()
+        return histogram
 
     def observe_upstream(self, method: bytes, host: str, seconds: float) -> None:
         """Count how long an upstream took to begin its answer."""
@@ -93,12 +97,6 @@ class Metrics:
                 {"name": "garrison_proxy_connections", "help": "Connections open", "labels": {}, "value": connections}
             ],
         }
-
-    def _begin(self, key: tuple[bytes, str, str]) -> Histogram:
-        method, host, kind = key
-        if method not in _METHODS:
-            key = (b"other", host, kind)
-        return self._durations.setdefault(key, Histogram())
 
     def _histograms(self, outpost_name: str) -> list[HistogramSample]:
         requests = [

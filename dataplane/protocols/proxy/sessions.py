@@ -32,13 +32,16 @@ class Sessions:
 
     def find(self, application: Application, cookies: bytes) -> Opened | Unavailable | None:
         """The session that a Cookie header holds for this application; None for none that counts."""
-        token = find_token(cookies, application.cookie)
-        if token is None:
-            return None
-        opened = application.opened.get(token)
+        opened = application.opened_by_header.get(cookies)
         if opened is None:
-            self.metrics.cache["miss"] += 1
-            return self._open(application, token)
+            token = find_token(cookies, application.cookie)
+            if token is None:
+                return None
+            opened = application.opened.get(token)
+            if opened is None:
+                self.metrics.cache["miss"] += 1
+                return self._open(application, token)
+            application.remember_header(cookies, opened)
         self.metrics.cache["hit"] += 1
         session = opened.session
         if session.expires <= self.clock() or session.id in self._ended_here:
