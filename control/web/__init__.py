@@ -46,7 +46,7 @@ def create_app(
 def _flask_config(settings: WebSettings) -> dict[str, object]:
     return {
         "SECRET_KEY": settings.secret_key,
-        "SESSION_COOKIE_NAME": "garrison_forms",
+        "SESSION_COOKIE_NAME": settings.cookie_name("garrison_forms"),
         "SESSION_COOKIE_SECURE": settings.is_secure,
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",

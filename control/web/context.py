@@ -37,6 +37,10 @@ class WebSettings:
         """Whether browsers reach us over HTTPS."""
         return urlsplit(self.url).scheme == "https"
 
+    def cookie_name(self, name: str) -> str:
+        """A cookie of ours by its name: over HTTPS with the prefix that keeps neighbours from planting it (RFC 6265bis)."""
+        return f"__Host-{name}" if self.is_secure else name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Web:

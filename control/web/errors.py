@@ -7,10 +7,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from urllib.parse import urlsplit, urlunsplit
 
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
 
 from control.domain.errors import InUse, Invalid, NotFound
 from control.web.context import request_id
@@ -49,6 +51,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(InUse, _in_use)
     app.register_error_handler(Invalid, _invalid)
     app.register_error_handler(Exception, _broken)
+    app.after_request(_redirect_here)
 
 
 def error_response(status: int, code: str, parameters: Mapping[str, str] | None = None) -> Response:
@@ -76,6 +79,14 @@ def _framework(error: HTTPException) -> Response:
     for name, value in error.get_headers():
         if name in {"Allow", "Retry-After"}:
             response.headers[name] = value
+    return response
+
+
+def _redirect_here(response: Response) -> Response:
+    """A missing slash is mended on the host that was asked, whatever its Host header said."""
+    if isinstance(request.routing_exception, RequestRedirect):
+        parts = urlsplit(request.routing_exception.new_url)
+        response.headers["Location"] = urlunsplit(("", "", "/" + parts.path.lstrip("/"), parts.query, ""))
     return response
 
 

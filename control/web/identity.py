@@ -86,14 +86,14 @@ def origin() -> Origin:
 
 def cookie_secret() -> str:
     """What the browser sent as its session, whatever it is worth."""
-    return request.cookies.get(COOKIE, "")
+    return request.cookies.get(_cookie(), "")
 
 
 def remember(response: Response, opened: OpenedSession) -> None:
     """Give the browser the session just opened."""
     g.pop("session", None)
     response.set_cookie(
-        COOKIE,
+        _cookie(),
         opened.secret,
         max_age=int(LIFETIME.total_seconds()),
         secure=web().settings.is_secure,
@@ -106,7 +106,11 @@ def remember(response: Response, opened: OpenedSession) -> None:
 def forget(response: Response) -> None:
     """Take the session from the browser."""
     g.pop("session", None)
-    response.delete_cookie(COOKIE, path="/", secure=web().settings.is_secure, httponly=True, samesite="Lax")
+    response.delete_cookie(_cookie(), path="/", secure=web().settings.is_secure, httponly=True, samesite="Lax")
+
+
+def _cookie() -> str:
+    return web().settings.cookie_name(COOKIE)
 
 
 def sign_in_url(next_path: str = "", *, again: bool = False) -> str:

@@ -139,11 +139,42 @@ def test_a_post_without_a_token_is_refused(app: Flask) -> None:
     assert "too old" in response.text
 
 
-def test_a_post_from_another_site_is_refused(app: Flask) -> None:
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "http://wiki.localhost"},
+        {"Origin": "http://localhost.evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "http://wiki.localhost"},
+    ],
+)
+def test_a_post_from_another_origin_is_refused(app: Flask, headers: dict[str, str]) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False  # a neighbour may have planted a cookie with a token that fits
+    assert app.test_client().post("/length", data={"x": "1"}, headers=headers).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Sec-Fetch-Site": "none"}, {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"}],
+)
+def test_our_own_forms_and_programs_are_heard(app: Flask, headers: dict[str, str]) -> None:
     app.config["WTF_CSRF_ENABLED"] = False
-    client = app.test_client()
-    assert client.post("/length", data={"x": "1"}).status_code == 200
-    assert client.post("/length", data={"x": "1"}, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 400
+    assert app.test_client().post("/length", data={"x": "1"}, headers=headers).status_code == 200
+
+
+def test_neighbours_cannot_plant_cookies_over_https(store: Store, clock: Clock) -> None:
+    secure = make_app(store, clock, url="https://auth.example.com")
+    answer = secure.test_client().get("/sign-in", base_url="https://auth.example.com")
+    assert answer.headers["Set-Cookie"].startswith("__Host-garrison_forms=")
+
+
+@pytest.mark.parametrize("path", ["/admin", "//admin", "/admin/users"])
+def test_a_missing_slash_is_mended_on_the_host_that_was_asked(app: Flask, path: str) -> None:
+    answer = app.test_client().get(path, headers={"Host": "evil.example"})
+    assert answer.status_code == 308
+    assert answer.headers["Location"].startswith("/admin")
 
 
 def test_the_api_answers_json(app: Flask) -> None:

@@ -89,7 +89,9 @@ def test_the_cookie_is_secure_where_browsers_come_by_https(world: World, clock: 
         data={**fields, "username": "alice", "password": PASSWORD},
     )
     assert answer.status_code == 303
-    assert session_cookie(answer)[COOKIE]["secure"] is True
+    (cookie,) = [header for header in answer.headers.getlist("Set-Cookie") if COOKIE in header]
+    assert cookie.startswith(f"__Host-{COOKIE}=")
+    assert SimpleCookie(cookie)[f"__Host-{COOKIE}"]["secure"] is True
 
 
 def test_who_is_signed_in_is_not_asked_again_unless_it_has_to_be_fresh(browser: Browser) -> None:
