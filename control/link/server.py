@@ -73,9 +73,20 @@ class Link:
     failed: asyncio.Future[None]
 
 
+class CannotListen(Exception):
+    """The address is taken, or is none of this host's."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"the link can't listen on {address}: it is taken or not this host's")
+
+
 def run(store: Store, gatekeeper: Gatekeeper, settings: LinkSettings) -> int:
     """Serve until SIGTERM or SIGINT."""
-    return asyncio.run(_run(store, gatekeeper, settings))
+    try:
+        return asyncio.run(_run(store, gatekeeper, settings))
+    except CannotListen as error:
+        log.error(str(error))  # noqa: TRY400 - the words say it, a trace says no more
+        return 1
 
 
 async def _run(store: Store, gatekeeper: Gatekeeper, settings: LinkSettings) -> int:
@@ -177,7 +188,10 @@ def _on_state(state: State, roster: Roster, credentials: ServerCredentials) -> N
 
 def _server(address: str, credentials: ServerCredentials) -> tuple[grpc.aio.Server, int]:
     server = grpc.aio.server(options=OPTIONS)
-    return server, server.add_secure_port(address, credentials.channel_credentials())
+    try:
+        return server, server.add_secure_port(address, credentials.channel_credentials())
+    except RuntimeError as error:
+        raise CannotListen(address) from error
 
 
 @asynccontextmanager

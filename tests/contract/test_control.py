@@ -140,6 +140,26 @@ def test_a_stopped_outpost_is_shown_as_gone(control: RealControl, deployed: Depl
     control.instance(deployed, state=InstanceState.DISCONNECTED)
 
 
+def test_an_outpost_that_hangs_is_found_within_twenty_seconds(
+    control: RealControl, deployed: Deployed, outpost: OutpostProcess
+) -> None:
+    outpost.ready()
+    control.instance(deployed, state=InstanceState.CONNECTED)
+    outpost.signal(signal.SIGSTOP)
+    try:
+        eventually(lambda: not connected(control, deployed), "it is noticed", 20)
+    finally:
+        outpost.signal(signal.SIGCONT)
+    control.instance(deployed, state=InstanceState.CONNECTED)
+
+
+def connected(control: RealControl, deployed: Deployed) -> bool:
+    """Whether any instance is."""
+    with control.store.read() as unit:
+        instances = unit.instances.of_outpost(deployed.outpost.id)
+    return any(instance.state is InstanceState.CONNECTED for instance in instances)
+
+
 def test_a_control_that_comes_back_finds_everything_in_place(
     store: Store, clock: Clock, wakes: Wakes, tmp_path: Path
 ) -> None:

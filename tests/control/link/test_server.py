@@ -1,8 +1,10 @@
 """The link as a process: metrics, wake socket, certificates that are renewed, and an end on SIGTERM."""
 
 import asyncio
+import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +22,7 @@ from control.fleet.authority import ensure_authority
 from control.link.credentials import ServerCredentials
 from control.link.housekeeping import clean_up
 from control.store import Store
+from protos.outpost.v1 import gate_pb2, link_pb2
 from tests.support import builders
 from tests.support.fleet import deploy
 from tests.support.links import Control, eventually, outpost
@@ -263,14 +266,14 @@ logging.basicConfig(stream=sys.stderr, format="%(message)s")
 logging.getLogger("control.link").setLevel(logging.INFO)
 folder = Path(sys.argv[1])
 store = make_store(folder / "garrison.db", lambda: datetime.now(UTC), lambda: None)
-settings = LinkSettings(address="127.0.0.1:0", wake_socket=folder / "w", metrics_socket=folder / "m", url="http://x")
+settings = LinkSettings(address=f"127.0.0.1:{sys.argv[2]}", wake_socket=folder / "w", metrics_socket=folder / "m", url="http://x")
 raise SystemExit(run(store, FakeGatekeeper(), settings))
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_process_well(tmp_path: Path, number: signal.Signals) -> None:
-    command = [sys.executable, "-W", "error", "-c", PROGRAM, str(tmp_path)]
+    command = [sys.executable, "-W", "error", "-c", PROGRAM, str(tmp_path), "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": "."}) as process:
         try:
             assert process.stderr
@@ -309,3 +312,45 @@ def another_authority(folder: Path) -> Authority:
     """One that another installation made."""
     with make_store(folder / "other.db", Clock(datetime.now(UTC)), Wakes()).write(ADMIN) as unit:
         return ensure_authority(unit)
+
+
+def test_a_port_that_is_taken_is_not_shared_but_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-W", "error", "-c", PROGRAM, str(tmp_path), str(port)]
+        environment = {**os.environ, "PYTHONPATH": "."}
+        ended = subprocess.run(command, capture_output=True, env=environment, timeout=30, check=False)
+    told = f"the link can't listen on 127.0.0.1:{port}: it is taken or not this host's"
+    assert (ended.returncode, ended.stderr.decode().splitlines()[-1]) == (1, told)
+
+
+def test_no_secret_is_logged(control: Control, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    deployed = deploy(control.store)
+    provider = deployed.sites[0].provider.id
+    given = control.enrol(deployed)
+    control.gatekeeper.fails = RuntimeError("something else")
+    with control.store.read() as unit:
+        cookie_key = unit.cookie_keys.of_provider(provider)[0].secret
+        authority_key = unit.authorities.all()[0].private_key
+
+    async def play() -> None:
+        async with control.link() as link:
+            async with outpost(link, given) as edge:
+                await edge.hello()
+                (config,) = await edge.config()
+                rejected = link_pb2.Rejection(key=f"provider/{provider}", digest=edge.held[f"provider/{provider}"])
+                await edge.applied(config.revision, (rejected,))
+                request = gate_pb2.RedeemCodeRequest(provider=str(provider), code="c0de-hush", code_verifier="v-hush")
+                with pytest.raises(grpc.aio.AioRpcError):
+                    await edge.gate.RedeemCode(request)
+                await edge.health(last_error="bad")
+            async with outpost(link, given) as edge:
+                await edge.hello(type="ldap")
+                await edge.status()
+
+    asyncio.run(play())
+    logged = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
+    assert "an outpost refused a resource" in logged
+    secrets = [deployed.token.secret, repr(cookie_key), authority_key, given.key.decode(), "c0de-hush", "v-hush"]
+    assert [secret for secret in secrets if secret in logged] == []
