@@ -38,7 +38,7 @@ class WebSettings:
         return urlsplit(self.url).scheme == "https"
 
     def cookie_name(self, name: str) -> str:
-        """A cookie of ours by its name: over HTTPS with the prefix that keeps neighbours from planting it (RFC 6265bis)."""
+        """A cookie of ours: over HTTPS with the prefix that keeps neighbours from planting it (RFC 6265bis)."""
         return f"__Host-{name}" if self.is_secure else name
 
 
