@@ -117,6 +117,13 @@ def open_store(settings: Settings, *, migrate: bool) -> Store:
     return Store(engine, Sealer(secret_key(settings)), now, waker(settings.run / "wake.sock"))
 
 
+def expect_database(settings: Settings) -> None:
+    """Raise BadSetting where there is no database yet, so that a mistyped folder doesn't become a new installation."""
+    scheme, _, path = settings.database_url.partition(":///")
+    if scheme == "sqlite" and not Path(path).exists():
+        raise BadSetting("--data", str(settings.data), f"a data folder of garrison; there is no {Path(path).name}")
+
+
 def make_folders(settings: Settings) -> None:
     """Make the data folder, for its owner only. Raises BadSetting."""
     try:

@@ -12,7 +12,7 @@ from control.fleet.instances import fleet_health
 from control.fleet.tokens import get_token
 from control.main.arguments import Arguments
 from control.serve.first_start import prepare
-from control.settings import Given, Settings, open_store, read_settings
+from control.settings import Given, Settings, expect_database, open_store, read_settings
 from control.store import Actor, Store
 
 CLI = Actor(name="cli")
@@ -20,7 +20,9 @@ CLI = Actor(name="cli")
 
 def apply(arguments: Arguments) -> int:
     """Apply blueprints; one line for each object on stdout, one for each problem on stderr."""
-    settings, store = _open(arguments)
+    settings = _settings(arguments)
+    store = open_store(settings, migrate=True)
+    _prepare(settings, store)
     run = Run(
         files=arguments.blueprints,
         own_url=settings.url,
@@ -34,7 +36,7 @@ def apply(arguments: Arguments) -> int:
 
 def token(arguments: Arguments) -> int:
     """Print the token of an outpost and nothing else."""
-    _, store = _open(arguments)
+    store = _existing_store(arguments)
     with store.read() as unit:
         secret = get_token(unit, unit.outposts.get_named(arguments.outpost)).secret
     sys.stdout.write(secret + "\n")
@@ -43,7 +45,7 @@ def token(arguments: Arguments) -> int:
 
 def outposts(arguments: Arguments) -> int:
     """List the instances of all outposts."""
-    _, store = _open(arguments)
+    store = _existing_store(arguments)
     with store.read() as unit:
         rows = [
             _row(health.outpost, view.instance)
@@ -57,13 +59,22 @@ def outposts(arguments: Arguments) -> int:
     return 0
 
 
-def _open(arguments: Arguments) -> tuple[Settings, Store]:
-    settings = read_settings(Given(data=arguments.data, url=arguments.url), os.environ)
-    store = open_store(settings, migrate=True)
+def _settings(arguments: Arguments) -> Settings:
+    return read_settings(Given(data=arguments.data, url=arguments.url), os.environ)
+
+
+def _existing_store(arguments: Arguments) -> Store:
+    """The database of an installation that is there already."""
+    settings = _settings(arguments)
+    expect_database(settings)
+    return open_store(settings, migrate=True)
+
+
+def _prepare(settings: Settings, store: Store) -> None:
+    """Make what a new database needs; stdout is for the outcomes."""
     admin = prepare(store, settings.bootstrap_password)
     if admin is not None and admin.password is not None:
         sys.stderr.write(f"First administrator: {admin.username}, one-time password: {admin.password}\n")
-    return settings, store
 
 
 def _row(outpost: Outpost, instance: Instance) -> dict[str, object]:

@@ -70,12 +70,22 @@ def test_a_token_is_printed_alone(data: str, blueprint: str) -> None:
     assert garrison("token", "Embedded outpost", "--data", data).stdout not in {"", done.stdout}
 
 
-def test_an_outpost_that_is_not_there(data: str) -> None:
+def test_an_outpost_that_is_not_there(data: str, blueprint: str) -> None:
+    garrison("apply", blueprint, "--data", data)
     done = garrison("token", "none", "--data", data)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "garrison: no outpost 'none'\n")
 
 
-def test_outposts_without_instances(data: str) -> None:
+@pytest.mark.parametrize("arguments", [("token", "edge"), ("outposts",)])
+def test_a_mistyped_folder_is_no_new_installation(data: str, arguments: tuple[str, ...]) -> None:
+    done = garrison(*arguments, "--data", data)
+    expected = f"garrison: --data: found {data!r}; expected a data folder of garrison; there is no garrison.db\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
+    assert not Path(data).exists()
+
+
+def test_outposts_without_instances(data: str, blueprint: str) -> None:
+    garrison("apply", blueprint, "--data", data)
     done = garrison("outposts", "--json", "--data", data)
     assert (done.returncode, json.loads(done.stdout)) == (0, [])
     assert garrison("outposts", "--data", data).stdout.startswith("OUTPOST  INSTANCE  STATE")
