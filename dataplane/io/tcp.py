@@ -76,7 +76,7 @@ class Handler(Protocol[Event_contra]):
 class Connection(Generic[E]):
     """A connection as its handler sees it."""
 
-    __slots__ = ("_limits", "_session", "_stream", "finished", "idle", "peer", "secure", "server", "started")
+    __slots__ = ("_limits", "_session", "_stream", "finished", "idle", "peer", "secure", "server")
 
     def __init__(self, stream: Stream, peer: str, *, secure: bool, server: "TcpServer") -> None:
         self._stream = stream
@@ -88,7 +88,6 @@ class Connection(Generic[E]):
         self.server = server
         self.finished = False
         self.idle = True
-        self.started = loop_now()
 
     def send(self, data: bytes) -> None:
         """Write now, waiting for a slow reader."""

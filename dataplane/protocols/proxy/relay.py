@@ -21,6 +21,7 @@ from dataplane.protocols.proxy.messages import (
     End,
     Headers,
     Interim,
+    Message,
     Request,
     Response,
     ResponseHead,
@@ -72,6 +73,10 @@ class Exchange:
     fail: Fail
 
 
+class _ClientGone(Exception):
+    """The client has left: nobody is to blame, and nobody to be told."""
+
+
 class _Carrier:
     """The state of one exchange."""
 
@@ -90,6 +95,8 @@ class _Carrier:
             if head.body is not Body.NONE:
                 upload = gevent.spawn(self._upload)
             self._download(upload)
+        except _ClientGone:
+            self._connection.finish()
         except TimeoutError:
             return self._break_off(fail(504, "no answer in time"))
         except PeerError as error:
@@ -126,13 +133,13 @@ class _Carrier:
                 match event:
                     case UpstreamHead(status=101):
                         self._sent = 101
-                        self._connection.send(self._session.send(Interim(status=101, headers=_switching(event))))
+                        self._deliver(Interim(status=101, headers=_switching(event)))
                     case UpstreamHead():
                         self._send_head(event)
                     case Data():
-                        self._connection.send(self._session.send(event))
+                        self._deliver(event)
                     case End():
-                        self._connection.send(self._session.send(event))
+                        self._deliver(event)
                         if not self._session.keeps_alive():
                             self._connection.finish()
                         return
@@ -156,7 +163,13 @@ class _Carrier:
             length = 0
         answer = ResponseHead(status=head.status, headers=end_to_end(head.headers, b"content-length"), length=length)
         self._sent = head.status
-        self._connection.send(self._session.send(answer))
+        self._deliver(answer)
+
+    def _deliver(self, message: Message) -> None:
+        try:
+            self._connection.send(self._session.send(message))
+        except ConnectionError as error:
+            raise _ClientGone from error
 
     def _tunnel(self, early: bytes) -> None:
         """Both ways until one side ends; a silent WebSocket is nobody's fault, so there is no idle limit."""
@@ -191,6 +204,7 @@ class _Carrier:
         if self._sent:
             self._connection.abort()
             return self._sent
+        self._session.closing = True
         return _fail(self._session, self._connection, page)
 
 

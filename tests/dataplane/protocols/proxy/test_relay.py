@@ -273,6 +273,21 @@ class TestFailures:
             client.sendall(b"POST / HTTP/1.1\r\nHost: sso\r\nContent-Length: 5000\r\n\r\n" + inner)
             assert b"204" not in read_all(client)
 
+    def test_a_client_that_leaves_is_not_the_upstreams_fault(self, path: Path) -> None:
+        def play(peer: Peer) -> None:
+            read_head(peer)
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n")
+            peer.sendall(b"x" * 50_000_000)
+
+        with upstream(path, play), running(path) as (server, port):
+            with connect(port) as client:
+                client.sendall(GET + b"\r\n")
+                read_head(client)
+            with gevent.Timeout(5):
+                while server.connections:
+                    gevent.sleep(0.01)
+            assert {"reason": "bad_gateway"} not in [sample["labels"] for sample in server.metrics()["counters"]]
+
 
 class TestWebSocket:
     ASK = (
