@@ -1,4 +1,4 @@
-"""Keeps the client certificate: enrols when there is none, when it is distrusted, and at two thirds of its life.
+"""Keeps the client certificate: enrols when there is none, when it is refused or doubted, and before it ends.
 
 When enrolment fails, a certificate that is still good goes on being used: the link may be up while control's web
 is not.
@@ -27,24 +27,29 @@ class Keeper:
     ) -> None:
         self._enrol = enrol
         self._world = world
-        self._distrusted = False
+        self._refused = False
+        self._doubted = False
         self.credentials = credentials
         self.failures: Counter[str] = Counter()
         self.skew = 0.0
 
     def distrust(self) -> None:
-        """The link refused the certificate, or we its CA: enrol before the next connection."""
-        self._distrusted = True
+        """The link refused the certificate: enrol, or don't connect."""
+        self._refused = True
+
+    def doubt(self) -> None:
+        """The link may have moved or have a new CA: enrol if that is possible, before the next connection."""
+        self._doubted = True
 
     async def get(self) -> Credentials:
         """Credentials for a new connection. Raises EnrolmentFailed when there are none that could do."""
         usable = self._find_usable()
-        if usable and not self._distrusted and self._world.clock() < usable.renewal:
+        if usable and not self._refused and not self._doubted and self._world.clock() < usable.renewal:
             return usable
         try:
             return await self._renew()
         except EnrolmentFailed as error:
-            if usable is None or self._distrusted:
+            if usable is None or self._refused:
                 raise
             log.warning("going on with the certificate at hand", extra={"reason": str(error)})
             return usable
@@ -71,7 +76,8 @@ class Keeper:
         except EnrolmentFailed as error:
             self.failures[error.failure] += 1
             raise
-        self._distrusted = False
+        self._refused = False
+        self._doubted = False
         self.credentials = enrolled.credentials
         self.skew = enrolled.skew
         self._tell(enrolled)

@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any, Protocol
 
 import grpc
@@ -39,12 +40,20 @@ _TLS_SIGNS = ("handshake", "ssl", "certificate")
 log = logging.getLogger("dataplane.link")
 
 
-class LinkLost(Exception):
-    """The stream to control is gone; the message says why, `distrusted` that a new certificate is needed."""
+class Trust(Enum):
+    """What the end of a stream says about the certificate it was opened with."""
 
-    def __init__(self, message: str, *, distrusted: bool = False) -> None:
+    UNTOUCHED = auto()
+    DOUBTED = auto()
+    REFUSED = auto()
+
+
+class LinkLost(Exception):
+    """The stream to control is gone; the message says why."""
+
+    def __init__(self, message: str, trust: Trust = Trust.UNTOUCHED) -> None:
         super().__init__(message)
-        self.distrusted = distrusted
+        self.trust = trust
 
 
 class Receiver(Protocol):
@@ -233,12 +242,13 @@ def _explained(error: grpc.aio.AioRpcError, address: str) -> LinkLost:
     details = error.details() or "no reason given"
     match error.code():
         case grpc.StatusCode.UNAUTHENTICATED:
-            return LinkLost(f"control no longer accepts our certificate: {details}", distrusted=True)
+            return LinkLost(f"control no longer accepts our certificate: {details}", Trust.REFUSED)
         case grpc.StatusCode.FAILED_PRECONDITION:
             return LinkLost(f"control does not serve this version of the outpost: {details}")
         case grpc.StatusCode.UNAVAILABLE:
-            distrusted = any(sign in details.lower() for sign in _TLS_SIGNS)
-            return LinkLost(f"the link at {address} is unavailable: {details}", distrusted=distrusted)
+            doubtful = any(sign in details.lower() for sign in _TLS_SIGNS)
+            trust = Trust.DOUBTED if doubtful else Trust.UNTOUCHED
+            return LinkLost(f"the link at {address} is unavailable: {details}", trust)
         case code:
             return LinkLost(f"the link at {address} broke: {code.name}: {details}")
 

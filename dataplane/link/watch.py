@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from dataplane.link.backoff import Backoff
 from dataplane.link.enrol import EnrolmentFailed
-from dataplane.link.stream import Context, LinkLost, Stream
+from dataplane.link.stream import Context, LinkLost, Stream, Trust
 from dataplane.link.target import Credentials
 
 # Control may have moved or have a new CA: ask it where the link is after so many rounds in vain.
-_ROUNDS_BEFORE_DISTRUST = 3
+_ROUNDS_BEFORE_DOUBT = 3
 log = logging.getLogger("dataplane.link")
 
 
@@ -81,8 +81,13 @@ class Watcher:
         return lasted
 
     def _lost(self, error: LinkLost) -> None:
-        if error.distrusted:
-            self._context.keeper.distrust()
+        match error.trust:
+            case Trust.REFUSED:
+                self._context.keeper.distrust()
+            case Trust.DOUBTED:
+                self._context.keeper.doubt()
+            case Trust.UNTOUCHED:
+                pass
         if self.status.connected:
             self.status.losses += 1
         self.status.connected = False
@@ -90,9 +95,9 @@ class Watcher:
 
     def _count_in_vain(self) -> None:
         self._vain += 1
-        if self._vain >= _ROUNDS_BEFORE_DISTRUST:
+        if self._vain >= _ROUNDS_BEFORE_DOUBT:
             self._vain = 0
-            self._context.keeper.distrust()
+            self._context.keeper.doubt()
 
     def _note(self, reason: str) -> None:
         # The same reason again and again is not news.

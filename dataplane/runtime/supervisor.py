@@ -76,6 +76,8 @@ class Supervisor:
         if self._watcher:
             self._begin(self._watcher.run)
         log.info("the outpost is up", extra=self._described())
+        if self._plan.target and self._plan.target.insecure:
+            log.warning("AUTHENTIK_INSECURE is set: enrolment takes any certificate for control's")
         await self._stop.wait()
         await self._end()
 

@@ -73,13 +73,19 @@ def test_without_usable_credentials_the_failure_is_told_and_counted(held: Creden
     assert subject.failures == {"unreachable": 1}
 
 
-def test_distrusted_credentials_are_not_used_again() -> None:
+def test_refused_credentials_are_not_used_again() -> None:
     subject = keeper(Stage(False, True), FRESH)
     subject.distrust()
     with pytest.raises(EnrolmentFailed):
         asyncio.run(subject.get())
     assert asyncio.run(subject.get()).issued == 1000.0
     assert asyncio.run(subject.get()).issued == 1000.0
+
+
+def test_doubted_credentials_are_replaced_if_that_is_possible() -> None:
+    subject = keeper(Stage(False, True), FRESH)
+    subject.doubt()
+    assert [asyncio.run(subject.get()).issued for _ in range(3)] == [900.0, 1000.0, 1000.0]
 
 
 def test_renewal_comes_at_two_thirds_and_is_tried_until_it_succeeds() -> None:
