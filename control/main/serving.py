@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ from control.main.processes import loopback, programs_of
 from control.serve import logs
 from control.serve.board import Board
 from control.serve.demo.setup import BLUEPRINT, Demo, make_demo
-from control.serve.first_start import prepare
+from control.serve.first_start import FirstAdmin, prepare
 from control.serve.lock import FolderLock
 from control.serve.observatory import Observatory, Sources
 from control.serve.ports import expect_free
@@ -36,11 +36,12 @@ def serve(arguments: Arguments) -> int:
     expect_free(_listeners(settings))
     logs.configure("serve", settings.log_level)
     store = open_store(settings, migrate=True)
-    say_admin(settings, store)
+    admin = say_admin(settings, store)
     remember_url(settings)
     demo = make_demo(settings.data) if arguments.demo else None
     _apply_blueprints(settings, store, arguments.blueprints, demo)
-    _observe_and_run(settings, store, demo)
+    lines = demo.lines(settings.url, _admin_words(admin)) if demo is not None else ()
+    _observe_and_run(settings, store, demo, lines)
     lock.release()
     return 0
 
@@ -72,14 +73,22 @@ def _apply_blueprints(settings: Settings, store: Store, files: tuple[Path, ...],
             _say(str(outcome))
 
 
-def say_admin(settings: Settings, store: Store) -> None:
+def say_admin(settings: Settings, store: Store) -> FirstAdmin | None:
     """Make what a new database needs, and tell the first administrator's password where nobody chose it."""
     admin = prepare(store, settings.bootstrap_password)
     if admin is not None and admin.password is not None:
         _say(f"First administrator: {admin.username}, one-time password: {admin.password}")
+    return admin
 
 
-def _observe_and_run(settings: Settings, store: Store, demo: Demo | None) -> None:
+def _admin_words(admin: FirstAdmin | None) -> str:
+    """What the demo says of the administrator's password, which may be known to nobody but its owner by now."""
+    if admin is None:
+        return "(its password was set or printed at the first start)"
+    return admin.password or "(the password of GARRISON_BOOTSTRAP_PASSWORD)"
+
+
+def _observe_and_run(settings: Settings, store: Store, demo: Demo | None, lines: Sequence[str]) -> None:
     board = Board(settings.run / "processes.json")
     own = CollectorRegistry()
     own.register(board)
@@ -92,7 +101,7 @@ def _observe_and_run(settings: Settings, store: Store, demo: Demo | None) -> Non
         programs=programs,
         report=board.show,
         is_ready=lambda: observatory.ready() and _front_door_answers(settings.http),
-        announce=lambda: _announce(settings, demo),
+        announce=lambda: _announce(settings, lines),
         versions={"proxy": partial(_token_fingerprint, store)} if settings.embedded else {},
     )
     asyncio.run(run(plan))
@@ -127,11 +136,8 @@ def _front_door_answers(http: Listen) -> bool:
         return False
 
 
-def _announce(settings: Settings, demo: Demo | None) -> None:
-    _say(f"Garrison {version('garrison')} is ready at {settings.url}")
-    if demo is not None:
-        for line in demo.lines():
-            _say(line)
+def _announce(settings: Settings, lines: Sequence[str]) -> None:
+    _say("\n".join([f"Garrison {version('garrison')} is ready at {settings.url}", *lines]))
 
 
 def _say(line: str) -> None:

@@ -44,13 +44,15 @@ class Demo:
             stage=Stage.FRONT,
         )
 
-    def lines(self) -> Sequence[str]:
-        """What to try, for people."""
+    def lines(self, garrison: str, admin: str) -> Sequence[str]:
+        """What to try, for people; `garrison` is where Garrison is, `admin` how its administrator signs in."""
         return (
             "",
+            f"Administration:   {garrison}",
+            f"  akadmin  {admin}",
             f"Demo application: {self.url}",
-            f"  alice  {self.passwords['alice']}  (has access)",
-            f"  bob    {self.passwords['bob']}  (has none)",
+            f"  alice    {self.passwords['alice']}  (has access)",
+            f"  bob      {self.passwords['bob']}  (has none)",
             "Try it in a browser, or see where curl is sent:",
             f"  curl -i --resolve demo.localhost:{self.port}:127.0.0.1 {self.url}/",
         )
