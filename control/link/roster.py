@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.exc import SQLAlchemyError
 
 from control.domain.outpost import Instance, InstanceState, Rejection
+from control.fleet.authority import Client
 from control.fleet.instances import forget_old, is_history, mark_all_disconnected
 from control.link.messages import Health, Hello
 from control.store import SYSTEM, Store, Unit
@@ -45,6 +46,7 @@ class Roster:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="roster")
         self._urgent: set[Key] = set()
         self._beaten: set[Key] = set()
+        self._used: set[UUID] = set()
         self._some_urgent = asyncio.Event()
         self.instances: dict[Key, Instance] = {}
 
@@ -52,16 +54,17 @@ class Roster:
         """Begin: nobody is connected, and history is as the database tells it."""
         self.instances = await self._in_pool(self._load)
 
-    def join(self, outpost: UUID, hello: Hello, address: str) -> Key:
+    def join(self, client: Client, hello: Hello, address: str) -> Key:
         """An instance has said Hello."""
-        key = (outpost, hello.instance)
+        key = (client.outpost, client.instance)
+        self._used.add(client.token)
         known = self.instances.get(key)
         now = self._clock()
         self._put(
             Instance(
                 id=known.id if known else uuid4(),
-                outpost=outpost,
-                uid=hello.instance,
+                outpost=client.outpost,
+                uid=client.instance,
                 state=InstanceState.CONNECTED,
                 hostname=hello.hostname[:255],
                 version=hello.version[:80],
@@ -138,14 +141,16 @@ class Roster:
         keys, self._urgent = self._urgent, set()
         self._beaten -= keys
         self._some_urgent.clear()
+        used, self._used = self._used, set()
         found = [self.instances[key] for key in keys if key in self.instances]
         if not found:
             return
         try:
-            await self._in_pool(lambda: self._save(found))
+            await self._in_pool(lambda: self._save(found, used))
         except SQLAlchemyError as error:
             log.warning("instances can't be written", extra={"reason": type(error).__name__})
             self._urgent |= keys
+            self._used |= used
 
     async def forget(self) -> None:
         """Drop the history that is too old."""
@@ -188,8 +193,10 @@ class Roster:
             mark_all_disconnected(unit)
             return {(each.outpost, each.uid): each for each in unit.instances.all()}
 
-    def _save(self, instances: list[Instance]) -> None:
+    def _save(self, instances: list[Instance], used: set[UUID]) -> None:
         with self._store.write(SYSTEM) as unit:
+            for token in used:
+                unit.tokens.touch(token)
             existing = _existing(unit, {instance.outpost for instance in instances})
             unit.instances.save(instance for instance in instances if instance.outpost in existing)
 

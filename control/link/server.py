@@ -26,7 +26,7 @@ from control.link.revisions import Revisions, State
 from control.link.roster import Roster
 from control.link.wake import wake_socket
 from control.link.watch import Fleet, WatchService
-from control.store import SYSTEM, Store
+from control.store import Store
 from protos.outpost.v1 import gate_pb2_grpc, link_pb2_grpc
 
 STOP_SECONDS = 3.0
@@ -173,10 +173,8 @@ class Parts:
         return await self.desk.run(lambda: self._identified(client))
 
     def _identified(self, client: Client) -> Outpost:
-        with self._store.write(SYSTEM) as unit:
-            outpost = get_outpost(unit, client)
-            unit.tokens.touch(client.token)
-            return outpost
+        with self._store.read() as unit:
+            return get_outpost(unit, client)
 
 
 def _on_state(state: State, roster: Roster, credentials: ServerCredentials) -> None:

@@ -140,13 +140,19 @@ class WatchService(link_pb2_grpc.LinkServicer):
 
     async def _admit(self, requests: Requests, context: Context) -> Stream:
         client = get_client(context.auth_context())
-        outpost = await self._fleet.identify(client)
+        outpost = self._find_known(client) or await self._fleet.identify(client)
         hello = await _first_hello(requests)
         check_hello(hello, client, outpost)
-        key = self._fleet.roster.join(outpost.id, hello, peer_address(context.peer()))
+        key = self._fleet.roster.join(client, hello, peer_address(context.peer()))
         stream = Stream(self._fleet, client, key)
         stream.take(hello)
         return stream
+
+    def _find_known(self, client: Client) -> Outpost | None:
+        """The outpost, as far as memory tells: when all come back at once, the database is not asked for each."""
+        facts = self._fleet.revisions.state.facts
+        objection = find_objection(facts, client, self._fleet.clock())
+        return facts.outposts[client.outpost] if objection is None else None
 
     async def _serve(self, stream: Stream, requests: Requests, context: Context) -> None:
         self._replace(stream)

@@ -195,6 +195,11 @@ class Actress:
         said = {"instance": self.uid, "type": "proxy", "protocol": 1, "version": "0.1.0", "hostname": "edge-1"}
         await self.call.write(link_pb2.WatchRequest(hello=link_pb2.Hello(**{**said, "held": self.held, **fields})))
 
+    async def connect(self) -> None:
+        """Say Hello and take what is sent."""
+        await self.hello()
+        await self.take()
+
     async def health(self, **fields: Any) -> None:
         await self.call.write(link_pb2.WatchRequest(health=link_pb2.Health(**fields)))
 

@@ -99,6 +99,7 @@ def test_sockets_are_for_the_owner_and_take_the_place_of_dead_ones(control: Cont
 def test_an_instance_is_written_as_it_comes_and_goes(control: Control) -> None:
     deployed = deploy(control.store)
     given = control.enrol(deployed)
+    control.clock.advance(minutes=1)
 
     def states() -> list[tuple[InstanceState, str, int]]:
         with control.store.read() as unit:
@@ -116,7 +117,9 @@ def test_an_instance_is_written_as_it_comes_and_goes(control: Control) -> None:
             await eventually(lambda: states() == [(InstanceState.DISCONNECTED, "the disk is full", 2)])
             with control.store.read() as unit:
                 (instance,) = unit.instances.all()
+                token = unit.tokens.get(deployed.token.id)
             assert (instance.hostname, instance.address, instance.uid) == ("edge-1", "127.0.0.1", given.uid)
+            assert token.last_used == control.clock.now
 
     asyncio.run(play())
 

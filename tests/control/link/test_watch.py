@@ -2,22 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import grpc
 import pytest
-from sqlalchemy.exc import OperationalError
 
 from control.domain.outpost import InstanceState
-from control.fleet.tokens import replace_token, revoke_token
-from control.store import Store, Unit
+from control.link.server import Link
+from control.store import Store
 from protos.outpost.v1 import link_pb2, resources_pb2
-from tests.support.fleet import Deployed, add_site, deploy
-from tests.support.links import Actress, Control, eventually, outpost
+from tests.support.fleet import add_site, deploy
+from tests.support.links import Control, Credentials, eventually, outpost
 from tests.support.stores import ADMIN
 
 
@@ -65,19 +62,13 @@ def test_a_commit_is_pushed_at_once(control: Control) -> None:
     asyncio.run(play())
 
 
-async def connected(edge: Actress) -> None:
-    """Say Hello and take what is sent."""
-    await edge.hello()
-    await edge.take()
-
-
 def test_what_is_held_is_not_sent_again(control: Control) -> None:
     deployed = deploy(control.store, sites=("wiki", "blog"))
     given = control.enrol(deployed)
 
     async def play() -> None:
         async with control.link() as link, outpost(link, given) as edge:
-            await connected(edge)
+            await edge.connect()
             held = dict(edge.held)
         async with control.link() as link, outpost(link, given) as edge:
             edge.held = held
@@ -98,7 +89,7 @@ def test_a_restarted_control_sends_nothing_when_all_is_held(control: Control) ->
 
     async def play() -> None:
         async with control.link() as link, outpost(link, given) as edge:
-            await connected(edge)
+            await edge.connect()
             held = dict(edge.held)
         async with control.link() as link, outpost(link, given) as edge:
             edge.held = held
@@ -150,7 +141,7 @@ def test_bursts_are_coalesced(control: Control) -> None:
 
     async def play() -> None:
         async with control.link() as link, outpost(link, control.enrol(deployed)) as edge:
-            await connected(edge)
+            await edge.connect()
             begun = time.monotonic()
             last = await asyncio.to_thread(
                 lambda: [rename(control.store, "wiki", f"w{each}") for each in range(30)][-1]
@@ -196,8 +187,8 @@ def test_two_outposts_get_each_their_own(control: Control) -> None:
             outpost(link, control.enrol(east)) as one,
             outpost(link, control.enrol(west)) as other,
         ):
-            await connected(one)
-            await connected(other)
+            await one.connect()
+            await other.connect()
             assert f"provider/{east.sites[0].provider.id}" in one.held
             assert f"provider/{east.sites[0].provider.id}" not in other.held
             rename(control.store, "wiki", "wiki2")
@@ -212,7 +203,7 @@ def test_a_commit_without_a_datagram_is_found_too(control: Control) -> None:
 
     async def play() -> None:
         async with control.link() as link, outpost(link, control.enrol(deployed)) as edge:
-            await connected(edge)
+            await edge.connect()
             control.sends_wakes = False
             begun = time.monotonic()
             rename(control.store, "wiki", "wiki2")
@@ -249,7 +240,7 @@ def test_digests_are_sent_at_the_refresh_interval(control: Control, monkeypatch:
 
     async def play() -> None:
         async with control.link() as link, outpost(link, control.enrol(deployed)) as edge:
-            await connected(edge)
+            await edge.connect()
             heard = await edge.hear()
             assert dict(heard.digests.wanted) == edge.held
             # One that has drifted says Hello again and gets what it lacks.
@@ -261,128 +252,13 @@ def test_digests_are_sent_at_the_refresh_interval(control: Control, monkeypatch:
     asyncio.run(play())
 
 
-def refused_hello(control: Control, deployed: Deployed, **fields: Any) -> tuple[grpc.StatusCode, str]:
-    """How a stream ends that begins with such a Hello."""
-    given = control.enrol(deployed)
-
-    async def play() -> tuple[grpc.StatusCode, str]:
-        async with control.link() as link, outpost(link, given) as edge:
-            await edge.hello(**fields)
-            return await edge.status()
-
-    return asyncio.run(play())
-
-
-def test_a_protocol_that_is_not_served(control: Control) -> None:
-    code, message = refused_hello(control, deploy(control.store), protocol=7)
-    assert (code, "version 7" in message) == (grpc.StatusCode.FAILED_PRECONDITION, True)
-
-
-def test_a_type_that_is_not_the_outposts(control: Control) -> None:
-    code, message = refused_hello(control, deploy(control.store), type="ldap")
-    assert (code, "'ldap'" in message) == (grpc.StatusCode.FAILED_PRECONDITION, True)
-
-
-def test_an_instance_that_is_not_the_certificates(control: Control) -> None:
-    code, _ = refused_hello(control, deploy(control.store), instance="somebody-else")
-    assert code is grpc.StatusCode.PERMISSION_DENIED
-
-
-def test_a_stream_that_does_not_begin_with_hello(control: Control) -> None:
-    given = control.enrol(deploy(control.store))
-
-    async def play() -> None:
-        async with control.link() as link, outpost(link, given) as edge:
-            await edge.health(workers=1)
-            code, message = await edge.status()
-            assert (code, message) == (grpc.StatusCode.INVALID_ARGUMENT, "expected Hello within ten seconds")
-
-    asyncio.run(play())
-
-
-def revoke(unit: Unit, deployed: Deployed) -> None:
-    revoke_token(unit, unit.tokens.get(deployed.token.id))
-
-
-def renew(unit: Unit, deployed: Deployed) -> None:
-    replace_token(unit, deployed.outpost)
-
-
-def expire(unit: Unit, deployed: Deployed) -> None:
-    unit.tokens.update(replace(unit.tokens.get(deployed.token.id), expires=unit.now))
-
-
-def remove(unit: Unit, deployed: Deployed) -> None:
-    unit.outposts.remove(unit.outposts.get(deployed.outpost.id))
-
-
-CUTS = [(revoke, "revoked"), (renew, "replaced"), (expire, "expired"), (remove, "does not exist")]
-
-
-@pytest.mark.parametrize(("cut", "words"), CUTS)
-def test_who_lost_its_token_is_not_admitted(
-    control: Control, cut: Callable[[Unit, Deployed], None], words: str
-) -> None:
-    deployed = deploy(control.store)
-    given = control.enrol(deployed)
-    with control.store.write(ADMIN) as unit:
-        cut(unit, deployed)
-
-    async def play() -> None:
-        async with control.link() as link, outpost(link, given) as edge:
-            await edge.hello()
-            code, message = await edge.status()
-            assert (code, words in message) == (grpc.StatusCode.UNAUTHENTICATED, True), message
-
-    asyncio.run(play())
-
-
-@pytest.mark.parametrize("woken", [True, False])
-@pytest.mark.parametrize(("cut", "words"), CUTS)
-def test_who_loses_its_token_is_cut_within_a_second(
-    control: Control, cut: Callable[[Unit, Deployed], None], words: str, *, woken: bool
-) -> None:
-    deployed = deploy(control.store)
-    given = control.enrol(deployed)
-
-    async def play() -> None:
-        async with control.link() as link, outpost(link, given) as edge:
-            await connected(edge)
-            control.sends_wakes = woken
-            with control.store.write(ADMIN) as unit:
-                cut(unit, deployed)
-            begun = time.monotonic()
-            code, message = await edge.status()
-            assert (code, words in message) == (grpc.StatusCode.UNAUTHENTICATED, True), message
-            assert time.monotonic() - begun < 1
-
-    asyncio.run(play())
-
-
-def test_a_token_that_runs_out_cuts_though_nobody_commits(control: Control) -> None:
-    deployed = deploy(control.store)
-    given = control.enrol(deployed)
-    with control.store.write(ADMIN) as unit:
-        expires = unit.now + timedelta(minutes=5)
-        unit.tokens.update(replace(unit.tokens.get(deployed.token.id), expires=expires))
-
-    async def play() -> None:
-        async with control.link() as link, outpost(link, given) as edge:
-            await connected(edge)
-            control.clock.advance(minutes=5)
-            code, message = await edge.status()
-            assert (code, "expired" in message) == (grpc.StatusCode.UNAUTHENTICATED, True)
-
-    asyncio.run(play())
-
-
 def test_the_newer_stream_of_an_instance_takes_over(control: Control) -> None:
     given = control.enrol(deploy(control.store))
 
     async def play() -> None:
         async with control.link() as link, outpost(link, given) as older, outpost(link, given) as newer:
-            await connected(older)
-            await connected(newer)
+            await older.connect()
+            await newer.connect()
             code, _ = await older.status()
             assert code is grpc.StatusCode.ABORTED
             (instance,) = link.parts.roster.instances.values()
@@ -400,7 +276,7 @@ def test_a_control_that_stops_says_so(control: Control) -> None:
         async with AsyncExitStack() as stack:
             async with control.link() as link:
                 edge = await stack.enter_async_context(outpost(link, given))
-                await connected(edge)
+                await edge.connect()
                 begun = time.monotonic()
             assert (await edge.status())[0] is grpc.StatusCode.UNAVAILABLE
             assert time.monotonic() - begun < 5
@@ -428,20 +304,20 @@ def test_numbers_and_words_that_no_database_holds_do_no_harm(control: Control) -
     asyncio.run(play())
 
 
-def test_a_database_that_does_not_answer_is_said_without_details(
-    control: Control, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given = control.enrol(deploy(control.store))
+def test_a_storm_of_outposts_that_come_back_is_not_shed(control: Control) -> None:
+    deployed = deploy(control.store)
+    given = control.enrol(deployed)
+    crowd = [given] * 600
 
-    def fail(*_: object) -> None:
-        raise OperationalError("SELECT hunter2", {}, Exception("hunter2"))
+    async def come_back(link: Link, one: Credentials) -> None:
+        async with outpost(link, one) as edge:
+            await edge.hello(protocol=99)
+            assert (await edge.status())[0] is grpc.StatusCode.FAILED_PRECONDITION
 
     async def play() -> None:
-        async with control.link() as link, outpost(link, given) as edge:
-            monkeypatch.setattr(control.store, "write", fail)
-            await edge.hello()
-            code, message = await edge.status()
-            assert (code, "hunter2" in message) == (grpc.StatusCode.UNAVAILABLE, False)
-            monkeypatch.undo()
+        async with control.link() as link:
+            await asyncio.gather(*(come_back(link, one) for one in crowd))
+            value = link.parts.metrics.registry.get_sample_value
+            assert value("garrison_link_refused_total", {"reason": "protocol"}) == len(crowd)
 
     asyncio.run(play())

@@ -1,0 +1,166 @@
+"""Link.Watch: who is not admitted, who is cut, and what each is told."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from sqlalchemy.exc import OperationalError
+
+from control.fleet.authority import Client, issue_client
+from control.fleet.tokens import replace_token, revoke_token
+from control.store import Unit
+from tests.support.fleet import Deployed, deploy
+from tests.support.links import Control, Credentials, outpost
+from tests.support.stores import ADMIN
+
+
+def refused_hello(control: Control, deployed: Deployed, **fields: Any) -> tuple[grpc.StatusCode, str]:
+    """How a stream ends that begins with such a Hello."""
+    given = control.enrol(deployed)
+
+    async def play() -> tuple[grpc.StatusCode, str]:
+        async with control.link() as link, outpost(link, given) as edge:
+            await edge.hello(**fields)
+            return await edge.status()
+
+    return asyncio.run(play())
+
+
+def test_a_protocol_that_is_not_served(control: Control) -> None:
+    code, message = refused_hello(control, deploy(control.store), protocol=7)
+    assert (code, "version 7" in message) == (grpc.StatusCode.FAILED_PRECONDITION, True)
+
+
+def test_a_type_that_is_not_the_outposts(control: Control) -> None:
+    code, message = refused_hello(control, deploy(control.store), type="ldap")
+    assert (code, "'ldap'" in message) == (grpc.StatusCode.FAILED_PRECONDITION, True)
+
+
+def test_an_instance_that_is_not_the_certificates(control: Control) -> None:
+    code, _ = refused_hello(control, deploy(control.store), instance="somebody-else")
+    assert code is grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_a_stream_that_does_not_begin_with_hello(control: Control) -> None:
+    given = control.enrol(deploy(control.store))
+
+    async def play() -> None:
+        async with control.link() as link, outpost(link, given) as edge:
+            await edge.health(workers=1)
+            code, message = await edge.status()
+            assert (code, message) == (grpc.StatusCode.INVALID_ARGUMENT, "expected Hello within ten seconds")
+
+    asyncio.run(play())
+
+
+def revoke(unit: Unit, deployed: Deployed) -> None:
+    revoke_token(unit, unit.tokens.get(deployed.token.id))
+
+
+def renew(unit: Unit, deployed: Deployed) -> None:
+    replace_token(unit, deployed.outpost)
+
+
+def expire(unit: Unit, deployed: Deployed) -> None:
+    unit.tokens.update(replace(unit.tokens.get(deployed.token.id), expires=unit.now))
+
+
+def remove(unit: Unit, deployed: Deployed) -> None:
+    unit.outposts.remove(unit.outposts.get(deployed.outpost.id))
+
+
+CUTS = [(revoke, "revoked"), (renew, "replaced"), (expire, "expired"), (remove, "does not exist")]
+
+
+@pytest.mark.parametrize(("cut", "words"), CUTS)
+def test_who_lost_its_token_is_not_admitted(
+    control: Control, cut: Callable[[Unit, Deployed], None], words: str
+) -> None:
+    deployed = deploy(control.store)
+    given = control.enrol(deployed)
+    with control.store.write(ADMIN) as unit:
+        cut(unit, deployed)
+
+    async def play() -> None:
+        async with control.link() as link, outpost(link, given) as edge:
+            await edge.hello()
+            code, message = await edge.status()
+            assert (code, words in message) == (grpc.StatusCode.UNAUTHENTICATED, True), message
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("woken", [True, False])
+@pytest.mark.parametrize(("cut", "words"), CUTS)
+def test_who_loses_its_token_is_cut_within_a_second(
+    control: Control, cut: Callable[[Unit, Deployed], None], words: str, *, woken: bool
+) -> None:
+    deployed = deploy(control.store)
+    given = control.enrol(deployed)
+
+    async def play() -> None:
+        async with control.link() as link, outpost(link, given) as edge:
+            await edge.connect()
+            control.sends_wakes = woken
+            with control.store.write(ADMIN) as unit:
+                cut(unit, deployed)
+            begun = time.monotonic()
+            code, message = await edge.status()
+            assert (code, words in message) == (grpc.StatusCode.UNAUTHENTICATED, True), message
+            assert time.monotonic() - begun < 1
+
+    asyncio.run(play())
+
+
+def test_a_token_that_runs_out_cuts_though_nobody_commits(control: Control) -> None:
+    deployed = deploy(control.store)
+    given = control.enrol(deployed)
+    with control.store.write(ADMIN) as unit:
+        expires = unit.now + timedelta(minutes=5)
+        unit.tokens.update(replace(unit.tokens.get(deployed.token.id), expires=expires))
+
+    async def play() -> None:
+        async with control.link() as link, outpost(link, given) as edge:
+            await edge.connect()
+            control.clock.advance(minutes=5)
+            code, message = await edge.status()
+            assert (code, "expired" in message) == (grpc.StatusCode.UNAUTHENTICATED, True)
+
+    asyncio.run(play())
+
+
+def test_a_database_that_does_not_answer_is_said_without_details(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = control.enrol(deploy(control.store))
+
+    def fail(*_: object) -> None:
+        raise OperationalError("SELECT hunter2", {}, Exception("hunter2"))
+
+    async def play() -> None:
+        async with control.link() as link, outpost(link, unknown_token(control, given)) as edge:
+            monkeypatch.setattr(control.store, "read", fail)
+            await edge.hello()
+            code, message = await edge.status()
+            assert (code, "hunter2" in message) == (grpc.StatusCode.UNAVAILABLE, False)
+            monkeypatch.undo()
+
+    asyncio.run(play())
+
+
+def unknown_token(control: Control, given: Credentials) -> Credentials:
+    """A certificate for a token that memory does not know, so that the database is asked."""
+    key = load_pem_private_key(given.key, None).public_key()
+    assert isinstance(key, EllipticCurvePublicKey)
+    with control.store.read() as unit:
+        client = Client(outpost=unit.outposts.all()[0].id, instance=given.uid, token=uuid4())
+        certificate = issue_client(unit.authorities.all()[0], key, client, unit.now)
+    return replace(given, certificate=certificate.encode())
