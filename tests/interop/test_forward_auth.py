@@ -150,8 +150,6 @@ def test_bug_3_4_10_no_spelling_opens_what_a_skip_path_does_not_name(site: Site,
 def test_bugs_6_7_8_forged_identity_never_reaches_the_application(
     world: World, site: Site, forged: list[tuple[str, str]]
 ) -> None:
-    if site.provider == "envoy" and forged[0][0] == "X.authentik.username":
-        pytest.skip("Envoy passes names with dots on; its documentation leaves them to the application")
     visitor = world.signed_in(site, "alice")
     cookies = site.cookie_header(visitor)
     headers = [("Accept", "text/html"), *forged]

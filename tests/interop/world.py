@@ -18,7 +18,6 @@ from tests.support.peers_sites import (
     Site,
     caddy_site,
     envoy,
-    has_underscore,
     nginx_server,
     shared_map,
     traefik,
@@ -150,7 +149,7 @@ def build(folder: Path) -> World:
     echo = Echo()
     outpost = Outpost(garrison, "edge", folder / "edge", environment={"AUTHENTIK_HOST_BROWSER": garrison.url})
     ports = Ports(outpost=outpost.http, application=echo.port)
-    fronts = {"traefik": Front(traefik(), ports), "envoy": Front(envoy(), ports, has_underscore)}
+    fronts = {"traefik": Front(traefik(), ports), "envoy": Front(envoy(), ports)}
     sites = planned_sites()
     for name, front in fronts.items():
         sites[name] = Site(provider=name, host=f"{name}.example.test", scheme="http", port=front.port)

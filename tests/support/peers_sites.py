@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.support.browser_http import Visitor
 from tests.support.garrison_docs import snippet
-from tests.support.peers_dialects import Asked, Envoy, Traefik
+from tests.support.peers_dialects import Envoy, Traefik
 
 PAGE = "docs/protocols/proxy.md"
 
@@ -107,11 +107,6 @@ def traefik() -> Traefik:
 def envoy() -> Envoy:
     """The Envoy snippet."""
     return Envoy.configured(snippet(PAGE, "envoy"))
-
-
-def has_underscore(asked: Asked) -> bool:
-    """What Envoy refuses by headers_with_underscores_action: REJECT_REQUEST."""
-    return any("_" in name for name, _ in asked.headers)
 
 
 def line(text: str, part: str) -> str:
