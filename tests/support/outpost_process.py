@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from control.serve.programs import tethered
 from tests.support.fake_control import eventually, free_port
 
 
@@ -47,7 +48,9 @@ class OutpostProcess:
         arguments += ["--metrics", f"127.0.0.1:{self.metrics_port}"]
         own = {name: value for name, value in os.environ.items() if not name.startswith(("AUTHENTIK_", "GARRISON_"))}
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(arguments, env=own | self._environment, stderr=log)
+            # Tethered, so that a test run that is killed leaves no outpost behind.
+            command = tethered(os.getpid(), tuple(arguments))
+            self._process = subprocess.Popen(command, env=own | self._environment, stderr=log)
 
     @property
     def pid(self) -> int:
