@@ -109,7 +109,7 @@ class Browser:
         assert found, (wanted, [form.action for form in forms_of(page.text)])
         return found[-1]
 
-    def submit(self, url: str, action: str | None = None, **fields: object) -> TestResponse:
+    def submit(self, url: str, action: str | None = None, /, **fields: object) -> TestResponse:
         """Post the form of a page with `fields` changed; a list is sent as several values, None leaves a field out."""
         form = self.form(url, action)
         sent: dict[str, object] = {**form.fields, **fields}

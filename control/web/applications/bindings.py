@@ -74,7 +74,10 @@ def up(key: UUID, binding: UUID) -> ResponseReturnValue:
     """Move a rule before the one above it."""
 
     def change(rules: list[dict[str, object]], place: int) -> None:
-        rules.insert(max(0, place - 1), rules.pop(place))
+        above = max(0, place - 1)
+        rules.insert(above, rules.pop(place))
+        for order, rule in enumerate(rules):
+            rule["order"] = order
 
     return _changed(key, binding, change)
 
@@ -98,7 +101,7 @@ def _changed(key: UUID, binding: UUID, change: Callable[[list[dict[str, object]]
             raise NotFound("binding", str(binding))
         rules = _rules(bindings)
         change(rules, place)
-        replace_bindings(unit, application, _numbered(rules))
+        replace_bindings(unit, application, rules)
     return done(_detail(key), "bindings_changed", name=application.name)
 
 
@@ -108,9 +111,10 @@ def _add(unit: Unit, key: UUID, form: BindingForm) -> None:
     who = form.who.data if form.who.data in {"user", "group"} else "group"
     if not rule.get(who):
         raise Invalid([Problem(field=who, code="required")])
-    rules = _rules(unit.bindings.of_application(key))
+    bindings = unit.bindings.of_application(key)
+    rules = _rules(bindings)
     try:
-        replace_bindings(unit, application, _numbered([*rules, rule]))
+        replace_bindings(unit, application, [*rules, {**rule, "order": _last(bindings) + 1}])
     except Invalid as invalid:
         raise Invalid([_at(who, problem) for problem in invalid.problems]) from None
 
@@ -120,13 +124,13 @@ def _at(field: str, problem: Problem) -> Problem:
 
 
 def _rules(bindings: Sequence[Binding]) -> list[dict[str, object]]:
-    return [
-        {"user": each.user, "group": each.group, "enabled": each.enabled, "negate": each.negate} for each in bindings
-    ]
+    """The rules as the command takes them; those that stay as they are keep their ids."""
+    names = ("user", "group", "order", "enabled", "negate")
+    return [{name: getattr(each, name) for name in names} for each in bindings]
 
 
-def _numbered(rules: Sequence[dict[str, object]]) -> list[dict[str, object]]:
-    return [{**rule, "order": order} for order, rule in enumerate(rules)]
+def _last(bindings: Sequence[Binding]) -> int:
+    return max((each.order for each in bindings), default=-1)
 
 
 def _detail(key: UUID) -> str:

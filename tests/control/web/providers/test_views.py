@@ -1,0 +1,109 @@
+"""Providers in the admin interface."""
+
+import pytest
+
+from control.domain.application import ProxyMode, ProxyProvider
+from control.store import Store
+from tests.support.site import Site, fill
+from tests.support.stores import ADMIN
+
+LIST = "/admin/providers/"
+NEW = "/admin/providers/new"
+
+
+def named(store: Store, name: str) -> ProxyProvider:
+    with store.read() as unit:
+        return unit.providers.get_named(name)
+
+
+def test_creating_and_editing(site: Site) -> None:
+    fields = {"name": "git", "external_host": "https://git.example.com", "skip_path_regex": "^/public/\r\n^/x$"}
+    response = site.admin.submit(NEW, **fields, access_token_validity="hours=2")
+    provider = named(site.store, "git")
+    assert response.headers["Location"] == f"{LIST}{provider.id}/"
+    assert (provider.mode, provider.skip_path_regex) == (ProxyMode.FORWARD_SINGLE, "^/public/\n^/x$")
+    assert provider.access_token_validity.total_seconds() == 7200
+    assert provider.intercept_header_auth
+    url = f"{LIST}{provider.id}/edit"
+    assert site.admin.submit(url).status_code == 303
+    assert named(site.store, "git") == provider
+    site.admin.submit(url, intercept_header_auth=None, mode="forward_domain", cookie_domain="example.com")
+    changed = named(site.store, "git")
+    assert (changed.intercept_header_auth, changed.cookie_domain) == (False, "example.com")
+    site.admin.submit(url, mode="forward_single")
+    assert named(site.store, "git").cookie_domain == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"name": ""}, "This is needed"),
+        ({"external_host": "git.example.com"}, "expected an origin"),
+        ({"external_host": "https://git.example.com/path"}, "more than an origin"),
+        ({"external_host": "http://localhost"}, "where Garrison itself is reached"),
+        ({"skip_path_regex": "("}, "no regular expression"),
+        ({"access_token_validity": "soon"}, "no duration"),
+        ({"mode": "proxy"}, "no server in this version"),
+        ({"mode": "forward_domain", "cookie_domain": "other.org"}, "other.org"),
+        ({"name": "wiki"}, "taken already"),
+    ],
+)
+def test_problems_stand_at_their_fields(site: Site, fields: dict[str, str], words: str) -> None:
+    usual = {"name": "git", "external_host": "https://git.example.com", "access_token_validity": "days=3"}
+    response = site.admin.submit(NEW, **{**usual, **fields})
+    assert response.status_code == 422
+    (field,) = set(fields) - {"mode"} or {"mode"}
+    error = response.text.split(f'id="{field}-error"')[1].split("</div></div>")[0]
+    assert words in error
+    for value in {**usual, **fields}.values():
+        assert value in response.text
+    with site.store.read() as unit:
+        assert unit.providers.count() == 2
+
+
+def test_what_is_used_cant_be_deleted(site: Site) -> None:
+    url = f"{LIST}{site.world.wiki.id}/delete"
+    page = site.admin.get(url).text
+    assert "delete wiki" in page
+    assert f"/admin/applications/{site.world.wiki_application.id}/" in page
+    assert ">Delete</button>" not in page
+    assert site.admin.submit(url).status_code == 422
+    site.admin.submit(f"/admin/applications/{site.world.wiki_application.id}/delete")
+    assert site.admin.submit(url).status_code == 303
+    with site.store.read() as unit:
+        assert unit.providers.find(site.world.wiki.id) is None
+
+
+def test_the_list_warns(site: Site) -> None:
+    site.admin.submit(NEW, name="lonely", external_host="https://lonely.example.com")
+    page = site.admin.get(LIST).text
+    assert "No application" in page
+    with site.store.read() as unit:
+        embedded = unit.outposts.find_embedded()
+    assert embedded is not None
+    site.admin.submit(f"/admin/outposts/{embedded.id}/edit", manual="y")
+    assert "Not served" in site.admin.get(LIST).text
+
+
+def test_certificates_are_offered(site: Site) -> None:
+    fill(site.store)
+    with site.store.read() as unit:
+        certificate = unit.certificates.get_named("edge")
+        assert named(site.store, "edge").certificate == certificate.id
+    url = f"{LIST}{named(site.store, 'edge').id}/edit"
+    assert f'<option value="{certificate.id}" selected>' in site.admin.get(url).text
+    site.admin.submit(url, certificate="")
+    assert named(site.store, "edge").certificate is None
+
+
+def test_without_providers_the_list_says_what_to_do(site: Site) -> None:
+    with site.store.write(ADMIN) as unit:
+        for application in unit.applications.all():
+            for binding in unit.bindings.of_application(application.id):
+                unit.bindings.remove(binding)
+            unit.applications.remove(application)
+        for provider in unit.providers.all():
+            unit.providers.remove(provider)
+    assert "No providers yet" in site.admin.get(LIST).text
+    assert "No applications yet" in site.admin.get("/admin/applications/").text
+    assert "First steps" in site.admin.get("/admin/").text

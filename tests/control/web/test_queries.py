@@ -1,0 +1,82 @@
+"""A page asks the database a fixed number of questions, however much there is to show."""
+
+import sqlalchemy as sa
+
+from control.auth import people
+from control.auth.people import GroupDraft, UserDraft
+from control.store import Store
+from tests.support.site import Site, fill, instance
+from tests.support.stores import ADMIN, Clock
+from tests.support.web import Browser
+
+LISTS = [
+    "/",
+    "/admin/",
+    "/admin/overview/live",
+    "/admin/applications/",
+    "/admin/providers/",
+    "/admin/outposts/",
+    "/admin/outposts/live",
+    "/admin/users/",
+    "/admin/groups/",
+    "/admin/tokens/",
+    "/admin/certificates/",
+]
+MOST = 20
+
+
+def questions(site: Site, browser: Browser, url: str) -> int:
+    """How many statements a page runs."""
+    with site.store.read() as unit:
+        engine = unit.users.context.connection.engine
+    seen: list[str] = []
+
+    def note(*arguments: object) -> None:
+        seen.append(str(arguments[2]))
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    try:
+        assert browser.get(url).status_code == 200
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", note)
+    return len([statement for statement in seen if statement.startswith("SELECT")])
+
+
+def grow(store: Store, clock: Clock, start: int) -> None:
+    for number in range(start, start + 6):
+        outpost = fill(store, f"n{number}")
+        with store.write(ADMIN) as unit:
+            unit.instances.save([instance(outpost.id, clock.now)])
+            group = people.create_group(unit, GroupDraft(name=f"g{number}"))
+            for member in range(10):
+                people.create_user(unit, UserDraft(username=f"u{number}-{member}", groups=frozenset({group.id})))
+
+
+def test_lists(site: Site, clock: Clock) -> None:
+    grow(site.store, clock, 0)
+    browser = site.admin
+    few = {url: questions(site, browser, url) for url in LISTS}
+    grow(site.store, clock, 6)
+    many = {url: questions(site, browser, url) for url in LISTS}
+    assert many == few
+    assert max(few.values()) <= MOST, few
+
+
+def test_details(site: Site, clock: Clock) -> None:
+    outpost = fill(site.store)
+    wiki, alice, staff = site.world.wiki_application, site.world.alice, site.world.staff
+    urls = [
+        f"/admin/outposts/{outpost.id}/",
+        f"/admin/applications/{wiki.id}/",
+        f"/admin/users/{alice.id}/",
+        f"/admin/groups/{staff.id}/",
+        f"/admin/providers/{site.world.wiki.id}/",
+        "/admin/outposts/new",
+        "/admin/users/new",
+    ]
+    browser = site.admin
+    few = {url: questions(site, browser, url) for url in urls}
+    grow(site.store, clock, 0)
+    with site.store.write(ADMIN) as unit:
+        people.set_group_users(unit, staff.id, [user.id for user in unit.users.all()[:30]])
+    assert {url: questions(site, browser, url) for url in urls} == few
