@@ -22,6 +22,7 @@ from control.store import SYSTEM, Store, Unit
 
 BATCH_SECONDS = 60.0
 GAP_SECONDS = 0.1
+RETRY_SECONDS = 1.0
 
 Key = tuple[UUID, str]
 Result = TypeVar("Result")
@@ -151,6 +152,7 @@ class Roster:
             log.warning("instances can't be written", extra={"reason": type(error).__name__})
             self._urgent |= keys
             self._used |= used
+            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._some_urgent.set)
 
     async def forget(self) -> None:
         """Drop the history that is too old."""

@@ -11,17 +11,19 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 from cryptography import x509
+from sqlalchemy.exc import OperationalError
 
 from control.domain.outpost import InstanceState
 from control.domain.security import Authority, Revocation
 from control.fleet.authority import ensure_authority
 from control.link.credentials import ServerCredentials
 from control.link.housekeeping import clean_up
-from control.store import Store
+from control.store import Actor, Store
 from protos.outpost.v1 import gate_pb2, link_pb2
 from tests.support import builders
 from tests.support.fleet import deploy
@@ -357,3 +359,30 @@ def test_no_secret_is_logged(control: Control, caplog: pytest.LogCaptureFixture)
     assert "an outpost refused a resource" in logged
     secrets = [deployed.token.secret, repr(cookie_key), authority_key, given.key.decode(), "c0de-hush", "v-hush"]
     assert [secret for secret in secrets if secret in logged] == []
+
+
+def test_what_could_not_be_written_is_written_later(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed = deploy(control.store)
+    given = control.enrol(deployed)
+    write = control.store.write
+    refusals: list[Actor] = []
+
+    def fail_once(actor: Actor) -> Any:
+        if not refusals:
+            refusals.append(actor)
+            raise OperationalError("UPDATE", {}, Exception("database is locked"))
+        return write(actor)
+
+    def written() -> bool:
+        with control.store.read() as unit:
+            return [each.state for each in unit.instances.all()] == [InstanceState.CONNECTED]
+
+    async def play() -> None:
+        async with control.link() as link, outpost(link, given) as edge:
+            monkeypatch.setattr(control.store, "write", fail_once)
+            await edge.connect()
+            await eventually(written)
+            assert len(refusals) == 1
+            monkeypatch.undo()
+
+    asyncio.run(play())
