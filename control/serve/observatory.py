@@ -12,7 +12,7 @@ from threading import Thread
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from control.serve.merge import merge
-from control.serve.unix_http import Unreachable, get
+from control.serve.unix_http import QuietMixIn, Unreachable, get
 
 log = logging.getLogger("control.serve")
 
@@ -93,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _server_class(host: str) -> type[ThreadingHTTPServer]:
-    class Server(ThreadingHTTPServer):
+    class Server(QuietMixIn, ThreadingHTTPServer):
         daemon_threads = True
         address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
 

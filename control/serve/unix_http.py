@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import logging
 import socket
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
@@ -11,6 +12,8 @@ from threading import Thread
 from typing import ClassVar
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+log = logging.getLogger("control.serve")
 
 LARGEST = 16 * 1024 * 1024
 
@@ -44,7 +47,16 @@ def get(path: Path, target: str, timeout: float) -> tuple[int, bytes]:
         connection.close()
 
 
-class _Server(ThreadingMixIn, UnixStreamServer):
+class QuietMixIn:
+    """For servers of `socketserver`: a client that went away is a log line and no traceback on stderr."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Log what a handler raised."""
+        del request
+        log.debug("a request failed", exc_info=True, extra={"client": str(client_address)})  # noqa: LOG014 - called in one
+
+
+class _Server(QuietMixIn, ThreadingMixIn, UnixStreamServer):
     daemon_threads = True
     block_on_close = False
 

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote, urlsplit
 
 from control.serve.demo.application import PREFIX, page
+from control.serve.unix_http import QuietMixIn
 
 OUTPOST = "/outpost.goauthentik.io"
 UPSTREAM_SECONDS = 30
@@ -125,7 +126,7 @@ def make_server(listen: tuple[str, int], outpost: str) -> ThreadingHTTPServer:
     class Demo(Handler):
         outpost = (parts.hostname or "", parts.port or 80)
 
-    class Server(ThreadingHTTPServer):
+    class Server(QuietMixIn, ThreadingHTTPServer):
         daemon_threads = True
 
     return Server(listen, Demo)

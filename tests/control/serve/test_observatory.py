@@ -2,6 +2,7 @@
 
 import socket
 import tempfile
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from control.serve.observatory import Observatory, Sources
 from control.serve.unix_http import Unreachable, get, serve_metrics
@@ -99,3 +101,24 @@ def test_a_socket_left_behind_is_replaced(folder: Path) -> None:
     assert (status, b"things_total 7.0" in body) == (200, True)
     assert (folder / "web").stat().st_mode & 0o777 == 0o600
     assert get(folder / "web", "/other", 5) == (404, b"")
+
+
+def test_a_client_that_goes_away_is_no_traceback(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    class Endless(CollectorRegistry):
+        asked = threading.Event()
+
+        def collect(self) -> Iterator[Metric]:
+            gone.wait(10)
+            yield GaugeMetricFamily("much", "Much." * 1_000_000, 1)
+            self.asked.set()
+
+    gone = threading.Event()
+    registry = Endless()
+    serve_metrics(folder / "web", registry)
+    with closing(socket.socket(socket.AF_UNIX)) as hasty:
+        hasty.connect(str(folder / "web"))
+        hasty.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+    gone.set()
+    assert registry.asked.wait(10)
+    assert get(folder / "web", "/other", 10)[0] == 404
+    assert "Traceback" not in capfd.readouterr().err
