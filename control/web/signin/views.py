@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl, urlsplit
 from flask import Blueprint, Flask, Response, flash, make_response, redirect, render_template, request
 from flask import session as form_session
 from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
 
 from control.auth import sessions
 from control.auth.oidc.authorization import PATH, find_target
@@ -51,6 +52,14 @@ def check_sign_in() -> ResponseReturnValue:
     response = make_response(redirect(wanted, 303))
     identity.remember(response, outcome)
     return response
+
+
+@blueprint.errorhandler(CSRFError)
+def use_the_session_there_is(_error: CSRFError) -> ResponseReturnValue:
+    """A form that was open when another tab signed in has an old token: that tab's session serves this one too."""
+    if request.endpoint != "signin.sign_in" or identity.find_person() is None:
+        return error_response(400, "csrf")
+    return redirect(_wanted(request.form.get("next")), 303)
 
 
 @blueprint.get("/sign-out", endpoint="confirm_sign_out")

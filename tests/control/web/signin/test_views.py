@@ -67,7 +67,7 @@ def test_signing_in_leads_on_with_a_session(browser: Browser) -> None:
     page = browser.get("/sign-in?next=/somewhere?a=b")
     assert page.status_code == 200
     assert page.headers["Cache-Control"] == "no-store"
-    answer = browser.submit("/sign-in?next=/somewhere?a=b", action="/sign-in", username="alice", password=PASSWORD)
+    answer = browser.submit("/sign-in?next=/somewhere?a=b", "/sign-in", username="alice", password=PASSWORD)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/somewhere?a=b")
     morsel = session_cookie(answer)[COOKIE]
     assert (morsel["httponly"], morsel["samesite"], morsel["path"], morsel["secure"]) == (True, "Lax", "/", "")
@@ -136,6 +136,16 @@ def test_without_its_token_the_form_is_refused(browser: Browser) -> None:
         assert session_of(browser) is None
 
 
+def test_a_form_left_open_in_another_tab_goes_where_it_wanted(browser: Browser) -> None:
+    other_tab = browser.form("/sign-in?next=/somewhere", "/sign-in")
+    browser.sign_in("alice", PASSWORD)
+    old = session_of(browser)
+    sent = {name: values[0] for name, values in other_tab.fields.items()}
+    answer = browser.client.post("/sign-in", data={**sent, "username": "bob", "password": PASSWORD})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/somewhere")
+    assert session_of(browser) == old, "a form with an old token signs nobody else in"
+
+
 def test_another_browser_s_token_is_refused(app: Flask) -> None:
     mallory, alice = Browser(app), Browser(app)
     token = mallory.form("/sign-in").fields["csrf_token"][0]
@@ -150,11 +160,11 @@ def test_ghsa_f24x_5g9q_753f_the_session_changes_at_sign_in(app: Flask) -> None:
     planted = session_of(mallory)
     assert planted
     alice.client.set_cookie(COOKIE, planted)
-    alice.submit("/sign-in?again=1", action="/sign-in", username="alice", password=PASSWORD)
+    alice.submit("/sign-in?again=1", "/sign-in", username="alice", password=PASSWORD)
     assert session_of(alice) not in {None, planted}
     assert not is_signed_in(mallory), "what was planted is worth nothing to who planted it"
     alice_before = session_of(alice)
-    alice.submit("/sign-in?again=1", action="/sign-in", username="alice", password=PASSWORD)
+    alice.submit("/sign-in?again=1", "/sign-in", username="alice", password=PASSWORD)
     assert session_of(alice) != alice_before
 
 
