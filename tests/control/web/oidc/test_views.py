@@ -49,7 +49,7 @@ def test_the_whole_way_from_an_outpost_s_redirect_to_a_verified_token(browser: B
     assert to_sign_in.status_code == 302
     where = to_sign_in.headers["Location"]
     assert where.startswith("/sign-in?next=/application/o/authorize/%3F")
-    back = browser.submit(where, action="/sign-in", username="alice", password=PASSWORD)
+    back = browser.submit(where, "/sign-in", username="alice", password=PASSWORD)
     assert (back.status_code, urlsplit(back.headers["Location"]).path) == (303, AUTHORIZE)
     answer = browser.get(back.headers["Location"])
     assert answer.status_code == 302
@@ -101,7 +101,7 @@ def test_somebody_else_may_sign_in_from_there(browser: Browser, world: World) ->
     (form,) = [form for form in forms_of(page.text) if form.action == "/sign-out"]
     where = browser.client.post(form.action, data=form.fields).headers["Location"]
     assert where.startswith("/sign-in?next=/application/o/authorize/%3F")
-    back = browser.submit(where, action="/sign-in", username="alice", password=PASSWORD)
+    back = browser.submit(where, "/sign-in", username="alice", password=PASSWORD)
     assert browser.get(back.headers["Location"]).headers["Location"].startswith(callback(world.wiki))
 
 
@@ -164,7 +164,7 @@ def test_a_fresh_sign_in_is_asked_for_and_then_enough(browser: Browser, world: W
     assert where.endswith("&again=1")
     assert browser.get(where).status_code == 200
     clock.advance(seconds=5)
-    back = browser.submit(where, action="/sign-in", username="alice", password=PASSWORD)
+    back = browser.submit(where, "/sign-in", username="alice", password=PASSWORD)
     assert browser.get(back.headers["Location"]).headers["Location"].startswith(callback(world.wiki))
 
 
