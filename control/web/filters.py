@@ -31,20 +31,22 @@ def time_element(when: datetime, now: datetime) -> Markup:
 
 
 def size(count: int) -> str:
-    """A number of bytes: "12 MB"."""
-    if count < _STEP:
-        return f"{count} B"
+    """A number of bytes, in steps of a thousand: "92.4 MB"."""
     amount, unit = float(count), "B"
-    for unit in _SIZES:  # noqa: B007 - the last unit tried is the one to show
-        amount /= _STEP
+    for larger in _SIZES:
         if amount < _STEP:
             break
-    return f"{amount:.3g} {unit}"
+        amount, unit = amount / _STEP, larger
+    return f"{amount:.4g} {unit}"
 
 
 def duration(length: timedelta) -> str:
-    """The largest unit that says it: "24 hours", "90 minutes" as "1 hour"."""
-    return _largest_unit(length.total_seconds())
+    """A length exactly, as far as it needs: "1 day", "1 hour 30 minutes"."""
+    left, parts = int(length.total_seconds()), []
+    for unit, seconds in (*_UNITS[2:], ("second", 1)):
+        count, left = divmod(left, seconds)
+        parts += [_counted(count, unit)] if count else []
+    return " ".join(parts) or "0 seconds"
 
 
 def _largest_unit(seconds: float) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Generic, TypeVar
+from urllib.parse import urldefrag
 
 from flask import Response, flash, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
@@ -46,7 +47,9 @@ def done(url: str, code: str, **parameters: str) -> ResponseReturnValue:
     """On to `url` after a change, which tells what was done."""
     flash({"code": code, "parameters": parameters}, "success")  # type: ignore[arg-type] # Flask stores any JSON
     if request.headers.get("HX-Request"):
-        return Response(status=204, headers={"HX-Redirect": url})
+        # A browser that is told to go where it is only moves to the fragment: the page has to be loaded anew.
+        stays = urldefrag(request.headers.get("HX-Current-URL", "")).url.endswith(urldefrag(url).url)
+        return Response(status=204, headers={"HX-Refresh": "true"} if stays else {"HX-Redirect": url})
     return redirect(url, 303)
 
 

@@ -35,6 +35,18 @@ def test_replacing(site: Site) -> None:
     assert before.secret not in site.admin.get(f"{LIST}{before.id}/").text
 
 
+def test_replacing_from_the_page_of_the_outpost_loads_it_anew(site: Site) -> None:
+    outpost = fill(site.store)
+    with site.store.read() as unit:
+        token = get_token(unit, outpost)
+    browser, url = site.admin, f"{LIST}{token.id}/replace"
+    shown = f"http://localhost/admin/outposts/{outpost.id}/#deployment"
+    headers = {"HX-Request": "true", "HX-Target": "modal", "HX-Current-URL": shown}
+    response = browser.client.post(url, data=browser.form(url).fields, headers=headers)
+    assert response.headers["HX-Refresh"] == "true"
+    assert "HX-Redirect" not in response.headers
+
+
 def test_revoking(site: Site) -> None:
     outpost = fill(site.store)
     with site.store.read() as unit:

@@ -1,0 +1,56 @@
+"""Times, sizes and durations in words."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from control.web import filters
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("away", "words"),
+    [
+        (timedelta(0), "just now"),
+        (timedelta(seconds=-9), "just now"),
+        (timedelta(seconds=-10), "10 seconds ago"),
+        (timedelta(seconds=-60), "1 minute ago"),
+        (timedelta(minutes=-119), "1 hour ago"),
+        (timedelta(days=-2), "2 days ago"),
+        (timedelta(days=45), "in 1 month"),
+        (timedelta(days=800), "in 2 years"),
+    ],
+)
+def test_relative(away: timedelta, words: str) -> None:
+    assert filters.relative(NOW + away, NOW) == words
+
+
+def test_a_time_element_tells_the_moment_in_utc() -> None:
+    there = NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    element = filters.time_element(there, NOW + timedelta(hours=1))
+    assert element == ('<time datetime="2026-11-22T12:00:00Z" title="2026-11-22 12:00 UTC">1 hour ago</time>')
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (92_400_000, "92.4 MB"), (10**12, "1 TB"), (5 * 10**15, "5000 TB")],
+)
+def test_size(count: int, words: str) -> None:
+    assert filters.size(count) == words
+
+
+@pytest.mark.parametrize(
+    ("length", "words"),
+    [(timedelta(hours=24), "1 day"), (timedelta(minutes=90), "1 hour 30 minutes"), (timedelta(0), "0 seconds")],
+)
+def test_duration(length: timedelta, words: str) -> None:
+    assert filters.duration(length) == words
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.datetimes(timezones=st.just(UTC)))
+def test_any_two_moments_have_words(when: datetime, now: datetime) -> None:
+    words = filters.relative(when, now)
+    assert words == "just now" or words.startswith("in ") or words.endswith(" ago")
