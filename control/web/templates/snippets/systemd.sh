@@ -12,11 +12,19 @@ Wants=network-online.target
 
 [Service]
 EnvironmentFile=/etc/garrison/{{ name }}.env
-ExecStart=garrison-outpost {{ type }} --state /var/lib/{{ name }}
-DynamicUser=yes
-StateDirectory={{ name }}
+ExecStart=/opt/garrison/.venv/bin/garrison-outpost {{ type }} --state /var/lib/{{ name }}
+KillMode=mixed
+TimeoutStopSec=15
 Restart=always
 RestartSec=2
+DynamicUser=yes
+StateDirectory={{ name }}
+StateDirectoryMode=0700
+UMask=0077
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
 
 [Install]
 WantedBy=multi-user.target

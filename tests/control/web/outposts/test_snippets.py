@@ -15,7 +15,7 @@ from control.web.outposts.snippets import Deployment, deployment_snippets
 from tests.support import builders
 from tests.support.site import Site
 
-UNIT_LINES = 15
+UNIT_LINES = 23
 HOSTILE = ["edge", "x'; touch pwned; '", 'q"$(touch pwned)`touch pwned`', "a\nRUN touch pwned", "$HOME ${X} $$", "END"]
 
 
