@@ -37,8 +37,10 @@ def _measure() -> report.Figures:
         stored = changes.by_store(stage)
         _say(f"{changes.COMMITS} commits through the form")
         formed = changes.by_form(stage)
+        _say(f"{changes.LOCK_OUTS} users locked out")
+        locked = changes.lock_outs(stage)
     _say(f"{start.STARTS} warm starts")
-    return report.Figures(checks=asked, stored=stored, formed=formed, starts=start.warm_starts())
+    return report.Figures(checks=asked, stored=stored, formed=formed, locked=locked, starts=start.warm_starts())
 
 
 def _say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""From a commit in control to its effect at an outpost, through the store and through the admin's form."""
+"""From a commit in control to its effect at an outpost: settings, through store and form, and people locked out."""
 
 import http.client
 import time
@@ -14,6 +14,7 @@ from tests.support.browser_http import Page, Visitor, links
 from tests.support.garrison import ADMIN, ADMIN_PASSWORD
 
 COMMITS = 100
+LOCK_OUTS = 20
 DEADLINE = 5.0
 Change = Callable[[str], float]
 """Opens one more path without sign-in and returns when (monotonic) the clock starts."""
@@ -45,6 +46,29 @@ def by_form(stage: Stage) -> list[float]:
 
     with observer(stage) as is_open:
         return [timed(change, is_open, COMMITS + number) for number in range(COMMITS)]
+
+
+def lock_outs(stage: Stage) -> list[float]:
+    """Milliseconds from the commit that deactivates a user until a request of theirs is refused."""
+    store = open_store(read_settings(Given(data=str(stage.garrison.data)), {}), migrate=False)
+
+    def activate(*, active: bool) -> float:
+        with store.write(Actor(name="bench", address="", request_id="bench")) as unit:
+            unit.users.update(replace(unit.users.get_named("alice"), active=active))
+        return time.monotonic()
+
+    def lock_out() -> float:
+        cookies = stage.sign_in()
+        with observer(stage, cookies) as may_pass:
+            assert may_pass("/")
+            began = activate(active=False)
+            while may_pass("/"):
+                assert time.monotonic() - began < DEADLINE, f"not locked out within {DEADLINE:g} s"
+            took = (time.monotonic() - began) * 1000
+        activate(active=True)
+        return took
+
+    return [lock_out() for _ in range(LOCK_OUTS)]
 
 
 def admin_form(stage: Stage) -> tuple[Visitor, Page]:
@@ -79,13 +103,14 @@ def timed(change: Change, is_open: Callable[[str], bool], number: int) -> float:
 
 
 @contextmanager
-def observer(stage: Stage) -> Iterator[Callable[[str], bool]]:
-    """Asks the outpost over one connection whether it lets an anonymous request for a path through."""
+def observer(stage: Stage, cookies: str = "") -> Iterator[Callable[[str], bool]]:
+    """Asks the outpost over one connection whether it lets a request for a path through."""
     connection = http.client.HTTPConnection("127.0.0.1", stage.outpost.http, timeout=DEADLINE)
     host = f"{stage.site.host}:{stage.site.port}"
 
     def is_open(path: str) -> bool:
-        connection.request("GET", QUESTION, headers={"Host": host, "X-Original-URL": stage.site.url + path})
+        headers = {"Host": host, "X-Original-URL": stage.site.url + path, "Cookie": cookies}
+        connection.request("GET", QUESTION, headers=headers)
         answer = connection.getresponse()
         answer.read()
         assert answer.status in (200, 401), answer.status

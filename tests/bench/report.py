@@ -21,6 +21,7 @@ class Figures:
     checks: checks.Checks
     stored: list[float]
     formed: list[float]
+    locked: list[float]
     starts: list[float]
 
 
@@ -82,6 +83,9 @@ def _changes(figures: Figures) -> list[str]:
     rows = [
         _latency("the end of a commit to the database", figures.stored),
         _latency("sending the admin's form (the whole request counts)", figures.formed),
+        _latency(
+            f"the commit that deactivates a user, to the first refusal ({changes.LOCK_OUTS} times)", figures.locked
+        ),
     ]
     return [
         "## From a commit to its effect",

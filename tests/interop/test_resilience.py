@@ -102,6 +102,17 @@ def test_what_was_ended_while_an_outpost_was_away_is_ended_when_it_is_back(pair:
     eventually(lambda: pair.status(pair.second, visitor) == 401, "the ended session is known", within=2)
 
 
+def test_signing_out_while_control_is_away_bites_here_and_reaches_the_others_later(pair: Pair) -> None:
+    visitor = pair.sign_in()
+    kept = pair.site.cookie_header(visitor)
+    pair.garrison.program.kill()
+    visitor.get(pair.site.own("sign_out"), follow=0)
+    assert asked(pair.first, pair.site, kept).status == 401, "the cookie is still good where it was signed out"
+    assert asked(pair.second, pair.site, kept).status == 200
+    pair.garrison.start()
+    eventually(lambda: asked(pair.second, pair.site, kept).status == 401, "the other outpost hears of it", within=60)
+
+
 def test_an_outpost_without_its_state_recovers_from_control(pair: Pair) -> None:
     visitor = pair.sign_in()
     pair.second.stop()

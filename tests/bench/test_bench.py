@@ -1,0 +1,41 @@
+"""The arithmetic of the benchmark; the measurements themselves are no tests."""
+
+import pytest
+
+from tests.bench.load import read_wrk
+from tests.bench.samples import median, percentile
+
+WRK = """Running 4s test @ http://127.0.0.1:9000/
+  1 threads and 32 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency   590.00us    1.21ms  20.00ms   95.00%
+    Req/Sec    51.00k     2.00k   55.00k    70.00%
+  Latency Distribution
+     50%  480.00us
+     75%  610.00us
+     90%    1.05ms
+     99%    6.99ms
+  200000 requests in 4.00s, 180.00MB read
+Requests/sec:  50000.00
+Transfer/sec:     45.00MB
+"""
+
+
+def test_a_report_of_wrk_is_read() -> None:
+    run = read_wrk(WRK, seconds=3.0)
+    assert (run.rate, run.p50, run.p99, run.cpu) == (50000.0, 0.48, 6.99, 15.0)
+    assert run.busy == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(
+    "line", ["  Non-2xx or 3xx responses: 5", "  Socket errors: connect 0, read 3, write 0, timeout 0"]
+)
+def test_a_run_with_failures_is_no_measurement(line: str) -> None:
+    with pytest.raises(AssertionError, match=line.strip()[:10]):
+        read_wrk(WRK.replace("Requests/sec", line + "\nRequests/sec"), seconds=3.0)
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.5, 50), (0.99, 99), (1.0, 100), (0.0, 1)])
+def test_percentiles_are_values_that_occurred(share: float, value: int) -> None:
+    assert percentile([float(number) for number in range(100, 0, -1)], share) == value
+    assert median([3.0, 1.0, 2.0]) == 2.0
