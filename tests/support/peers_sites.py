@@ -69,6 +69,7 @@ def nginx_server(site: Site, at: Addresses) -> str:
         {
             "listen 443 ssl;": f"listen 127.0.0.1:{site.port} ssl;",
             "server_name app.example.com;": f"server_name {site.host};",
+            "set $site $host;": f"set $site $host:{site.port};",
             "/etc/ssl/certs/app.example.com.pem": str(certificate),
             "/etc/ssl/private/app.example.com.key": str(key),
             "http://outpost.example.com:9000": f"http://{at.outpost}",

@@ -34,6 +34,8 @@ class Check(NamedTuple):
     """Path and query as sent."""
     redirects: bool
     """Whether the proxy in front passes a redirect on to the browser."""
+    rival: str = ""
+    """Another host that the proxy in front named besides; empty where all it said agrees. See `Routes.confuses`."""
 
     @property
     def path(self) -> bytes:
@@ -58,13 +60,15 @@ def nginx(request: Request) -> Check:
     """The auth_request of nginx: X-Original-URL whole, or X-Original-URI with the Host header.
 
     Either may be the client's own when the configuration sets only the other: both count only where they agree.
+    The usual X-Original-URL holds $http_host, the client's word; the usual Host is $host, by which nginx chose the
+    application (RFC 9112 3.2.2: the request line counts). Where they differ, the question may be about the wrong one.
     """
     fields = request.fields
     url = fields.get(b"x-original-url")
     if url is None or b"x-original-uri" in fields or b"x-original-method" in fields or request.repeated:
         return _nginx_in_full(request)
     scheme, host, target = _split_url(url)
-    return Check(request.method, scheme, host, target, False)
+    return Check(request.method, scheme, host, target, False, "" if host == request.host else _rival(request))
 
 
 def _nginx_in_full(request: Request) -> Check:
@@ -81,7 +85,13 @@ def _nginx_in_full(request: Request) -> Check:
     scheme_told, host, target = _split_url(url)
     if uri is not None and (uri != target or host != request.host):
         raise PeerError(400, "X-Original-URI and Host contradict X-Original-URL; nginx has to set or clear both")
-    return Check(method, scheme_told, host, target, False)
+    return Check(method, scheme_told, host, target, False, "" if host == request.host else _rival(request))
+
+
+def _rival(request: Request) -> str:
+    if not request.host:
+        raise PeerError(400, "no Host header beside X-Original-URL; nginx has to set it to $host")
+    return request.host
 
 
 @lru_cache(maxsize=4096)

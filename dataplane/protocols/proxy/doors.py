@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, quote
 
 from dataplane.gate import Gate, Unavailable
 from dataplane.io.tcp import Connection
-from dataplane.protocols.proxy.application import Application, Opened
+from dataplane.protocols.proxy.application import Application, Opened, host_name
 from dataplane.protocols.proxy.asking import Asking, cookie_header, navigates, wants_json
 from dataplane.protocols.proxy.config import Prepared
 from dataplane.protocols.proxy.dialects import PREFIX, Check
@@ -65,7 +65,7 @@ class Doors:
 
     def is_open(self, application: Application, request: Request, check: Check) -> bool:
         """Whether the path needs no sign-in. Whoever forges identity headers needs one: some proxies pass them on."""
-        if not application.skip:
+        if not application.skip or (check.rival and host_name(check.rival) != host_name(check.host)):
             return False
         scheme = check.scheme or application.origin.scheme
         origin = f"{scheme}://{check.host}" if application.is_domain else ""
@@ -113,6 +113,11 @@ class Doors:
         self.metrics.observe(request.method, "", "app", 0.0)
         return self._no_application(asking)
 
+    def refuse_confused(self, check: Check, peer: str) -> Response:
+        """A check that names two hosts: one application may be asked about and another one served."""
+        reason = f"X-Original-URL names {check.host}, Host names {check.rival}: nginx has to build both from $host"
+        return self.explain(PeerError(400, reason), peer, "hosts_differ")
+
     # For the rest
 
     def visit(self, request: Request, session: HttpSession, connection: Connection[Any]) -> Response | None:
@@ -140,9 +145,9 @@ class Doors:
         self.metrics.observe(request.method, host, "app", self.clock() - started)
         return answer
 
-    def explain(self, error: PeerError, peer: str) -> Response:
-        """Plain words to a peer that broke the protocol."""
-        self.metrics.refusals["malformed"] += 1
+    def explain(self, error: PeerError, peer: str, kind: str = "malformed") -> Response:
+        """Plain words to a peer that broke the protocol; `kind` is what it counts as."""
+        self.metrics.refusals[kind] += 1
         _log.info("refused a request of %s: %s", peer, error.reason, extra={"client": peer})
         return json_response(error.code, {"error": "malformed_request", "message": error.reason})
 

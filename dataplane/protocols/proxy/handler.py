@@ -55,7 +55,10 @@ class ProxyHandler:
         application = doors.routes.find(check.host)
         if application is None:
             return self._answer(request, doors.refuse_unknown_host(request, check, connection), connection)
-        answer = self._judge(request, check, application, connection)
+        if check.rival and doors.routes.confuses(application, check.host, check.rival):
+            answer = self._answer(request, doors.refuse_confused(check, connection.peer), connection)
+        else:
+            answer = self._judge(request, check, application, connection)
         timer = application.timers.get(request.method)
         if timer is None:
             timer = doors.metrics.timer(request.method, application.origin.host, "app")

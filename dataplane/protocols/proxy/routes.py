@@ -13,11 +13,12 @@ from dataplane.protocols.proxy.application import Application, host_name
 class Routes:
     """Hosts and domains to applications."""
 
-    __slots__ = ("_by_domain", "_by_host")
+    __slots__ = ("_by_domain", "_by_host", "_by_name")
 
     def __init__(self) -> None:
         self._by_host: dict[str, Application] = {}
         self._by_domain: dict[str, Application] = {}
+        self._by_name: dict[str, set[Application]] = {}
 
     def add(self, application: Application) -> None:
         """Claim the application's host, and its domain. Raises ConfigRefused when another has claimed it."""
@@ -27,6 +28,7 @@ class Routes:
             _check_free(self._by_domain, application.domain, f"cookie_domain {application.domain}")
             self._by_domain[application.domain] = application
         self._by_host[host] = application
+        self._by_name.setdefault(application.origin.name, set()).add(application)
 
     def find(self, host: str) -> Application | None:
         """The application for a canonical host."""
@@ -40,6 +42,18 @@ class Routes:
                 return found
             domain = domain.partition(".")[2]
         return None
+
+    def confuses(self, application: Application, host: str, rival: str) -> bool:
+        """Whether a proxy that means `rival` may be about to serve another application than that of `host`.
+
+        Names that differ can't be told from an attack. The one exception: a configuration that always says the
+        sign-in host of a whole domain, where that domain is all there is to be confused. Ports alone may differ (nginx
+        leaves them out of $host), unless they tell applications apart.
+        """
+        name = host_name(rival)
+        if name == host_name(host):
+            return bool(self._by_name.get(name, set()) - {application})
+        return not (application.is_domain and rival == application.origin.host and len(self._by_host) == 1)
 
     @property
     def applications(self) -> Iterable[Application]:

@@ -227,9 +227,8 @@ class Outpost:
                 }  # fmt: skip
                 return self.ask(f"/outpost.goauthentik.io/auth/{dialect}", headers={**asked, **(headers or {})})
             case "nginx":
-                return self.ask(
-                    "/outpost.goauthentik.io/auth/nginx", headers={"X-Original-URL": url, **(headers or {})}
-                )
+                asked = {"Host": host, "X-Original-URL": url}
+                return self.ask("/outpost.goauthentik.io/auth/nginx", headers={**asked, **(headers or {})})
         return self.ask(
             f"/outpost.goauthentik.io/auth/envoy{uri}",
             headers={"Host": host, "X-Forwarded-Proto": scheme, **(headers or {})},

@@ -45,7 +45,7 @@ class TestPassing:
 
     def test_cookies_split_over_headers_are_one(self, outpost: Outpost) -> None:
         raw = (
-            "GET /outpost.goauthentik.io/auth/nginx HTTP/1.1\r\nHost: o\r\nX-Original-URL: " + URL
+            "GET /outpost.goauthentik.io/auth/nginx HTTP/1.1\r\nHost: wiki.example.com\r\nX-Original-URL: " + URL
             + f"\r\nCookie: {outpost.cookie()}\r\nCookie: theme=dark\r\n\r\n"
         )  # fmt: skip
         assert outpost.exchange(raw.encode())[0][0].status == 200
@@ -194,7 +194,7 @@ class TestSkipping:
 
 
 class TestConnections:
-    ASK = "GET /outpost.goauthentik.io/auth/nginx HTTP/1.1\r\nHost: o\r\nX-Original-URL: " + URL + "\r\n"
+    ASK = "GET /outpost.goauthentik.io/auth/nginx HTTP/1.1\r\nHost: wiki.example.com\r\nX-Original-URL: " + URL + "\r\n"
 
     def ask(self, outpost: Outpost, headers: str, body: bytes = b"") -> tuple[list[int], bool]:
         cookie = f"Cookie: {outpost.cookie()}\r\n"
@@ -226,7 +226,7 @@ class TestConnections:
 
     def test_http_1_0_is_served(self, outpost: Outpost) -> None:
         """nginx asks by HTTP/1.0 unless it is told otherwise."""
-        asked = f"X-Original-URL: {URL}\r\nCookie: {outpost.cookie()}\r\n\r\n"
+        asked = f"Host: wiki.example.com\r\nX-Original-URL: {URL}\r\nCookie: {outpost.cookie()}\r\n\r\n"
         raw = f"GET /outpost.goauthentik.io/auth/nginx HTTP/1.0\r\n{asked}"
         (answer,), connection = outpost.exchange(raw.encode())
         assert (answer.status, answer["Connection"], connection.finished) == (200, "close", True)

@@ -38,7 +38,8 @@ def test_cve_2026_40575_forwarded_uri_chooses_skip_path(dialect: str, header: di
         ((answer,), _) = outpost.exchange(raw.encode())
     elif dialect == "nginx" and "X-Original-URL" in header:
         raw = (
-            f"GET /outpost.goauthentik.io/auth/nginx HTTP/1.1\r\nHost: o\r\nX-Original-URL: {HOST}/public\r\n"
+            "GET /outpost.goauthentik.io/auth/nginx HTTP/1.1\r\nHost: wiki.example.com\r\n"
+            f"X-Original-URL: {HOST}/public\r\n"
             f"X-Original-URL: {HOST}/admin\r\n\r\n"
         )
         ((answer,), _) = outpost.exchange(raw.encode())

@@ -361,7 +361,7 @@ class TestWhoIsServed:
             assert fetch(port, start)[0].status_code == 503
 
     def test_checks_at_controls_own_host_are_answered_by_their_headers(self, path: Path) -> None:
-        ask = b"GET /outpost.goauthentik.io/auth/nginx HTTP/1.1\r\nHost: sso.example.com\r\nX-Original-URL: https://wiki.example.com/\r\n\r\n"
+        ask = b"GET /outpost.goauthentik.io/auth/nginx HTTP/1.1\r\nHost: wiki.example.com\r\nX-Original-URL: https://wiki.example.com/\r\n\r\n"
         with running(path) as (server, port):
             server.commit(server.prepare({"options": OPTIONS, "provider/p1": WIKI})[0])
             assert fetch(port, ask)[0].status_code == 401

@@ -20,7 +20,7 @@ def test_pipelined_requests_are_answered_in_order() -> None:
 
 
 def test_a_config_takes_effect_on_open_connections() -> None:
-    ask = b"GET /outpost.goauthentik.io/auth/nginx HTTP/1.1\r\nHost: o\r\nX-Original-URL: https://wiki.example.com/\r\n\r\n"
+    ask = b"GET /outpost.goauthentik.io/auth/nginx HTTP/1.1\r\nHost: wiki.example.com\r\nX-Original-URL: https://wiki.example.com/\r\n\r\n"
     with running() as (server, port), connect(port) as client:
         client.sendall(ask)
         assert read_head(client).startswith(b"HTTP/1.1 404 ")
