@@ -148,18 +148,13 @@ def _is_over(unit: Unit, claim: SessionClaim, provider: ProxyProvider) -> bool:
         (sign_in is not None and sign_in.user != claim.subject)
         or claim.expires <= unit.now
         or claim.authenticated + provider.access_token_validity <= unit.now
-        or any(_ends(revocation, claim) for revocation in unit.revocations.live())
+        or any(
+            _ends(revocation, claim)
+            for revocation in unit.revocations.about(claim.session, claim.subject, claim.provider)
+        )
     )
 
 
 def _ends(revocation: Revocation, claim: SessionClaim) -> bool:
-    if revocation.sign_in == claim.session:
-        return True
-    if revocation.changed or claim.authenticated >= revocation.at:
-        return False
-    about = (
-        (revocation.sign_in, claim.session),
-        (revocation.user, claim.subject),
-        (revocation.provider, claim.provider),
-    )
-    return all(ended is None or ended == claimed for ended, claimed in about)
+    """Whether a revocation that speaks of the session ends it: its sign-in's end does whenever it began."""
+    return revocation.sign_in == claim.session or (not revocation.changed and claim.authenticated < revocation.at)

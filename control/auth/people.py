@@ -4,7 +4,7 @@ Each takes a writing unit, finds every problem before it writes, and leaves the 
 to the store. Passwords arrive hashed (`hash_new_password`), since a hash is too slow to compute under a write lock.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from uuid import UUID, uuid4
 
@@ -19,7 +19,7 @@ from control.auth.people_rules import (
     user_problems,
 )
 from control.domain.errors import Invalid, Problem
-from control.domain.identity import Group, User, UserKind, ancestors
+from control.domain.identity import Group, User, UserKind
 from control.store import Unit
 
 __all__ = [
@@ -44,8 +44,6 @@ __all__ = [
 
 ADMINS, FIRST_ADMIN = "authentik Admins", "akadmin"
 
-Members = Callable[[UUID], frozenset[UUID]]
-
 
 def hash_new_password(passwords: Passwords, username: str, password: str, field: str = "password") -> str:
     """Check a new password by the rules and hash it. Raises Invalid, Busy."""
@@ -55,9 +53,7 @@ def hash_new_password(passwords: Passwords, username: str, password: str, field:
 
 def has_administrator(unit: Unit) -> bool:
     """Whether somebody administers Garrison, or could once an administrator's account is active again."""
-    return unit.users.find_named(FIRST_ADMIN) is not None or bool(
-        _superusers(unit, unit.groups.by_id(), unit.memberships.users_in)
-    )
+    return unit.users.find_named(FIRST_ADMIN) is not None or unit.superusers.any()
 
 
 def first_start(unit: Unit, password_hash: str) -> User | None:
@@ -145,14 +141,11 @@ def remove_user(unit: Unit, user: UUID) -> None:
 def set_user_groups(unit: Unit, user: UUID, groups: Iterable[UUID]) -> None:
     """Make the groups the user is directly in exactly `groups`."""
     unit.users.get(user)
-    wanted = frozenset(groups)
-
-    def members(group: UUID) -> frozenset[UUID]:
-        others = unit.memberships.users_in(group) - {user}
-        return others | {user} if group in wanted else others
-
-    unknown = _unknown_groups(unit, wanted, "groups")
-    _refuse([*unknown, *_no_superuser_left(unit, "groups", unit.groups.by_id(), members)])
+    before, wanted = unit.memberships.groups_of(user), frozenset(groups)
+    _refuse(_unknown_groups(unit, wanted, "groups"))
+    if before - wanted:
+        stays = unit.superusers.any_among([user]) and unit.superusers.are_made_by(wanted)
+        _refuse(_nobody_left(unit, "groups", somebody=stays or unit.superusers.any_but(user)))
     unit.memberships.set_groups(user, wanted)
 
 
@@ -174,38 +167,36 @@ def update_group(unit: Unit, group: Group) -> Group:
     """Store the group's new fields."""
     before = unit.groups.get(group.id)
     edited = replace(group, name=composed(group.name), attributes=dict(group.attributes))
-    groups = unit.groups.by_id()
+    if edited == before:
+        return before
     problems = [
         *group_problems(edited),
         *_taken("name", edited.name, unit.groups.find_named(edited.name), group.id),
         *_unknown_groups(unit, group.parents, "parents"),
-        *cycle_problems(group.id, group.parents, groups),
+        *_cycles(unit, group.id, edited.parents - before.parents),
     ]
     _refuse(problems)
-    field = "superuser" if before.superuser and not edited.superuser else "parents"
-    _refuse(_no_superuser_left(unit, field, {**groups, group.id: edited}, unit.memberships.users_in))
+    _refuse(_superusers_lost(unit, before, edited))
     return unit.groups.update(edited)
 
 
 def remove_group(unit: Unit, group: UUID) -> None:
     """Remove the group; its members stay. Raises InUse when a binding names it."""
     found = unit.groups.get(group)
-    others = {key: other for key, other in unit.groups.by_id().items() if key != group}
-    _refuse(_no_superuser_left(unit, "name", others, unit.memberships.users_in))
+    _refuse(_nobody_left(unit, "name", somebody=unit.superusers.any_without_group(group)))
     unit.groups.remove(found)
 
 
 def set_group_users(unit: Unit, group: UUID, users: Iterable[UUID]) -> None:
     """Make the group's direct members exactly `users`."""
     unit.groups.get(group)
-    wanted = frozenset(users)
-
-    def members(other: UUID) -> frozenset[UUID]:
-        return wanted if other == group else unit.memberships.users_in(other)
-
-    unknown = [user for user in sorted(wanted, key=str) if unit.users.find(user) is None]
-    problems = [_unknown("users", "unknown_user", user) for user in unknown]
-    _refuse([*problems, *_no_superuser_left(unit, "users", unit.groups.by_id(), members)])
+    before, wanted = unit.memberships.users_in(group), frozenset(users)
+    unknown = wanted - unit.users.find_many(wanted - before).keys() - before
+    _refuse(_unknown("users", "unknown_user", user) for user in sorted(unknown, key=str))
+    if before - wanted:
+        makes = unit.superusers.are_made_by([group]) and unit.superusers.any_among(wanted)
+        somebody = makes or unit.superusers.any_without_members_of(group)
+        _refuse(_nobody_left(unit, "users", somebody=somebody))
     unit.memberships.set_users(group, wanted)
 
 
@@ -221,36 +212,40 @@ def _taken(field: str, name: str, holder: User | Group | None, own: UUID | None 
     return [Problem(field=field, code="already_taken", found=name, expected="another one")]
 
 
-def _unknown_groups(unit: Unit, groups: Iterable[UUID], field: str) -> list[Problem]:
-    known = unit.groups.by_id()
-    return [_unknown(field, "unknown_group", group) for group in sorted(groups, key=str) if group not in known]
+def _unknown_groups(unit: Unit, groups: frozenset[UUID], field: str) -> list[Problem]:
+    unknown = groups - unit.groups.find_many(groups).keys()
+    return [_unknown(field, "unknown_group", group) for group in sorted(unknown, key=str)]
 
 
 def _unknown(field: str, code: str, key: UUID) -> Problem:
     return Problem(field=field, code=code, found=str(key), expected="one that exists")
 
 
-def _superusers(unit: Unit, groups: Mapping[UUID, Group], members: Members) -> frozenset[UUID]:
-    """People who administer Garrison, were these the groups and members: active, and able to sign in."""
-    administering = [key for key in groups if any(groups[above].superuser for above in ancestors([key], groups))]
-    found = (unit.users.find(user) for key in administering for user in members(key))
-    return frozenset(user.id for user in found if user and user.active and user.kind is UserKind.INTERNAL)
+def _cycles(unit: Unit, group: UUID, parents: frozenset[UUID]) -> list[Problem]:
+    """Problems where the group would come to lie above itself by these new parents."""
+    childless = group not in parents and not unit.groups.directly_below(group)
+    if childless or not unit.groups.is_above(group, parents):
+        return []
+    return cycle_problems(group, parents, unit.groups.above(parents))
+
+
+def _superusers_lost(unit: Unit, before: Group, edited: Group) -> list[Problem]:
+    """A problem when the group no longer makes superusers and nobody is left who is one without it."""
+    dropped = before.superuser and not edited.superuser
+    if not dropped and not before.parents - edited.parents:
+        return []
+    somebody = edited.superuser or unit.superusers.are_made_by(edited.parents)
+    somebody = somebody or unit.superusers.any_without_group(before.id)
+    return _nobody_left(unit, "superuser" if dropped else "parents", somebody=somebody)
 
 
 def _last_superuser(unit: Unit, user: UUID) -> list[Problem]:
     """A problem when nobody else administers Garrison."""
-    if _superusers(unit, unit.groups.by_id(), unit.memberships.users_in) != {user}:
-        return []
-    return [_nobody_left("username", unit.users.get(user).username)]
+    return _nobody_left(unit, "username", somebody=unit.superusers.any_but(user))
 
 
-def _no_superuser_left(unit: Unit, field: str, groups: Mapping[UUID, Group], members: Members) -> list[Problem]:
-    """A problem when these groups and members would take the last superuser away."""
-    before = _superusers(unit, unit.groups.by_id(), unit.memberships.users_in)
-    if not before or _superusers(unit, groups, members):
-        return []
-    return [_nobody_left(field, ", ".join(sorted(unit.users.get(user).username for user in before)))]
-
-
-def _nobody_left(field: str, found: str) -> Problem:
-    return Problem(field=field, code="last_superuser", found=found, expected="another active superuser first")
+def _nobody_left(unit: Unit, field: str, *, somebody: bool) -> list[Problem]:
+    """A problem when the change leaves nobody to administer Garrison; where nobody did, it takes nobody away."""
+    found = [] if somebody else unit.superusers.usernames()
+    expected = "another active superuser first"
+    return [Problem(field=field, code="last_superuser", found=", ".join(found), expected=expected)] if found else []

@@ -60,7 +60,18 @@ def ancestors(direct: Iterable[UUID], groups: Mapping[UUID, Group]) -> frozenset
 
 def descendants(group: UUID, groups: Mapping[UUID, Group]) -> frozenset[UUID]:
     """The group itself and all below it."""
-    return frozenset(other for other in groups if group in ancestors([other], groups))
+    children: dict[UUID, set[UUID]] = {}
+    for other in groups.values():
+        for parent in other.parents:
+            children.setdefault(parent, set()).add(other.id)
+    found: set[UUID] = set()
+    waiting = [group] if group in groups else []
+    while waiting:
+        current = waiting.pop()
+        if current not in found:
+            found.add(current)
+            waiting.extend(children.get(current, ()))
+    return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from control.domain.application import Application, Binding, ProxyProvider
-from control.domain.identity import Group, Person, User, ancestors
+from control.domain.identity import Group, Person, ancestors
 from control.domain.outpost import Outpost, Token
 from control.domain.security import Authority, Certificate, CookieKey, Revocation
 from control.fleet.tokens import TokenState, token_state
@@ -66,14 +66,16 @@ def read_facts(unit: Unit) -> Facts:
 
 
 def _people(unit: Unit, wanted: set[UUID]) -> dict[UUID, Person]:
-    groups = unit.groups.by_id() if wanted else {}
-    users = (user for user in (unit.users.find(key) for key in wanted) if user is not None)
-    return {user.id: _person(user, unit.memberships.groups_of(user.id), groups) for user in users}
+    """These people, at the price of these and their groups: each set of direct groups is followed up once."""
+    users = unit.users.find_many(wanted)
+    direct = unit.memberships.groups_of_each(users)
+    groups = unit.groups.above(frozenset().union(*direct.values()))
+    found = {keys: _all_groups(keys, groups) for keys in set(direct.values())}
+    return {key: Person(user=user, groups=found[direct[key]]) for key, user in users.items()}
 
 
-def _person(user: User, direct: Iterable[UUID], groups: Mapping[UUID, Group]) -> Person:
-    found = (groups[key] for key in ancestors(direct, groups))
-    return Person(user=user, groups=tuple(sorted(found, key=lambda group: group.name)))
+def _all_groups(direct: frozenset[UUID], groups: Mapping[UUID, Group]) -> tuple[Group, ...]:
+    return tuple(sorted((groups[key] for key in ancestors(direct, groups)), key=lambda group: group.name))
 
 
 def _grouped(pairs: Iterable[tuple[UUID, Item]]) -> dict[UUID, tuple[Item, ...]]:

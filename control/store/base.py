@@ -1,6 +1,6 @@
 """What every repository shares: rows to frozen values and back, sealing, uniqueness, and noting each change."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar, cast
@@ -13,8 +13,16 @@ from control.store.changes import Change
 from control.store.sealing import Sealer
 
 Entity = TypeVar("Entity")
-# Up to so many keys a query names them; beyond, it reads the whole table (databases limit parameters).
+Key = TypeVar("Key")
+# So many keys one query names; more are asked for in several (databases limit parameters).
 FEW = 500
+
+
+def chunks(keys: Iterable[Key]) -> Iterator[list[Key]]:
+    """The keys in lists of at most FEW."""
+    waiting = list(keys)
+    for start in range(0, len(waiting), FEW):
+        yield waiting[start : start + FEW]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +71,10 @@ class Repository(Generic[Entity]):
         return self._found(self.find(key), str(key))
 
     def find_many(self, keys: Collection[object]) -> dict[Any, Entity]:
-        """Those objects of these ids that there are, by id, in one query."""
-        wanted = set(keys)
-        few = [self.table.c[self.key].in_(wanted)] if len(wanted) <= FEW else []
-        found = {getattr(entity, self.key): entity for entity in (self._select(*few) if wanted else [])}
-        return {key: found[key] for key in wanted & found.keys()}
+        """Those objects of these ids that there are, by id."""
+        column = self.table.c[self.key]
+        found = (entity for some in chunks(set(keys)) for entity in self._select(column.in_(some)))
+        return {getattr(entity, self.key): entity for entity in found}
 
     def find_named(self, name: str) -> Entity | None:
         """The object of that name, if there is one."""
@@ -103,6 +110,11 @@ class Repository(Generic[Entity]):
             raise InUse(self.kind, str(getattr(entity, self.name)), label)
         self._note(entity, None)
         self._delete(entity)
+
+    def _insert_many(self, entities: Iterable[Entity]) -> None:
+        rows = [self._row(self.table, entity) for entity in entities]
+        if rows:
+            self.context.connection.execute(sa.insert(self.table), rows)
 
     def _insert(self, entity: Entity) -> None:
         self.context.connection.execute(sa.insert(self.table).values(**self._row(self.table, entity)))
@@ -191,18 +203,21 @@ class LinkTable:
         return frozenset(self._connection.execute(sa.select(self._other).where(self._owner == key)).scalars())
 
     def of_each(self, keys: Collection[object]) -> dict[Any, frozenset[Any]]:
-        """What each of `keys` is linked to, in one query."""
+        """What each of `keys` is linked to."""
         found: dict[Any, set[Any]] = {key: set() for key in keys}
-        few = [self._owner.in_(found)] if len(found) <= FEW else []
-        for key, other in self._connection.execute(sa.select(self._owner, self._other).where(*few)):
-            if key in found:
+        for some in chunks(found):
+            for key, other in self._connection.execute(
+                sa.select(self._owner, self._other).where(self._owner.in_(some))
+            ):
                 found[key].add(other)
         return {key: frozenset(others) for key, others in found.items()}
 
-    def replace(self, key: object, others: Iterable[object]) -> None:
-        """Make the links of `key` exactly `others`."""
-        table = self._owner.table
-        self._connection.execute(sa.delete(table).where(self._owner == key))
-        rows = [{self._owner.name: key, self._other.name: other} for other in sorted(others, key=str)]
+    def replace(self, key: object, others: Iterable[object], before: frozenset[Any] | None = None) -> None:
+        """Make the links of `key` exactly `others`; `before` is what they are, where that is known."""
+        known = self.of(key) if before is None else before
+        wanted, table = frozenset(others), self._owner.table
+        for some in chunks(known - wanted):
+            self._connection.execute(sa.delete(table).where(self._owner == key, self._other.in_(some)))
+        rows = [{self._owner.name: key, self._other.name: other} for other in sorted(wanted - known, key=str)]
         if rows:
             self._connection.execute(sa.insert(table), rows)

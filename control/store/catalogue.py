@@ -1,6 +1,7 @@
 """Applications, their bindings, and the providers that guard them."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -53,6 +54,12 @@ class ProxyProviders(Repository[ProxyProvider]):
     def find_named(self, name: str) -> ProxyProvider | None:
         """The provider of that name, if there is one."""
         return self._one(tables.providers.c.name == name)
+
+    def longest_validity(self) -> timedelta | None:
+        """The longest that a session at any of them lasts; None when there is none."""
+        statement = sa.select(sa.func.max(self.table.c.access_token_validity))
+        longest: timedelta | None = self.context.connection.execute(statement).scalar_one()
+        return longest
 
     def find_by_client_id(self, client_id: str) -> ProxyProvider | None:
         """The provider of that OIDC client id, if there is one."""

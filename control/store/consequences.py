@@ -45,6 +45,13 @@ class GroupChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupRemoved:
+    """The same for all who are in the group or below it, who won't be found there afterwards."""
+
+    group: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderEnded:
     """Sessions at this provider have to be decided anew."""
 
@@ -58,7 +65,7 @@ class RulesChanged:
     application: UUID
 
 
-Consequence = SignInEnded | UserEnded | UserChanged | GroupChanged | ProviderEnded | RulesChanged
+Consequence = SignInEnded | UserEnded | UserChanged | GroupChanged | GroupRemoved | ProviderEnded | RulesChanged
 
 
 def consequences(change: Change) -> Iterable[Consequence]:
@@ -67,7 +74,7 @@ def consequences(change: Change) -> Iterable[Consequence]:
         case User(id=user):
             yield from _of_user(user, change)
         case Group(id=group) if change.before is not None:
-            yield GroupChanged(group)
+            yield GroupChanged(group) if change.after is not None else GroupRemoved(group)
         case Membership(user=user):
             yield UserChanged(user)
         case Binding(application=application):

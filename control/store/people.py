@@ -6,10 +6,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from control.domain.identity import Group, Person, User, UserKind, ancestors, descendants
+from control.domain.identity import Group, Person, User, UserKind
 from control.store import tables
-from control.store.base import Context, LinkTable, Repository
+from control.store.base import Context, LinkTable, Repository, chunks
 from control.store.changes import Change, Membership
+from control.store.nesting import above, below
 
 
 class Users(Repository[User]):
@@ -61,10 +62,27 @@ class Groups(Repository[Group]):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._parents = LinkTable(context, tables.group_parents.c.group, tables.group_parents.c.parent)
+        self._children = LinkTable(context, tables.group_parents.c.parent, tables.group_parents.c.group)
 
     def by_id(self) -> dict[UUID, Group]:
         """Every group by its id."""
         return {group.id: group for group in self.all()}
+
+    def above(self, groups: Collection[UUID]) -> dict[UUID, Group]:
+        """These groups and all above them, by id."""
+        found: set[UUID] = set()
+        for some in chunks(groups):
+            found.update(self.context.connection.execute(sa.select(above(some).c.id)).scalars())
+        return self.find_many(found)
+
+    def is_above(self, group: UUID, others: Collection[UUID]) -> bool:
+        """Whether the group is one of these or above one of them."""
+        found = (above(some) for some in chunks(others))
+        return any(self.context.rows(sa.select(each.c.id).where(each.c.id == group)) for each in found)
+
+    def directly_below(self, group: UUID) -> frozenset[UUID]:
+        """The groups whose parent it is."""
+        return self._children.of(group)
 
     def _linked(self, keys: Collection[object]) -> Mapping[Any, dict[str, Any]]:
         return {key: {"parents": parents} for key, parents in self._parents.of_each(keys).items()}
@@ -108,11 +126,15 @@ class Memberships:
         """Users that are directly in the group."""
         return self._of_group.of(group)
 
-    def users_below(self, group: UUID) -> frozenset[UUID]:
-        """Users in the group or in one below it."""
-        wanted = descendants(group, self._groups.by_id())
-        statement = sa.select(tables.memberships.c.user).where(tables.memberships.c.group.in_(wanted))
-        return frozenset(self.context.connection.execute(statement).scalars())
+    def users_below(self, groups: Collection[UUID]) -> frozenset[UUID]:
+        """Users in these groups or in any below them."""
+        found: set[UUID] = set()
+        for some in chunks(groups):
+            nested = below(some)
+            joined = nested.join(tables.memberships, tables.memberships.c.group == nested.c.id)
+            statement = sa.select(tables.memberships.c.user).select_from(joined).distinct()
+            found.update(self.context.connection.execute(statement).scalars())
+        return frozenset(found)
 
     def set_groups(self, user: UUID, groups: Iterable[UUID]) -> None:
         """Make the user's direct groups exactly `groups`."""
@@ -124,13 +146,12 @@ class Memberships:
 
     def person(self, user: User) -> Person:
         """The user with every group that applies."""
-        groups = self._groups.by_id()
-        found = ancestors(self.groups_of(user.id), groups)
-        return Person(user=user, groups=tuple(sorted((groups[key] for key in found), key=lambda group: group.name)))
+        groups = self._groups.above(self.groups_of(user.id)).values()
+        return Person(user=user, groups=tuple(sorted(groups, key=lambda group: group.name)))
 
     def _replace(self, links: LinkTable, key: UUID, wanted: frozenset[UUID], membership: Any) -> None:  # noqa: ANN401
         before = links.of(key)
-        links.replace(key, wanted)
+        links.replace(key, wanted, before)
         for other in sorted(before ^ wanted, key=str):
             pair = membership(other)
             gone = other in before

@@ -1,5 +1,6 @@
 """Certificates, keys, sign-ins, authorization codes, revocations and the audit trail."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from control.domain.security import (
     SigningKey,
 )
 from control.store import tables
-from control.store.base import Repository
+from control.store.base import Repository, chunks
 
 
 class Certificates(Repository[Certificate]):
@@ -121,12 +122,28 @@ class Revocations(Repository[Revocation]):
         """Those that still matter."""
         return self._select(self.table.c.until > self.context.now)
 
+    def about(self, sign_in: UUID, user: UUID, provider: UUID) -> list[Revocation]:
+        """Those that still matter and name nothing but these."""
+        columns = ((self.table.c.sign_in, sign_in), (self.table.c.user, user), (self.table.c.provider, provider))
+        fitting = [column.is_(None) | (column == key) for column, key in columns]
+        return self._select(self.table.c.until > self.context.now, *fitting)
+
     def put(self, revocations: Iterable[Revocation]) -> None:
         """Store them, each in the place of an earlier one about the same."""
+        alike: defaultdict[tuple[str, ...], dict[tuple[UUID | bool, ...], Revocation]] = defaultdict(dict)
         for revocation in revocations:
-            same = [self.table.c[name].is_not_distinct_from(getattr(revocation, name)) for name in _ABOUT]
-            self.context.connection.execute(sa.delete(self.table).where(*same))
-            self._insert(revocation)
+            named = tuple(name for name in _ABOUT if getattr(revocation, name) is not None)
+            alike[named][tuple(getattr(revocation, name) for name in named)] = revocation
+        for named, by_key in alike.items():
+            self._forget(named, by_key)
+            self._insert_many(by_key.values())
+
+    def _forget(self, named: tuple[str, ...], keys: Iterable[tuple[UUID | bool, ...]]) -> None:
+        """Remove those that name these and nothing else."""
+        nothing_else = [self.table.c[name].is_(None) for name in _ABOUT if name not in named]
+        these = sa.tuple_(*(self.table.c[name] for name in named))
+        for some in chunks(keys):
+            self.context.connection.execute(sa.delete(self.table).where(these.in_(some), *nothing_else))
 
     def drop_expired(self) -> None:
         """Forget those that no session can outlive."""
@@ -146,8 +163,7 @@ class AuditEvents(Repository[AuditEvent]):
 
     def record(self, events: Iterable[AuditEvent]) -> None:
         """Append events."""
-        for event in events:
-            self._insert(event)
+        self._insert_many(events)
 
     def latest(self, count: int) -> list[AuditEvent]:
         """The newest events."""

@@ -7,31 +7,21 @@ takes the revision as the last statement (so commit order is revision order) and
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import assert_never
-from uuid import UUID, uuid4
+from datetime import datetime
+from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
-from control.domain.security import AuditEvent, Revocation
+from control.domain.security import AuditEvent
 from control.store import tables
 from control.store.base import Context
 from control.store.catalogue import Applications, Bindings, CookieKeys, ProxyProviders
 from control.store.changes import Change
-from control.store.consequences import (
-    Consequence,
-    GroupChanged,
-    ProviderEnded,
-    RulesChanged,
-    SignInEnded,
-    UserChanged,
-    UserEnded,
-    consequences,
-)
 from control.store.deployments import Instances, Outposts, Tokens
 from control.store.engine import WRITES
 from control.store.people import Groups, Memberships, Users
+from control.store.revoking import Revoking
 from control.store.sealing import Sealer
 from control.store.security import (
     AuditEvents,
@@ -42,9 +32,7 @@ from control.store.security import (
     SigningKeys,
     SignIns,
 )
-
-# Longer than any proxy session can be, where there is no provider to ask.
-LONGEST_SESSION = timedelta(days=1)
+from control.store.superusers import Superusers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +67,11 @@ class Unit:
         self.now = now
         self.changes: list[Change] = []
         self._events: list[Event] = []
-        self._revocations: list[Revocation] = []
         self._connection = connection
         self.users = Users(context)
         self.groups = Groups(context)
         self.memberships = Memberships(context, self.groups)
+        self.superusers = Superusers(context)
         self.applications = Applications(context)
         self.bindings = Bindings(context)
         self.providers = ProxyProviders(context)
@@ -98,6 +86,7 @@ class Unit:
         self.codes = AuthorizationCodes(context)
         self.revocations = Revocations(context)
         self.audit = AuditEvents(context)
+        self._revoking = Revoking(self.groups, self.memberships, self.applications, self.providers)
 
     def revision(self) -> int:
         """The number of the last transaction that changed something."""
@@ -112,55 +101,13 @@ class Unit:
         self.audit.record(_audited(event, actor, self.now) for event in [*map(_event, self.changes), *self._events])
         if not self.changes:
             return False
-        self.revocations.put(self._revocations)
+        self.revocations.put(self._revoking.revocations(self.now))
         self._connection.execute(sa.update(tables.revision).values(n=tables.revision.c.n + 1))
         return True
 
     def _note(self, change: Change) -> None:
         self.changes.append(change)
-        for consequence in consequences(change):
-            self._revocations.extend(self._revoked(consequence))
-
-    def _revoked(self, consequence: Consequence) -> Iterator[Revocation]:
-        match consequence:
-            case SignInEnded(sign_in):
-                yield self._revocation(sign_in=sign_in)
-            case UserEnded(user):
-                yield self._revocation(user=user)
-            case UserChanged(user):
-                yield self._revocation(user=user, changed=True)
-            case GroupChanged(group):
-                for user in sorted(self.memberships.users_below(group), key=str):
-                    yield self._revocation(user=user, changed=True)
-            case ProviderEnded(provider):
-                yield self._revocation(provider=provider)
-            case RulesChanged(application):
-                guarded = self.applications.find(application)
-                if guarded is not None and guarded.provider is not None:
-                    yield self._revocation(provider=guarded.provider)
-            case _:
-                assert_never(consequence)
-
-    def _revocation(
-        self,
-        *,
-        sign_in: UUID | None = None,
-        user: UUID | None = None,
-        provider: UUID | None = None,
-        changed: bool = False,
-    ) -> Revocation:
-        return Revocation(
-            id=uuid4(),
-            sign_in=sign_in,
-            user=user,
-            provider=provider,
-            changed=changed,
-            at=self.now,
-            until=self.now + self._longest_session(),
-        )
-
-    def _longest_session(self) -> timedelta:
-        return max((provider.access_token_validity for provider in self.providers.all()), default=LONGEST_SESSION)
+        self._revoking.note(change)
 
 
 def _event(change: Change) -> Event:

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from control.store import Actor, Sealer, Store, open_engine
+import sqlalchemy as sa
+
+from control.store import Actor, Sealer, Store, Unit, open_engine
 from control.store.migrate import upgrade
 
 ADMIN = Actor(name="akadmin", address="192.0.2.7", request_id="r1")
@@ -42,3 +44,13 @@ def make_store(path: Path, clock: Callable[[], datetime], wake: Callable[[], Non
     engine = open_engine(f"sqlite:///{path}")
     upgrade(engine)
     return Store(engine, Sealer(b"k" * 32), clock, wake)
+
+
+def statements(unit: Unit) -> list[str]:
+    """The statements that the unit runs from now on, its end included."""
+    seen: list[str] = []
+    unit.revision()  # so that BEGIN is over
+    sa.event.listen(
+        unit.users.context.connection, "before_cursor_execute", lambda *arguments: seen.append(arguments[2])
+    )
+    return seen

@@ -44,7 +44,7 @@ def detail(key: UUID) -> ResponseReturnValue:
         group = unit.groups.get(key)
         groups = unit.groups.by_id()
         members = _members(unit, key)
-        below = unit.memberships.users_below(key)
+        below = unit.memberships.users_below([key])
         bound = {binding.application for binding in unit.bindings.all() if binding.group == key}
         applications = list(unit.applications.find_many(bound).values())
     start = (page - 1) * PAGE_SIZE

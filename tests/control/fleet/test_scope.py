@@ -232,6 +232,7 @@ def test_a_change_of_group_reaches_the_identity(store: Store) -> None:
         top = unit.groups.add(builders.group("top"))
         below = unit.groups.add(builders.group("below", parents=frozenset({top.id})))
         alice = unit.users.add(builders.user("alice"))
+    with store.write(ADMIN) as unit:
         unit.memberships.set_groups(alice.id, [below.id])
     changed = seen(store, edge.outpost)[f"changed/{alice.id}"]
     assert isinstance(changed, Changed)

@@ -3,25 +3,14 @@
 from dataclasses import replace
 
 import pytest
-import sqlalchemy as sa
 
 from control.domain.identity import UserKind
 from control.domain.outpost import Outpost, OutpostType
-from control.store import Store, Unit
+from control.store import Store
 from tests.support import builders
-from tests.support.stores import ADMIN
+from tests.support.stores import ADMIN, statements
 
 EVERYONE = tuple(UserKind)
-
-
-def statements(unit: Unit) -> list[str]:
-    """The statements that the unit runs from now on."""
-    seen: list[str] = []
-    unit.revision()  # so that BEGIN is over
-    sa.event.listen(
-        unit.users.context.connection, "before_cursor_execute", lambda *arguments: seen.append(arguments[2])
-    )
-    return seen
 
 
 def fill(store: Store, count: int) -> None:

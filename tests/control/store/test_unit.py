@@ -10,11 +10,12 @@ import pytest
 
 from control.domain.application import Binding
 from control.domain.errors import InUse, Invalid, NotFound
-from control.domain.security import Certificate, CookieKey
-from control.store import Sealer, SealingError, Store, open_engine
+from control.domain.identity import Group
+from control.domain.security import Certificate, CookieKey, Revocation
+from control.store import Sealer, SealingError, Store, Unit, open_engine
 from control.store.migrate import differences, upgrade
 from tests.support import builders
-from tests.support.stores import ADMIN, Clock, Wakes, make_store
+from tests.support.stores import ADMIN, Clock, Wakes, make_store, statements
 
 
 def test_migrations_lead_to_the_tables(tmp_path: Path) -> None:
@@ -179,6 +180,85 @@ def test_nested_group_changes_reach_members_below(store: Store) -> None:
         assert unit.memberships.person(alice).superuser
     with store.read() as unit:
         assert {(found.user, found.changed) for found in unit.revocations.live()} == {(alice.id, True)}
+
+
+def chain(unit: Unit, length: int) -> list[Group]:
+    """Groups each below the one before, with one member each; the members have been there before."""
+    groups: list[Group] = []
+    for number in range(length):
+        parents = frozenset({groups[-1].id} if groups else ())
+        groups.append(unit.groups.add(builders.group(f"g{number}", parents=parents)))
+        user = unit.users.add(builders.user(f"u{number}"))
+        unit.memberships.set_groups(user.id, [groups[-1].id])
+    return groups
+
+
+def changed(store: Store) -> set[str]:
+    """Names of the people whose identity is another now."""
+    with store.read() as unit:
+        users = unit.users.find_many({found.user for found in unit.revocations.live() if found.changed})
+    return {user.username for user in users.values()}
+
+
+def test_a_removed_group_reaches_all_that_were_below(store: Store) -> None:
+    with store.write(ADMIN) as unit:
+        groups = chain(unit, 4)
+    with store.write(ADMIN) as unit:
+        unit.groups.remove(groups[1])
+    assert changed(store) == {"u1", "u2", "u3"}
+
+
+def test_a_chain_that_goes_from_the_top_reaches_all_below(store: Store) -> None:
+    with store.write(ADMIN) as unit:
+        groups = chain(unit, 4)
+    with store.write(ADMIN) as unit:
+        unit.groups.remove(groups[0])
+        unit.groups.update(replace(groups[2], parents=frozenset()))
+        unit.groups.remove(groups[1])
+    assert changed(store) == {"u0", "u1", "u2", "u3"}
+
+
+def test_who_was_made_just_now_has_no_session_to_change(store: Store) -> None:
+    with store.write(ADMIN) as unit:
+        chain(unit, 3)
+    with store.read() as unit:
+        assert unit.revocations.live() == []
+
+
+def test_a_group_with_many_members_is_saved_in_few_statements(store: Store) -> None:
+    with store.write(ADMIN) as unit:
+        staff = unit.groups.add(builders.group("staff"))
+        for number in range(5):
+            unit.providers.add(builders.provider(f"p{number}"))
+        for number in range(200):
+            user = unit.users.add(builders.user(f"u{number}"))
+            unit.memberships.set_groups(user.id, [staff.id])
+    for superuser in (True, False):
+        with store.write(ADMIN) as unit:
+            seen = statements(unit)
+            unit.groups.update(replace(staff, superuser=superuser))
+        assert len(seen) < 15
+    assert len(changed(store)) == 200
+    with store.read() as unit:
+        assert len(unit.revocations.all()) == 200
+
+
+def test_revocations_are_replaced_by_what_they_are_about_and_found_by_session(store: Store) -> None:
+    alice, wiki = uuid4(), uuid4()
+    with store.write(ADMIN) as unit:
+        now, later = unit.now, unit.now + timedelta(hours=1)
+        mine = [
+            Revocation(id=uuid4(), user=alice, at=now, until=later),
+            Revocation(id=uuid4(), user=alice, provider=wiki, at=now, until=later),
+            Revocation(id=uuid4(), provider=wiki, at=now, until=later),
+        ]
+        others = [Revocation(id=uuid4(), user=uuid4(), at=now, until=later) for _ in range(20)]
+        unit.revocations.put([*mine, *others])
+    with store.write(ADMIN) as unit:
+        again = replace(mine[0], id=uuid4())
+        unit.revocations.put([again])
+        found = {revocation.id for revocation in unit.revocations.about(uuid4(), alice, wiki)}
+        assert found == {again.id, mine[1].id, mine[2].id}
 
 
 def test_changed_rules_end_the_sessions_of_that_provider(store: Store) -> None:

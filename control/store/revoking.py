@@ -1,0 +1,110 @@
+"""What the changes of one unit of work mean for sessions, gathered as they happen and resolved in bulk at the end.
+
+Resolving late is exact, since each way out of a group (a membership, a parent or a group that goes) is a change of its
+own and touches whoever took it; and who was created in this unit has no session that could end.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import assert_never
+from uuid import UUID, uuid4
+
+from control.domain.identity import User
+from control.domain.security import Revocation
+from control.store.catalogue import Applications, ProxyProviders
+from control.store.changes import Change
+from control.store.consequences import (
+    Consequence,
+    GroupChanged,
+    GroupRemoved,
+    ProviderEnded,
+    RulesChanged,
+    SignInEnded,
+    UserChanged,
+    UserEnded,
+    consequences,
+)
+from control.store.people import Groups, Memberships
+
+# Longer than any proxy session can be, where there is no provider to ask.
+LONGEST_SESSION = timedelta(days=1)
+
+
+@dataclass(slots=True)
+class _Touched:
+    """Ids of what was touched, each once."""
+
+    sign_ins: set[UUID] = field(default_factory=set)
+    ended_users: set[UUID] = field(default_factory=set)
+    changed_users: set[UUID] = field(default_factory=set)
+    changed_groups: set[UUID] = field(default_factory=set)
+    providers: set[UUID] = field(default_factory=set)
+    applications: set[UUID] = field(default_factory=set)
+    new_users: set[UUID] = field(default_factory=set)
+
+
+class Revoking:
+    """Takes note of changes; says at the end what is revoked."""
+
+    def __init__(
+        self, groups: Groups, memberships: Memberships, applications: Applications, providers: ProxyProviders
+    ) -> None:
+        self._groups = groups
+        self._memberships = memberships
+        self._applications = applications
+        self._providers = providers
+        self._touched = _Touched()
+
+    def note(self, change: Change) -> None:
+        """Take note of a change; of a removal before it is carried out."""
+        if change.before is None and isinstance(change.after, User):
+            self._touched.new_users.add(change.after.id)
+        for consequence in consequences(change):
+            self._touch(consequence)
+
+    def revocations(self, now: datetime) -> list[Revocation]:
+        """Everything that is revoked, each once."""
+        touched, until = self._touched, now + (self._providers.longest_validity() or LONGEST_SESSION)
+        made = partial(Revocation, at=now, until=until)
+        ended = touched.ended_users - touched.new_users
+        return [
+            *(made(id=uuid4(), sign_in=key) for key in _in_order(touched.sign_ins)),
+            *(made(id=uuid4(), user=key) for key in _in_order(ended)),
+            *(made(id=uuid4(), user=key, changed=True) for key in _in_order(self._changed_users())),
+            *(made(id=uuid4(), provider=key) for key in _in_order(self._ended_providers())),
+        ]
+
+    def _changed_users(self) -> set[UUID]:
+        touched = self._touched
+        return (touched.changed_users | self._memberships.users_below(touched.changed_groups)) - touched.new_users
+
+    def _ended_providers(self) -> set[UUID]:
+        guarded = self._applications.find_many(self._touched.applications).values()
+        return self._touched.providers | {each.provider for each in guarded if each.provider is not None}
+
+    def _touch(self, consequence: Consequence) -> None:
+        touched = self._touched
+        match consequence:
+            case SignInEnded(sign_in):
+                touched.sign_ins.add(sign_in)
+            case UserEnded(user):
+                touched.ended_users.add(user)
+            case UserChanged(user):
+                touched.changed_users.add(user)
+            case GroupChanged(group):
+                touched.changed_groups.add(group)
+            case GroupRemoved(group):
+                touched.changed_users |= self._memberships.users_in(group)
+                touched.changed_groups |= self._groups.directly_below(group)
+            case ProviderEnded(provider):
+                touched.providers.add(provider)
+            case RulesChanged(application):
+                touched.applications.add(application)
+            case _:
+                assert_never(consequence)
+
+
+def _in_order(keys: Iterable[UUID]) -> list[UUID]:
+    return sorted(keys, key=str)
