@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.load import SECONDS, SERVER_CORE, Run, pinned, wrk
+from tests.bench.load import SECONDS, SERVER_CORE, Run, pinned, write_script, wrk
 from tests.bench.samples import median
 from tests.bench.stage import Stage
-from tests.support.peers_http import ask
+from tests.support.peers_http import Headers, ask
 from tests.support.peers_program import Program, eventually, free_port, require
 
-ROUNDS = 7
+ROUNDS = 5
+SESSIONS = 40
 QUESTION = "/outpost.goauthentik.io/auth/nginx"
+NUMBER = "NUMBER"
 _NGINX = """
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr error; user root;
 events {{ worker_connections 512; }}
@@ -26,11 +28,10 @@ http {{
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checks:
-    """All runs, alternated: ours, nginx, ours, nginx, ..."""
+    """All runs of one kind of load, alternated: ours, nginx, ours, nginx, ..."""
 
     ours: list[Run]
     nginx: list[Run]
-    request_bytes: int
 
     @property
     def ratio(self) -> float:
@@ -43,23 +44,52 @@ class Checks:
         return median([run.cpu for run in self.ours]) / median([run.cpu for run in self.nginx])
 
 
-def measure(stage: Stage) -> Checks:
-    """Alternate the two; the first run of each only warms up."""
-    headers = stage.question(stage.sign_in())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loads:
+    """Many sessions and ever new addresses, and one request again and again."""
+
+    varied: Checks
+    repeated: Checks
+    request_bytes: int
+
+
+def measure(stage: Stage) -> Loads:
+    """Alternate ours and nginx under each load; the first run of each only warms up."""
+    questions = [stage.question(stage.sign_in(), f"/page/{NUMBER}") for _ in range(SESSIONS)]
+    _assert_passes(stage, questions[0])
+    texts = [_request(headers) for headers in questions]
+    many = write_script(stage.folder / "varied.lua", [split(text) for text in texts])
+    one = write_script(stage.folder / "repeated.lua", [split(texts[0])])
+    nginx, port = start_nginx(stage.folder)
+    servers = [(stage.outpost.http, stage.outpost.program.process.pid), (port, nginx.process.pid)]
+    runs = [(server, script) for script in (many, one) for server in servers]
+    rounds = [[wrk(at, script, session) for (at, session), script in runs] for _ in range(ROUNDS + 1)]
+    nginx.stop()
+    columns = [list(column) for column in zip(*rounds[1:], strict=True)]
+    return Loads(
+        varied=Checks(ours=columns[0], nginx=columns[1]),
+        repeated=Checks(ours=columns[2], nginx=columns[3]),
+        request_bytes=len(texts[0]),
+    )
+
+
+def _assert_passes(stage: Stage, headers: Headers) -> None:
     own = [(name, value) for name, value in headers if name != "Host"]
     answer = ask(stage.outpost.http, QUESTION, host=dict(headers)["Host"], headers=own)
     assert (answer.status, answer.header("X-authentik-username")) == (200, "alice"), (
         f"{answer.status} {answer.text[:500]}"
     )
-    nginx, port = start_nginx(stage.folder)
-    targets = [
-        (f"http://127.0.0.1:{stage.outpost.http}{QUESTION}", stage.outpost.program.process.pid),
-        (f"http://127.0.0.1:{port}{QUESTION}", nginx.process.pid),
-    ]
-    rounds = [[wrk(url, headers, session) for url, session in targets] for _ in range(ROUNDS + 1)][1:]
-    nginx.stop()
-    size = sum(len(name) + len(value) + 4 for name, value in headers) + len(QUESTION) + 17
-    return Checks(ours=[ours for ours, _ in rounds], nginx=[theirs for _, theirs in rounds], request_bytes=size)
+
+
+def _request(headers: Headers) -> str:
+    return "\r\n".join([f"GET {QUESTION} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "", ""])
+
+
+def split(text: str) -> tuple[str, str]:
+    """What stands before and behind the number in the address."""
+    before, found, after = text.partition(NUMBER)
+    assert found, "the request has no place for a number"
+    return before, after
 
 
 def start_nginx(folder: Path) -> tuple[Program, int]:
@@ -76,4 +106,4 @@ def start_nginx(folder: Path) -> tuple[Program, int]:
 
 def minutes() -> float:
     """How long it takes, about."""
-    return 2 * (ROUNDS + 1) * SECONDS / 60
+    return 4 * (ROUNDS + 1) * SECONDS / 60

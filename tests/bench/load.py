@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.peers_http import Headers
 from tests.support.peers_program import require
 
 CONNECTIONS = 32
@@ -37,16 +36,34 @@ def pinned(core: int) -> list[str]:
     return [require("taskset", "util-linux"), "--cpu-list", str(core)]
 
 
-def wrk(url: str, headers: Headers, session: int) -> Run:
-    """Load `url` for a while; `session` names the server's processes."""
-    options = [part for name, value in headers for part in ("-H", f"{name}: {value}")]
+def wrk(port: int, script: Path, session: int) -> Run:
+    """Load a server with the requests of a script for a while; `session` names the server's processes."""
     command = [
         *pinned(LOAD_CORE), require("wrk", "wrk"), "--threads", "1", "--connections", str(CONNECTIONS),
-        "--duration", f"{SECONDS}s", "--latency", *options, url,
+        "--duration", f"{SECONDS}s", "--latency", "--script", str(script), f"http://127.0.0.1:{port}/",
     ]  # fmt: skip
     before = processor_time(session)
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SECONDS + 30)
     return read_wrk(done.stdout, processor_time(session) - before)
+
+
+def write_script(path: Path, questions: Sequence[tuple[str, str]]) -> Path:
+    """A script for wrk that asks the questions in turn; what stands between the two parts of each is a number that
+    counts up, or nothing where there is but one question.
+    """
+    parts = ",\n".join(f"{{ {_lua(before)}, {_lua(after)} }}" for before, after in questions)
+    number = "counter" if len(questions) > 1 else "''"
+    path.write_text(
+        f"local questions = {{\n{parts}\n}}\nlocal counter = 0\n"
+        "request = function()\n  counter = counter + 1\n  local question = questions[counter % #questions + 1]\n"
+        f"  return question[1] .. {number} .. question[2]\nend\n"
+    )
+    return path
+
+
+def _lua(text: str) -> str:
+    """A Lua string of these characters."""
+    return "'" + "".join(char if char.isalnum() else f"\\{ord(char):03}" for char in text) + "'"
 
 
 def read_wrk(report: str, seconds: float) -> Run:

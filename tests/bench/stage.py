@@ -32,7 +32,7 @@ class Stage:
         assert page.status == 200, f"{page.status} {page.url}\n{page.text[:2000]}"
         return self.site.cookie_header(visitor)
 
-    def question(self, cookies: str, path: str = "/dashboard?tab=1") -> Headers:
+    def question(self, cookies: str, path: str) -> Headers:
         """The headers of nginx's question for a browser's request: about 1 kB besides the cookie."""
         return [
             ("Host", f"{self.site.host}:{self.site.port}"),

@@ -1,8 +1,10 @@
 """The arithmetic of the benchmark; the measurements themselves are no tests."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.bench.load import read_wrk
+from tests.bench.load import read_wrk, write_script
 from tests.bench.samples import median, percentile
 
 WRK = """Running 4s test @ http://127.0.0.1:9000/
@@ -39,3 +41,15 @@ def test_a_run_with_failures_is_no_measurement(line: str) -> None:
 def test_percentiles_are_values_that_occurred(share: float, value: int) -> None:
     assert percentile([float(number) for number in range(100, 0, -1)], share) == value
     assert median([3.0, 1.0, 2.0]) == 2.0
+
+
+def test_a_script_asks_in_turn_with_a_number_that_counts_up(tmp_path: Path) -> None:
+    path = write_script(tmp_path / "x.lua", [("GET /a", " HTTP/1.1\r\n\r\n"), ("GET /b", "'\\")])
+    text = path.read_text()
+    assert "'GET\\032\\047a'" in text
+    assert "'\\039\\092'" in text
+    assert "question[1] .. counter .. question[2]" in text
+
+
+def test_one_question_is_asked_as_it_is(tmp_path: Path) -> None:
+    assert ".. '' .." in write_script(tmp_path / "x.lua", [("a", "b")]).read_text()
