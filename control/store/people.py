@@ -39,6 +39,14 @@ class Users(Repository[User]):
         where: list[sa.ColumnElement[bool]] = [self.table.c.kind.in_(kinds)]
         if text:
             where.append(sa.or_(*(column.icontains(text, autoescape=True) for column in columns)))
+        return self._page(where, offset, limit)
+
+    def members(self, group: UUID, offset: int, limit: int) -> tuple[list[User], int]:
+        """One page of the accounts that are directly in a group; how many there are."""
+        inside = sa.select(tables.memberships.c.user).where(tables.memberships.c.group == group)
+        return self._page([self.table.c.id.in_(inside)], offset, limit)
+
+    def _page(self, where: Iterable[sa.ColumnElement[bool]], offset: int, limit: int) -> tuple[list[User], int]:
         total = sa.select(sa.func.count()).select_from(self.table).where(*where)
         page = self._query().where(*where).order_by(self.table.c.username).offset(offset).limit(limit)
         found = self._entities(self.context.rows(page))

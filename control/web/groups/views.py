@@ -9,8 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from control.auth.people import GroupDraft, create_group, remove_group, set_group_users, update_group
 from control.domain.errors import Invalid, Problem
-from control.domain.identity import Group, User, UserKind, ancestors, descendants
-from control.store import Unit
+from control.domain.identity import Group, UserKind, ancestors, descendants
 from control.web.context import web
 from control.web.forms import Form, read_attributes, saving
 from control.web.groups.forms import GroupForm, MembersForm, values_of
@@ -43,19 +42,18 @@ def detail(key: UUID) -> ResponseReturnValue:
     with web().store.read() as unit:
         group = unit.groups.get(key)
         groups = unit.groups.by_id()
-        members = _members(unit, key)
+        members, total = unit.users.members(key, (page - 1) * PAGE_SIZE, PAGE_SIZE)
         below = unit.memberships.users_below([key])
         bound = {binding.application for binding in unit.bindings.all() if binding.group == key}
         applications = list(unit.applications.find_many(bound).values())
-    start = (page - 1) * PAGE_SIZE
     return render_template(
         "groups/detail.html",
         group=group,
         parents=_named(groups, group.parents),
         children=_named(groups, (other.id for other in groups.values() if key in other.parents)),
         is_super=_is_super(group, groups),
-        paging=Paging(items=members[start : start + PAGE_SIZE], total=len(members), page=page),
-        inherited=len(below - {member.id for member in members}),
+        paging=Paging(items=members, total=total, page=page),
+        inherited=len(below) - total,
         applications=applications,
         attributes=values_of(group)["attributes"],
     )
@@ -154,10 +152,6 @@ def _ids(texts: Iterable[str], field: str, code: str) -> frozenset[UUID]:
         return frozenset(UUID(text) for text in texts)
     except ValueError:
         raise Invalid([Problem(field=field, code=code, expected="choices of the list")]) from None
-
-
-def _members(unit: Unit, key: UUID) -> list[User]:
-    return sorted(unit.users.find_many(unit.memberships.users_in(key)).values(), key=lambda user: user.username)
 
 
 def _named(groups: dict[UUID, Group], keys: Iterable[UUID]) -> list[Group]:

@@ -103,3 +103,11 @@ def test_pages_of_users(store: Store) -> None:
     with store.read() as unit:
         found, total = unit.users.search("", [UserKind.INTERNAL], 3, 2)
         assert ([user.username for user in found], total) == (["u4", "u5"], 6)
+
+
+def test_pages_of_members(store: Store) -> None:
+    fill(store, 7)
+    with store.read() as unit:
+        found, total = unit.users.members(unit.groups.get_named("top").id, 5, 5)
+        assert ([user.username for user in found], total) == (["u5", "u6"], 7)
+        assert unit.users.members(unit.groups.get_named("g2").id, 0, 5)[1] == 1
