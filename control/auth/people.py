@@ -105,11 +105,13 @@ def update_user(unit: Unit, user: User) -> User:
     )
     demoted = before.kind is UserKind.INTERNAL and edited.kind is not UserKind.INTERNAL
     last = _last_superuser(unit, user.id) if demoted or not user.active else ()
-    taken = _taken("username", username, unit.users.find_named(username), user.id)
+    taken = (
+        _taken("username", username, unit.users.find_named(username), user.id) if username != before.username else ()
+    )
     _refuse([*user_problems(user), *taken, *last])
     if edited != before:
-        unit.users.update(replace(edited, updated=unit.now))
-    return set_active(unit, user.id, active=user.active)
+        edited = unit.users.update(replace(edited, updated=unit.now))
+    return set_active(unit, user.id, active=user.active) if user.active != before.active else edited
 
 
 def set_password(unit: Unit, user: UUID, password_hash: str, keep: UUID | None = None) -> User:
@@ -142,7 +144,7 @@ def set_user_groups(unit: Unit, user: UUID, groups: Iterable[UUID]) -> None:
     """Make the groups the user is directly in exactly `groups`."""
     unit.users.get(user)
     before, wanted = unit.memberships.groups_of(user), frozenset(groups)
-    _refuse(_unknown_groups(unit, wanted, "groups"))
+    _refuse(_unknown_groups(unit, wanted - before, "groups"))
     if before - wanted:
         stays = unit.superusers.any_among([user]) and unit.superusers.are_made_by(wanted)
         _refuse(_nobody_left(unit, "groups", somebody=stays or unit.superusers.any_but(user)))
@@ -171,8 +173,8 @@ def update_group(unit: Unit, group: Group) -> Group:
         return before
     problems = [
         *group_problems(edited),
-        *_taken("name", edited.name, unit.groups.find_named(edited.name), group.id),
-        *_unknown_groups(unit, group.parents, "parents"),
+        *(_taken("name", edited.name, unit.groups.find_named(edited.name)) if edited.name != before.name else ()),
+        *_unknown_groups(unit, edited.parents - before.parents, "parents"),
         *_cycles(unit, group.id, edited.parents - before.parents),
     ]
     _refuse(problems)
@@ -191,7 +193,7 @@ def set_group_users(unit: Unit, group: UUID, users: Iterable[UUID]) -> None:
     """Make the group's direct members exactly `users`."""
     unit.groups.get(group)
     before, wanted = unit.memberships.users_in(group), frozenset(users)
-    unknown = wanted - unit.users.find_many(wanted - before).keys() - before
+    unknown = wanted - before - unit.users.known(wanted - before)
     _refuse(_unknown("users", "unknown_user", user) for user in sorted(unknown, key=str))
     if before - wanted:
         makes = unit.superusers.are_made_by([group]) and unit.superusers.any_among(wanted)
@@ -213,7 +215,7 @@ def _taken(field: str, name: str, holder: User | Group | None, own: UUID | None 
 
 
 def _unknown_groups(unit: Unit, groups: frozenset[UUID], field: str) -> list[Problem]:
-    unknown = groups - unit.groups.find_many(groups).keys()
+    unknown = groups - unit.groups.known(groups)
     return [_unknown(field, "unknown_group", group) for group in sorted(unknown, key=str)]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import sqlalchemy as sa
@@ -34,9 +35,9 @@ class Context:
     now: datetime
     note: Callable[[Change], None]
 
-    def rows(self, statement: sa.Executable) -> list[Row[Any]]:
+    def rows(self, statement: sa.Executable, parameters: Mapping[str, object] | None = None) -> list[Row[Any]]:
         """All rows of a query."""
-        return list(self.connection.execute(statement).all())
+        return list(self.connection.execute(statement, parameters).all())
 
 
 class Repository(Generic[Entity]):
@@ -64,7 +65,7 @@ class Repository(Generic[Entity]):
 
     def find(self, key: object) -> Entity | None:
         """The object of that id, if there is one."""
-        return self._one(self.table.c[self.key] == key)
+        return self._by(self.table.c[self.key], key)
 
     def get(self, key: object) -> Entity:
         """The object of that id. Raises NotFound."""
@@ -76,9 +77,15 @@ class Repository(Generic[Entity]):
         found = (entity for some in chunks(set(keys)) for entity in self._select(column.in_(some)))
         return {getattr(entity, self.key): entity for entity in found}
 
+    def known(self, keys: Collection[object]) -> frozenset[Any]:
+        """Those of these ids that there are."""
+        column = self.table.c[self.key]
+        found = (self.context.rows(sa.select(column).where(column.in_(some))) for some in chunks(keys))
+        return frozenset(row[0] for rows in found for row in rows)
+
     def find_named(self, name: str) -> Entity | None:
         """The object of that name, if there is one."""
-        return self._one(self.table.c[self.name] == name)
+        return self._by(self.table.c[self.name], name)
 
     def get_named(self, name: str) -> Entity:
         """The object of that name. Raises NotFound."""
@@ -117,7 +124,7 @@ class Repository(Generic[Entity]):
             self.context.connection.execute(sa.insert(self.table), rows)
 
     def _insert(self, entity: Entity) -> None:
-        self.context.connection.execute(sa.insert(self.table).values(**self._row(self.table, entity)))
+        self.context.connection.execute(sa.insert(self.table), self._row(self.table, entity))
 
     def _update(self, entity: Entity) -> None:
         where = self.table.c[self.key] == getattr(entity, self.key)
@@ -131,12 +138,23 @@ class Repository(Generic[Entity]):
         """What refers to the object and forbids its removal, as `kind 'name'`."""
         return ()
 
-    def _query(self) -> sa.Select[Any]:
-        return sa.select(self.table)
+    @classmethod
+    def _query(cls) -> sa.Select[Any]:
+        return sa.select(cls.table)
+
+    @classmethod
+    @cache
+    def _lookup(cls, column: sa.Column[Any]) -> sa.Select[Any]:
+        """The objects of one value of a column. Built once: that takes longer than the database does."""
+        return cls._query().where(column == sa.bindparam("wanted"))
 
     def _select(self, *where: sa.ColumnElement[bool]) -> list[Entity]:
         statement = self._query().where(*where).order_by(self.table.c[self.order])
         return self._entities(self.context.rows(statement))
+
+    def _by(self, column: sa.Column[Any], value: object) -> Entity | None:
+        found = self._entities(self.context.rows(self._lookup(column), {"wanted": value}))
+        return found[0] if found else None
 
     def _one(self, where: sa.ColumnElement[bool]) -> Entity | None:
         found = self._select(where)
@@ -180,9 +198,15 @@ class Repository(Generic[Entity]):
                 raise Invalid([Problem(field=name, code="already_taken", found=str(value), expected="another one")])
 
     def _is_taken(self, name: str, value: object, key: object) -> bool:
-        query = self._query().with_only_columns(self.table.c[self.key])
-        column = self._query().selected_columns[name]
-        return bool(self.context.rows(query.where(column == value, self.table.c[self.key] != key)))
+        return bool(self.context.rows(self._others(name), {"wanted": value, "own": key}))
+
+    @classmethod
+    @cache
+    def _others(cls, name: str) -> sa.Select[Any]:
+        """The keys of other objects that have one value of a unique field."""
+        column, key = cls._query().selected_columns[name], cls.table.c[cls.key]
+        query = cls._query().with_only_columns(key)
+        return query.where(column == sa.bindparam("wanted"), key != sa.bindparam("own"))
 
     def _note(self, before: Entity | None, after: Entity | None) -> None:
         entity = after if after is not None else before
@@ -200,15 +224,14 @@ class LinkTable:
 
     def of(self, key: object) -> frozenset[Any]:
         """What `key` is linked to."""
-        return frozenset(self._connection.execute(sa.select(self._other).where(self._owner == key)).scalars())
+        statement = _links(self._owner, self._other)
+        return frozenset(other for _, other in self._connection.execute(statement, {"wanted": [key]}))
 
     def of_each(self, keys: Collection[object]) -> dict[Any, frozenset[Any]]:
         """What each of `keys` is linked to."""
         found: dict[Any, set[Any]] = {key: set() for key in keys}
         for some in chunks(found):
-            for key, other in self._connection.execute(
-                sa.select(self._owner, self._other).where(self._owner.in_(some))
-            ):
+            for key, other in self._connection.execute(_links(self._owner, self._other), {"wanted": some}):
                 found[key].add(other)
         return {key: frozenset(others) for key, others in found.items()}
 
@@ -221,3 +244,8 @@ class LinkTable:
         rows = [{self._owner.name: key, self._other.name: other} for other in sorted(wanted - known, key=str)]
         if rows:
             self._connection.execute(sa.insert(table), rows)
+
+
+@cache
+def _links(owner: sa.Column[Any], other: sa.Column[Any]) -> sa.Select[Any]:
+    return sa.select(owner, other).where(owner.in_(sa.bindparam("wanted", expanding=True)))

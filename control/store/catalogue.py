@@ -25,7 +25,7 @@ class Applications(Repository[Application]):
 
     def find_for_provider(self, provider: UUID) -> Application | None:
         """The application the provider guards, if there is one."""
-        return self._one(self.table.c.provider == provider)
+        return self._by(self.table.c.provider, provider)
 
 
 class Bindings(Repository[Binding]):
@@ -53,7 +53,7 @@ class ProxyProviders(Repository[ProxyProvider]):
 
     def find_named(self, name: str) -> ProxyProvider | None:
         """The provider of that name, if there is one."""
-        return self._one(tables.providers.c.name == name)
+        return self._by(tables.providers.c.name, name)
 
     def longest_validity(self) -> timedelta | None:
         """The longest that a session at any of them lasts; None when there is none."""
@@ -63,11 +63,12 @@ class ProxyProviders(Repository[ProxyProvider]):
 
     def find_by_client_id(self, client_id: str) -> ProxyProvider | None:
         """The provider of that OIDC client id, if there is one."""
-        return self._one(self.table.c.client_id == client_id)
+        return self._by(self.table.c.client_id, client_id)
 
-    def _query(self) -> sa.Select[Any]:
-        joined = self.table.join(tables.providers, tables.providers.c.id == self.table.c.id)
-        return sa.select(self.table, tables.providers.c.name).select_from(joined)
+    @classmethod
+    def _query(cls) -> sa.Select[Any]:
+        joined = cls.table.join(tables.providers, tables.providers.c.id == cls.table.c.id)
+        return sa.select(cls.table, tables.providers.c.name).select_from(joined)
 
     def _select(self, *where: sa.ColumnElement[bool]) -> list[ProxyProvider]:
         return sorted(super()._select(*where), key=lambda provider: provider.name)

@@ -56,7 +56,7 @@ class Tokens(Repository[Token]):
 
     def find_by_fingerprint(self, fingerprint: str) -> Token | None:
         """The token whose fingerprint that is, revoked or not."""
-        return self._one(self.table.c.fingerprint == fingerprint)
+        return self._by(self.table.c.fingerprint, fingerprint)
 
     def of_user(self, user: UUID) -> list[Token]:
         """The tokens of one account, the newest first."""

@@ -69,7 +69,7 @@ class SignIns(Repository[SignIn]):
 
     def find_by_fingerprint(self, fingerprint: str) -> SignIn | None:
         """The session whose browser secret has that SHA-256."""
-        return self._one(self.table.c.fingerprint == fingerprint)
+        return self._by(self.table.c.fingerprint, fingerprint)
 
     def of_user(self, user: UUID) -> list[SignIn]:
         """The sessions of one user."""
