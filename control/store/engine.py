@@ -3,12 +3,18 @@
 A writing unit begins with BEGIN IMMEDIATE there, since a busy time-out does not help a read that becomes a write.
 """
 
+import sqlite3
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
 
 WRITES = "garrison_writes"
 SQLITE_BUSY_MS = 10_000
+
+
+class DatabaseBusy(OperationalError):
+    """Another unit of work has been writing for longer than one waits; trying again later is all there is to do."""
 
 
 def open_engine(url: str) -> Engine:
@@ -28,4 +34,9 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -
 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get(WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    except OperationalError as error:
+        if not isinstance(error.orig, sqlite3.Error) or error.orig.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
+        raise DatabaseBusy(error.statement, error.params, error.orig) from error

@@ -15,11 +15,14 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from control.domain.errors import InUse, Invalid, NotFound
+from control.store import DatabaseBusy
 from control.web.context import request_id
 
 log = logging.getLogger("control.web")
 
 API = "/api/v1/"
+# Seconds after which a long unit of work, such as a large blueprint, has most likely ended.
+RETRY_AFTER = "5"
 _CODES = {
     HTTPStatus.BAD_REQUEST: "bad_request",
     HTTPStatus.UNAUTHORIZED: "unauthorized",
@@ -50,6 +53,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(NotFound, _missing)
     app.register_error_handler(InUse, _in_use)
     app.register_error_handler(Invalid, _invalid)
+    app.register_error_handler(DatabaseBusy, _database_busy)
     app.register_error_handler(Exception, _broken)
     app.after_request(_redirect_here)
 
@@ -101,6 +105,13 @@ def _in_use(error: InUse) -> Response:
 
 def _invalid(error: Invalid) -> Response:
     return error_response(HTTPStatus.BAD_REQUEST, "invalid", {"problems": str(error)})
+
+
+def _database_busy(_error: DatabaseBusy) -> Response:
+    log.warning("the database is busy", extra={"request_id": request_id(), "path": request.path})
+    response = error_response(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
+    response.headers["Retry-After"] = RETRY_AFTER
+    return response
 
 
 def _broken(error: Exception) -> Response:

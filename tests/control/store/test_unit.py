@@ -12,7 +12,7 @@ from control.domain.application import Binding
 from control.domain.errors import InUse, Invalid, NotFound
 from control.domain.identity import Group
 from control.domain.security import Certificate, CookieKey, Revocation
-from control.store import Sealer, SealingError, Store, Unit, open_engine
+from control.store import DatabaseBusy, Sealer, SealingError, Store, Unit, engine, open_engine
 from control.store.migrate import differences, upgrade
 from tests.support import builders
 from tests.support.stores import ADMIN, Clock, Wakes, make_store, statements
@@ -272,3 +272,14 @@ def test_changed_rules_end_the_sessions_of_that_provider(store: Store) -> None:
         unit.bindings.add(Binding(id=uuid4(), application=app.id, group=staff.id))
     with store.read() as unit:
         assert [found.provider for found in unit.revocations.live()] == [wiki.id]
+
+
+def test_a_unit_that_waited_too_long_for_another_says_so(
+    tmp_path: Path, clock: Clock, wakes: Wakes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "SQLITE_BUSY_MS", 20)
+    store = make_store(tmp_path / "busy.db", clock, wakes)
+    with store.write(ADMIN), pytest.raises(DatabaseBusy), store.write(ADMIN):
+        pass
+    with store.write(ADMIN) as unit:
+        unit.groups.add(builders.group())

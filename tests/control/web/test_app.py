@@ -1,6 +1,7 @@
 """The app as a whole: headers, errors, request ids, logs, metrics, health."""
 
 import logging
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from flask import Flask, abort, request
 from prometheus_client import CollectorRegistry, generate_latest
 
 from control.domain.errors import InUse, NotFound
-from control.store import Sealer, Store, open_engine
+from control.store import DatabaseBusy, Sealer, Store, open_engine
 from control.web import WebSettings, create_app
 from control.web.errors import Refused
 from control.web.headers import allow_form_action
@@ -30,6 +31,8 @@ def app(store: Store, clock: Clock) -> Flask:
                 raise NotFound("outpost", "<b>edge</b>")
             case "used":
                 raise InUse("group", "staff", "application 'wiki'")
+            case "busy":
+                raise DatabaseBusy("BEGIN", None, sqlite3.OperationalError("database is locked"))
             case "bug":
                 raise ZeroDivisionError("secret detail")
             case _:
@@ -51,7 +54,7 @@ def app(store: Store, clock: Clock) -> Flask:
     ("kind", "status"),
     [
         *((str(status), status) for status in (400, 403, 404, 413, 429, 500, 503)),
-        *(("refused", 429), ("missing", 404), ("used", 409), ("bug", 500)),
+        *(("busy", 503), ("refused", 429), ("missing", 404), ("used", 409), ("bug", 500)),
     ],
 )
 def test_an_error_page_has_words_and_the_request_id(app: Flask, kind: str, status: int) -> None:
@@ -61,6 +64,12 @@ def test_an_error_page_has_words_and_the_request_id(app: Flask, kind: str, statu
     assert "abcdef-123456" in response.text
     assert "secret detail" not in response.text
     assert "<b>edge" not in response.text
+
+
+def test_a_busy_database_says_when_to_come_back(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    response = app.test_client().get("/fail/busy")
+    assert response.headers["Retry-After"] == "5"
+    assert not any(record.exc_info for record in caplog.records)
 
 
 def test_every_answer_is_guarded(app: Flask) -> None:
