@@ -97,7 +97,8 @@ def test_from_create_to_a_person_at_the_application(
     assert not program.ended()
 
     shop = stage.sites["shop"]
-    assert Visitor().get(shop.url + "/open/day", follow=0).status == 302
+    # Connected comes a moment before the first configuration is in force.
+    eventually(lambda: Visitor().get(shop.url + "/", follow=0).status == 302, "the outpost serves", within=3)
     person = page.context.browser.new_context(ignore_https_errors=True) if page.context.browser else None
     assert person is not None
     visiting = person.new_page()
