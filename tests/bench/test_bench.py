@@ -1,5 +1,7 @@
 """The arithmetic of the benchmark; the measurements themselves are no tests."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,11 @@ def test_a_script_asks_in_turn_with_a_number_that_counts_up(tmp_path: Path) -> N
 
 def test_one_question_is_asked_as_it_is(tmp_path: Path) -> None:
     assert ".. '' .." in write_script(tmp_path / "x.lua", [("a", "b")]).read_text()
+
+
+def test_a_peer_that_is_missing_is_one_clear_line() -> None:
+    command = [sys.executable, "-m", "tests.bench"]
+    done = subprocess.run(command, env={"PATH": "/nowhere"}, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "is not installed (Debian package" in done.stderr

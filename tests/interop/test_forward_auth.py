@@ -133,6 +133,25 @@ def test_bug_3_4_10_no_spelling_opens_what_a_skip_path_does_not_name(site: Site,
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["X-Forwarded-Uri", "X-Original-Uri", "X-Original-Url", "X-Forwarded-Path", "X-Rewrite-Url", "X-Forwarded-Host"],
+)
+def test_bug_1_no_header_of_a_client_chooses_what_is_asked_about(world: World, site: Site, name: str) -> None:
+    value = {"X-Original-Url": site.url + "/public/page", "X-Forwarded-Host": world.sites["caddy"].host}.get(
+        name, "/public/page"
+    )
+    answer = Visitor().get(site.url + "/admin", headers={"Accept": "text/html", name: value}, follow=0)
+    assert answer.status != 200, f"{name} opened /admin: {answer.text[:300]}"
+
+
+@pytest.mark.parametrize(
+    "agent", ["kube-probe/1.29", "GoogleHC/1.0", "ELB-HealthChecker/2.0", "goauthentik.io/outpost"]
+)
+def test_bug_5_no_user_agent_opens_anything(site: Site, agent: str) -> None:
+    assert Visitor().get(site.url + "/", headers={"Accept": "*/*", "User-Agent": agent}, follow=0).status != 200
+
+
+@pytest.mark.parametrize(
     "forged",
     [
         [("X-authentik-username", "akadmin")],
