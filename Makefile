@@ -5,6 +5,7 @@
 #   make test           test-core (anywhere) and test-interop (Debian, as root)
 #   make check          format, lint, types, layers, protos, migrations, sizes, docs
 #   make bench          figures for docs/benchmarks.md
+#   make image          the container image of an outpost (DOCKER=podman builds with another program)
 #   make setup | web | protos | lock | format | clean
 
 SHELL := bash
@@ -22,11 +23,13 @@ TOOLS := scripts/tools
 # What the style sheet, the script and the icon sprite are made of; templates name the icons.
 WEB_SOURCES := $(shell find control/web -type f \( -name '*.html' -o -name '*.py' \) -not -path '*/node_modules/*') \
 	$(shell find $(FRONTEND)/src -type f) $(wildcard $(FRONTEND)/*.mjs)
+DOCKER ?= docker
+VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 # Empty unless given on the command line: make test-core ARGS='tests/control -k tokens'
 ARGS ?=
 SOURCES := control dataplane tests scripts
 
-.PHONY: run setup web test test-core test-interop check bench protos lock format clean
+.PHONY: run setup web test test-core test-interop check bench image protos lock format clean
 
 run: setup
 	@exec $(BIN)/garrison serve --demo --data data $(ARGS)
@@ -53,6 +56,11 @@ check: setup
 bench: setup
 	@$(BIN)/python -m scripts.peers
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+# Needs neither set-up nor Python here: make image ARGS='--network host'
+image:
+	@command -v $(DOCKER) >/dev/null || { echo "image: $(DOCKER) is not installed; it builds the image" >&2; exit 1; }
+	@$(DOCKER) build --tag garrison-outpost:$(VERSION) --file deploy/outpost/Dockerfile $(ARGS) .
 
 protos: setup
 	@$(BIN)/python -m scripts.protos write
