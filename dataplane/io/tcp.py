@@ -97,9 +97,9 @@ class Connection(Generic[E]):
         """Close once the answer at hand is written."""
         self.finished = True
 
-    def read(self, timeout: float | None = None) -> bytes:
-        """Raw bytes, for what comes after an upgrade; `timeout` defaults to the read limit."""
-        self._stream.until(loop_now() + (self._limits.read if timeout is None else timeout), "read_timeout")
+    def read(self, timeout: float | None = None, limit: str = "read_timeout") -> bytes:
+        """Raw bytes, for what comes after an upgrade; `timeout` defaults to the read limit, `limit` names it."""
+        self._stream.until(loop_now() + (self._limits.read if timeout is None else timeout), limit)
         return self._stream.read()
 
     def interrupt(self) -> None:
@@ -110,14 +110,14 @@ class Connection(Generic[E]):
         """Break the connection so that the peer can't take a part for the whole."""
         self._stream.abort()
 
-    def find_next_event(self) -> E | None:
-        """The session's next event, reading as needed; None when the peer has closed. Raises PeerError."""
+    def find_next_event(self, timeout: float | None = None, limit: str = "read_timeout") -> E | None:
+        """The session's next event, reading as needed; None when the peer has closed. Raises PeerError, Expired."""
         session = self._session
         assert session is not None  # noqa: S101  # bound before any handler runs
         while True:
             for event in session.events():
                 return event
-            data = self.read()
+            data = self.read(timeout, limit)
             session.receive(data)
             if not data:
                 return next(iter(session.events()), None)

@@ -213,7 +213,11 @@ class Doors:
             _log.error("the control plane does not answer: %s", reason, extra={"request_id": asking.id})
             return self.complete(self.pages.error("bad_gateway", status, asking, {"retry_after": RETRY_AFTER}))
 
-        exchange = Exchange(seen=seen, id=asking.id, fail=fail)
+        def refuse(status: int, limit: str) -> Response:
+            _log.info("refused: %s", limit, extra={"request_id": asking.id, "client": asking.client})
+            return self.complete(self.pages.error(limit, status, asking, {"retry_after": RETRY_AFTER}))
+
+        exchange = Exchange(seen=seen, id=asking.id, fail=fail, refuse=refuse)
         started = self.clock()
         self._relay.forward(request, session, connection, exchange)
         self.metrics.observe_upstream(request.method, "", self.clock() - started)

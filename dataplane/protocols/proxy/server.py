@@ -13,6 +13,7 @@ from dataplane.io.tcp import Connection, Limits, TcpServer
 from dataplane.io.tls import ServerNames, self_signed, server_context
 from dataplane.protocols.proxy.config import Prepared, prepare
 from dataplane.protocols.proxy.doors import Doors
+from dataplane.protocols.proxy.flow import RelayLimits
 from dataplane.protocols.proxy.handler import ProxyHandler
 from dataplane.protocols.proxy.metrics import Snapshot
 from dataplane.protocols.proxy.relay import Relay
@@ -32,6 +33,7 @@ class ProxySettings:
     """Where requests for unclaimed hosts go; None where this is no front door."""
     version: str
     limits: Limits = field(default_factory=Limits)
+    relay: RelayLimits = field(default_factory=RelayLimits)
 
 
 class ProxyServer:
@@ -44,7 +46,8 @@ class ProxyServer:
         clock: Callable[[], float],
         random: Callable[[int], bytes],
     ) -> None:
-        relay = Relay(UnixAddress(path=settings.control_socket)) if settings.control_socket else None
+        control = settings.control_socket
+        relay = Relay(UnixAddress(path=control), settings.relay) if control else None
         self._version = settings.version
         self._random = random
         self._doors = Doors(gate, Trust(settings.trusted_cidrs), relay, clock, random)

@@ -154,6 +154,11 @@ class HttpSession:
         version = self._parser.get_http_version()
         target, host = self._address(version, fields, repeated)
         body = _request_body(version, fields)
+        upgrade = b"upgrade" in fields and self._parser.should_upgrade()
+        if upgrade and body is not Body.NONE:
+            # The switch would come behind the body (RFC 9110 7.8), but the parser stops before it; what it leaves there
+            # must never be read as requests.
+            raise PeerError(400, "a request to switch protocols with a body")
         self._with_body = body is not Body.NONE
         self._target = b""
         self._events.append(
@@ -167,7 +172,7 @@ class HttpSession:
                 version.encode(),
                 self._parser.should_keep_alive(),
                 body,
-                b"upgrade" in fields,
+                upgrade,
             )
         )
 
@@ -179,6 +184,7 @@ class HttpSession:
         """Trailers end here, unread: nobody may smuggle a header behind a body."""
         if self._with_body:
             self._headers.clear()
+            self._with_body = False
             self._events.append(End())
 
     def _feed(self, data: bytes) -> None:
@@ -223,15 +229,9 @@ class HttpSession:
             _SEEN[data] = last
 
     def _close(self) -> None:
-        if self._error is None and not self._closed and (self._target or self._headers or self._open_body()):
+        if self._error is None and not self._closed and (self._target or self._headers or self._with_body):
             self._error = PeerError(400, "the connection ended within a request")
         self._closed = True
-
-    def _open_body(self) -> bool:
-        if not self._with_body:
-            return False
-        last = self._events[-1] if self._events else None
-        return not isinstance(last, End)
 
     def _address(self, version: str, fields: dict[bytes, bytes], repeated: frozenset[bytes]) -> tuple[bytes, str]:
         """The target in origin form and the canonical host (RFC 9112 3.2)."""
@@ -286,8 +286,8 @@ class HttpSession:
         return self.send(response)
 
     def body_pending(self) -> bool:
-        """Whether the present request has a body that was not read to its end."""
-        return self._request is not None and self._request.body is not Body.NONE and self._open_body()
+        """Whether the present request has a body that has not arrived to its end."""
+        return self._request is not None and self._request.body is not Body.NONE and self._with_body
 
     def _speaks_11(self) -> bool:
         return self._request is None or self._request.version == b"1.1"

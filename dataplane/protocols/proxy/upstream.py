@@ -135,6 +135,8 @@ def _upstream_head(method: bytes, status: int, headers: Headers) -> UpstreamHead
     length = int(fields[b"content-length"]) if b"content-length" in fields else None
     if method == b"HEAD" or status in BODILESS_STATUS or status == _SWITCHING:
         return UpstreamHead(status, headers, Body.NONE, length)
+    if fields.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        raise PeerError(502, "the upstream's transfer coding is other than chunked")
     if b"transfer-encoding" in fields:
         return UpstreamHead(status, headers, Body.CHUNKED, None)
     return UpstreamHead(status, headers, Body.UNTIL_CLOSE if length is None else Body.SIZED, length)

@@ -10,10 +10,14 @@ import h11
 from gevent import socket as gevent_socket
 
 from dataplane.io.tcp import Limits
+from dataplane.protocols.proxy.flow import RelayLimits
 from dataplane.protocols.proxy.server import DEFAULT_TRUSTED, ProxyServer, ProxySettings
 from tests.dataplane.protocols.proxy.builders import Clock, Randomness, TableGate
 
 QUICK = Limits(message=1, read=1, write=2, idle=2, handshake=1, linger=0.1, tick=0.02)
+QUICK_RELAY = RelayLimits(
+    stall=0.3, lag=0.3, rate=100_000, spool=1000, uploads=1, ahead=8_000_000, per_client=2, patience=0.1
+)
 Peer = gevent_socket.socket
 
 
@@ -23,7 +27,11 @@ def running(
 ) -> Iterator[tuple[ProxyServer, int]]:
     """A server with nothing to serve yet."""
     settings = ProxySettings(
-        version="1.0", control_socket=str(control) if control else None, limits=QUICK, trusted_cidrs=trusted
+        version="1.0",
+        control_socket=str(control) if control else None,
+        limits=QUICK,
+        relay=QUICK_RELAY,
+        trusted_cidrs=trusted,
     )
     server = ProxyServer(settings, TableGate(), Clock(), Randomness())
     with socket.socket() as listener:
@@ -66,6 +74,14 @@ def _play(peer: Peer, play: Callable[[Peer], None]) -> None:
 def connect(port: int) -> Peer:
     """A client's socket."""
     return gevent_socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def limit_hits(server: ProxyServer) -> dict[str, float]:
+    """How often each limit was hit."""
+    counters = server.metrics()["counters"]
+    return {
+        each["labels"]["limit"]: each["value"] for each in counters if each["name"] == "garrison_proxy_limits_total"
+    }
 
 
 def read_head(peer: Peer) -> bytes:

@@ -214,9 +214,11 @@ class TestBodies:
 
         inner = b"GET /outpost.goauthentik.io/ping HTTP/1.1\r\nHost: x\r\n\r\n"
         with upstream(path, play), running(path) as (_, port), connect(port) as client:
-            client.sendall(b"POST / HTTP/1.1\r\nHost: sso\r\nContent-Length: 100000\r\n\r\n" + inner)
+            begun = b"x" * 2000 + inner
+            client.sendall(b"POST / HTTP/1.1\r\nHost: sso\r\nContent-Length: 100000\r\n\r\n" + begun)
             answer = read_all(client)
         assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b"\r\nConnection: close\r\n" in answer
         assert b"204" not in answer
 
     def test_memory_stays_flat_before_a_slow_client(self, path: Path) -> None:

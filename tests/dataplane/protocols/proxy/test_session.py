@@ -356,3 +356,31 @@ def test_reads_what_h11_writes(method: str, target: str, headers: list[tuple[str
     assert (first.method, first.target, first.host) == (method.encode(), target.encode(), "example.com")
     assert first.headers[1:-1] == tuple((name.lower().encode(), value.encode()) for name, value in headers)
     assert b"".join(event.data for event in rest if isinstance(event, Data)) == body
+
+
+class TestUpgradeWithABody:
+    """The switch would come behind the body (RFC 9110 7.8); what stands there must not be read as requests."""
+
+    INNER = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+
+    @pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
+    @pytest.mark.parametrize("chunked", [False, True])
+    def test_is_refused_and_its_body_never_read(self, protocol: bytes, chunked: bool) -> None:
+        body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(self.INNER), self.INNER) if chunked else self.INNER
+        framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % len(body)
+        head = b"POST /x HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: %s\r\n%s\r\n\r\n" % (protocol, framing)
+        session = HttpSession()
+        session.receive(head + body + self.INNER)
+        with pytest.raises(PeerError, match="switch protocols"):
+            list(session.events())
+        session.receive(self.INNER)
+        with pytest.raises(PeerError):
+            list(session.events())
+
+    def test_a_header_that_asks_for_nothing_does_not_matter(self) -> None:
+        """Without `Connection: upgrade` it is not for us (RFC 9110 7.8)."""
+        raw = b"POST / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nContent-Length: 3\r\n\r\nabc" + self.INNER
+        first, *rest = read(raw)
+        assert isinstance(first, Request)
+        assert not first.upgrade
+        assert rest[:2] == [Data(b"abc"), End()]

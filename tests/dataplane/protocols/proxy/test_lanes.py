@@ -1,0 +1,41 @@
+import gevent
+import pytest
+
+from dataplane.protocols.proxy.lanes import LaneFull, Lanes, client_of
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::7", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unix", "unix"),
+    ],
+)
+def test_whom_an_address_stands_for(address: str, client: str) -> None:
+    assert client_of(address) == client
+
+
+def test_a_place_is_free_again_when_it_was_left() -> None:
+    lanes = Lanes(1)
+    with lanes.place("192.0.2.1", 0) as place:
+        with pytest.raises(LaneFull), lanes.place("192.0.2.1", 0):
+            pass
+        with lanes.place("192.0.2.2", 0):
+            pass
+        place.give_back()
+        place.give_back()
+        with lanes.place("192.0.2.1", 0):
+            pass
+    assert len(lanes) == 0
+
+
+def test_who_waits_gets_the_next_place() -> None:
+    lanes = Lanes(1)
+    with lanes.place("192.0.2.1", 0) as place:
+        gevent.spawn_later(0.01, place.give_back)
+        with lanes.place("192.0.2.1", 5):
+            assert len(lanes) == 1
+    assert len(lanes) == 0
