@@ -5,7 +5,6 @@ how to answer. It runs in threads of the test's process; the outpost under test 
 """
 
 import base64
-import datetime as dt
 import hashlib
 import hmac
 import json
@@ -24,14 +23,11 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import grpc
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.x509.oid import NameOID
 
 from protos.outpost.v1 import gate_pb2, gate_pb2_grpc, link_pb2, link_pb2_grpc, resources_pb2
+from tests.support.fake_authority import Authority, Pair
 
 SERVER_NAME = "link.garrison.internal"
 DEADLINE = 15.0
@@ -53,75 +49,6 @@ def eventually(condition: Callable[[], Any], what: str, deadline: float = DEADLI
             return value
         time.sleep(0.01)
     raise AssertionError(f"did not come true within {deadline:g} s: {what}")
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A certificate and its key, as PEM."""
-
-    certificate: str
-    key: str
-
-
-class Authority:
-    """A CA that signs in memory."""
-
-    def __init__(self) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "fake installation")])
-        self._certificate = self._sign(self._name, self._key.public_key(), None, ca=True, hours=24.0)
-        self.pem = _pem(self._certificate)
-
-    def issue(self, *names: str) -> Pair:
-        """A server certificate for DNS names."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-        alternative = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
-        certificate = self._sign(subject, key.public_key(), alternative, ca=False, hours=24.0)
-        return Pair(_pem(certificate), _key_pem(key))
-
-    def sign_request(self, csr: str, lifetime: float) -> str:
-        """A client certificate for a CSR; `lifetime` in seconds from now."""
-        request = x509.load_pem_x509_csr(csr.encode())
-        key = request.public_key()
-        assert isinstance(key, ec.EllipticCurvePublicKey)
-        uri = x509.UniformResourceIdentifier("garrison://outpost/fake/instance/fake/token/fake")
-        alternative = x509.SubjectAlternativeName([uri])
-        return _pem(self._sign(request.subject, key, alternative, ca=False, hours=lifetime / 3600))
-
-    def _sign(
-        self,
-        subject: x509.Name,
-        key: ec.EllipticCurvePublicKey,
-        alternative: x509.SubjectAlternativeName | None,
-        *,
-        ca: bool,
-        hours: float,
-    ) -> x509.Certificate:
-        now = dt.datetime.now(dt.UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(hours=1))
-            .not_valid_after(now + dt.timedelta(hours=hours))
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        )
-        if alternative:
-            builder = builder.add_extension(alternative, critical=False)
-        return builder.sign(self._key, SHA256())
-
-
-def _pem(certificate: x509.Certificate) -> str:
-    return certificate.public_bytes(serialization.Encoding.PEM).decode()
-
-
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> str:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
 
 
 def options(name: str = "edge", log_level: str = "debug") -> resources_pb2.Resource:
