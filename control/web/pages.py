@@ -17,6 +17,8 @@ from control.web.forms import Form
 
 Item = TypeVar("Item")
 PAGE_SIZE = 50
+# Beyond any list; the database counts rows in 64 bits.
+LAST_PAGE = 1_000_000
 
 
 def in_modal() -> bool:
@@ -89,7 +91,7 @@ class Paging(Generic[Item]):
 
 def wanted_page() -> int:
     """The page number of the address, at least 1."""
-    return max(1, request.args.get("page", 1, type=int))
+    return min(max(1, request.args.get("page", 1, type=int)), LAST_PAGE)
 
 
 def search_text() -> str:
