@@ -1,7 +1,7 @@
 """Addresses of the built assets, and how long browsers may keep them.
 
-`make web` writes static/dist with hashed names and manifest.json. Without it pages still work, unstyled, and the log
-says what to run.
+`make web` writes static/dist with hashed names and manifest.json; it is read anew when it was built anew, as the files
+of the build before are gone. Without it pages still work, unstyled, and the log says what to run.
 """
 
 import json
@@ -21,10 +21,32 @@ A_YEAR = "public, max-age=31536000, immutable"
 
 
 @dataclass(frozen=True, slots=True)
-class Assets:
-    """The manifest: from an asset's plain name to its hashed one."""
+class Manifest:
+    """From an asset's plain name to its hashed one, and when that was written."""
 
     names: Mapping[str, str]
+    written: int = 0
+
+
+class Assets:
+    """The assets of the newest build; between two builds, those of the last one seen."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._manifest = Manifest({})
+        if not self.names:
+            log.error("no web assets: run make web", extra={"manifest": str(path)})
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """What the manifest says."""
+        try:
+            written = self._path.stat().st_mtime_ns
+            if written != self._manifest.written:
+                self._manifest = Manifest(json.loads(self._path.read_text()), written)
+        except FileNotFoundError:
+            pass  # not built yet, or the moment in which one build takes the place of another
+        return self._manifest.names
 
     def url(self, key: str) -> str:
         """The address of one asset."""
@@ -39,11 +61,7 @@ class Assets:
 
 def load_assets(folder: Path = STATIC) -> Assets:
     """The assets that were built, or none of them with a line in the log."""
-    manifest = folder / "dist" / "manifest.json"
-    if manifest.exists():
-        return Assets(json.loads(manifest.read_text()))
-    log.error("no web assets: run make web", extra={"manifest": str(manifest)})
-    return Assets({})
+    return Assets(folder / "dist" / "manifest.json")
 
 
 def cache_hashed(response: Response) -> Response:
