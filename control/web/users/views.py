@@ -87,8 +87,7 @@ def edit(key: UUID) -> ResponseReturnValue:
     with web().store.read() as unit:
         user = unit.users.get(key)
         groups = unit.memberships.groups_of(key)
-    if user.kind is UserKind.OUTPOST:
-        raise InUse("user", user.username, "an outpost, which it comes and goes with")
+    _refuse_outposts(user)
     form = UserForm(data=values_of(user, groups))
     if form.validate_on_submit():
         with saving(form) as unit:
@@ -102,6 +101,7 @@ def password(key: UUID) -> ResponseReturnValue:
     """Set a password; every session of the user ends, but for the one that does it."""
     with web().store.read() as unit:
         user = unit.users.get(key)
+    _refuse_outposts(user)
     form = PasswordForm()
     if form.validate_on_submit():
         own = current_sign_in()
@@ -118,6 +118,7 @@ def deactivate(key: UUID) -> ResponseReturnValue:
     """Keep a user out; all sessions end at once, at every outpost."""
     with web().store.read() as unit:
         user = unit.users.get(key)
+    _refuse_outposts(user)
     form = Form()
     if request.method == "POST" and form.validate_on_submit():
         with saving(form) as unit:
@@ -131,6 +132,7 @@ def deactivate(key: UUID) -> ResponseReturnValue:
 def activate(key: UUID) -> ResponseReturnValue:
     """Let a user in again."""
     with web().store.write(actor()) as unit:
+        _refuse_outposts(unit.users.get(key))
         user = set_active(unit, key, active=True)
     return done(url_for(".detail", key=key), "activated", name=user.username)
 
@@ -176,6 +178,12 @@ def delete(key: UUID) -> ResponseReturnValue:
         blocked=bool(applications) or outpost is not None,
         **values,
     )
+
+
+def _refuse_outposts(user: User) -> None:
+    """An outpost proves itself by its token: to lock it out, revoke that."""
+    if user.kind is UserKind.OUTPOST:
+        raise InUse("user", user.username, "an outpost, which it comes and goes with")
 
 
 def _draft(form: UserForm) -> UserDraft:

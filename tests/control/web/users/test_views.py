@@ -187,3 +187,20 @@ def test_inherited_groups_are_told_apart(site: Site) -> None:
     page = site.admin.get(f"{LIST}{site.world.alice.id}/").text
     assert "everyone" in page
     assert page.count("inherited") == 1
+
+
+@pytest.mark.parametrize("action", ["edit", "password", "deactivate", "activate"])
+def test_the_account_of_an_outpost_is_nobody_who_signs_in(site: Site, action: str) -> None:
+    outpost, browser = fill(site.store), site.admin
+    token = browser.form("/", "/sign-out").fields["csrf_token"]
+    fields = {"csrf_token": token, "password": "a-long-password", "again": "a-long-password"}
+    answer = browser.client.post(f"{LIST}{outpost.service_account}/{action}", data=fields)
+    assert answer.status_code == 409
+    with site.store.read() as unit:
+        account = unit.users.get(outpost.service_account)
+    assert (account.active, account.password_hash) == (True, None)
+
+
+@pytest.mark.parametrize("page", ["99999999999999999999", "9223372036854775807", "-1", "x"])
+def test_there_is_no_page_too_far(site: Site, page: str) -> None:
+    assert site.admin.get(f"{LIST}?page={page}").status_code == 200
