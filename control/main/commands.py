@@ -74,7 +74,7 @@ def _prepare(settings: Settings, store: Store) -> None:
     """Make what a new database needs; stdout is for the outcomes."""
     admin = prepare(store, settings.bootstrap_password)
     if admin is not None and admin.password is not None:
-        sys.stderr.write(f"First administrator: {admin.username}, one-time password: {admin.password}\n")
+        sys.stderr.write(f"First administrator: {admin.username}, initial password: {admin.password}\n")
 
 
 def _row(outpost: Outpost, instance: Instance) -> dict[str, object]:

@@ -77,7 +77,7 @@ def say_admin(settings: Settings, store: Store) -> FirstAdmin | None:
     """Make what a new database needs, and tell the first administrator's password where nobody chose it."""
     admin = prepare(store, settings.bootstrap_password)
     if admin is not None and admin.password is not None:
-        _say(f"First administrator: {admin.username}, one-time password: {admin.password}")
+        _say(f"First administrator: {admin.username}, initial password: {admin.password}")
     return admin
 
 

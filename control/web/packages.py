@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from flask import Flask
 
-from control.web import admin, enrol, health, oidc, portal, signin
+from control.web import account, admin, enrol, health, oidc, portal, signin
 
 PACKAGES: tuple[Callable[[Flask], None], ...] = (
     health.register,
@@ -12,5 +12,6 @@ PACKAGES: tuple[Callable[[Flask], None], ...] = (
     oidc.register,
     enrol.register,
     portal.register,
+    account.register,
     admin.register,
 )

@@ -25,7 +25,7 @@ class Demo:
 
     def password(self, username: str) -> str:
         """The password it printed for somebody."""
-        match = re.search(rf"(?:^ *{username} +|{username}, one-time password: )(\S+)", self.text, re.MULTILINE)
+        match = re.search(rf"(?:^ *{username} +|{username}, initial password: )(\S+)", self.text, re.MULTILINE)
         assert match is not None, f"no password for {username} in:\n{self.text}"
         return match[1]
 

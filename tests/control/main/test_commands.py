@@ -47,7 +47,7 @@ def test_a_dry_run_changes_nothing(data: str, blueprint: str) -> None:
 def test_apply_on_a_new_database_makes_the_administrator(data: str, blueprint: str) -> None:
     done = garrison("apply", blueprint, "--data", data, GARRISON_BOOTSTRAP_PASSWORD="")
     assert done.stdout == "created user alice\ncreated outpost edge\n"
-    assert done.stderr.startswith("First administrator: akadmin, one-time password: ")
+    assert done.stderr.startswith("First administrator: akadmin, initial password: ")
 
 
 def test_a_bad_file_is_one_line_a_problem_and_code_1(data: str, tmp_path: Path) -> None:

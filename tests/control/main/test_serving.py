@@ -165,7 +165,7 @@ def test_a_blueprint_that_is_refused_stops_the_start(garrison: Garrison) -> None
 def test_a_password_is_made_and_told_once(garrison: Garrison) -> None:
     garrison.environment = {"GARRISON_BOOTSTRAP_PASSWORD": ""}
     garrison.start()
-    told = re.search(rf"First administrator: {ADMIN}, one-time password: (\S+)\n", garrison.program.output())
+    told = re.search(rf"First administrator: {ADMIN}, initial password: (\S+)\n", garrison.program.output())
     assert told is not None
     page = Visitor().sign_in(f"{garrison.url}/sign-in", ADMIN, told[1])
     assert 'name="password"' not in page.text

@@ -1,0 +1,45 @@
+"""People change their own password: whoever sits at a session that was left open has to know the present one.
+
+As at sign-in, hashes are computed between transactions, and what was verified must still hold when it is written.
+"""
+
+from dataclasses import dataclass, field
+
+from control.auth.passwords import Passwords
+from control.auth.people import hash_new_password, set_password
+from control.domain.errors import Invalid, Problem
+from control.domain.identity import User
+from control.domain.security import SignIn
+from control.store import Actor, Event, Store
+
+CHANGE = "changed_password"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnPassword:
+    """What somebody typed to change the own password."""
+
+    present: str = field(repr=False)
+    new: str = field(repr=False)
+
+
+def change_own_password(store: Store, passwords: Passwords, actor: Actor, sign_in: SignIn, typed: OwnPassword) -> None:
+    """Set the new password; every session of the person ends but this one. Raises Invalid, Busy."""
+    with store.read() as unit:
+        user = unit.users.get(sign_in.user)
+    if not passwords.verify(user.password_hash, typed.present):
+        raise _refused(store, actor, user)
+    hashed = hash_new_password(passwords, user.username, typed.new)
+    with store.write(actor) as unit:
+        is_unchanged = unit.users.get(user.id).password_hash == user.password_hash
+        if is_unchanged:
+            set_password(unit, user.id, hashed, keep=sign_in.id)
+    if not is_unchanged:
+        raise _refused(store, actor, user)
+
+
+def _refused(store: Store, actor: Actor, user: User) -> Invalid:
+    """The refusal, which the audit trail keeps: guesses at an open session are worth seeing."""
+    with store.write(actor) as unit:
+        unit.record(Event(action=CHANGE, kind="user", target=str(user.id), name=user.username, outcome="failure"))
+    return Invalid([Problem(field="present", code="wrong_password", expected="the password that you sign in with")])

@@ -1,0 +1,5 @@
+"""What people change about their own account."""
+
+from control.web.account.views import register
+
+__all__ = ["register"]
