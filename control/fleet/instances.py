@@ -10,6 +10,8 @@ from control.domain.outpost import Instance, InstanceState, Outpost
 from control.store import Unit
 
 KEPT = timedelta(days=7)
+# The link writes what it hears in a batch each minute; two that are missing and some slack.
+SILENCE = timedelta(seconds=150)
 TOLERATED_SKEW = 60.0
 
 
@@ -58,7 +60,7 @@ class OutpostHealth:
 
 def health(unit: Unit, outpost: Outpost, version: str) -> OutpostHealth:
     """How one outpost is; `version` is ours."""
-    return judge(outpost, unit.instances.of_outpost(outpost.id), version)
+    return judge(outpost, unit.instances.of_outpost(outpost.id), version, unit.now)
 
 
 def fleet_health(unit: Unit, version: str) -> tuple[OutpostHealth, ...]:
@@ -66,12 +68,13 @@ def fleet_health(unit: Unit, version: str) -> tuple[OutpostHealth, ...]:
     instances: defaultdict[UUID, list[Instance]] = defaultdict(list)
     for instance in unit.instances.all():
         instances[instance.outpost].append(instance)
-    return tuple(judge(outpost, instances[outpost.id], version) for outpost in unit.outposts.all())
+    return tuple(judge(outpost, instances[outpost.id], version, unit.now) for outpost in unit.outposts.all())
 
 
-def judge(outpost: Outpost, instances: Iterable[Instance], version: str) -> OutpostHealth:
-    """What to think of an outpost's instances."""
-    ordered = sorted(instances, key=lambda each: (each.state is InstanceState.DISCONNECTED, each.hostname, each.uid))
+def judge(outpost: Outpost, instances: Iterable[Instance], version: str, now: datetime) -> OutpostHealth:
+    """What to think of an outpost's instances at that time."""
+    believed = (_believed(instance, now) for instance in instances)
+    ordered = sorted(believed, key=lambda each: (each.state is InstanceState.DISCONNECTED, each.hostname, each.uid))
     return OutpostHealth(outpost=outpost, instances=tuple(_view(instance, version) for instance in ordered))
 
 
@@ -91,6 +94,13 @@ def forget_old(unit: Unit) -> None:
 def is_history(instance: Instance, now: datetime) -> bool:
     """Whether an instance has been away for so long that nobody asks for it."""
     return instance.state is InstanceState.DISCONNECTED and now - instance.last_seen > KEPT
+
+
+def _believed(instance: Instance, now: datetime) -> Instance:
+    """Nobody writes that an instance is away when the link itself was killed: silence says it."""
+    if instance.state is not InstanceState.DISCONNECTED and now - instance.last_seen > SILENCE:
+        return replace(instance, state=InstanceState.DISCONNECTED, connected_since=None)
+    return instance
 
 
 def _view(instance: Instance, version: str) -> InstanceView:

@@ -44,10 +44,20 @@ def instance(outpost: Outpost, seen: datetime, **fields: Any) -> Instance:
 )
 def test_what_to_think_of_an_instance(store: Store, clock: Clock, fields: dict[str, Any], marks: set[str]) -> None:
     edge = deploy(store).outpost
-    found = judge(edge, [instance(edge, clock.now, **fields)], "1.0.0")
+    found = judge(edge, [instance(edge, clock.now, **fields)], "1.0.0", clock.now)
     (view,) = found.instances
     assert {name for name in ("healthy", "behind", "outdated", "skewed") if getattr(view, name)} == marks
     assert (found.healthy, found.unhealthy) == (int("healthy" in marks), int("healthy" not in marks))
+
+
+@pytest.mark.parametrize(("silent", "state"), [(149, InstanceState.CONNECTED), (151, InstanceState.DISCONNECTED)])
+def test_a_connected_instance_that_is_silent_is_gone(
+    store: Store, clock: Clock, silent: int, state: InstanceState
+) -> None:
+    edge = deploy(store).outpost
+    last_seen = clock.now - timedelta(seconds=silent)
+    (view,) = judge(edge, [instance(edge, last_seen)], "1.0.0", clock.now).instances
+    assert view.instance.state is state
 
 
 def test_an_outpost_is_told_with_its_instances_the_connected_first(store: Store, clock: Clock) -> None:
