@@ -64,12 +64,14 @@ def read_files(files: Sequence[Path], environment: Mapping[str, str]) -> list[En
 
 def _text(file: Path) -> str:
     try:
-        data = file.read_bytes()
+        # A pipe is welcome here: `garrison apply /dev/stdin`.
+        with file.open("rb") as opened:
+            data = opened.read(MOST_BYTES + 1)
     except OSError as error:
         expected = f"a file that can be read ({error.strerror})"
         raise Invalid([problem(str(file), "file_unreadable", "", expected)]) from error
     if len(data) > MOST_BYTES:
-        raise Invalid([problem(str(file), "too_long", f"{len(data)} bytes", f"at most {MOST_BYTES} bytes")])
+        raise Invalid([problem(str(file), "too_long", "", f"at most {MOST_BYTES} bytes")])
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -11,7 +11,7 @@ from typing import Any
 from control.blueprint.sections import BY_NAME, LATER, SECTIONS, Section
 from control.blueprint.strings import Surroundings, Unresolved, read_file, refers, resolve
 from control.domain.errors import Invalid, Problem
-from control.fleet.documents import load_mapping
+from control.fleet.documents import kind_of, load_mapping
 from control.fleet.fields import problem
 
 MOST_BYTES = 1024 * 1024
@@ -103,7 +103,7 @@ def _items(section: Section, document: Mapping[str, Any], problems: list[Problem
     if items is None:
         return []
     if not isinstance(items, list):
-        problems.append(problem(section.name, "not_a_list", items, f"a list of {section.name}"))
+        problems.append(problem(section.name, "not_a_list", kind_of(items), f"a list of {section.name}"))
         return []
     return items
 
@@ -111,7 +111,7 @@ def _items(section: Section, document: Mapping[str, Any], problems: list[Problem
 def _entry(section: Section, item: object, place: tuple[str, str], around: Surroundings) -> Entry:
     file, path = place
     if not isinstance(item, dict) or not all(isinstance(key, str) for key in item):
-        raise Invalid([problem(path, "not_a_mapping", item, f"the fields of a {section.kind}")])
+        raise Invalid([problem(path, "not_a_mapping", kind_of(item), f"the fields of a {section.kind}")])
     problems = list(_name_problems(section, item, path))
     values = _resolved(item, around, path, problems)
     presence = _presence(values.pop("state", Presence.PRESENT), path, problems)

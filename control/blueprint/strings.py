@@ -3,6 +3,9 @@
 A default may follow a `?`, as authentik has it. What they gave counts as secret: it is never shown.
 """
 
+import errno
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +63,7 @@ def read_file(reference: str, around: Surroundings, path: str) -> str:
     """The text of a file, without the line end that editors leave. Raises Unresolved."""
     name, has_default, default = reference.partition("?")
     try:
-        data = (around.folder / name).read_bytes()
+        data = _read_bytes(around.folder / name)
         if len(data) > MOST_BYTES:
             raise Unresolved(problem(path, "file_too_long", name, f"at most {MOST_BYTES} bytes"))
         return data.decode().rstrip("\r\n")
@@ -69,6 +72,14 @@ def read_file(reference: str, around: Surroundings, path: str) -> str:
             return default
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise Unresolved(problem(path, "file_unreadable", name, f"a file that can be read ({reason})")) from error
+
+
+def _read_bytes(path: Path) -> bytes:
+    """A file's content, MOST_BYTES and one more at most. Raises OSError, also for a pipe, which would wait."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        return file.read(MOST_BYTES + 1)
 
 
 def _text(text: str, around: Surroundings, path: str) -> str:

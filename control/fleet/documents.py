@@ -43,7 +43,7 @@ class PlainLoader(yaml.SafeLoader):
         """One node, unless it is an alias or lies too deep."""
         event: Any = self.peek_event()  # type: ignore[no-untyped-call] # the stub leaves it open
         if isinstance(event, yaml.AliasEvent):
-            raise Refused("alias_refused", f"*{event.anchor}", event.start_mark)
+            raise Refused("alias_refused", "an alias", event.start_mark)
         if self._depth == DEEPEST:
             raise Refused("too_deep", f"more than {DEEPEST} levels", event.start_mark)
         self._depth += 1
@@ -55,7 +55,7 @@ class PlainLoader(yaml.SafeLoader):
 
     def construct_undefined(self, node: Any) -> Any:  # noqa: ANN401 - as the library has it
         """Refuse every tag that isn't plain."""
-        raise Refused("tag_refused", str(node.tag), node.start_mark)
+        raise Refused("tag_refused", "a tag", node.start_mark)
 
 
 # The library asks the table for None when it knows no constructor of a tag.
@@ -71,8 +71,21 @@ def load_mapping(text: str, field: str, most_bytes: int) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise Invalid([problem(field, "not_a_mapping", text.strip().split("\n")[0], "lines like key: value")])
+        raise Invalid([problem(field, "not_a_mapping", kind_of(value), "lines like key: value")])
     return value
+
+
+def kind_of(value: object) -> str:
+    """What a value is, without telling it: what stands in the wrong place may be a secret."""
+    match value:
+        case dict():
+            return "a mapping"
+        case list():
+            return "a list"
+        case str():
+            return "text"
+        case _:
+            return "a number or a word"
 
 
 def key_lines(text: str) -> dict[str, int]:

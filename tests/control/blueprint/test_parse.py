@@ -1,5 +1,6 @@
 """From a blueprint's text to entries: names, references and paths; garbage is Invalid and nothing else."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -181,3 +182,27 @@ def test_garbage_is_invalid_and_nothing_else(text: str) -> None:
 @given(st.dictionaries(_keys, _documents, max_size=5))
 def test_wellformed_nonsense_is_invalid_and_nothing_else(document: dict[str, object]) -> None:
     _attempt(yaml.safe_dump(document))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "users: {username: dave, password: sekret-1}",
+        "users: ['dave:sekret-1']",
+        "users: [{username: dave, password: *sekret-1}]",
+        "users: [{username: dave, password: !sekret-1 x}]",
+        "sekret-1",
+    ],
+)
+def test_what_stands_in_the_wrong_place_is_not_shown(text: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        entries(text)
+    assert "sekret-1" not in str(caught.value)
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(Invalid, match="file unreadable"):
+        entries(f"users: [{{username: a, name: 'file://{tmp_path}/pipe'}}]")
+    with pytest.raises(Invalid, match="file unreadable"):
+        entries("users: [{username: a, name: 'file:///dev/zero'}]")
