@@ -14,6 +14,10 @@ class LinkBroken(Exception):
     """Control broke the link's protocol; the stream is given up and opened anew."""
 
 
+class NotApplied(Exception):
+    """The outpost could not bring a change into force, through no fault of what it holds: it has to be sent again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldResource:
     """One serialised resource under its key."""

@@ -18,7 +18,7 @@ from dataplane.link import translate
 from dataplane.link.backoff import Pace
 from dataplane.link.channel import gate_stub, link_stub, open_stream_channel
 from dataplane.link.endings import Ending, Endings
-from dataplane.link.held import Assembly, Change, ConfigPart, Held, LinkBroken, Rejection, drifted
+from dataplane.link.held import Assembly, Change, ConfigPart, Held, LinkBroken, NotApplied, Rejection, drifted
 from dataplane.link.keeper import Keeper
 from dataplane.link.target import Credentials, Instance
 from dataplane.link.translate import Drain, Unknown, Vitals, Wanted
@@ -65,7 +65,10 @@ class Receiver(Protocol):
         ...
 
     async def apply(self, change: Change) -> tuple[Rejection, ...]:
-        """Commit a change over all workers; all that stands refused afterwards, whichever change brought it."""
+        """Commit a change over all workers; all that stands refused afterwards, whichever change brought it.
+
+        Raises NotApplied.
+        """
         ...
 
     def vitals(self) -> Vitals:
@@ -185,7 +188,11 @@ class Stream:
 
     async def _apply(self, change: Change) -> None:
         # Shielded: a change that has begun is finished, even when the stream is given up meanwhile.
-        rejections = await asyncio.shield(self._context.receiver.apply(change))
+        try:
+            rejections = await asyncio.shield(self._context.receiver.apply(change))
+        except NotApplied as error:
+            # Said as a broken stream: the Hello of the next one has control send again whatever is lacking.
+            raise LinkLost(f"revision {change.revision} could not be applied: {error}") from error
         before = self._context.refused
         self._context.refused = {each.key: each.digest for each in rejections}
         self._outbox.put_nowait(translate.applied(change.revision, rejections))

@@ -131,10 +131,18 @@ def held_resource(data: bytes) -> HeldResource:
     return HeldResource(key=message.key, digest=message.digest, data=data)
 
 
-def locally_ended(session: str, before: float, until: float) -> HeldResource:
-    """A revocation that this outpost makes itself, while control's own is on its way."""
+def is_revocation(held: HeldResource) -> bool:
+    """Whether it ends or changes sessions: such a resource is never held back for the sake of others."""
+    return resources_pb2.Resource.FromString(held.data).WhichOneof("body") in {"ended", "changed"}
+
+
+def locally_ended(session: str, until: float) -> HeldResource:
+    """A revocation that this outpost makes itself, while control's own is on its way.
+
+    It ends the session whenever that was made: our clock may be behind control's, which dates sessions.
+    """
     key = f"local/ended/session/{session}"
-    ended = resources_pb2.Ended(session=session, before=_timestamp(before), until=_timestamp(until))
+    ended = resources_pb2.Ended(session=session, before=_timestamp(until), until=_timestamp(until))
     message = resources_pb2.Resource(key=key, digest="local", ended=ended)
     return HeldResource(key=key, digest="local", data=message.SerializeToString())
 

@@ -76,8 +76,3 @@ class Attempt:
 
     def _newest(self, key: str) -> HeldResource:
         return self.changed[key] if key in self.changed else self.served[key]
-
-
-def refuse_all(attempt: Attempt, reason: str) -> tuple[Rejection, ...]:
-    """The whole change is refused: what is served stays."""
-    return tuple(Rejection(key=key, digest=resource.digest, reason=reason) for key, resource in attempt.changed.items())

@@ -40,6 +40,7 @@ from dataplane.runtime.workers import Workers
 
 DRAIN_SECONDS = 8.5
 _RESTART_LOOP = 5.0
+_RETRY = 60.0
 # A front door starts with its control and is the only one to call it over the socket: it need not hold back.
 _BESIDE_CONTROL = Pace(first=0.25, longest=2.0)
 log = logging.getLogger("dataplane.supervisor")
@@ -72,6 +73,8 @@ class Supervisor:
             await self._responder.serve(open_single(address, "metrics listener"))
         self._workers.start()
         self._begin(self._restore)
+        self._begin(self._configuration.follow_endings)
+        self._begin(self._retry)
         self._begin(self._save_when_dirty)
         if self._watcher:
             self._begin(self._watcher.run)
@@ -196,11 +199,17 @@ class Supervisor:
             fields = {"revision": saved.revision, "resources": len(saved.resources)}
             log.info("serving from the last good state", extra=fields)
 
+    async def _retry(self) -> None:
+        while True:
+            await self._world.sleep(_RETRY)
+            await self._configuration.retry()
+
     def _session_ended(self, message: SessionEnded) -> None:
         ending = Ending(provider=message.provider, session=message.session, at=self._world.clock())
-        self._endings.add(ending)
-        self._begin(partial(self._configuration.end_locally, (ending,)))
-        self._dirty.set()
+        # The same sign-out again, as often as anybody likes, costs nothing.
+        if self._configuration.end(ending):
+            self._endings.add(ending)
+            self._dirty.set()
 
     def _follow_options(self) -> None:
         """Log as the outpost's options say; workers do so by themselves."""

@@ -1,7 +1,8 @@
 """All workers of an outpost: kept alive, configured together, scraped together, drained together.
 
 Each slot has its listening sockets for good; a worker that dies is replaced on the same ones, after a wait that
-grows while it keeps dying young. A change is prepared by all workers and committed by all, or by none.
+grows while it keeps dying young. A change is prepared by all workers and committed by all, or by none. Workers that
+fail are no verdict on what they were given: it is tried again, and revocations get through whatever fails.
 """
 
 import asyncio
@@ -12,8 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dataplane.link.held import HeldResource, Rejection
+from dataplane.link.held import HeldResource, NotApplied, Rejection
 from dataplane.link.target import Credentials
+from dataplane.link.translate import is_revocation
 from dataplane.runtime.listeners import close_all
 from dataplane.runtime.messages import (
     Answer,
@@ -32,7 +34,7 @@ from dataplane.runtime.messages import (
 )
 from dataplane.runtime.metrics import left_behind, merged
 from dataplane.runtime.process import WorkerGone, inherited, start_worker
-from dataplane.runtime.rollout import Attempt, Stuck, refuse_all
+from dataplane.runtime.rollout import Attempt, Stuck
 from dataplane.runtime.server import Snapshot
 
 log = logging.getLogger("dataplane.workers")
@@ -49,19 +51,20 @@ class Patience:
     first_restart: float = 0.1
     longest_restart: float = 10.0
     settled: float = 30.0
+    retry: float = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a change came to: what is served now, all that is refused, and its newest version for another try.
 
-    `committed` is False when no worker changed anything, because one could not.
+    `failed` was left out because the workers failed while it was in; it stands among the rejections too.
     """
 
     served: Mapping[str, HeldResource]
-    committed: bool = True
     rejections: tuple[Rejection, ...] = ()
     refused: Mapping[str, HeldResource] = field(default_factory=dict)
+    failed: Mapping[str, HeldResource] = field(default_factory=dict)
 
 
 class Worker(Protocol):
@@ -147,18 +150,38 @@ class Workers:
             worker.tell(Connect(credentials=credentials))
 
     async def apply(self, changed: Mapping[str, HeldResource], removed: frozenset[str]) -> Outcome:
-        """Bring all workers to this change, as far as it isn't refused."""
-        await self._some_live.wait()
+        """Bring all workers to this change, as far as it isn't refused; what they fail on twice is left out.
+
+        Raises NotApplied when they fail on the revocations alone as well.
+        """
+        news = {key: each for key, each in changed.items() if not self._serves(each)}
+        lean = {key: each for key, each in news.items() if is_revocation(each)}
+        reason = ""
+        for tried in (news, news, lean, lean):
+            await self._some_live.wait()
+            try:
+                attempt = await self._try(tried, removed)
+            except (_Failed, Stuck) as error:
+                reason = str(error)
+                log.critical("the workers failed on a change", extra={"reason": reason, "resources": len(tried)})
+                await asyncio.sleep(self._patience.retry)
+            else:
+                return _outcome(attempt, {key: each for key, each in news.items() if key not in tried}, reason)
+        raise NotApplied(reason)
+
+    def _serves(self, resource: HeldResource) -> bool:
+        served = self._served.get(resource.key)
+        return served is not None and served.digest == resource.digest
+
+    async def _try(self, changed: Mapping[str, HeldResource], removed: frozenset[str]) -> Attempt:
+        """Prepare and commit, once. Raises _Failed or Stuck."""
         async with self._lock:
             attempt = Attempt(served=self._served, changed=changed, removed=removed)
-            try:
+            if attempt.upserts or attempt.removals:
                 attempt = await self._prepare_all(attempt)
-                await self._commit_all()
-            except (_Refused, Stuck) as error:
-                log.critical("a configuration was refused as a whole", extra={"reason": str(error)})
-                return Outcome(served=self._served, committed=False, rejections=refuse_all(attempt, str(error)))
-            self._served = attempt.result
-            return Outcome(served=attempt.result, rejections=attempt.rejections, refused=attempt.refused)
+                await self._ask_all(_commit)
+                self._served = attempt.result
+            return attempt
 
     async def scrape(self) -> Snapshot:
         """What all workers counted, those that have ended included; a silent one counts as it last said."""
@@ -235,41 +258,42 @@ class Workers:
             return
         answer = await worker.ask(_prepare(tuple(self._served.values()), ()), self._patience.prepare)
         match answer:
-            case Prepared(refused=refused) if not refused:
-                pass
+            case Prepared(refused=refused) if refused:
+                log.error("a new worker refuses what others serve", extra={"worker": worker.slot, "keys": [*refused]})
+            case PrepareFailed(reason=reason):
+                raise WorkerGone(f"it can't prepare what others serve: {reason}")
             case _:
-                log.error("a new worker refuses what others serve", extra={"worker": worker.slot})
-        if not isinstance(answer, PrepareFailed):
-            await worker.ask(_commit, self._patience.prepare)
+                pass
+        await worker.ask(_commit, self._patience.prepare)
 
     def _dismiss(self, worker: Worker, status: int) -> None:
         self._started.discard(worker)
-        if self._live.get(worker.slot) is worker:
-            del self._live[worker.slot]
-        if not self._live:
-            self._some_live.clear()
+        self._retire(worker)
         counted = self._counted.pop(worker.slot, None)
         if counted:
             self._left = merged((self._left, left_behind(counted)))
         level = logging.INFO if self._draining.is_set() and not status else logging.WARNING
         log.log(level, "a worker has ended", extra={"worker": worker.slot, "pid": worker.pid, "status": status})
 
+    def _retire(self, worker: Worker) -> None:
+        if self._live.get(worker.slot) is worker:
+            del self._live[worker.slot]
+        if not self._live:
+            self._some_live.clear()
+
     async def _prepare_all(self, attempt: Attempt) -> Attempt:
-        """Prepare until no worker refuses anything. Raises _Refused."""
+        """Prepare until no worker refuses anything. Raises _Failed or Stuck."""
         while True:
             answers = await self._ask_all(_prepare(attempt.upserts, attempt.removals))
             refusals: dict[str, str] = {}
             for answer in answers:
                 if isinstance(answer, PrepareFailed):
-                    raise _Refused(answer.reason)
+                    raise _Failed(answer.reason)
                 if isinstance(answer, Prepared):
                     refusals.update(answer.refused)
             if not refusals:
                 return attempt
             attempt = attempt.refuse(refusals)
-
-    async def _commit_all(self) -> None:
-        await self._ask_all(_commit)
 
     async def _ask_all(self, question: Callable[[int], Question]) -> list[Answer]:
         """The answers of all live workers. One that gives none is ended: its replacement catches up."""
@@ -280,14 +304,14 @@ class Workers:
         given: list[Answer] = []
         for worker, answer in zip(workers, answers, strict=True):
             if isinstance(answer, WorkerGone):
-                self._live.pop(worker.slot, None)
+                self._retire(worker)
                 worker.kill()
             elif isinstance(answer, BaseException):
                 raise answer
             else:
                 given.append(answer)
         if not given:
-            raise _Refused("every worker died of it or gave no answer")
+            raise _Failed("every worker died of it or gave no answer")
         return given
 
     async def _check(self, worker: Worker) -> None:
@@ -310,8 +334,15 @@ class Workers:
         return True
 
 
-class _Refused(Exception):
-    """No worker is to commit."""
+class _Failed(Exception):
+    """Workers failed, for whatever reason: no verdict on what they were given."""
+
+
+def _outcome(attempt: Attempt, failed: Mapping[str, HeldResource], reason: str) -> Outcome:
+    left_out = tuple(Rejection(key=key, digest=each.digest, reason=reason) for key, each in failed.items())
+    return Outcome(
+        served=attempt.result, rejections=(*attempt.rejections, *left_out), refused=attempt.refused, failed=failed
+    )
 
 
 def _for_slot(setup: Setup, slot: int, sockets: Sequence[tuple[socket.socket, bool]]) -> Setup:

@@ -12,7 +12,7 @@ import pytest
 from dataplane.link import channel
 from dataplane.link.endings import MAX_ENDINGS, Ending, Endings
 from dataplane.link.enrol import Enrolled, EnrolmentFailed, Failure, enrol
-from dataplane.link.held import Change, Held, Rejection, changed
+from dataplane.link.held import Change, Held, NotApplied, Rejection, changed
 from dataplane.link.keeper import Keeper
 from dataplane.link.stream import Context
 from dataplane.link.target import Credentials, Target
@@ -39,6 +39,7 @@ class Outpost:
         self.places: list[str] = []
         self.told: list[Ending] = []
         self.drained = asyncio.Event()
+        self.failures_to_come = 0
         self.waits: list[float] = []
         world = World(sleep=self._sleep, uniform=self._longest)
         self.keeper = Keeper(request, world)
@@ -58,6 +59,9 @@ class Outpost:
         return high
 
     async def apply(self, change: Change) -> tuple[Rejection, ...]:
+        if self.failures_to_come:
+            self.failures_to_come -= 1
+            raise NotApplied("every worker died of it")
         self.held = changed(self.held, change)
         return ()
 
@@ -125,6 +129,18 @@ def test_a_link_that_breaks_is_called_again(control: FakeControl) -> None:
     outpost = play(request_of(control), story)
     assert dict(control.hellos[1].held) == outpost.held.digests
     assert outpost.watcher.status.losses == 1
+
+
+def test_what_could_not_be_applied_is_neither_acknowledged_nor_lost(control: FakeControl) -> None:
+    control.hold(options())
+
+    async def story(outpost: Outpost) -> None:
+        outpost.failures_to_come = 1
+        await until(lambda: outpost.held.resources)
+
+    outpost = play(request_of(control), story)
+    assert outpost.watcher.status.losses == 1
+    assert not control.hellos[1].held
 
 
 def test_a_link_that_stays_away_is_asked_for_anew(control: FakeControl) -> None:

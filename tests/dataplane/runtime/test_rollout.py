@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataplane.link.held import HeldResource
-from dataplane.runtime.rollout import Attempt, Stuck, refuse_all
+from dataplane.runtime.rollout import Attempt, Stuck
 
 
 def resource(key: str, digest: str) -> HeldResource:
@@ -59,11 +59,6 @@ def test_a_resource_that_loses_what_it_needs_is_left_out_and_remembered() -> Non
 def test_a_worker_that_refuses_what_it_was_not_given_is_stuck() -> None:
     with pytest.raises(Stuck):
         attempt({}, {"a": "1"}).refuse({"z": "?"})
-
-
-def test_all_may_be_refused_at_once() -> None:
-    rejections = refuse_all(attempt({"a": "1"}, {"a": "2", "b": "1"}), "bug")
-    assert [(each.key, each.digest, each.reason) for each in rejections] == [("a", "2", "bug"), ("b", "1", "bug")]
 
 
 KEYS = st.dictionaries(st.sampled_from("abcd"), st.sampled_from("12"))

@@ -5,7 +5,10 @@ import socket
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 
-from dataplane.link.held import HeldResource
+import pytest
+
+from dataplane.link.held import HeldResource, NotApplied
+from dataplane.link.translate import locally_ended
 from dataplane.runtime.messages import (
     Answer,
     Commit,
@@ -37,7 +40,7 @@ SETUP = Setup(
     browser_url="",
     log_level="info",
 )
-PATIENCE = Patience(first_restart=0.0, longest_restart=0.0)
+PATIENCE = Patience(first_restart=0.0, longest_restart=0.0, retry=0.0)
 
 
 @dataclass(eq=False)
@@ -54,6 +57,8 @@ class Actor:
     committed: dict[str, str] = field(default_factory=dict)
     commits: int = 0
     prepared: dict[str, str] = field(default_factory=dict)
+    recovers_after: int = 0
+    asked: list[str] = field(default_factory=list)
     told: list[Message] = field(default_factory=list)
     exited: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -85,7 +90,11 @@ class Actor:
         if self.dies_of in fresh.values():
             self.exited.set()
             raise WorkerGone("died")
+        self.asked = [*fresh]
         if self.fails_on in fresh.values():
+            self.recovers_after -= 1
+            if not self.recovers_after:
+                self.fails_on = ""
             return PrepareFailed(serial=1, reason="bug")
         kept = {key: digest for key, digest in self.committed.items() if key not in prepare.removed}
         wanted = kept | fresh
@@ -107,6 +116,7 @@ class Troupe:
         self.first = {actor.slot: actor for actor in actors}
         self.on_stage: dict[int, Actor] = {}
         self.replaced = 0
+        self.replacements_die_of = ""
 
     async def start(
         self,
@@ -121,7 +131,7 @@ class Troupe:
         actor = self.first.pop(slot, None)
         if actor is None:
             self.replaced += 1
-            actor = Actor(slot)
+            actor = Actor(slot, dies_of=self.replacements_die_of)
         self.on_stage[slot] = actor
         return actor
 
@@ -151,6 +161,7 @@ def resources(**digests: str) -> dict[str, HeldResource]:
 
 
 NOTHING: frozenset[str] = frozenset()
+ENDED = locally_ended("s1", 2e9)
 
 
 def test_all_commit_the_same() -> None:
@@ -178,15 +189,41 @@ def test_what_one_worker_refuses_no_worker_serves() -> None:
     lead(troupe, story)
 
 
-def test_when_one_worker_cannot_prepare_nobody_commits() -> None:
+def test_when_one_worker_cannot_prepare_nobody_commits_but_what_ends_sessions() -> None:
     troupe = Troupe(Actor(0), Actor(1, fails_on="2"))
 
     async def story(workers: Workers) -> None:
         await workers.apply(resources(a="1"), NOTHING)
-        outcome = await workers.apply(resources(a="2"), NOTHING)
-        assert [actor.committed for actor in troupe.on_stage.values()] == [{"a": "1"}] * 2
-        assert [actor.commits for actor in troupe.on_stage.values()] == [1, 1]
+        outcome = await workers.apply({**resources(a="2"), ENDED.key: ENDED}, NOTHING)
+        assert [actor.committed for actor in troupe.on_stage.values()] == [{"a": "1", ENDED.key: "local"}] * 2
         assert [(each.key, each.reason) for each in outcome.rejections] == [("a", "bug")]
+        assert [*outcome.failed] == ["a"]
+
+    lead(troupe, story)
+
+
+def test_a_momentary_failure_is_no_verdict() -> None:
+    failing = Actor(0, fails_on="2")
+    failing.recovers_after = 1
+    troupe = Troupe(failing)
+
+    async def story(workers: Workers) -> None:
+        outcome = await workers.apply(resources(a="2"), NOTHING)
+        assert outcome.rejections == ()
+        assert failing.committed == {"a": "2"}
+
+    lead(troupe, story)
+
+
+def test_what_is_served_already_is_not_prepared_again() -> None:
+    troupe = Troupe(Actor(0))
+
+    async def story(workers: Workers) -> None:
+        await workers.apply(resources(a="1", b="1"), NOTHING)
+        await workers.apply(resources(a="1", b="1"), frozenset({"c"}))
+        assert troupe.on_stage[0].commits == 1
+        await workers.apply(resources(a="1", b="2"), NOTHING)
+        assert troupe.on_stage[0].asked == ["b"]
 
     lead(troupe, story)
 
@@ -205,15 +242,39 @@ def test_a_worker_that_dies_meanwhile_is_replaced_and_catches_up() -> None:
     lead(troupe, story)
 
 
-def test_a_configuration_that_kills_every_worker_is_refused() -> None:
+def test_a_change_during_which_all_workers_die_is_made_with_their_replacements() -> None:
+    troupe = Troupe(Actor(0, dies_of="local"), Actor(1, dies_of="local"))
+
+    async def story(workers: Workers) -> None:
+        outcome = await workers.apply({**resources(a="1"), ENDED.key: ENDED}, NOTHING)
+        assert outcome.rejections == ()
+        await until(lambda: len(workers.pids) == 2)
+        assert [actor.committed for actor in troupe.on_stage.values()] == [{"a": "1", ENDED.key: "local"}] * 2
+
+    lead(troupe, story)
+
+
+def test_a_configuration_that_kills_every_worker_is_left_out() -> None:
     troupe = Troupe(Actor(0, dies_of="2"), Actor(1, dies_of="2"))
+    troupe.replacements_die_of = "2"
 
     async def story(workers: Workers) -> None:
         await workers.apply(resources(a="1"), NOTHING)
-        outcome = await workers.apply(resources(a="2"), NOTHING)
+        outcome = await workers.apply({**resources(a="2"), ENDED.key: ENDED}, NOTHING)
         assert [each.reason for each in outcome.rejections] == ["every worker died of it or gave no answer"]
+        assert [*outcome.failed] == ["a"]
         await until(lambda: len(workers.pids) == 2)
-        assert [actor.committed for actor in troupe.on_stage.values()] == [{"a": "1"}] * 2
+        assert [actor.committed for actor in troupe.on_stage.values()] == [{"a": "1", ENDED.key: "local"}] * 2
+
+    lead(troupe, story)
+
+
+def test_a_revocation_that_cannot_be_applied_is_not_called_refused() -> None:
+    troupe = Troupe(Actor(0, fails_on="local"))
+
+    async def story(workers: Workers) -> None:
+        with pytest.raises(NotApplied, match="bug"):
+            await workers.apply({ENDED.key: ENDED}, NOTHING)
 
     lead(troupe, story)
 
