@@ -19,6 +19,15 @@ def test_a_port_in_use_is_named_with_its_option() -> None:
             expect_free({"--https": ("", port)})
 
 
+def test_a_port_in_use_on_ipv6_alone_is_in_use() -> None:
+    with closing(socket.socket(socket.AF_INET6)) as holder:
+        holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        holder.bind(("::", 0))
+        holder.listen()
+        with pytest.raises(Taken):
+            expect_free({"--http": ("", holder.getsockname()[1])})
+
+
 def test_a_free_port_is_fine() -> None:
     expect_free({"--http": ("127.0.0.1", 0), "--link": ("", 0), "--metrics": ("::1", 0)})
 
