@@ -36,7 +36,7 @@ def create_app(
     headers.install(app)
     app.after_request(assets.cache_hashed)
     csrf.install(app)
-    errors.install(app)
+    errors.install(app, registry)
     templating.install(app)
     for register in PACKAGES:
         register(app)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
+from prometheus_client import CollectorRegistry, Counter
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
@@ -45,15 +46,25 @@ class Refused(Exception):
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
-def install(app: Flask) -> None:
+def install(app: Flask, registry: CollectorRegistry) -> None:
     """Render every error of the app, its own and the framework's."""
+    busy = Counter(
+        "garrison_web_database_busy",
+        "Requests answered with 503, as another unit of work was writing for too long.",
+        registry=registry,
+    )
+
+    def database_busy(_error: DatabaseBusy) -> Response:
+        busy.inc()
+        return _database_busy()
+
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(CSRFError, _forged)
     app.register_error_handler(HTTPException, _framework)
     app.register_error_handler(NotFound, _missing)
     app.register_error_handler(InUse, _in_use)
     app.register_error_handler(Invalid, _invalid)
-    app.register_error_handler(DatabaseBusy, _database_busy)
+    app.register_error_handler(DatabaseBusy, database_busy)
     app.register_error_handler(Exception, _broken)
     app.after_request(_redirect_here)
 
@@ -107,7 +118,7 @@ def _invalid(error: Invalid) -> Response:
     return error_response(HTTPStatus.BAD_REQUEST, "invalid", {"problems": str(error)})
 
 
-def _database_busy(_error: DatabaseBusy) -> Response:
+def _database_busy() -> Response:
     log.warning("the database is busy", extra={"request_id": request_id(), "path": request.path})
     response = error_response(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
     response.headers["Retry-After"] = RETRY_AFTER

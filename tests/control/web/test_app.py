@@ -2,6 +2,8 @@
 
 import logging
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from flask import Flask, abort, request
 from prometheus_client import CollectorRegistry, generate_latest
 
 from control.domain.errors import InUse, NotFound
-from control.store import DatabaseBusy, Sealer, Store, open_engine
+from control.store import SYSTEM, DatabaseBusy, Sealer, Store, open_engine
 from control.web import WebSettings, create_app
 from control.web.errors import Refused
 from control.web.headers import allow_form_action
@@ -70,6 +72,39 @@ def test_a_busy_database_says_when_to_come_back(app: Flask, caplog: pytest.LogCa
     response = app.test_client().get("/fail/busy")
     assert response.headers["Retry-After"] == "5"
     assert not any(record.exc_info for record in caplog.records)
+
+
+def test_requests_turned_away_by_a_busy_database_are_counted(store: Store, clock: Clock, tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    app = create_app(WebSettings(url="http://localhost", secret_key=b"k"), store, clock, registry)
+
+    @app.get("/write")
+    def write() -> str:
+        with store.write(SYSTEM) as unit:
+            return str(unit.revision())
+
+    with closing(sqlite3.connect(tmp_path / "garrison.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with patience(store, 0):
+            assert app.test_client().get("/write").status_code == 503
+        other.execute("ROLLBACK")
+    assert app.test_client().get("/write").status_code == 200
+    assert registry.get_sample_value("garrison_web_database_busy_total") == 1
+
+
+@contextmanager
+def patience(store: Store, milliseconds: int) -> Iterator[None]:
+    """How long the store's connections wait for another writer; the usual ten seconds are too long for a test."""
+    engine = store._engine
+
+    def shorten(connection: sqlite3.Connection, *_: object) -> None:
+        connection.execute(f"PRAGMA busy_timeout={milliseconds}")
+
+    engine.dispose()
+    sa.event.listen(engine, "connect", shorten)
+    yield
+    sa.event.remove(engine, "connect", shorten)
+    engine.dispose()
 
 
 def test_every_answer_is_guarded(app: Flask) -> None:
