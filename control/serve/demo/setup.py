@@ -4,7 +4,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from control.serve.programs import Program, Stage, python
 BLUEPRINT = Path(__file__).with_name("blueprint.yaml")
 PREFERRED_PORT = 9080
 USERS = ("alice", "bob")
+_NEEDED = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TZ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ class Demo:
         return Program(
             name="demo",
             arguments=python("-m", "control.serve.demo", f"127.0.0.1:{self.port}", outpost),
-            environment=lambda: os.environ,
+            environment=_environment,
             metrics=None,
             stage=Stage.FRONT,
         )
@@ -59,23 +60,31 @@ class Demo:
 
 
 def make_demo(data: Path) -> Demo:
-    """The demo of a data folder: its passwords stay the same over restarts, its port where it is free."""
-    return Demo(port=_free_port(), passwords=_passwords(data / "demo.json"))
+    """The demo of a data folder: its passwords stay the same over restarts, and its port where that is free."""
+    path = data / "demo.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
+    demo = Demo(
+        port=_free_port(int(known.get("port", PREFERRED_PORT))),
+        passwords={user: str(known.get(user) or secrets.token_urlsafe(9)) for user in USERS},
+    )
+    _keep(path, {**demo.passwords, "port": demo.port})
+    return demo
 
 
-def _passwords(path: Path) -> dict[str, str]:
-    if path.exists():
-        known = json.loads(path.read_text())
-        return {user: str(known[user]) for user in USERS}
-    made = {user: secrets.token_urlsafe(9) for user in USERS}
+def _environment() -> Mapping[str, str]:
+    """A toy that faces the network gets nothing of Garrison's: what a Python program needs to start."""
+    return {name: os.environ[name] for name in _NEEDED if name in os.environ}
+
+
+def _keep(path: Path, values: Mapping[str, object]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.fchmod(descriptor, 0o600)  # it may have been there
     with os.fdopen(descriptor, "w") as file:
-        json.dump(made, file)
-    return made
+        json.dump(values, file)
 
 
-def _free_port() -> int:
-    for port in (PREFERRED_PORT, 0):
+def _free_port(last: int) -> int:
+    for port in (last, PREFERRED_PORT, 0):
         with closing(socket.socket()) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
