@@ -55,9 +55,9 @@ def fields_of(form: OutpostForm, outpost: Outpost | None) -> dict[str, Any]:
     return {**fields, "manual": manual, "providers": fields["providers"] if manual else []}
 
 
-def error_line(form: OutpostForm) -> int | None:
-    """The line of the advanced settings that the first problem there is about."""
+def error_lines(form: OutpostForm) -> list[int]:
+    """The lines of the advanced settings that problems are about, in order."""
     errors: Iterable[object] = form.config.errors
     problems = [error for error in errors if isinstance(error, Problem)]
     lines = (problem_line(form.config.data or "", problem) for problem in problems)
-    return next((line for line in lines if line is not None), None)
+    return sorted({line for line in lines if line is not None})

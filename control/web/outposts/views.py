@@ -14,9 +14,10 @@ from control.store import Unit
 from control.web.context import web
 from control.web.forms import Form, saving
 from control.web.lookups import application_by_provider, read_served
-from control.web.outposts.forms import OutpostForm, defaults, error_line, fields_of, values_of
+from control.web.outposts.forms import OutpostForm, defaults, error_lines, fields_of, values_of
 from control.web.outposts.snippets import Deployment, deployment_snippets
 from control.web.pages import done, live, show_form
+from control.web.tokens.views import record_shown
 
 blueprint = Blueprint("outposts", __name__, url_prefix="/outposts")
 
@@ -35,7 +36,7 @@ def live_index() -> ResponseReturnValue:
 
 @blueprint.get("/<uuid:key>/")
 def detail(key: UUID) -> ResponseReturnValue:
-    """One outpost: instances, what it serves, how to deploy it."""
+    """One outpost: instances, what it serves, how to deploy it, which tells the token."""
     with web().store.read() as unit:
         outpost = unit.outposts.get(key)
         deployment = _deployment(unit, outpost)
@@ -43,6 +44,8 @@ def detail(key: UUID) -> ResponseReturnValue:
         providers = served_providers(unit, outpost)
         applications = application_by_provider(unit.applications.all())
         found = health(unit, outpost, web().settings.version)
+    if token is not None:
+        record_shown(token)
     return render_template(
         "outposts/detail.html",
         outpost=outpost,
@@ -146,5 +149,5 @@ def _show(form: OutpostForm, outpost: Outpost | None) -> ResponseReturnValue:
             for each in unit.providers.all()
         ]
     back = url_for(".detail", key=outpost.id) if outpost is not None else url_for(".index")
-    values = {"outpost": outpost, "choices": choices, "types": list(OutpostType), "line": error_line(form)}
+    values = {"outpost": outpost, "choices": choices, "types": list(OutpostType), "lines": error_lines(form)}
     return show_form("outposts/form.html", form, back, **values)

@@ -7,10 +7,11 @@ from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from control.domain.outpost import Outpost, Token
-from control.fleet.tokens import replace_token, revoke_token, token_state
-from control.store import Unit
+from control.fleet.tokens import TokenState, replace_token, revoke_token, token_state
+from control.store import Event, Unit
 from control.web.context import web
 from control.web.forms import Form, saving
+from control.web.identity import actor
 from control.web.pages import done, show, show_form
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/tokens")
@@ -29,11 +30,13 @@ def index() -> ResponseReturnValue:
 
 @blueprint.get("/<uuid:key>/")
 def detail(key: UUID) -> ResponseReturnValue:
-    """One token with its secret, to copy."""
+    """One token with its secret, to copy; that it was shown is in the audit trail."""
     with web().store.read() as unit:
         token = unit.tokens.get(key)
         outpost = unit.outposts.find_by_service_account(token.user)
         state = token_state(token, unit.now)
+    if state is TokenState.VALID:
+        record_shown(token)
     return show("tokens/detail.html", token=token, outpost=outpost, state=state)
 
 
@@ -47,6 +50,12 @@ def replace(key: UUID) -> ResponseReturnValue:
 def revoke(key: UUID) -> ResponseReturnValue:
     """Make the token worth nothing; the outpost is locked out."""
     return _ask("tokens/revoke.html", key, "token_revoked", _revoke)
+
+
+def record_shown(token: Token) -> None:
+    """Keep in the audit trail that a page is about to tell the token's secret."""
+    with web().store.write(actor()) as unit:
+        unit.record(Event(action="viewed", kind="token", target=str(token.id), name=token.identifier))
 
 
 def _ask(template: str, key: UUID, code: str, act: Callable[[Unit, Token, Outpost], None]) -> ResponseReturnValue:

@@ -1,4 +1,4 @@
-// A textarea for YAML: line numbers, the wrong line marked, Tab indents, Enter keeps the indentation. It stays a
+// A textarea for YAML: line numbers, the wrong lines marked, Tab indents, Enter keeps the indentation. It stays a
 // textarea, so undo, spell checkers, screen readers and forms without JavaScript work as ever.
 import { all } from "./dom.js";
 
@@ -58,14 +58,14 @@ function number(area, gutter, wrong) {
         ...Array.from({ length: count }, (_, index) => {
             const line = document.createElement("span");
             line.textContent = index + 1;
-            line.classList.toggle("g-editor-wrong", index + 1 === wrong);
+            line.classList.toggle("g-editor-wrong", wrong.includes(index + 1));
             return line;
         }),
     );
 }
 
 function prepare(area) {
-    const wrong = Number(area.dataset.errorLine) || 0;
+    const wrong = (area.dataset.errorLines ?? "").split(" ").filter(Boolean).map(Number);
     const frame = document.createElement("div");
     const gutter = document.createElement("div");
     frame.className = "g-editor-frame";
@@ -88,7 +88,7 @@ function prepare(area) {
         leaving = false;
     });
     renumber();
-    if (wrong) area.scrollTop = (area.scrollHeight / area.value.split("\n").length) * Math.max(0, wrong - 4);
+    if (wrong.length) area.scrollTop = (area.scrollHeight / area.value.split("\n").length) * Math.max(0, Math.min(...wrong) - 4);
 }
 
 export function prepareEditors(root) {

@@ -61,10 +61,10 @@ def test_a_type_without_a_server_is_refused(site: Site) -> None:
 
 
 def test_broken_settings_stay_with_their_line_marked(site: Site) -> None:
-    text = "log_level: info\nrefresh_interval: minutes=5\nkubernetes_replicas: many\n"
+    text = "log_level: info\nrefresh_interval: minutes=5\nkubernetes_replicas: many\nfoo: 1\n"
     response = site.admin.submit(NEW, name="my edge", config=text)
     assert response.status_code == 422
-    assert 'data-error-line="3"' in response.text
+    assert 'data-error-lines="3 4"' in response.text
     assert "kubernetes_replicas: many" in response.text
     assert 'value="my edge"' in response.text
     assert "whole number" in response.text

@@ -69,3 +69,21 @@ def test_a_get_changes_nothing(site: Site) -> None:
         assert get_token(unit, outpost) == token
         # The sessions of the browsers above are the only changes.
         assert unit.revision() <= before + 2
+
+
+def test_whoever_reads_a_token_is_in_the_audit_trail(site: Site) -> None:
+    outpost = fill(site.store)
+    with site.store.read() as unit:
+        token = get_token(unit, outpost)
+    for url in (f"{LIST}{token.id}/", f"/admin/outposts/{outpost.id}/"):
+        assert token.secret in site.admin.get(url).text
+    expected = [("root", "token", str(token.id))] * 2
+    assert looks(site) == expected
+    site.admin.submit(f"{LIST}{token.id}/revoke")
+    site.admin.get(f"{LIST}{token.id}/")
+    assert looks(site) == expected, "a revoked token's secret isn't shown"
+
+
+def looks(site: Site) -> list[tuple[str, str, str]]:
+    with site.store.read() as unit:
+        return [(each.actor, each.kind, each.target) for each in unit.audit.latest(100) if each.action == "viewed"]
