@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from dataplane.config import ConfigRefused, Options, ProxyMode, ProxyProvider, SessionKey
-from dataplane.gate import ProxySession
+from dataplane.gate import ProxySession, SessionReference
 from dataplane.protocols.proxy.cookies import Scope, Sealer, cookie_name
 from dataplane.protocols.proxy.identity import NOBODY, identity_headers, meta_headers
 from dataplane.protocols.proxy.messages import Headers
@@ -39,6 +39,8 @@ class Opened(NamedTuple):
     denied: bool
     head: bytes
     """The whole answer to a check but for its last lines; empty when denied."""
+    until: float
+    """When it is over, by what it was given and by what the provider allows now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +106,18 @@ class Application:
         """Where a browser goes after it was signed out here."""
         return f"{self.browser_url}/application/o/{self.provider.application_slug}/end-session/"
 
+    def ends(self, session: ProxySession | SessionReference) -> float:
+        """When a session is over: a validity that was lowered since counts for it too."""
+        return min(session.expires, session.authenticated + self.provider.access_token_validity)
+
     def allow(self, session: ProxySession) -> Opened:
         """The answer for a session that may pass."""
-        return Opened(session, False, self.encode_pass((*identity_headers(session), *self._meta)))
+        head = self.encode_pass((*identity_headers(session), *self._meta))
+        return Opened(session, False, head, self.ends(session))
+
+    def deny(self, session: ProxySession) -> Opened:
+        """The same for one that may not."""
+        return Opened(session, True, b"", self.ends(session))
 
     @staticmethod
     def encode_pass(headers: Headers) -> bytes:
@@ -122,6 +133,17 @@ class Application:
         """Keep what a whole Cookie header came to."""
         if len(cookies) <= MAX_HEADER:
             _keep(self.opened_by_header, cookies, opened, MAX_CACHED_HEADERS)
+
+    @property
+    def other_scopes(self) -> tuple[Scope, ...]:
+        """Where session cookies may lie that this application set while it was configured otherwise."""
+        if self.is_domain:
+            return (Scope(path="/", domain="", secure=self.secure),)
+        labels = self.origin.name.split(".")
+        domains = (".".join(labels[start:]) for start in range(len(labels) - 1))
+        return tuple(
+            Scope(path="/", domain=domain, secure=self.secure) for domain in domains if _DOMAIN.fullmatch(domain)
+        )
 
     def original_url(self, scheme: str, host: str, target: bytes) -> str:
         """What the browser asked for, as a URL to come back to."""

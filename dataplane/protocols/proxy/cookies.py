@@ -11,6 +11,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -24,6 +25,8 @@ MAX_PART = 3600
 """Browsers take 4096 bytes of name, value and attributes."""
 MAX_SESSION = 8000
 """All parts together: what common servers take of headers leaves no more."""
+MAX_TOKENS = 4
+"""Cookies of one name that are looked at."""
 
 _NONCE = 12
 _TAG = 16
@@ -44,7 +47,7 @@ class Sealer:
         plain = zlib.compress(json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode(), 6)
         nonce = self._random(_NONCE)
         sealed = self._ciphers[self._newest].encrypt(nonce, plain, self._bound_to(purpose))
-        return self._newest + b"." + base64.urlsafe_b64encode(nonce + sealed).rstrip(b"=")
+        return self._newest + b"." + _encode(nonce + sealed)
 
     def find(self, purpose: str, token: bytes) -> Any | None:  # noqa: ANN401  # JSON, matched by the caller
         """What was sealed; None for anything else."""
@@ -54,7 +57,7 @@ class Sealer:
             return None
         try:
             raw = base64.b64decode(text + b"=" * (-len(text) % 4), b"-_", validate=True)
-            if len(raw) < _NONCE + _TAG:
+            if len(raw) < _NONCE + _TAG or _encode(raw) != text:  # one spelling only: what is cached has one key
                 return None
             plain = cipher.decrypt(raw[:_NONCE], raw[_NONCE:], self._bound_to(purpose))
             return json.loads(zlib.decompressobj().decompress(plain, _MAX_PLAIN))
@@ -81,19 +84,31 @@ def find_values(header: bytes, name: bytes) -> Iterator[bytes]:
         start = header.find(wanted, start + 1)
 
 
-def find_token(header: bytes, name: bytes) -> bytes | None:
-    """The session token of a Cookie header, its parts joined. The first digit says how many there are."""
+def find_tokens(header: bytes, name: bytes) -> Iterator[bytes]:
+    """The session tokens of a Cookie header, each with its parts joined, in its order; no more than MAX_TOKENS.
+
+    There can be several: a cookie of the host and one of its domain have the same name, and neighbours can plant one.
+    The first digit says how many parts there are. Of parts with one name, those of the first token come first.
+    """
     if name not in header:
-        return None
-    for first in find_values(header, name):
+        return
+    taken = [0] * MAX_PARTS
+    for first in islice(find_values(header, name), MAX_TOKENS):
         if first[:2] == b"1.":
-            return first[2:]
-        if first[1:2] != b"." or not b"2" <= first[:1] <= b"%d" % MAX_PARTS:
-            continue
-        parts = [next(find_values(header, name + b"_%d" % number), b"") for number in range(1, int(first[:1]))]
-        if all(parts):
-            return first[2:] + b"".join(parts)
-    return None
+            yield first[2:]
+        elif first[1:2] == b"." and b"2" <= first[:1] <= b"%d" % MAX_PARTS:
+            rest = _rest(header, name, int(first[:1]), taken)
+            if rest:
+                yield first[2:] + rest
+
+
+def _rest(header: bytes, name: bytes, count: int, taken: list[int]) -> bytes:
+    """The further parts of a token of `count`; `taken` says how many of each number belong to tokens before it."""
+    parts = []
+    for number in range(1, count):
+        parts.append(next(islice(find_values(header, name + b"_%d" % number), taken[number], None), b""))
+        taken[number] += 1
+    return b"".join(parts) if all(parts) else b""
 
 
 def split_token(token: bytes) -> tuple[bytes, ...]:
@@ -157,6 +172,10 @@ def find_session(sealer: Sealer, provider: str, token: bytes) -> ProxySession | 
                 id=id_, identity=person, authenticated=authenticated, expires=expires, id_token=id_token
             )
     return None
+
+
+def _encode(raw: bytes) -> bytes:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=")
 
 
 def _key_name(key: SessionKey) -> bytes:

@@ -7,7 +7,7 @@ of fields they set, and there are at most eight of those.
 from collections.abc import Iterable
 
 from dataplane.config import Changed, Ended
-from dataplane.gate import ProxySession
+from dataplane.gate import ProxySession, SessionReference
 
 _Key = tuple[str, str, str]
 
@@ -38,9 +38,16 @@ class Revocations:
                 provider if by_provider else "",
             )
             before = self._before.get(key)
-            if before is not None and session.authenticated < before:
+            # A sign-in that is named is over, whatever the clock said that wrote `before`: its id never comes again.
+            if before is not None and ((by_session and not by_provider) or session.authenticated < before):
                 return True
         return False
+
+    def is_signed_out(self, session: SessionReference) -> bool:
+        """Whether the whole sign-in behind a session is known to be over, not only here."""
+        if (session.session, "", "") in self._before:
+            return True
+        return session.authenticated < self._before.get(("", session.subject, ""), 0.0)
 
     def find_change(self, session: ProxySession) -> Changed | None:
         """What has become true of the person since this session was signed in."""

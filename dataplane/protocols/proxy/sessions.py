@@ -1,13 +1,17 @@
 """From cookies to a judged session: opened once, remembered, and asked on every use whether it still holds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from dataplane.gate import Gate, Identity, ProxySession, Refusal, SessionReference, Unavailable
 from dataplane.protocols.proxy.application import Application, Opened
-from dataplane.protocols.proxy.cookies import find_session, find_token
+from dataplane.protocols.proxy.cookies import find_session, find_tokens
 from dataplane.protocols.proxy.metrics import Metrics
 from dataplane.protocols.proxy.revocations import Revocations
+
+REFUSED_SECONDS = 30.0
+"""How long control's refusal of a session is remembered."""
+MAX_REFUSED = 10_000
 
 
 class Sessions:
@@ -19,6 +23,8 @@ class Sessions:
         self.metrics = metrics
         self._revocations = Revocations()
         self._ended_here: dict[str, float] = {}
+        self._refused: dict[tuple[str, str], float] = {}
+        """By provider and session: until when control need not be asked again."""
 
     def commit(self, revocations: Revocations) -> None:
         """Judge by these from now on. What was signed out here stays so until its sessions have run out."""
@@ -33,55 +39,69 @@ class Sessions:
     def find(self, application: Application, cookies: bytes) -> Opened | Unavailable | None:
         """The session that a Cookie header holds for this application; None for none that counts."""
         opened = application.opened_by_header.get(cookies)
-        if opened is None:
-            token = find_token(cookies, application.cookie)
-            if token is None:
-                return None
-            opened = application.opened.get(token)
-            if opened is None:
-                self.metrics.cache["miss"] += 1
-                return self._open(application, token)
-            application.remember_header(cookies, opened)
-        self.metrics.cache["hit"] += 1
-        session = opened.session
-        if session.expires <= self.clock() or session.id in self._ended_here:
-            return None
-        # Revocations change by commit alone. Config that names another application drops the cache; this judges anew.
-        if self._revocations.is_ended(session, application.provider.id):
-            return None
-        return opened
+        if opened is not None and self._holds(application, opened):
+            self.metrics.cache["hit"] += 1
+            return opened
+        return self._search(application, cookies)
 
-    @staticmethod
-    def find_bounds(application: Application, cookies: bytes) -> SessionReference | None:
-        """Which session the cookies name, be it over or not; asks nobody."""
-        token = find_token(cookies, application.cookie)
-        match find_session(application.sealer, application.provider.id, token) if token is not None else None:
-            case None:
-                return None
-            case SessionReference() as reference:
-                return reference
-            case ProxySession() as session:
-                return SessionReference(
-                    provider=application.provider.id,
-                    session=session.id,
-                    subject=session.identity.subject,
-                    authenticated=session.authenticated,
-                    expires=session.expires,
-                )
+    def find_bounds(self, application: Application, cookies: bytes) -> Iterator[SessionReference]:
+        """Which sessions the cookies name, be they over or not; asks nobody."""
+        for token in find_tokens(cookies, application.cookie):
+            match find_session(application.sealer, application.provider.id, token):
+                case SessionReference() as reference:
+                    yield reference
+                case ProxySession() as session:
+                    yield SessionReference(
+                        provider=application.provider.id,
+                        session=session.id,
+                        subject=session.identity.subject,
+                        authenticated=session.authenticated,
+                        expires=session.expires,
+                    )
+
+    def is_signed_out(self, session: SessionReference) -> bool:
+        """Whether everybody knows already that this sign-in is over."""
+        return session.session in self._ended_here or self._revocations.is_signed_out(session)
 
     def admit(self, application: Application, session: ProxySession) -> Opened | None:
         """Judge an opened session: None when it is over, with what has changed put over it."""
-        provider = application.provider.id
-        if session.expires <= self.clock() or session.id in self._ended_here:
-            return None
-        if self._revocations.is_ended(session, provider):
-            return None
         change = self._revocations.find_change(session)
         if change is None:
-            return application.allow(session)
-        if provider in change.denied_providers:
-            return Opened(replace(session, identity=change.identity), True, b"")  # a tuple's field
-        return application.allow(replace(session, identity=change.identity))
+            opened = application.allow(session)
+        elif application.provider.id in change.denied_providers:
+            opened = application.deny(replace(session, identity=change.identity))
+        else:
+            opened = application.allow(replace(session, identity=change.identity))
+        return opened if self._holds(application, opened) else None
+
+    def _holds(self, application: Application, opened: Opened) -> bool:
+        """Whether a session that was opened once still counts.
+
+        Config that names another application drops the cache, and a change of the person too; this judges the rest.
+        """
+        session = opened.session
+        if opened.until <= self.clock() or session.id in self._ended_here:
+            return False
+        return not self._revocations.is_ended(session, application.provider.id)
+
+    def _search(self, application: Application, cookies: bytes) -> Opened | Unavailable | None:
+        """The first session that may pass, else the first answer there is: what is over may precede what counts."""
+        answer: Opened | Unavailable | None = None
+        for token in find_tokens(cookies, application.cookie):
+            found = application.opened.get(token)
+            if found is None:
+                self.metrics.cache["miss"] += 1
+                opened = self._open(application, token)
+            elif self._holds(application, found):
+                self.metrics.cache["hit"] += 1
+                application.remember_header(cookies, found)
+                opened = found
+            else:
+                opened = None
+            if isinstance(opened, Opened) and not opened.denied:
+                return opened
+            answer = answer or opened
+        return answer
 
     def _open(self, application: Application, token: bytes) -> Opened | Unavailable | None:
         match find_session(application.sealer, application.provider.id, token):
@@ -96,19 +116,29 @@ class Sessions:
     def _look_up(
         self, application: Application, token: bytes, reference: SessionReference
     ) -> Opened | Unavailable | None:
-        """Ask control once; a cookie that is over by its own bounds is not worth the question."""
-        if reference.expires <= self.clock() or reference.session in self._ended_here:
+        """Ask control once; a cookie that is over by its own bounds is not worth the question, nor is a refused one."""
+        now = self.clock()
+        if application.ends(reference) <= now or reference.session in self._ended_here:
+            return None
+        refused = (reference.provider, reference.session)
+        if self._refused.get(refused, 0.0) > now:
             return None
         match self._gate.look_up_session(reference):
             case Unavailable() as unavailable:
                 return unavailable
             case Refusal.ACCESS_DENIED:
-                return application.remember(token, Opened(_nobody(reference), True, b""))
+                return application.remember(token, application.deny(_nobody(reference)))
             case Refusal():
+                self._remember_refused(refused, now)
                 return None
             case ProxySession() as session:
                 opened = self.admit(application, session)
                 return application.remember(token, opened) if opened is not None else None
+
+    def _remember_refused(self, refused: tuple[str, str], now: float) -> None:
+        if len(self._refused) >= MAX_REFUSED:
+            del self._refused[next(iter(self._refused))]
+        self._refused[refused] = now + REFUSED_SECONDS
 
 
 def _nobody(reference: SessionReference) -> ProxySession:

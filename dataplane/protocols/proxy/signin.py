@@ -113,7 +113,7 @@ class SignIn:
         # Judged again, for the state has been to the browser and config may have changed meanwhile.
         return_url = application.find_return_url(attempt.return_url) or application.provider.external_host + "/"
         self._metrics.sign_ins["completed"] += 1
-        lifetime = max(1, int(session.expires - self._clock()))
+        lifetime = max(1, int(opened.until - self._clock()))
         cookies = (
             *session_cookies(application, split_token(seal_session(application.sealer, session)), lifetime, asking),
             forget_attempt(application, attempt.id),
@@ -193,8 +193,12 @@ def session_cookies(application: Application, values: tuple[bytes, ...], lifetim
     written = [
         set_cookie(name, value, application.session_scope, lifetime) for name, value in zip(names, values, strict=False)
     ]
-    stale = [name for name in names[len(values) :] if any(True for _ in find_values(asking.cookies, name))]
-    return (*written, *(set_cookie(name, b"", application.session_scope, 0) for name in stale))
+    held = {name: sum(1 for _ in find_values(asking.cookies, name)) for name in names}
+    stale = [set_cookie(name, b"", application.session_scope, 0) for name in names[len(values) :] if held[name]]
+    # Two of a name: one of them lies where this application had its cookies before it was configured otherwise.
+    doubled = any(count > 1 for count in held.values())
+    elsewhere = application.other_scopes if doubled else ()
+    return (*written, *stale, *(set_cookie(name, b"", scope, 0) for scope in elsewhere for name in names))
 
 
 def read_start(query: str) -> tuple[str, int]:

@@ -2,13 +2,16 @@
 
 import logging
 
-from dataplane.gate import Gate
+from dataplane.gate import Gate, SessionReference
 from dataplane.protocols.proxy.application import Application
 from dataplane.protocols.proxy.asking import Asking
 from dataplane.protocols.proxy.cookies import MAX_PARTS, set_cookie
 from dataplane.protocols.proxy.messages import Headers, Response
 from dataplane.protocols.proxy.pages import redirect
 from dataplane.protocols.proxy.sessions import Sessions
+
+REMEMBERED_SECONDS = 86400.0
+"""How long at least a session is known to be signed out, though its cookie has run out."""
 
 _log = logging.getLogger("dataplane.proxy")
 
@@ -22,18 +25,24 @@ class SignOut:
 
     def end(self, application: Application, asking: Asking) -> Response:
         """Sign out and send the browser to control, which ends its own session with it."""
-        bounds = self._sessions.find_bounds(application, asking.cookies)
-        if bounds is not None:
-            self._sessions.end_here(bounds.session, bounds.expires)
-            self._gate.end_session(application.provider.id, bounds.session)
-            extra = {"request_id": asking.id, "host": asking.host, "subject": bounds.subject}
-            _log.info("signed out", extra=extra)
+        for session in self._sessions.find_bounds(application, asking.cookies):
+            self._end(application, asking, session)
         return redirect(application.end_session_url, _removals(application))
+
+    def _end(self, application: Application, asking: Asking, session: SessionReference) -> None:
+        """Once: the same cookie again costs a redirect, not a message to every worker and to control."""
+        if self._sessions.is_signed_out(session):
+            return
+        self._sessions.end_here(session.session, max(session.expires, self._sessions.clock() + REMEMBERED_SECONDS))
+        self._gate.end_session(application.provider.id, session.session)
+        extra = {"request_id": asking.id, "host": asking.host, "subject": session.subject}
+        _log.info("signed out", extra=extra)
 
 
 def _removals(application: Application) -> Headers:
     names = [application.cookie, *(application.cookie + b"_%d" % part for part in range(1, MAX_PARTS))]
+    scopes = (application.session_scope, *application.other_scopes)
     return (
-        *(set_cookie(name, b"", application.session_scope, 0) for name in names),
+        *(set_cookie(name, b"", scope, 0) for scope in scopes for name in names),
         set_cookie(application.cookie + b"_v", b"", application.flow_scope, 0),
     )

@@ -73,8 +73,8 @@ def id_token(nonce: str = "n") -> str:
 
 
 def session(**changes: Any) -> ProxySession:
-    """Alice's session, an hour old and with a day to go."""
-    base = ProxySession(id="s1", identity=ALICE, authenticated=NOW - 3600, expires=NOW + 86400, id_token=id_token())
+    """Alice's session, an hour old of the day it has."""
+    base = ProxySession(id="s1", identity=ALICE, authenticated=NOW - 3600, expires=NOW + 82800, id_token=id_token())
     return replace(base, **changes)
 
 

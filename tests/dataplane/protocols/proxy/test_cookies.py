@@ -12,7 +12,7 @@ from dataplane.protocols.proxy.cookies import (
     Sealer,
     cookie_name,
     find_session,
-    find_token,
+    find_tokens,
     find_values,
     seal_session,
     split_token,
@@ -24,6 +24,10 @@ NAME = b"authentik_proxy_12345678"
 
 def sealer(provider: str = "p1", *keys: SessionKey) -> Sealer:
     return Sealer(provider, keys or (KEY,), Randomness())
+
+
+def find_token(header_: bytes, name: bytes) -> bytes | None:
+    return next(find_tokens(header_, name), None)
 
 
 def header(token: bytes) -> bytes:

@@ -143,7 +143,7 @@ class TestElided:
         for _ in range(3):
             assert outpost.check("traefik", URL, cookie)["X-authentik-username"] == "alice"
         assert outpost.gate.look_ups == [
-            SessionReference(provider="p1", session="s1", subject="u1", authenticated=NOW - 3600, expires=NOW + 86400)
+            SessionReference(provider="p1", session="s1", subject="u1", authenticated=NOW - 3600, expires=NOW + 82800)
         ]
 
     @pytest.mark.parametrize("dialect", DIALECTS)

@@ -26,7 +26,9 @@ def ended(session_: str = "", subject: str = "", provider: str = "", before: flo
         (ended("s1", "u1", "p2"), False),
         (ended("s1", "u2"), False),
         (ended(), True),
-        (ended("s1", before=MOMENT), False),
+        (ended("s1", before=MOMENT - 60), True),  # ids don't come again, and clocks differ
+        (ended("s1", provider="p1", before=MOMENT), False),
+        (ended(subject="u1", before=MOMENT), False),
         (ended(subject="u1", before=MOMENT - 1), False),
     ],
 )

@@ -89,7 +89,7 @@ class TestTheWay:
         (cookie,) = [
             line for line in browser.visit(back).all("Set-Cookie") if line.startswith("authentik_proxy_633601a8=")
         ]
-        assert cookie.split("; ")[1:] == ["Path=/", "Max-Age=86400", "HttpOnly", "SameSite=Lax", "Secure"]
+        assert cookie.split("; ")[1:] == ["Path=/", "Max-Age=82800", "HttpOnly", "SameSite=Lax", "Secure"]
 
     def test_over_plain_http_it_is_not_secure(self) -> None:
         outpost = Outpost(replace(WIKI, external_host="http://localhost:9000"))

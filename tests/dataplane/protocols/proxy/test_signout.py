@@ -1,7 +1,8 @@
 import pytest
 
+from dataplane.config import Ended
 from tests.dataplane.protocols.proxy.browser import Browser
-from tests.dataplane.protocols.proxy.builders import DOMAIN, WIKI, Outpost, session
+from tests.dataplane.protocols.proxy.builders import DOMAIN, NOW, WIKI, Outpost, session
 
 HOST = "https://wiki.example.com"
 
@@ -59,3 +60,53 @@ def test_without_a_session_it_is_harmless() -> None:
 def test_the_cookie_of_a_domain_is_removed_from_the_domain() -> None:
     answer = Browser(Outpost(DOMAIN)).visit("https://auth.corp.test/outpost.goauthentik.io/sign_out")
     assert any("Domain=corp.test" in cookie and "Max-Age=0" in cookie for cookie in answer.all("Set-Cookie"))
+
+
+class TestReplayed:
+    """A cookie is good for one end: each is a message to every worker and to control."""
+
+    def replay(self, outpost: Outpost, cookies: str) -> int:
+        headers = {"Host": "wiki.example.com", "Cookie": cookies}
+        return outpost.ask("/outpost.goauthentik.io/sign_out", headers=headers).status
+
+    def test_it_ends_once(self) -> None:
+        outpost = Outpost(WIKI)
+        cookie = outpost.cookie()
+        for _ in range(3):
+            assert self.replay(outpost, cookie) == 302
+            outpost.commit()
+        assert outpost.gate.ended == [("p1", "s1")]
+
+    def test_one_that_has_run_out_ends_once_too(self) -> None:
+        """The sign-in behind it may go on."""
+        outpost = Outpost(WIKI)
+        cookie = outpost.cookie()
+        outpost.clock.now = session().expires + 1
+        for _ in range(3):
+            self.replay(outpost, cookie)
+            outpost.commit()
+        assert outpost.gate.ended == [("p1", "s1")]
+
+    @pytest.mark.parametrize("of", [{"session": "s1"}, {"subject": "u1"}])
+    def test_what_control_has_ended_is_no_news(self, of: dict[str, str]) -> None:
+        fields = {"session": "", "subject": "", "provider": "", **of}
+        outpost = Outpost(WIKI, resources={"ended": Ended(**fields, before=NOW, until=NOW + 1e6)})
+        self.replay(outpost, outpost.cookie())
+        assert outpost.gate.ended == []
+
+    def test_a_lost_permission_leaves_the_sign_in_to_be_ended(self) -> None:
+        over = Ended(session="", subject="", provider="p1", before=NOW, until=NOW + 1e6)
+        outpost = Outpost(WIKI, resources={"ended": over})
+        self.replay(outpost, outpost.cookie())
+        assert outpost.gate.ended == [("p1", "s1")]
+
+    def test_every_session_of_the_browser_ends(self) -> None:
+        outpost = Outpost(WIKI)
+        self.replay(outpost, f"{outpost.cookie()}; {outpost.cookie(session(id='s2'))}")
+        assert outpost.gate.ended == [("p1", "s1"), ("p1", "s2")]
+
+
+def test_cookies_of_an_earlier_domain_go_too() -> None:
+    answer = Browser(Outpost(WIKI)).visit(f"{HOST}/outpost.goauthentik.io/sign_out")
+    domains = {part for line in answer.all("Set-Cookie") for part in line.split("; ") if part.startswith("Domain=")}
+    assert domains == {"Domain=wiki.example.com", "Domain=example.com"}
