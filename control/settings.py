@@ -25,6 +25,7 @@ LONGEST_SOCKET_PATH = 107
 LONGEST_SOCKET_NAME = "proxy.metrics.sock"
 MOST_PORT = 65535
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})")
+_IMAGE_BASE = re.compile(r"(?:[A-Za-z0-9._:/@-]|%\((?:type|version)\)s)*")
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 
@@ -62,6 +63,7 @@ class Settings:
     link_advertise: tuple[str, ...]
     embedded: bool
     log_level: str
+    image_base: str
 
     @property
     def run(self) -> Path:
@@ -105,6 +107,7 @@ def read_settings(given: Given, environment: Mapping[str, str]) -> Settings:
         link_advertise=_advertised(environment),
         embedded=given.embedded and not disabled,
         log_level=_log_level(environment),
+        image_base=_image_base(environment),
     )
 
 
@@ -241,6 +244,16 @@ def _log_level(environment: Mapping[str, str]) -> str:
     if text not in {"trace", "debug", "info", "warning", "error"}:
         raise BadSetting(name, text, "trace, debug, info, warning or error")
     return "debug" if text == "trace" else text
+
+
+def _image_base(environment: Mapping[str, str]) -> str:
+    """The template of outposts' images, or "" for the one that is built from here."""
+    name = "AUTHENTIK_OUTPOSTS__CONTAINER_IMAGE_BASE"
+    text = environment.get(name, "").strip()
+    base = text.replace("%(build_hash)s", environment.get("GIT_BUILD_HASH", ""))
+    if not _IMAGE_BASE.fullmatch(base):
+        raise BadSetting(name, text, "an image like registry.example.com/outpost-%(type)s:%(version)s")
+    return base
 
 
 def _listen(option: str, given: str | None, variable: str, environment: Mapping[str, str], port: int) -> Listen:

@@ -55,5 +55,6 @@ def _app(settings: Settings, registry: CollectorRegistry) -> Any:  # noqa: ANN40
         link_addresses=settings.link_addresses,
         processes_file=settings.run / "processes.json",
         version=version("garrison"),
+        image_base=settings.image_base,
     )
     return create_app(web_settings, store, now, registry)

@@ -31,6 +31,7 @@ class WebSettings:
     processes_file: Path | None = None
     max_body: int = 1 << 20
     version: str = ""
+    image_base: str = ""
 
     @property
     def is_secure(self) -> bool:

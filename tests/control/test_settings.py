@@ -56,6 +56,9 @@ def test_the_command_line_comes_first() -> None:
         ({"GARRISON_SECRET_KEY": "short"}, "GARRISON_SECRET_KEY: found '5 characters'"),
         ({"GARRISON_SECRET_KEY": "file:///nonexistent"}, "No such file"),
         ({"AUTHENTIK_OUTPOSTS__DISABLE_EMBEDDED_OUTPOST": "perhaps"}, "found 'perhaps'; expected true or false"),
+        ({"AUTHENTIK_OUTPOSTS__CONTAINER_IMAGE_BASE": "a b"}, "CONTAINER_IMAGE_BASE: found 'a b'"),
+        ({"AUTHENTIK_OUTPOSTS__CONTAINER_IMAGE_BASE": "a:%(version)9999999s"}, "expected an image like"),
+        ({"AUTHENTIK_OUTPOSTS__CONTAINER_IMAGE_BASE": "100%"}, "expected an image like"),
         ({"AUTHENTIK_LISTEN__HTTP": "9000"}, "AUTHENTIK_LISTEN__HTTP: found '9000'"),
         ({"AUTHENTIK_LISTEN__METRICS": "0.0.0.0:99999"}, "AUTHENTIK_LISTEN__METRICS: found"),
         ({"GARRISON_LISTEN__LINK": "::1:9444"}, "GARRISON_LISTEN__LINK: found '::1:9444'"),
@@ -151,3 +154,10 @@ def test_any_url_is_read_or_refused(text: str) -> None:
     except BadSetting:
         return
     assert url.startswith(("http://", "https://"))
+
+
+def test_the_template_of_images() -> None:
+    name = "AUTHENTIK_OUTPOSTS__CONTAINER_IMAGE_BASE"
+    environment = {name: " r.example:5000/%(type)s:%(version)s-%(build_hash)s ", "GIT_BUILD_HASH": "c0ffee"}
+    assert read_settings(Given(), environment).image_base == "r.example:5000/%(type)s:%(version)s-c0ffee"
+    assert read_settings(Given(), {name: ""}).image_base == ""

@@ -41,6 +41,11 @@ def environment_file(text: str) -> str:
     return '"' + re.sub(r'(["$\\`])', r"\\\1", line) + '"'
 
 
+def docker_environment_file(text: str) -> str:
+    """A value in a file for `docker run --env-file`, where nothing is quoted: all up to the line end is the value."""
+    return " ".join(text.splitlines())
+
+
 def resource_name(text: str, fallback: str) -> str:
     """A name for containers, units and Kubernetes objects: an RFC 1123 label, whatever the outpost is called."""
     name = _UNSAFE_NAME.sub("-", text.lower()).strip("-")[:_LONGEST_NAME].strip("-")

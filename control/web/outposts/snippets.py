@@ -1,12 +1,9 @@
 """How to deploy an outpost by hand: the same environment for Docker, Compose, Kubernetes, systemd and a shell."""
 
-from dataclasses import dataclass
-
 from flask import current_app, render_template
 
-from control.domain.outpost import Outpost
-from control.fleet.options import OutpostOptions
 from control.web.outposts import quoting
+from control.web.outposts.deployment import Deployment
 from control.web.providers.snippets import Snippet
 
 _FILTERS = {
@@ -14,42 +11,8 @@ _FILTERS = {
     "yaml": quoting.yaml_scalar,
     "compose": quoting.compose,
     "envfile": quoting.environment_file,
+    "dockerfile": quoting.docker_environment_file,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deployment:
-    """What an instance needs to be told."""
-
-    outpost: Outpost
-    options: OutpostOptions
-    host: str
-    token: str
-    version: str
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The variables, by authentik's names."""
-        found = {
-            "AUTHENTIK_HOST": self.host,
-            "AUTHENTIK_TOKEN": self.token,
-            "AUTHENTIK_INSECURE": "true" if self.options.authentik_host_insecure else "false",
-        }
-        if self.options.authentik_host_browser:
-            found["AUTHENTIK_HOST_BROWSER"] = self.options.authentik_host_browser
-        return found
-
-    @property
-    def name(self) -> str:
-        """What container, unit and Kubernetes objects are called."""
-        template = self.options.object_naming_template
-        values = {"name": self.outpost.name, "uuid": self.outpost.id.hex}
-        return quoting.resource_name(template % values, f"ak-outpost-{self.outpost.id.hex[:8]}")
-
-    @property
-    def image(self) -> str:
-        """The container image."""
-        return self.options.container_image or f"garrison-outpost:{self.version or 'latest'}"
 
 
 def deployment_snippets(deployment: Deployment) -> tuple[Snippet, ...]:
@@ -64,16 +27,12 @@ def deployment_snippets(deployment: Deployment) -> tuple[Snippet, ...]:
     )
 
 
-def _rendered(name: str, deployment: Deployment) -> str:
-    options = deployment.options
+def _rendered(template: str, deployment: Deployment) -> str:
     return render_template(
-        f"snippets/{name}",
+        f"snippets/{template}",
+        deployment=deployment,
+        options=deployment.options,
         name=deployment.name,
-        uuid=str(deployment.outpost.id),
         type=deployment.outpost.type.value,
-        image=deployment.image,
         environment=deployment.environment,
-        namespace=options.kubernetes_namespace,
-        replicas=options.kubernetes_replicas,
-        service_type=options.kubernetes_service_type,
     )

@@ -14,8 +14,9 @@ from control.store import Unit
 from control.web.context import web
 from control.web.forms import Form, saving
 from control.web.lookups import application_by_provider, read_served
+from control.web.outposts.deployment import Deployment
 from control.web.outposts.forms import OutpostForm, defaults, error_lines, fields_of, values_of
-from control.web.outposts.snippets import Deployment, deployment_snippets
+from control.web.outposts.snippets import deployment_snippets
 from control.web.pages import done, live, show_form
 from control.web.tokens.views import record_shown
 
@@ -138,6 +139,7 @@ def _deployment(unit: Unit, outpost: Outpost) -> Deployment:
         host=options.authentik_host or settings.url,
         token=token.secret if token is not None else "",
         version=settings.version,
+        image_base=settings.image_base,
     )
 
 

@@ -1,7 +1,20 @@
-docker run --detach --restart unless-stopped --name {{ name|shell }} \
-  --publish 9000:9000 --publish 9443:9443 \
-  --volume {{ (name ~ "-state")|shell }}:/var/lib/garrison \
+(umask 077 && cat >{{ name }}.env) <<'END'
 {% for key, value in environment.items() %}
-  --env {{ (key ~ "=" ~ value)|shell }} \
+{{ key }}={{ value|dockerfile }}
 {% endfor %}
-  {{ image|shell }} {{ type }}
+END
+docker run --detach --restart unless-stopped --name {{ name }} \
+  --env-file {{ name }}.env \
+{% for key, value in deployment.labels.items() %}
+  --label {{ (key ~ "=" ~ value)|shell }} \
+{% endfor %}
+{% if options.docker_network %}
+  --network {{ options.docker_network|shell }} \
+{% endif %}
+{% if deployment.publishes %}
+  --publish 9000:9000 --publish 9443:9443 \
+{% endif %}
+  --volume {{ name }}-state:/var/lib/garrison \
+  --read-only --cap-drop ALL --security-opt no-new-privileges \
+  {{ deployment.image|shell }} {{ type }}
+rm {{ name }}.env
