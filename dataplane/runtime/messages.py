@@ -55,6 +55,11 @@ class Commit:
     serial: int
 
 
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Accept connections from now on; until then they wait in the sockets' queues."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scrape:
     """Say what you have counted."""
@@ -71,7 +76,7 @@ class Drain:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The worker serves."""
+    """The worker can take a configuration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +120,7 @@ class SessionEnded:
 
 Answer = Prepared | PrepareFailed | Committed | Scraped
 Question = Prepare | Commit | Scrape
-Message = Setup | Connect | Question | Drain | Ready | Answer | SessionEnded
+Message = Setup | Connect | Question | Serve | Drain | Ready | Answer | SessionEnded
 
 # The position is the kind on the wire; both ends are of one version, so it needs no stability.
 KINDS: tuple[type[Message], ...] = (
@@ -123,6 +128,7 @@ KINDS: tuple[type[Message], ...] = (
     Connect,
     Prepare,
     Commit,
+    Serve,
     Scrape,
     Drain,
     Ready,

@@ -38,7 +38,7 @@ class WorkerProcess:
         self._reading = asyncio.create_task(self._read(reader))
 
     async def ready(self, deadline: float) -> None:
-        """Wait until it serves. Raises WorkerGone."""
+        """Wait until it can take a configuration. Raises WorkerGone."""
         try:
             await asyncio.wait_for(asyncio.shield(self._ready), deadline)
         except TimeoutError as error:

@@ -35,6 +35,7 @@ from dataplane.runtime.messages import (
     Ready,
     Scrape,
     Scraped,
+    Serve,
     SessionEnded,
     Setup,
 )
@@ -84,6 +85,7 @@ class Serving:
     listeners: list[socket.socket]
     committed: dict[str, Resource] = field(default_factory=dict)
     pending: Pending | None = None
+    accepting: bool = False
 
     def take(self, message: Message) -> None:
         """Do what the supervisor says."""
@@ -93,6 +95,8 @@ class Serving:
             case Commit():
                 self._commit()
                 self.pipe.send(Committed(serial=message.serial))
+            case Serve():
+                self._accept()
             case Scrape():
                 self.pipe.send(Scraped(serial=message.serial, snapshot=self._snapshot()))
             case Connect():
@@ -138,6 +142,12 @@ class Serving:
         self.committed = self.pending.resources
         self.pending = None
         set_level(self.committed)
+
+    def _accept(self) -> None:
+        if not self.accepting:
+            self.accepting = True
+            for listener, each in zip(self.listeners, self.setup.listeners, strict=True):
+                self.server.serve(listener, tls=each.tls)
 
     def _snapshot(self) -> Snapshot:
         snapshot = msgspec.convert(self.server.metrics(), Snapshot)
@@ -200,8 +210,6 @@ def _begin(setup: Setup, pipe: Pipe) -> Serving:
     surroundings = Surroundings(gate=gate, clock=time.time, random=secrets.token_bytes)
     server = get_builder(setup.type)(setup, surroundings)
     listeners = [socket.socket(fileno=each.descriptor) for each in setup.listeners]
-    for listener, each in zip(listeners, setup.listeners, strict=True):
-        server.serve(listener, tls=each.tls)
     pipe.send(Ready())
     return Serving(pipe=pipe, gate=gate, setup=setup, server=server, listeners=listeners)
 

@@ -1,7 +1,8 @@
 """The outpost's supervisor: sockets, workers, the link, the last good state and the metrics port, in one asyncio.
 
-It starts from the last good state at once if there is one, so that control may be away; otherwise it listens and
-waits for its first configuration. It is the link's Receiver. SIGTERM, SIGINT and control's drain end it the same
+It starts from the last good state at once if there is one, so that control may be away; otherwise connections wait in
+their queues for the first configuration, but not for long: a clear refusal is better than none. A front door
+accepts at once and passes everything on. It is the link's Receiver. SIGTERM, SIGINT and control's drain end it the same
 way: nothing new is accepted, what is in flight is finished within ten seconds.
 """
 
@@ -41,6 +42,8 @@ from dataplane.runtime.workers import Workers
 DRAIN_SECONDS = 8.5
 _RESTART_LOOP = 5.0
 _RETRY = 60.0
+# For the first configuration: enrolment and a push take less, where there is somebody to give it.
+_FIRST_CONFIG = 5.0
 # A front door starts with its control and is the only one to call it over the socket: it need not hold back.
 _BESIDE_CONTROL = Pace(first=0.25, longest=2.0)
 log = logging.getLogger("dataplane.supervisor")
@@ -73,6 +76,7 @@ class Supervisor:
             await self._responder.serve(open_single(address, "metrics listener"))
         self._workers.start()
         self._begin(self._restore)
+        self._begin(self._open)
         self._begin(self._configuration.follow_endings)
         self._begin(self._retry)
         self._begin(self._save_when_dirty)
@@ -198,6 +202,14 @@ class Supervisor:
             self._follow_options()
             fields = {"revision": saved.revision, "resources": len(saved.resources)}
             log.info("serving from the last good state", extra=fields)
+
+    async def _open(self) -> None:
+        """Accept without a configuration, where none is to be had or it takes too long."""
+        if self._saved.resources:
+            return
+        if not self._plan.control_socket:
+            await self._world.sleep(_FIRST_CONFIG)
+        self._workers.serve()
 
     async def _retry(self) -> None:
         while True:

@@ -1,7 +1,7 @@
 """All workers of an outpost: kept alive, configured together, scraped together, drained together.
 
 Each slot has its listening sockets for good; a worker that dies is replaced on the same ones, after a wait that
-grows while it keeps dying young. A change is prepared by all workers and committed by all, or by none. Workers that
+grows while it keeps dying young; it accepts only once it knows what the others serve. A change is prepared by all workers and committed by all, or by none. Workers that
 fail are no verdict on what they were given: it is tried again, and revocations get through whatever fails.
 """
 
@@ -29,6 +29,7 @@ from dataplane.runtime.messages import (
     Question,
     Scrape,
     Scraped,
+    Serve,
     SessionEnded,
     Setup,
 )
@@ -81,7 +82,7 @@ class Worker(Protocol):
         ...
 
     async def ready(self, deadline: float) -> None:
-        """Wait until it serves. Raises WorkerGone."""
+        """Wait until it can take a configuration. Raises WorkerGone."""
         ...
 
     def tell(self, message: Message) -> None:
@@ -127,6 +128,7 @@ class Workers:
         # One change, and one newcomer, at a time.
         self._lock = asyncio.Lock()
         self._served: Mapping[str, HeldResource] = {}
+        self._serving = False
         self._credentials: Credentials | None = None
         self._counted: dict[int, Snapshot] = {}
         self._left = Snapshot()
@@ -148,6 +150,13 @@ class Workers:
         self._credentials = credentials
         for worker in self._live.values():
             worker.tell(Connect(credentials=credentials))
+
+    def serve(self) -> None:
+        """Accept connections from now on, whether or not there is a configuration."""
+        if not self._serving:
+            self._serving = True
+            for worker in self._live.values():
+                worker.tell(Serve())
 
     async def apply(self, changed: Mapping[str, HeldResource], removed: frozenset[str]) -> Outcome:
         """Bring all workers to this change, as far as it isn't refused; what they fail on twice is left out.
@@ -181,6 +190,7 @@ class Workers:
                 attempt = await self._prepare_all(attempt)
                 await self._ask_all(_commit)
                 self._served = attempt.result
+            self.serve()
             return attempt
 
     async def scrape(self) -> Snapshot:
@@ -249,6 +259,8 @@ class Workers:
             if self._credentials:
                 worker.tell(Connect(credentials=self._credentials))
             await self._catch_up(worker)
+            if self._serving:
+                worker.tell(Serve())
             self._live[worker.slot] = worker
             self._some_live.set()
         log.info("a worker serves", extra={"worker": worker.slot, "pid": worker.pid})

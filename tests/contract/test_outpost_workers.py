@@ -62,8 +62,55 @@ def test_a_replacement_serves_the_configuration_in_force(control: FakeControl, p
     eventually(lambda: pair.metrics().get("garrison_outpost_worker_restarts_total") == 2, "replacements")
     eventually(lambda: pair.metrics()["garrison_outpost_workers"] == 2, "two workers again")
     answers = {pair.get("/outpost.goauthentik.io/auth/nginx", "wiki.example.com", pair.http_port)[0] for _ in range(8)}
-    assert 404 not in answers
+    assert not {404, 503} & answers
     assert not control.settled(control.hold(provider("more", "https://more.example.com"))).rejected
+
+
+def test_no_connection_is_answered_without_the_configuration(pair: OutpostProcess) -> None:
+    check = "/outpost.goauthentik.io/auth/nginx"
+    statuses: set[int] = set()
+    stop = threading.Event()
+
+    def probe() -> None:
+        while not stop.is_set():
+            statuses.add(pair.get(check, "wiki.example.com", pair.http_port)[0])
+
+    usual = pair.get(check, "wiki.example.com", pair.http_port)[0]
+    probers = [threading.Thread(target=probe) for _ in range(4)]
+    for prober in probers:
+        prober.start()
+    for victim in pair.workers:
+        _kill(victim)
+    eventually(lambda: pair.metrics().get("garrison_outpost_worker_restarts_total") == 2, "replacements")
+    eventually(lambda: pair.metrics()["garrison_outpost_workers"] == 2, "two workers again")
+    stop.set()
+    for prober in probers:
+        prober.join()
+    # 0: a connection that a killed worker had accepted.
+    assert statuses <= {0, usual}
+
+
+def test_a_first_configuration_is_waited_for(tmp_path: Path) -> None:
+    with FakeControl() as control, OutpostProcess(tmp_path, control.environment()) as outpost:
+        eventually(lambda: control.hellos, "the outpost has called")
+        answers: list[int] = []
+        early = threading.Thread(
+            target=lambda: answers.append(
+                outpost.get("/outpost.goauthentik.io/auth/nginx", "wiki.example.com", outpost.http_port)[0]
+            )
+        )
+        early.start()
+        control.settled(control.hold(options(), provider()))
+        early.join()
+        assert answers
+        assert not {404, 503} & {*answers}
+
+
+def test_an_outpost_without_control_says_so_rather_than_nothing(tmp_path: Path) -> None:
+    environment = {"AUTHENTIK_HOST": "http://127.0.0.1:9", "AUTHENTIK_TOKEN": "t"}
+    with OutpostProcess(tmp_path, environment) as outpost:
+        eventually(lambda: outpost.get("/", "wiki.example.com", outpost.http_port)[0] == 503, "an answer")
+        assert outpost.get("/-/health/ready/")[0] == 503
 
 
 def test_a_killed_supervisor_leaves_no_worker(pair: OutpostProcess) -> None:

@@ -29,6 +29,7 @@ MESSAGES: list[m.Message] = [
     m.Connect(credentials=CREDENTIALS),
     m.Prepare(serial=1, changed=(HeldResource(key="k", digest="d", data=b"\x00\xff"),), removed=("gone",)),
     m.Commit(serial=2),
+    m.Serve(),
     m.Scrape(serial=3),
     m.Drain(seconds=8.5),
     m.Ready(),

@@ -22,6 +22,7 @@ from dataplane.runtime.messages import (
     Question,
     Scrape,
     Scraped,
+    Serve,
     SessionEnded,
     Setup,
 )
@@ -76,6 +77,7 @@ class Actor:
             case Prepare() as prepare:
                 return self._prepare(prepare)
             case Commit():
+                self.told.append(Commit(serial=1))
                 self.committed = self.prepared
                 self.commits += 1
                 return Committed(serial=1)
@@ -275,6 +277,33 @@ def test_a_revocation_that_cannot_be_applied_is_not_called_refused() -> None:
     async def story(workers: Workers) -> None:
         with pytest.raises(NotApplied, match="bug"):
             await workers.apply({ENDED.key: ENDED}, NOTHING)
+
+    lead(troupe, story)
+
+
+def test_nobody_accepts_before_there_is_something_to_serve() -> None:
+    troupe = Troupe(Actor(0))
+
+    async def story(workers: Workers) -> None:
+        assert troupe.on_stage[0].told == []
+        await workers.apply(resources(a="1"), NOTHING)
+        assert troupe.on_stage[0].told == [Commit(serial=1), Serve()]
+        troupe.on_stage[0].kill()
+        await until(lambda: troupe.replaced == 1 and len(workers.pids) == 1)
+        assert troupe.on_stage[0].told == [Commit(serial=1), Serve()]
+
+    lead(troupe, story)
+
+
+def test_where_nothing_is_to_be_had_all_accept_at_once() -> None:
+    troupe = Troupe(Actor(0))
+
+    async def story(workers: Workers) -> None:
+        workers.serve()
+        assert troupe.on_stage[0].told == [Serve()]
+        troupe.on_stage[0].kill()
+        await until(lambda: troupe.replaced == 1 and len(workers.pids) == 1)
+        assert troupe.on_stage[0].told == [Serve()]
 
     lead(troupe, story)
 
