@@ -16,6 +16,8 @@ from tests.support.garrison import ADMIN, ADMIN_PASSWORD
 COMMITS = 100
 LOCK_OUTS = 20
 DEADLINE = 5.0
+APART = 0.1
+"""Seconds between two changes: more than the link gathers for, as an admin's changes are."""
 Change = Callable[[str], float]
 """Opens one more path without sign-in and returns when (monotonic) the clock starts."""
 
@@ -59,6 +61,7 @@ def lock_outs(stage: Stage) -> list[float]:
 
     def lock_out() -> float:
         cookies = stage.sign_in()
+        time.sleep(APART)
         with observer(stage, cookies) as may_pass:
             assert may_pass("/")
             began = activate(active=False)
@@ -95,6 +98,7 @@ def find_link(page: Page, text: str) -> str:
 def timed(change: Change, is_open: Callable[[str], bool], number: int) -> float:
     """Open the path /open-NUMBER and wait until the outpost lets it through."""
     path = f"/open-{number}"
+    time.sleep(APART)
     assert not is_open(path)
     began = change(f"^{path}$")
     while not is_open(path):
