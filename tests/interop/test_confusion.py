@@ -5,14 +5,18 @@ application would reach the others with it.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.interop.world import World
+from tests.support.garrison import Outpost
+from tests.support.garrison_docs import snippet
 from tests.support.peers import start_nginx
 from tests.support.peers_http import Answer, send
 from tests.support.peers_program import free_port
-from tests.support.peers_sites import Site
+from tests.support.peers_sites import PAGE, Site
 
 pytestmark = pytest.mark.interop
 
@@ -90,3 +94,28 @@ def test_authentiks_snippet_does_not_serve_the_default_block_to_others(world: Wo
     nobody = Site(provider="", host="nobody.test", scheme="http", port=80)
     answer = absolute(nobody, domain, cookies, brought, tls=False)
     assert (answer.status, b"echo" in answer.body) == (500, False), answer.text
+
+
+def test_ingress_nginx_with_the_line_of_the_documentation(world: World, folder: Path) -> None:
+    """Its `auth-url` location as its template has it, with the annotation's line in it; an outpost that is a pod."""
+    wiki, domain = world.sites["nginx"], world.sites["domain"]
+    line = yaml.safe_load(snippet(PAGE, "ingress-nginx"))["nginx.ingress.kubernetes.io/auth-snippet"]
+    service = "ak-outpost-edge.authentik.svc.cluster.local"
+    headers = f"Host {service}; proxy_set_header X-Sent-From nginx-ingress-controller; {line}"
+    pod = Outpost(
+        world.garrison, "edge", folder / "pod",
+        environment={"AUTHENTIK_HOST_BROWSER": world.garrison.url, "KUBERNETES_SERVICE_HOST": "10.0.0.1"},
+    )  # fmt: skip
+    pod.start()
+    port = free_port()
+    text = AUTHENTIK.replace("Host $host;", headers).replace("PORT", str(port)).replace("OUTPOST", pod.address)
+    text = text.replace("APPLICATION", f"127.0.0.1:{world.echo.port}")
+    nginx = start_nginx(folder / "ingress", "".join(text.replace("NAME", site.host) for site in (wiki, domain)), [port])
+    try:
+        cookies = wiki.cookie_header(world.signed_in(wiki, "alice"))
+        assert absolute(wiki, wiki, cookies, port, tls=False).status == 200
+        other = absolute(domain, wiki, cookies, port, tls=False)
+        assert (other.status, b"echo" in other.body) == (500, False), other.text
+    finally:
+        nginx.stop()
+        pod.stop()

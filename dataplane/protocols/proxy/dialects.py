@@ -34,8 +34,8 @@ class Check(NamedTuple):
     """Path and query as sent."""
     redirects: bool
     """Whether the proxy in front passes a redirect on to the browser."""
-    rival: str = ""
-    """Another host that the proxy in front named besides; empty where all it said agrees. See `Routes.confuses`."""
+    rivals: tuple[str, ...] = ()
+    """Other hosts that the proxy in front named besides. See `Routes.confuses`."""
 
     @property
     def path(self) -> bytes:
@@ -61,14 +61,15 @@ def nginx(request: Request) -> Check:
 
     Either may be the client's own when the configuration sets only the other: both count only where they agree.
     The usual X-Original-URL holds $http_host, the client's word; the usual Host is $host, by which nginx chose the
-    application (RFC 9112 3.2.2: the request line counts). Where they differ, the question may be about the wrong one.
+    application (RFC 9112 3.2.2: the request line counts). Where they differ, the question may be about the wrong one;
+    so it may where X-Forwarded-Host differs, which a configuration can set to $host when Host is not its to set.
     """
     fields = request.fields
     url = fields.get(b"x-original-url")
     if url is None or b"x-original-uri" in fields or b"x-original-method" in fields or request.repeated:
         return _nginx_in_full(request)
     scheme, host, target = _split_url(url)
-    return Check(request.method, scheme, host, target, False, "" if host == request.host else _rival(request))
+    return Check(request.method, scheme, host, target, False, _rivals(request, host))
 
 
 def _nginx_in_full(request: Request) -> Check:
@@ -85,13 +86,18 @@ def _nginx_in_full(request: Request) -> Check:
     scheme_told, host, target = _split_url(url)
     if uri is not None and (uri != target or host != request.host):
         raise PeerError(400, "X-Original-URI and Host contradict X-Original-URL; nginx has to set or clear both")
-    return Check(method, scheme_told, host, target, False, "" if host == request.host else _rival(request))
+    return Check(method, scheme_told, host, target, False, _rivals(request, host))
 
 
-def _rival(request: Request) -> str:
+def _rivals(request: Request, host: str) -> tuple[str, ...]:
+    told = request.fields.get(b"x-forwarded-host")
+    if host == request.host and (told is None or (told.decode("latin-1") == host and not request.repeated)):
+        return ()
     if not request.host:
         raise PeerError(400, "no Host header beside X-Original-URL; nginx has to set it to $host")
-    return request.host
+    forwarded_hosts = [value for name, value in request.headers if name == b"x-forwarded-host"]
+    others = (parse_host(each.strip()) for value in forwarded_hosts for each in value.split(b","))
+    return tuple(each for each in (request.host, *others) if each != host)
 
 
 @lru_cache(maxsize=4096)

@@ -65,7 +65,7 @@ class Doors:
 
     def is_open(self, application: Application, request: Request, check: Check) -> bool:
         """Whether the path needs no sign-in. Whoever forges identity headers needs one: some proxies pass them on."""
-        if not application.skip or (check.rival and host_name(check.rival) != host_name(check.host)):
+        if not application.skip or any(self._is_other_host_of(application, check, rival) for rival in check.rivals):
             return False
         scheme = check.scheme or application.origin.scheme
         origin = f"{scheme}://{check.host}" if application.is_domain else ""
@@ -113,10 +113,20 @@ class Doors:
         self.metrics.observe(request.method, "", "app", 0.0)
         return self._no_application(asking)
 
-    def refuse_confused(self, check: Check, peer: str) -> Response:
+    def find_rival(self, application: Application, check: Check) -> str | None:
+        """The host that the proxy in front may be about to serve instead of the one that it asks about."""
+        for rival in check.rivals:
+            if self.routes.confuses(application, check.host, rival, in_cluster=self._trust.in_cluster):
+                return rival
+        return None
+
+    def refuse_confused(self, host: str, rival: str, peer: str) -> Response:
         """A check that names two hosts: one application may be asked about and another one served."""
-        reason = f"X-Original-URL names {check.host}, Host names {check.rival}: nginx has to build both from $host"
+        reason = f"X-Original-URL names {host}, Host or X-Forwarded-Host {rival}: nginx has to build them from $host"
         return self.explain(PeerError(400, reason), peer, "hosts_differ")
+
+    def _is_other_host_of(self, application: Application, check: Check, rival: str) -> bool:
+        return host_name(rival) != host_name(check.host) and self.routes.find(rival) is application
 
     # For the rest
 

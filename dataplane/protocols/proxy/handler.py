@@ -55,10 +55,11 @@ class ProxyHandler:
         application = doors.routes.find(check.host)
         if application is None:
             return self._answer(request, doors.refuse_unknown_host(request, check, connection), connection)
-        if check.rival and doors.routes.confuses(application, check.host, check.rival):
-            answer = self._answer(request, doors.refuse_confused(check, connection.peer), connection)
-        else:
+        rival = doors.find_rival(application, check) if check.rivals else None
+        if rival is None:
             answer = self._judge(request, check, application, connection)
+        else:
+            answer = self._answer(request, doors.refuse_confused(check.host, rival, connection.peer), connection)
         timer = application.timers.get(request.method)
         if timer is None:
             timer = doors.metrics.timer(request.method, application.origin.host, "app")

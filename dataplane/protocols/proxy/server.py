@@ -32,6 +32,8 @@ class ProxySettings:
     control_socket: str | None = None
     """Where requests for unclaimed hosts go; None where this is no front door."""
     version: str
+    in_cluster: bool = False
+    """Whether this is a pod of Kubernetes, where proxies may call us by the name of our Service."""
     limits: Limits = field(default_factory=Limits)
     relay: RelayLimits = field(default_factory=RelayLimits)
 
@@ -48,9 +50,10 @@ class ProxyServer:
     ) -> None:
         control = settings.control_socket
         relay = Relay(UnixAddress(path=control), settings.relay) if control else None
+        trust = Trust(settings.trusted_cidrs, in_cluster=settings.in_cluster)
         self._version = settings.version
         self._random = random
-        self._doors = Doors(gate, Trust(settings.trusted_cidrs), relay, clock, random)
+        self._doors = Doors(gate, trust, relay, clock, random)
         self._tcp = TcpServer(self._open, settings.limits)
         now = dt.datetime.fromtimestamp(clock(), dt.UTC)
         self._names = ServerNames(server_context(*self_signed(now)))

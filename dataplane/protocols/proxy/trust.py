@@ -29,9 +29,10 @@ class Seen(NamedTuple):
 
 
 class Trust:
-    """The trusted networks."""
+    """The trusted networks; and whether this is a pod of Kubernetes, whose Service's name may stand in Host."""
 
-    def __init__(self, cidrs: Sequence[str]) -> None:
+    def __init__(self, cidrs: Sequence[str], *, in_cluster: bool = False) -> None:
+        self.in_cluster = in_cluster
         self._networks = tuple(_network(cidr) for cidr in cidrs)
         self.is_trusted = lru_cache(maxsize=4096)(self._is_trusted)
 

@@ -28,7 +28,7 @@ class TestForwarded:
     @pytest.mark.parametrize("dialect", ["traefik", "caddy"])
     def test_is_canonical(self, dialect: str) -> None:
         check = ask(dialect, *FORWARDED, ("X-Forwarded-Method", "POST"))
-        assert check == (b"POST", "https", "app.test", b"/a?b=c", True, "")
+        assert check == Check(b"POST", "https", "app.test", b"/a?b=c", True)
         assert (check.path, check.query) == (b"/a", b"b=c")
 
     @pytest.mark.parametrize("missing", range(3))
@@ -71,11 +71,11 @@ class TestNginx:
     URL = ("X-Original-URL", "https://app.test/a?b=c")
 
     def test_takes_the_whole_url(self) -> None:
-        assert ask("nginx", self.URL, host="app.test") == (b"GET", "https", "app.test", b"/a?b=c", False, "")
+        assert ask("nginx", self.URL, host="app.test") == (b"GET", "https", "app.test", b"/a?b=c", False, ())
 
     def test_takes_the_path_with_the_host(self) -> None:
         check = ask("nginx", ("X-Original-URI", "/a"), ("X-Forwarded-Proto", "http"), host="app.test")
-        assert check == (b"GET", "http", "app.test", b"/a", False, "")
+        assert check == (b"GET", "http", "app.test", b"/a", False, ())
 
     def test_without_either_is_refused(self) -> None:
         with pytest.raises(PeerError, match="X-Original-URL"):
@@ -93,7 +93,23 @@ class TestNginx:
 
     @pytest.mark.parametrize("more", [(), (("X-Original-Method", "GET"),)])
     def test_another_host_beside_it_is_told(self, more: tuple[tuple[str, str], ...]) -> None:
-        assert ask("nginx", self.URL, *more, host="other.test").rival == "other.test"
+        assert ask("nginx", self.URL, *more, host="other.test").rivals == ("other.test",)
+
+    @pytest.mark.parametrize(
+        ("values", "rivals"),
+        [
+            (["app.test"], ()),
+            (["APP.test:443"], ()),
+            (["other.test"], ("other.test",)),
+            (["app.test, other.test"], ("other.test",)),
+            (["other.test", "app.test"], ("other.test",)),
+        ],
+    )
+    def test_so_is_one_in_x_forwarded_host(self, values: list[str], rivals: tuple[str, ...]) -> None:
+        told = [("X-Forwarded-Host", value) for value in values]
+        if len(told) > 1:
+            told.append(("X-Original-Method", "GET"))
+        assert ask("nginx", self.URL, *told, host="app.test").rivals == rivals
 
     @pytest.mark.parametrize(("uri", "host"), [("/public", "app.test"), ("/a?b=c", "other.test")])
     def test_a_client_can_not_add_the_other_one(self, uri: str, host: str) -> None:
@@ -104,7 +120,7 @@ class TestNginx:
 class TestEnvoy:
     def test_takes_the_request_itself(self) -> None:
         check = ask("envoy/a/b?c=d", ("X-Forwarded-Proto", "https"), host="app.test", method="PUT")
-        assert check == (b"PUT", "https", "app.test", b"/a/b?c=d", True, "")
+        assert check == (b"PUT", "https", "app.test", b"/a/b?c=d", True, ())
 
     @pytest.mark.parametrize(("suffix", "target"), [("", b"/"), ("?a=b", b"/?a=b"), ("/", b"/"), ("//x", b"//x")])
     def test_keeps_the_path_as_it_is(self, suffix: str, target: bytes) -> None:
