@@ -18,6 +18,7 @@ from control.main.processes import loopback, programs_of
 from control.serve import logs
 from control.serve.board import Board
 from control.serve.demo.setup import BLUEPRINT, Demo, make_demo
+from control.serve.descriptors import raise_limit
 from control.serve.first_start import FirstAdmin, prepare
 from control.serve.lock import FolderLock
 from control.serve.observatory import Observatory, Sources
@@ -31,6 +32,7 @@ from control.store import Actor, Store
 def serve(arguments: Arguments) -> int:
     """Serve until SIGTERM."""
     settings = read_settings(_given(arguments), os.environ)
+    raise_limit()
     make_folders(settings)
     lock = FolderLock(settings.data)
     expect_free(_listeners(settings))

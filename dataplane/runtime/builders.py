@@ -1,11 +1,13 @@
 """The table from an outpost's type to what builds its protocol server. Imported by workers only, after patching."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from dataplane.gate import Gate
-from dataplane.protocols.proxy.server import DEFAULT_TRUSTED, ProxyServer, ProxySettings
+from dataplane.protocols.proxy.server import DEFAULT_TRUSTED, Limits, ProxyServer, ProxySettings
+from dataplane.runtime.descriptors import connection_bound
 from dataplane.runtime.messages import Setup
 from dataplane.runtime.server import ProtocolServer
 
@@ -27,6 +29,8 @@ def _proxy(setup: Setup, surroundings: Surroundings) -> ProtocolServer[Any]:
         trusted_cidrs=DEFAULT_TRUSTED if setup.trusted_cidrs is None else setup.trusted_cidrs,
         control_socket=setup.control_socket or None,
         version=setup.version,
+        limits=Limits(connections=min(Limits().connections, connection_bound())),
+        in_cluster="KUBERNETES_SERVICE_HOST" in os.environ,
     )
     return ProxyServer(settings, surroundings.gate, surroundings.clock, surroundings.random)
 

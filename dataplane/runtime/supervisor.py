@@ -31,6 +31,7 @@ from dataplane.link.watch import Watcher
 from dataplane.link.world import World
 from dataplane.runtime import logs, vitals
 from dataplane.runtime.configuration import Configuration
+from dataplane.runtime.descriptors import ENOUGH, connections_within, raise_limit
 from dataplane.runtime.http import Page, Responder
 from dataplane.runtime.listeners import open_single, open_slots
 from dataplane.runtime.messages import SessionEnded, Setup
@@ -72,6 +73,7 @@ class Supervisor:
     async def run(self) -> None:
         """Serve until told to stop."""
         self._catch_signals()
+        _make_room()
         for address in self._plan.metrics:
             await self._responder.serve(open_single(address, "metrics listener"))
         self._workers.start()
@@ -351,6 +353,14 @@ def _instance(plan: Plan, uid: str, now: float) -> Instance:
         build=plan.build,
         started=now,
     )
+
+
+def _make_room() -> None:
+    """Workers inherit the limit and bound their connections by it."""
+    descriptors = raise_limit()
+    if descriptors < ENOUGH:
+        fields = {"descriptors": descriptors, "connections_per_worker": connections_within(descriptors)}
+        log.info("the limit of open files bounds the connections (RLIMIT_NOFILE)", extra=fields)
 
 
 async def _no_content() -> Page:

@@ -1,8 +1,9 @@
 """All workers of an outpost: kept alive, configured together, scraped together, drained together.
 
 Each slot has its listening sockets for good; a worker that dies is replaced on the same ones, after a wait that
-grows while it keeps dying young; it accepts only once it knows what the others serve. A change is prepared by all workers and committed by all, or by none. Workers that
-fail are no verdict on what they were given: it is tried again, and revocations get through whatever fails.
+grows while it keeps dying young, and accepts only once it knows what the others serve. A change is prepared by all
+workers and committed by all, or by none. Workers that fail are no verdict on what they were given: it is tried again,
+and revocations get through whatever fails.
 """
 
 import asyncio

@@ -1,11 +1,13 @@
 """The outpost's processes under bad luck: workers and supervisors that die, stops in the middle of a request."""
 
 import os
+import resource
 import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Self
@@ -111,6 +113,29 @@ def test_an_outpost_without_control_says_so_rather_than_nothing(tmp_path: Path) 
     with OutpostProcess(tmp_path, environment) as outpost:
         eventually(lambda: outpost.get("/", "wiki.example.com", outpost.http_port)[0] == 503, "an answer")
         assert outpost.get("/-/health/ready/")[0] == 503
+
+
+def test_idle_connections_by_the_hundred_leave_room_for_others(tmp_path: Path) -> None:
+    with FakeControl() as control:
+        control.hold(options(), provider())
+        with ExitStack() as idle:
+            with _soft_limit(128):
+                outpost = idle.enter_context(OutpostProcess(tmp_path, control.environment()))
+            outpost.ready()
+            for _ in range(300):
+                idle.enter_context(socket.create_connection(("127.0.0.1", outpost.http_port)))
+            assert outpost.ping() == 204
+
+
+@contextmanager
+def _soft_limit(descriptors: int) -> Iterator[None]:
+    """For programs that are started meanwhile."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_killed_supervisor_leaves_no_worker(pair: OutpostProcess) -> None:

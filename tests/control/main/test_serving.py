@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -41,6 +42,17 @@ def processes(garrison: Garrison) -> dict[str, dict[str, Any]]:
     return {row["name"]: row for row in rows}
 
 
+def descriptors(pid: int) -> int:
+    """How many files a process may have open."""
+    limits = Path(f"/proc/{pid}/limits").read_text()
+    return int(re.findall(r"Max open files +(\d+)", limits)[0])
+
+
+def descriptors_possible() -> int:
+    """How many files a process may allow itself here."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
 def refused(garrison: Garrison, *arguments: str, **environment: str) -> str:
     """What a start that is refused says on stderr, in one line."""
     command = [*garrison.command(), *arguments]
@@ -73,6 +85,7 @@ def test_from_the_first_start_to_the_end(garrison: Garrison) -> None:
     assert "garrison_web_requests_total" in metrics
     assert 'garrison_process_scraped{process="link"} 1.0' in metrics
     assert (garrison.data / "secret.key").stat().st_mode & 0o777 == 0o600
+    assert {descriptors(row["pid"]) for row in processes(garrison).values()} == {min(descriptors_possible(), 65536)}
     assert garrison.data.stat().st_mode & 0o777 == 0o700
     began = time.monotonic()
     garrison.stop()

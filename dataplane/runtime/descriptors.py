@@ -1,0 +1,31 @@
+"""File descriptors: as many as this process may have, and how many connections that makes room for.
+
+The usual soft limit of 1,024 is there for programs that use select(2), which none of ours does.
+"""
+
+import resource
+
+ENOUGH = 65536
+# For what is no connection of a client: listeners, the pipe, certificates, libraries.
+_OWN = 512
+
+
+def raise_limit() -> int:
+    """Raise the soft limit as far as it goes or is of use; what it is now. Child processes inherit it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    possible = ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH)
+    if soft == resource.RLIM_INFINITY or soft >= possible:
+        return ENOUGH if soft == resource.RLIM_INFINITY else soft
+    resource.setrlimit(resource.RLIMIT_NOFILE, (possible, hard))
+    return possible
+
+
+def connections_within(descriptors: int) -> int:
+    """How many connections these leave room for; some of them need a second descriptor, to be passed on."""
+    return max(descriptors // 2, descriptors - _OWN)
+
+
+def connection_bound() -> int:
+    """How many connections this process has room for."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return connections_within(ENOUGH if soft == resource.RLIM_INFINITY else soft)
