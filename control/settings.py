@@ -9,6 +9,7 @@ import re
 import secrets
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,10 +115,22 @@ def read_settings(given: Given, environment: Mapping[str, str]) -> Settings:
 def open_store(settings: Settings, *, migrate: bool) -> Store:
     """The database, brought to today's tables where `migrate`; the data folder and its key are made when missing."""
     make_folders(settings)
+    _close_database(settings)
     engine = open_engine(settings.database_url)
     if migrate:
         upgrade(engine)
     return Store(engine, Sealer(secret_key(settings)), now, waker(settings.run / "wake.sock"))
+
+
+def _close_database(settings: Settings) -> None:
+    """Take from others what an earlier version, or a copy, may have left open to them."""
+    scheme, _, path = settings.database_url.partition(":///")
+    if scheme != "sqlite":
+        return
+    for file in (Path(path), Path(f"{path}-wal"), Path(f"{path}-shm")):
+        with suppress(FileNotFoundError):
+            if file.stat().st_mode & 0o077:
+                file.chmod(0o600)
 
 
 def expect_database(settings: Settings) -> None:

@@ -17,6 +17,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[:1] == ["outpost"]:
         become_outpost(given[1:])
     parsed = parse(given)
+    # Whatever we write, the database first of all, is for nobody else, also in a folder that others made.
+    os.umask(0o077)
     return _guarded(_COMMANDS[parsed.command], parsed)
 
 

@@ -38,6 +38,22 @@ def test_apply_prints_a_line_for_each_object(data: str, blueprint: str) -> None:
     assert (again.returncode, again.stdout) == (0, "unchanged user alice\nunchanged outpost edge\n")
 
 
+def test_the_database_is_for_its_owner_also_in_a_folder_that_is_not(data: str, blueprint: str) -> None:
+    Path(data).mkdir(mode=0o755)
+    garrison("apply", blueprint, "--data", data)
+    assert _open_to_others(data) == []
+    # As an earlier version left it.
+    (Path(data) / "garrison.db").chmod(0o644)
+    garrison("apply", blueprint, "--data", data)
+    assert _open_to_others(data) == []
+
+
+def _open_to_others(data: str) -> list[str]:
+    files = [file for file in Path(data).rglob("*") if not file.is_symlink()]
+    assert files
+    return [file.name for file in files if file.stat().st_mode & 0o077]
+
+
 def test_a_dry_run_changes_nothing(data: str, blueprint: str) -> None:
     dry = garrison("apply", blueprint, "--dry-run", "--data", data)
     assert (dry.returncode, dry.stdout) == (0, "created user alice\ncreated outpost edge\n")
