@@ -23,6 +23,13 @@ from dataplane.io.tls import TlsStream
 from dataplane.sansio import PeerError, Session
 
 _log = logging.getLogger("dataplane.io")
+_TURN = 16
+"""Events of one connection that are handled in a row."""
+_SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_AGAIN = 0.1
+"""Seconds before accept is tried again that failed."""
+_SILENCE = 60.0
+"""Seconds between two log lines about the same trouble."""
 _RawSocket = get_original("socket", "socket")
 
 E = TypeVar("E")
@@ -133,9 +140,11 @@ class Connection(Generic[E]):
             data = stream.read()
             receive(data)
             complete = False
-            for event in events():
+            for handled, event in enumerate(events(), 1):
                 complete = True
                 self.idle = False
+                if not handled % _TURN:  # a pipeline that the kernel takes at once would never let others run
+                    gevent.sleep(0)
                 answer = handle(event, self)
                 if answer:
                     write(answer)
@@ -166,6 +175,7 @@ class TcpServer:
         self._per_peer: Counter[str] = Counter()
         self._acceptors: list[Greenlet[..., None]] = []
         self._empty = Signal()
+        self._silent_until: dict[str, float] = {}
         self.now: Callable[[], float] = get_hub().loop.now
         """The event loop's clock."""
         self._ticker = get_hub().loop.timer(limits.tick, limits.tick)
@@ -202,7 +212,11 @@ class TcpServer:
         try:
             while True:
                 hub.wait(watcher)
-                self._accept_waiting(listener, tls)
+                try:
+                    self._accept_waiting(listener, tls)
+                except Exception as error:  # noqa: BLE001  # a listener that nobody accepts on would look healthy
+                    self._report(error)
+                    gevent.sleep(_AGAIN)
         finally:
             watcher.stop()
             watcher.close()
@@ -214,14 +228,16 @@ class TcpServer:
                 descriptor, address = _accept(listener)
             except (BlockingIOError, ConnectionAbortedError):
                 return
-            except OSError as error:
-                if error.errno not in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
-                    raise
-                self.counts.limits["descriptors"] += 1
-                _log.error("no descriptor left to accept a connection with: %s", error)
-                gevent.sleep(0.1)
-                return
             self._admit(_RawSocket(listener.family, listener.type, listener.proto, descriptor), address, tls)
+
+    def _report(self, error: Exception) -> None:
+        """Count what stopped an accept; accept(2) also hands on errors of the network that concern one peer only."""
+        scarce = isinstance(error, OSError) and error.errno in _SCARCE
+        limit = "descriptors" if scarce else "accept_error"
+        self.counts.limits[limit] += 1
+        if loop_now() >= self._silent_until.get(limit, 0.0):
+            self._silent_until[limit] = loop_now() + _SILENCE
+            _log.error("connections can't be accepted", exc_info=error, extra={"limit": limit})
 
     def _admit(self, sock: socket.socket, address: object, tls: Callable[[], ssl.SSLContext] | None) -> None:
         peer = peer_name(address)
@@ -231,16 +247,26 @@ class TcpServer:
             self.counts.limits[limit] += 1
             sock.close()
             return
-        sock.setblocking(False)
-        if sock.family != socket.AF_UNIX:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        stream = SocketStream(sock, self.limits.write)
-        secured = TlsStream(stream, tls()) if tls is not None else stream
-        connection: Connection[Any] = Connection(secured, peer, secure=tls is not None, server=self)
+        try:
+            connection, stream, secured = self._connection(sock, peer, tls)
+        except BaseException:
+            sock.close()
+            raise
         self._per_peer[peer] += 1
         greenlet = Greenlet(self._run, connection, stream, secured)
         self._live[connection] = (stream, greenlet)
         greenlet.start()
+
+    def _connection(
+        self, sock: socket.socket, peer: str, tls: Callable[[], ssl.SSLContext] | None
+    ) -> tuple[Connection[Any], SocketStream, Stream]:
+        sock.setblocking(False)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        context = tls() if tls is not None else None
+        stream = SocketStream(sock, self.limits.write)
+        secured = TlsStream(stream, context) if context is not None else stream
+        return Connection(secured, peer, secure=context is not None, server=self), stream, secured
 
     def _find_connection_limit(self, peer: str) -> str | None:
         if len(self._live) >= self.limits.connections:
@@ -263,6 +289,10 @@ class TcpServer:
                 stream.abort()
         except OSError as error:  # reset, broken pipe, failed handshake: the peer's doing, and its loss
             _log.debug("connection of %s ended: %s", connection.peer, error)
+        except Exception:  # a bug of ours; half an answer must not look whole
+            self.counts.limits["internal_error"] += 1
+            _log.exception("a connection broke: a bug", extra={"peer": connection.peer})
+            stream.abort()
         finally:
             stream.close()
             self._forget(connection)

@@ -28,7 +28,7 @@ class LineSession:
 
 
 class LineHandler:
-    """`big N` is answered by N bytes, `pull` by the next line, `bye` ends; all else by itself in capitals."""
+    """`big N` is answered by N bytes, `pull` by the next line, `bye` ends, `crash` is a bug; all else itself in capitals."""
 
     def __init__(self, session: LineSession) -> None:
         self._session = session
@@ -42,6 +42,8 @@ class LineHandler:
             case [b"bye"]:
                 connection.finish()
                 return self._session.send(b"BYE")
+            case [b"crash"]:
+                raise LookupError("a bug")
             case [b"peer"]:
                 return self._session.send(f"{connection.peer} {connection.secure}".encode())
         return self._session.send(event.upper())

@@ -1,12 +1,16 @@
 """The driver on real sockets. Limits are scaled down; nothing waits but on a socket or a condition with a deadline."""
 
+import contextlib
+import errno
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 
 import gevent
 import pytest
 from gevent import socket as gevent_socket
 
+from dataplane.io import tcp
 from dataplane.io.tcp import Limits, TcpServer, peer_name
 from tests.dataplane.io.echo import open_conversation
 
@@ -258,3 +262,68 @@ def test_ipv4_has_its_own_name_on_a_dual_stack_listener(start: Start) -> None:
 )
 def test_peer_names(address: object, name: str) -> None:
     assert peer_name(address) == name
+
+
+@pytest.mark.parametrize(
+    ("number", "limit"), [(errno.EPROTO, "accept_error"), (errno.EPERM, "accept_error"), (errno.EMFILE, "descriptors")]
+)
+def test_a_failed_accept_is_not_the_last(
+    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int, limit: str
+) -> None:
+    """accept(2) hands on errors of the network that concern one peer only; so do firewalls."""
+    real, failures = tcp._accept, iter([OSError(number, "x")] * 2)
+
+    def failing(listener: socket.socket) -> tuple[int, object]:
+        error = next(failures, None)
+        if error is not None:
+            raise error
+        return real(listener)
+
+    server, port = start()
+    monkeypatch.setattr(tcp, "_accept", failing)
+    with connect(port) as client:
+        client.sendall(b"a\n")
+        assert client.recv(10) == b"A\n"
+    assert server.counts.limits == {limit: 2}
+    assert len(caplog.records) == 1
+
+
+def test_a_connection_that_can_not_be_set_up_is_closed_and_the_next_one_served() -> None:
+    def broken() -> ssl.SSLContext:
+        raise MemoryError
+
+    server, listener = TcpServer(open_conversation, QUICK), listen()
+    with listener:
+        server.serve(listener, broken)
+        for _ in range(2):
+            with connect(listener.getsockname()[1]) as client:
+                assert read_all(client) == b""
+        assert server.counts.limits == {"accept_error": 2}
+        server.drain(0.05)
+
+
+def test_a_bug_ends_its_connection_and_is_logged(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    server, port = start()
+    with connect(port) as client:
+        client.sendall(b"crash\n")
+        with pytest.raises(ConnectionResetError):
+            read_all(client)
+    assert server.counts.limits == {"internal_error": 1}
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+    with connect(port) as client:
+        client.sendall(b"a\n")
+        assert client.recv(10) == b"A\n"
+
+
+def test_a_pipeline_lets_others_run(start: Start) -> None:
+    _, port = start(Limits(idle=60))
+    with connect(port) as greedy, connect(port) as modest:
+        greedy.sendall(b"a\n" * 30_000)
+        modest.sendall(b"b\n")
+        modest.recv(10)
+        greedy.setblocking(False)
+        answered = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                answered += len(greedy.recv(65536))
+        assert answered < 60_000  # not all before the one
