@@ -38,6 +38,8 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     # The default sheds the storm of outposts that come back after a restart.
     ("grpc.server.max_pending_requests", 100_000),
     ("grpc.server.max_pending_requests_hard_limit", 200_000),
+    # The port is open to the world, and whoever can't finish a handshake has no certificate; the default is 120 s.
+    ("grpc.server_handshake_timeout_ms", 5_000),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     # As outposts have it: a ping after 10 s of silence, answered within 5 s.

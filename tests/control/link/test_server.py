@@ -43,6 +43,20 @@ async def scrape(path: Path) -> str:
     return body
 
 
+def test_a_handshake_that_is_not_finished_is_cut(control: Control) -> None:
+    def hang(port: int) -> bytes:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as half_open:
+            # The head of a ClientHello that never comes.
+            half_open.sendall(b"\x16\x03\x01\x02\x00\x01")
+            return half_open.recv(1)
+
+    async def play() -> None:
+        async with control.link() as link:
+            assert await asyncio.to_thread(hang, link.port) == b""
+
+    asyncio.run(play())
+
+
 def test_metrics(control: Control) -> None:
     deployed = deploy(control.store, config={"kubernetes_replicas": 3})
     given = control.enrol(deployed)
