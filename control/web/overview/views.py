@@ -10,12 +10,11 @@ from control.fleet.instances import OutpostHealth
 from control.store import Unit
 from control.web.context import web
 from control.web.lookups import bindings_by_application, is_open, read_served
+from control.web.overview.events import read_lines
 from control.web.pages import live
 from control.web.processes import read_processes
 
 blueprint = Blueprint("overview", __name__)
-
-EVENTS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +65,7 @@ def index() -> ResponseReturnValue:
         counts = read_counts(unit)
         healths = read_served(unit, ()).healths
         steps = first_steps(unit, counts, healths)
-        events = unit.audit.latest(EVENTS)
+        events = read_lines(unit)
     return render_template("overview/index.html", counts=counts, steps=steps, events=events, **_health_values(healths))
 
 

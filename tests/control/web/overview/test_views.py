@@ -60,6 +60,8 @@ def test_processes(store: Store, clock: Clock, tmp_path: Path) -> None:
     ]
     path.write_text(json.dumps(children))
     page = site.admin.get("/admin/overview/live").text
+    assert "started <time" in page
+    assert "since" not in page
     for words in ("restarting", "restarted 3×", "signal 9", "1 hour ago"):
         assert words in page
 

@@ -24,6 +24,14 @@ def test_strangers_sign_in_first(site: Site) -> None:
     assert (response.status_code, response.headers["Location"]) == (303, "/sign-in")
 
 
+def test_an_administrator_who_may_use_nothing_is_led_to_the_rules(site: Site) -> None:
+    with site.store.write(ADMIN) as unit:
+        unit.applications.remove(site.world.paste_application)  # the wiki is for staff only
+    page = site.admin.get("/").text
+    assert "No applications for you yet" in page
+    assert 'href="/admin/applications/"' in page
+
+
 def test_nothing_to_see_says_why(site: Site) -> None:
     with site.store.write(ADMIN) as unit:
         for application in unit.applications.all():
@@ -31,7 +39,9 @@ def test_nothing_to_see_says_why(site: Site) -> None:
                 unit.bindings.remove(binding)
             unit.applications.remove(application)
     assert "As soon as an administrator gives you access" in site.browser(site.world.bob).get("/").text
-    assert "Set up applications" in site.admin.get("/").text
+    page = site.admin.get("/").text
+    assert "Add an application" in page
+    assert 'href="/admin/applications/new-with-provider"' in page
 
 
 def test_categories_and_search(site: Site) -> None:

@@ -1,0 +1,67 @@
+"""Recent events in words for people."""
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from control.domain.security import AuditEvent
+from control.fleet.tokens import get_token
+from control.web.overview.events import lines_of
+from tests.support.site import Site, fill
+
+AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
+EDGE = UUID("0b0e6a1a-6a52-4f29-9d3f-4ac9d6e3c001")
+
+
+def event(
+    action: str = "created", kind: str = "group", name: str = "red team", actor: str = "root", outcome: str = "success"
+) -> AuditEvent:
+    return AuditEvent(id=uuid4(), at=AT, actor=actor, action=action, kind=kind, target="t", name=name, outcome=outcome)
+
+
+def test_what_repeats_stands_once() -> None:
+    lines = list(lines_of([event("updated"), event("updated"), event(), event("updated")], {}))
+    assert [(line.event.action, line.times) for line in lines] == [("updated", 2), ("created", 1), ("updated", 1)]
+
+
+def test_all_looks_at_one_thing_stand_once() -> None:
+    lines = list(lines_of([event("viewed"), event(), event("viewed"), event("viewed", name="blue team")], {}))
+    assert [(line.event.action, line.name, line.times) for line in lines] == [
+        ("viewed", "red team", 2),
+        ("created", "red team", 1),
+        ("viewed", "blue team", 1),
+    ]
+
+
+def test_who_did_it_tells_events_apart() -> None:
+    other = event("viewed", actor="alice")
+    assert len(list(lines_of([event("viewed"), other, event("viewed", outcome="failure")], {}))) == 3
+
+
+def test_a_sign_in_is_one_event() -> None:
+    events = [event("created", "sign-in", "alice"), event("signed_in", "user", "root")]
+    assert [(line.event.action, line.kind) for line in lines_of(events, {})] == [("signed_in", "")]
+
+
+def test_accounts_and_tokens_are_named_by_their_outpost() -> None:
+    account, token = (
+        event("created", "user", f"ak-outpost-{EDGE.hex}"),
+        event("viewed", "token", f"ak-outpost-{EDGE}-api"),
+    )
+    retired = event("updated", "token", f"ak-outpost-{EDGE}-api-0123456789ab")
+    named = [(line.kind, line.name) for line in lines_of([account, token, retired], {EDGE: "edge"})]
+    assert named == [("service account of", "edge"), ("token of", "edge"), ("token of", "edge")]
+    assert [line.name for line in lines_of([token], {})] == ["an outpost that is gone"]
+    person = event("created", "user", "ak-outpost-of-mine")
+    assert [(line.kind, line.name) for line in lines_of([person], {})] == [("user", "ak-outpost-of-mine")]
+
+
+def test_the_page_shows_no_ids(site: Site) -> None:
+    outpost = fill(site.store, "edge")
+    with site.store.read() as unit:
+        token = get_token(unit, outpost)
+    for _ in range(2):
+        site.admin.get(f"/admin/tokens/{token.id}/")
+    page = site.admin.get("/admin/").text
+    assert "viewed token of" in page
+    assert "2 times" in page
+    assert "ak-outpost" not in page
