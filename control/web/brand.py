@@ -30,26 +30,36 @@ class Brand:
     light_hover: Colour = Colour(hex="#2f40b4")
     dark: Colour = Colour(hex="#6f83ff")
     dark_hover: Colour = Colour(hex="#8a9aff")
+    # What lies under white words has to be darker than what is read on a dark page.
+    dark_ground: Colour = Colour(hex="#5265e6")
+    dark_ground_hover: Colour = Colour(hex="#4759d6")
 
     def style_sheet(self) -> str:
         """The variables of Tabler that carry the colours."""
-        return _scheme(":root", self.light, self.light_hover) + _scheme(
-            '[data-bs-theme="dark"]', self.dark, self.dark_hover
-        )
+        light = _scheme(self.light, self.light_hover) | _grounds(self.light, self.light_hover)
+        dark = _scheme(self.dark, self.dark_hover) | _grounds(self.dark_ground, self.dark_ground_hover)
+        return _rule(":root", light) + _rule('[data-bs-theme="dark"]', dark)
 
     def digest(self) -> str:
         """Names this version of the style sheet."""
         return hashlib.sha256(self.style_sheet().encode()).hexdigest()[:12]
 
 
-def _scheme(selector: str, main: Colour, hover: Colour) -> str:
-    names = {
-        "primary": main.hex,
-        "primary-rgb": main.rgb,
-        "primary-darken": hover.hex,
-        "link-color": main.hex,
-        "link-color-rgb": main.rgb,
-        "link-hover-color": hover.hex,
-        "link-hover-color-rgb": hover.rgb,
+def _scheme(main: Colour, hover: Colour) -> dict[str, str]:
+    return {
+        "tblr-primary": main.hex,
+        "tblr-primary-rgb": main.rgb,
+        "tblr-primary-darken": hover.hex,
+        "tblr-link-color": main.hex,
+        "tblr-link-color-rgb": main.rgb,
+        "tblr-link-hover-color": hover.hex,
+        "tblr-link-hover-color-rgb": hover.rgb,
     }
-    return selector + "{" + "".join(f"--tblr-{name}:{value};" for name, value in names.items()) + "}\n"
+
+
+def _grounds(main: Colour, hover: Colour) -> dict[str, str]:
+    return {"g-ground": main.hex, "g-ground-hover": hover.hex}
+
+
+def _rule(selector: str, names: dict[str, str]) -> str:
+    return selector + "{" + "".join(f"--{name}:{value};" for name, value in names.items()) + "}\n"

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.control.web.frontend.sample_server import Sample, serve_sample
-from tests.support.peers_program import eventually, require
+from tests.support.peers_program import eventually
 
 TEN_POLLS = """() => new Promise(done => {
     let polls = 0;
@@ -15,14 +15,6 @@ TEN_POLLS = """() => new Promise(done => {
 })"""
 
 pytestmark = pytest.mark.interop
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=require("chromium", "chromium"), args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

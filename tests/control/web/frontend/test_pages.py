@@ -1,0 +1,115 @@
+"""The real pages in a browser: read well in light and dark, on a desk and on a phone, with and without JavaScript."""
+
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ViewportSize
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from control.auth import sessions
+from control.auth.sessions import Origin
+from control.domain.outpost import InstanceState
+from control.fleet.outposts import create_outpost
+from control.store import Store
+from control.web import identity
+from tests.support import builders
+from tests.support.site import Site, fill, instance
+from tests.support.stores import ADMIN
+
+pytestmark = pytest.mark.interop
+
+MEASURE = Path(__file__).with_name("contrast.js").read_text()
+LONG = "a-rather-long-name-for-the-warehouse-in-rotterdam-north"
+DESK, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
+
+
+@dataclass(frozen=True)
+class Served:
+    """The app behind a real port, with a session of the administrator."""
+
+    url: str
+    secret: str
+    paths: tuple[str, ...]
+
+    def signed_in(self, context: BrowserContext) -> BrowserContext:
+        context.add_cookies([{"name": identity.COOKIE, "value": self.secret, "url": self.url}])
+        return context
+
+
+class Quiet(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - the library's name
+        """Nothing."""
+
+
+@pytest.fixture
+def served(site: Site) -> Iterator[Served]:
+    with site.store.write(ADMIN) as unit:
+        secret = sessions.open_session(unit, site.root.id, Origin(address="192.0.2.7", user_agent="Lynx")).secret
+    server = make_server("127.0.0.1", 0, site.app, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    paths = (*furnish(site.store), f"/admin/users/{site.root.id}/")
+    yield Served(url=f"http://127.0.0.1:{server.server_port}", secret=secret, paths=paths)
+    server.shutdown()
+    thread.join(10)
+    server.server_close()
+
+
+def furnish(store: Store) -> tuple[str, ...]:
+    """States of every colour; the addresses of pages that show them."""
+    edge, long = fill(store), fill(store, LONG)
+    with store.write(ADMIN) as unit:
+        create_outpost(unit, {"name": "never seen", "type": "proxy", "providers": []})
+        away = instance(edge.id, unit.now - timedelta(days=1), state=InstanceState.DISCONNECTED)
+        unit.instances.save([away, instance(edge.id, unit.now, rejections=(), version="0.0.1")])
+        for number in range(8):  # tiles of all tints
+            unit.applications.add(builders.application(f"tile-{number}"))
+        provider, application = unit.providers.all()[0], unit.applications.all()[0]
+    nouns = ("applications", "providers", "outposts", "users", "groups", "tokens", "certificates")
+    details = (
+        f"outposts/{edge.id}/",
+        f"outposts/{long.id}/",
+        f"providers/{provider.id}/",
+        f"applications/{application.id}/",
+    )
+    forms = ("outposts/new", "applications/new-with-provider", f"outposts/{edge.id}/delete")
+    admin = ("", *(f"{noun}/" for noun in nouns), *details, *forms)
+    return ("/", "/account/password", "/sign-in?again=1", "/nowhere", *(f"/admin/{path}" for path in admin))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("window", [DESK, PHONE], ids=["desk", "phone"])
+def test_every_word_can_be_read(
+    browser: Browser, served: Served, theme: Literal["light", "dark"], window: ViewportSize
+) -> None:
+    with served.signed_in(browser.new_context(viewport=window, color_scheme=theme)) as context:
+        page = context.new_page()
+        found = {}
+        for path in served.paths:
+            page.goto(served.url + path)
+            found[path] = page.evaluate(MEASURE)
+        assert {path: wrong for path, wrong in found.items() if wrong} == {}
+
+
+def test_without_javascript_a_phone_shows_the_page_before_the_menu(browser: Browser, served: Served) -> None:
+    with served.signed_in(browser.new_context(viewport=PHONE, java_script_enabled=False)) as context:
+        page = context.new_page()
+        page.goto(f"{served.url}/admin/outposts/")
+        menu, heading = page.locator("#sidebar-menu"), page.locator("h1")
+        assert not menu.is_visible()
+        assert (heading.bounding_box() or {"y": 999})["y"] < 200
+        page.get_by_role("link", name="Menu").click()
+        assert menu.is_visible()
+
+
+def test_without_javascript_every_snippet_has_a_heading(browser: Browser, served: Served) -> None:
+    with served.signed_in(browser.new_context(viewport=DESK, java_script_enabled=False)) as context:
+        page = context.new_page()
+        page.goto(served.url + next(path for path in served.paths if re.match("/admin/providers/[0-9a-f]", path)))
+        assert [each for each in page.locator("h3").all_inner_texts() if each] == ["nginx", "Caddy", "Traefik", "Envoy"]
