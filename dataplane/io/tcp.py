@@ -289,7 +289,7 @@ class TcpServer:
                 stream.abort()
         except OSError as error:  # reset, broken pipe, failed handshake: the peer's doing, and its loss
             _log.debug("connection of %s ended: %s", connection.peer, error)
-        except Exception:  # a bug of ours; half an answer must not look whole
+        except Exception:  # noqa: BLE001  # a bug of ours, whatever it is; half an answer must not look whole
             self.counts.limits["internal_error"] += 1
             _log.exception("a connection broke: a bug", extra={"peer": connection.peer})
             stream.abort()

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 from dataplane.gate import Gate, Unavailable
 from dataplane.io.tcp import Connection
@@ -32,6 +32,7 @@ _PING = PREFIX + b"/ping"
 _CALLBACK = b"X-authentik-auth-callback"
 _LOGOUT = b"X-authentik-logout"
 _MAX_WARNED = 1000
+_MAX_TOLD = 10
 
 
 class Doors:
@@ -52,6 +53,8 @@ class Doors:
         self._sign_out = SignOut(gate, self.sessions)
         self._configured = False
         self._warned: set[str] = set()
+        self._told_second = -1
+        self._told = 0
         self._date_second = -1
         self._date_line = b""
 
@@ -77,10 +80,9 @@ class Doors:
         self, application: Application, request: Request, check: Check, connection: Connection[Any]
     ) -> Response | None:
         """The sign-in paths, reached through a proxy that sends every path of the host here."""
-        step = self._find_step(check.target, check.method)
-        if step is None:
-            return None
-        return step(application, self._asking_check(request, check, connection))
+        asking = self._asking_check(request, check, connection)
+        step = self._find_step(asking)
+        return None if step is None else step(application, asking)
 
     def challenge(
         self,
@@ -158,7 +160,7 @@ class Doors:
     def explain(self, error: PeerError, peer: str, kind: str = "malformed") -> Response:
         """Plain words to a peer that broke the protocol; `kind` is what it counts as."""
         self.metrics.refusals[kind] += 1
-        _log.info("refused a request of %s: %s", peer, error.reason, extra={"client": peer})
+        self._tell("refused a request of %s: %s", peer, error.reason, client=peer)
         return json_response(error.code, {"error": "malformed_request", "message": error.reason})
 
     def complete(self, response: Response) -> Response:
@@ -182,7 +184,7 @@ class Doors:
             if not self._configured:
                 return self.pages.error("not_ready", 503, asking, {"retry_after": RETRY_AFTER})
             return self._no_application(asking)
-        step = self._find_step(request.target, request.method)
+        step = self._find_step(asking)
         if step is not None:
             if seen.distrusted:
                 self._warn_of(asking)
@@ -193,13 +195,15 @@ class Doors:
         }
         return self.pages.error("not_here", 404, asking, parameters)
 
-    def _find_step(self, target: bytes, method: bytes) -> Callable[[Application, Asking], Response] | None:
-        path, _, query = target.partition(b"?")
+    def _find_step(self, asking: Asking) -> Callable[[Application, Asking], Response] | None:
+        path, _, query = asking.target.encode("latin-1").partition(b"?")
         if _is_signed(query, _CALLBACK) or path == PREFIX + b"/callback":
             return self._sign_in.callback
         if _is_signed(query, _LOGOUT) or path == PREFIX + b"/sign_out":
-            # HEAD comes from previews and scanners; nobody wants to be signed out by one.
-            return self._sign_out.end if method in {b"GET", b"POST"} else None
+            # A person goes there, or a form of the application posts. Previews, scanners and images (that anybody can
+            # put into a page) sign nobody out.
+            goes = asking.method == b"POST" or (asking.method == b"GET" and asking.navigates)
+            return self._sign_out.end if goes else None
         return self._sign_in.start if path == PREFIX + b"/start" else None
 
     def _ask_to_sign_in(self, application: Application, request: Request, check: Check, asking: Asking) -> Response:
@@ -224,7 +228,7 @@ class Doors:
             return self.complete(self.pages.error("bad_gateway", status, asking, {"retry_after": RETRY_AFTER}))
 
         def refuse(status: int, limit: str) -> Response:
-            _log.info("refused: %s", limit, extra={"request_id": asking.id, "client": asking.client})
+            self._tell("refused: %s", limit, request_id=asking.id, client=asking.client)
             return self.complete(self.pages.error(limit, status, asking, {"retry_after": RETRY_AFTER}))
 
         exchange = Exchange(seen=seen, id=asking.id, fail=fail, refuse=refuse)
@@ -252,7 +256,15 @@ class Doors:
 
     def _count(self, reason: str, asking: Asking) -> None:
         self.metrics.refusals[reason] += 1
-        _log.info("refused: %s", reason, extra={"request_id": asking.id, "host": asking.host, "client": asking.client})
+        self._tell("refused: %s", reason, request_id=asking.id, host=asking.host, client=asking.client)
+
+    def _tell(self, message: str, *values: str, **fields: str) -> None:
+        """Log what strangers can cause as often as they like: so many lines a second, the rest for who debugs."""
+        second = int(self.clock())
+        if second != self._told_second:
+            self._told_second, self._told = second, 0
+        self._told += 1
+        _log.log(logging.INFO if self._told <= _MAX_TOLD else logging.DEBUG, message, *values, extra=fields)
 
     def _asking_visit(self, request: Request, connection: Connection[Any], seen: Seen) -> Asking:
         return Asking(
@@ -298,4 +310,4 @@ def _is_signed(query: bytes, name: bytes) -> bool:
     """Whether authentik's query signature `name` stands in the query, on whatever path."""
     if name not in query:
         return False
-    return parse_qs(query.decode("latin-1"), max_num_fields=100).get(name.decode()) == ["true"]
+    return [field for field in query.split(b"&") if field.startswith(name + b"=")] == [name + b"=true"]

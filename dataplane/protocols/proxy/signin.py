@@ -11,7 +11,7 @@ import hmac
 import json
 import logging
 from collections.abc import Callable
-from urllib.parse import parse_qs, quote, unquote
+from urllib.parse import quote, unquote
 
 from dataplane.gate import Gate, ProxySession, Redemption, Refusal, Unavailable
 from dataplane.protocols.proxy.application import Application
@@ -70,15 +70,15 @@ class SignIn:
 
     def callback(self, application: Application, asking: Asking) -> Response:
         """Trade the code for a session and send the browser back to where it wanted to go."""
-        query = parse_qs(asking.target.partition("?")[2], max_num_fields=50)
-        state = read_state(application, query.get("state", [""])[0])
-        error = query.get("error", [""])[0]
-        if error == "access_denied":
+        query = read_answer(asking.target.partition("?")[2])
+        state = read_state(application, query.get("state", ""))
+        error = query.get("error", "")
+        if error == "access_denied" and state.attempt:  # anybody can write the word into a link
             return self._deny(application, asking)
         attempt = find_attempt(application, state, asking.cookies, self._clock())
         if attempt is None:
             return self._return_or_retry(application, asking, state)
-        code = query.get("code", [""])[0]
+        code = query.get("code", "")
         if error or not code:
             return self._retry(application, asking, state, f"control answered {error or 'without a code'}")
         return self._redeem(application, asking, attempt, code)
@@ -199,6 +199,16 @@ def session_cookies(application: Application, values: tuple[bytes, ...], lifetim
     doubled = any(count > 1 for count in held.values())
     elsewhere = application.other_scopes if doubled else ()
     return (*written, *stale, *(set_cookie(name, b"", scope, 0) for scope in elsewhere for name in names))
+
+
+def read_answer(query: str) -> dict[str, str]:
+    """What control says in a callback: the first of each, whatever else there is and however much of it."""
+    told: dict[str, str] = {}
+    for field in query.split("&"):
+        name, _, value = field.partition("=")
+        if name in {"state", "code", "error"}:
+            told.setdefault(name, unquote(value.replace("+", " ")))
+    return told
 
 
 def read_start(query: str) -> tuple[str, int]:

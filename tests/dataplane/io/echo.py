@@ -28,7 +28,7 @@ class LineSession:
 
 
 class LineHandler:
-    """`big N` is answered by N bytes, `pull` by the next line, `bye` ends, `crash` is a bug; all else itself in capitals."""
+    """`big N`: N bytes; `pull`: the next line; `bye`: the end; `crash`: a bug; all else: itself in capitals."""
 
     def __init__(self, session: LineSession) -> None:
         self._session = session

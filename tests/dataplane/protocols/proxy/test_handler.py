@@ -341,3 +341,15 @@ class TestMetrics:
         outpost.check("traefik", URL, cookie)
         outpost.check("traefik", URL, cookie)
         assert outpost.doors.metrics.cache == {"miss": 1, "hit": 1}
+
+
+def test_strangers_can_not_fill_the_log(outpost: Outpost, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    for _ in range(50):
+        outpost.check("traefik", "https://nobody.test/")
+        outpost.check("traefik", "https://nobody.test/", {"X-Forwarded-Proto": "gopher"})
+    assert len(caplog.records) == 10
+    outpost.clock.now += 1
+    outpost.check("traefik", "https://nobody.test/")
+    assert len(caplog.records) == 11
+    assert outpost.doors.metrics.refusals.total() == 101

@@ -380,3 +380,26 @@ class TestLoops:
 
 def test_the_nonce_helper_makes_what_the_product_reads() -> None:
     assert token_nonce(id_token("abc")) == "abc"
+
+
+class TestQueriesOfStrangers:
+    CALLBACK = f"{HOST}/outpost.goauthentik.io/callback"
+
+    @pytest.mark.parametrize("count", [51, 120, 1000])
+    def test_many_fields_are_only_many_fields(self, count: int) -> None:
+        fields = "&".join(f"a{number}=1" for number in range(count))
+        _, browser = ready()
+        assert browser.visit(f"{self.CALLBACK}?{fields}").status == 302
+        assert browser.check("traefik", f"{HOST}/x?{fields}&X-authentik-auth-callback=true").status == 302
+        assert browser.visit(f"{HOST}/x?{fields}&X-authentik-logout=true").status == 302
+
+    def test_of_many_fields_the_first_counts(self) -> None:
+        outpost, browser = ready()
+        back = browser.sign_in_at_control(browser.visit(START)["Location"], "c0de")
+        browser.visit(f"{back}&code=other&state=other")
+        assert [redemption.code for redemption in outpost.gate.redemptions] == ["c0de"]
+
+    def test_nobody_is_told_by_a_link_that_access_is_denied(self) -> None:
+        _, browser = ready()
+        assert browser.visit(f"{self.CALLBACK}?error=access_denied").status == 302
+        assert browser.visit(f"{self.CALLBACK}?error=access_denied&state=0.x").status == 302

@@ -50,6 +50,25 @@ def test_a_head_request_signs_nobody_out() -> None:
     assert browser.check("traefik", f"{HOST}/").status == 200
 
 
+@pytest.mark.parametrize("path", ["/outpost.goauthentik.io/sign_out", "/x?X-authentik-logout=true"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+        {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"},
+        {"Accept": "image/avif,image/webp,*/*;q=0.8"},
+    ],
+)
+def test_what_a_page_loads_signs_nobody_out(path: str, asked: dict[str, str]) -> None:
+    """Else an image in a page ends the session of everyone who opens it."""
+    outpost, browser = signed_in()
+    headers = {"Host": "wiki.example.com", **browser.cookies(HOST + path), **asked}
+    outpost.ask(path, headers=headers)
+    outpost.check("traefik", HOST + path, headers)
+    assert outpost.gate.ended == []
+    assert browser.check("traefik", f"{HOST}/").status == 200
+
+
 def test_without_a_session_it_is_harmless() -> None:
     outpost = Outpost(WIKI)
     answer = Browser(outpost).visit(f"{HOST}/outpost.goauthentik.io/sign_out")
