@@ -93,9 +93,9 @@ def _changes(figures: Figures) -> list[str]:
     return [
         "## From a commit to its effect",
         "",
-        f"A path is opened without sign-in ({changes.COMMITS} times, {changes.APART:g} s apart) and the outpost is asked",
-        "over and over until it lets an anonymous request for it through. Control and outpost run on one machine, so",
-        "no network counts. A change within 50 ms of the one before would wait for the rest of these 50 ms.",
+        f"A path is opened without sign-in ({changes.COMMITS} times, {changes.APART:g} s apart), and the outpost is",
+        "asked over and over until it lets an anonymous request for it through. Control and outpost run on one machine,",
+        "so no network counts. A change within 50 ms of the one before would wait for the rest of these 50 ms.",
         "",
         "| from | p50 ms | p99 ms | longest ms |",
         "|---|---|---|---|",
