@@ -1,6 +1,6 @@
 """One provider, compiled when its config arrives: everything a request needs is ready-made here.
 
-Also the cache of opened cookies: it lives and dies with the compiled provider, so new config drops it.
+Also the cache of opened cookies: it lives and dies with the compiled provider, so a change of the provider drops it.
 """
 
 import re
@@ -123,6 +123,11 @@ class Application:
     def encode_pass(headers: Headers) -> bytes:
         """A 200 up to where Date and the connection's headers follow."""
         return encode_head(200, (*headers, (b"Cache-Control", b"no-store"), (b"Content-Length", b"0")))[:-2]
+
+    def forget(self) -> None:
+        """Judge every session anew."""
+        self.opened.clear()
+        self.opened_by_header.clear()
 
     def remember(self, token: bytes, opened: Opened) -> Opened:
         """Keep what a token holds; when full, the oldest goes."""

@@ -23,27 +23,42 @@ class Prepared:
     routes: Routes = field(default_factory=Routes)
     revocations: Revocations = field(default_factory=Revocations)
     contexts: Mapping[str, ssl.SSLContext] = field(default_factory=dict)
+    compiled: Mapping[str, "Compiled"] = field(default_factory=dict)
+    """By key, for the next time: compiling is what takes long, and seldom anything but revocations changes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """What a resource became, and what it was made of."""
+
+    resource: ProxyProvider | Certificate
+    options: Options | None
+    value: Application | ssl.SSLContext
+
+
+Random = Callable[[int], bytes]
 
 
 def prepare(
-    resources: Mapping[str, Resource], version: str, random: Callable[[int], bytes]
+    resources: Mapping[str, Resource], version: str, random: Random, before: Prepared | None = None
 ) -> tuple[Prepared, Mapping[str, str]]:
-    """Compile what can be served; the rest as key to reason."""
+    """Compile what can be served; the rest as key to reason. What was compiled in `before` and is the same is kept."""
     refused: dict[str, str] = {}
     options = next((resource for resource in resources.values() if isinstance(resource, Options)), None)
-    contexts: dict[str, ssl.SSLContext] = {}
+    known = before.compiled if before is not None else {}
+    compiled: dict[str, Compiled] = {}
     routes = Routes()
     for key, resource in sorted(resources.items()):
+        if isinstance(resource, Options | Ended | Changed):
+            continue
         try:
-            match resource:
-                case ProxyProvider():
-                    routes.add(_application(resource, options, version, random))
-                case Certificate():
-                    contexts[key] = _context(resource)
-                case Options() | Ended() | Changed():
-                    continue
+            each = _reused(known.get(key), resource, options) or _compile(resource, options, version, random)
+            if isinstance(each.value, Application):
+                routes.add(each.value)
+            compiled[key] = each
         except ConfigRefused as error:
             refused[key] = str(error)
+    contexts = {key: each.value for key, each in compiled.items() if isinstance(each.value, ssl.SSLContext)}
     prepared = Prepared(
         options=options,
         routes=routes,
@@ -52,13 +67,27 @@ def prepare(
             (resource for resource in resources.values() if isinstance(resource, Changed)),
         ),
         contexts=_names(routes, contexts),
+        compiled=compiled,
     )
     return prepared, refused
 
 
-def _application(
-    provider: ProxyProvider, options: Options | None, version: str, random: Callable[[int], bytes]
-) -> Application:
+def _reused(known: Compiled | None, resource: ProxyProvider | Certificate, options: Options | None) -> Compiled | None:
+    if known is None or known.resource != resource:
+        return None
+    return known if isinstance(resource, Certificate) or known.options == options else None
+
+
+def _compile(resource: ProxyProvider | Certificate, options: Options | None, version: str, random: Random) -> Compiled:
+    match resource:
+        case ProxyProvider():
+            value: Application | ssl.SSLContext = _application(resource, options, version, random)
+        case Certificate():
+            value = _context(resource)
+    return Compiled(resource=resource, options=options, value=value)
+
+
+def _application(provider: ProxyProvider, options: Options | None, version: str, random: Random) -> Application:
     if options is None:
         raise ConfigRefused(f"provider {provider.name!r} came without the outpost's options")
     return Application(provider, options, version, random)

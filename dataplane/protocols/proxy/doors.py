@@ -60,7 +60,9 @@ class Doors:
 
     def commit(self, prepared: Prepared) -> None:
         """Serve by this from now on."""
-        self.sessions.commit(prepared.revocations)
+        if not self.sessions.commit(prepared.revocations):
+            for application in prepared.routes.applications:
+                application.forget()
         self.routes = prepared.routes
         self._configured = True
 

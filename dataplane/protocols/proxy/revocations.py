@@ -29,6 +29,10 @@ class Revocations:
         for change in sorted(changed, key=lambda change: change.at):
             self._changed[change.identity.subject] = change
 
+    def changes_as(self, other: "Revocations") -> bool:
+        """Whether the same is true of everybody: then what was judged by the one needs no judging by the other."""
+        return self._changed == other._changed
+
     def is_ended(self, session: ProxySession, provider: str) -> bool:
         """Whether an entry ends this session at this provider."""
         for by_session, by_subject, by_provider in self._shapes:

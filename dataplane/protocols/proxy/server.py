@@ -57,17 +57,17 @@ class ProxyServer:
         self._tcp = TcpServer(self._open, settings.limits)
         now = dt.datetime.fromtimestamp(clock(), dt.UTC)
         self._names = ServerNames(server_context(*self_signed(now)))
-        self._outpost_name = ""
+        self._prepared = Prepared()
 
     def prepare(self, resources: Mapping[str, Resource]) -> tuple[Prepared, Mapping[str, str]]:
         """What the full set of resources amounts to, and which keys can't be served, with reasons."""
-        return prepare(resources, self._version, self._random)
+        return prepare(resources, self._version, self._random, self._prepared)
 
     def commit(self, prepared: Prepared) -> None:
         """Serve by `prepared` from the next request on."""
         self._names.replace(prepared.contexts)
         self._doors.commit(prepared)
-        self._outpost_name = prepared.options.outpost_name if prepared.options is not None else ""
+        self._prepared = prepared
 
     def serve(self, listener: socket.socket, *, tls: bool) -> None:
         """Accept on `listener` from now on."""
@@ -88,7 +88,9 @@ class ProxyServer:
 
     def metrics(self) -> Snapshot:
         """What was counted so far."""
-        return self._doors.metrics.snapshot(self._outpost_name, self._tcp.counts.limits, self.connections)
+        options = self._prepared.options
+        name = options.outpost_name if options is not None else ""
+        return self._doors.metrics.snapshot(name, self._tcp.counts.limits, self.connections)
 
     def _open(self, _: Connection[Any]) -> tuple[HttpSession, ProxyHandler]:
         session = HttpSession()

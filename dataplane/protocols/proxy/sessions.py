@@ -26,11 +26,16 @@ class Sessions:
         self._refused: dict[tuple[str, str], float] = {}
         """By provider and session: until when control need not be asked again."""
 
-    def commit(self, revocations: Revocations) -> None:
-        """Judge by these from now on. What was signed out here stays so until its sessions have run out."""
+    def commit(self, revocations: Revocations) -> bool:
+        """Judge by these from now on. What was signed out here stays so until its sessions have run out.
+
+        Returns whether what was judged before stands: ends are looked up at every use, changes of people are not.
+        """
         now = self.clock()
+        stands = revocations.changes_as(self._revocations)
         self._revocations = revocations
         self._ended_here = {id_: until for id_, until in self._ended_here.items() if until > now}
+        return stands
 
     def end_here(self, session: str, until: float) -> None:
         """Refuse this session from now on, without waiting for control."""

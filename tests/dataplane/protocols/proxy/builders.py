@@ -10,7 +10,7 @@ from typing import Any
 from dataplane.config import Options, ProxyMode, ProxyProvider, Resource, SessionKey
 from dataplane.gate import Identity, ProxySession, Redemption, Refusal, SessionAnswer, SessionReference
 from dataplane.io.tcp import Counts
-from dataplane.protocols.proxy.config import prepare
+from dataplane.protocols.proxy.config import Prepared, prepare
 from dataplane.protocols.proxy.cookies import seal_session, split_token
 from dataplane.protocols.proxy.doors import Doors
 from dataplane.protocols.proxy.handler import ProxyHandler
@@ -191,13 +191,14 @@ class Outpost:
         self.resources |= {f"provider/{provider.id}": provider for provider in providers}
         self.resources |= dict(resources or {})
         self.refused: Mapping[str, str] = {}
+        self.prepared = Prepared()
         self.commit()
 
     def commit(self, **resources: Resource) -> None:
         """Apply the resources there are and these."""
         self.resources |= resources
-        prepared, self.refused = prepare(self.resources, "1.0", self.random)
-        self.doors.commit(prepared)
+        self.prepared, self.refused = prepare(self.resources, "1.0", self.random, self.prepared)
+        self.doors.commit(self.prepared)
 
     def exchange(self, raw: bytes, *, secure: bool = False) -> tuple[list[Answer], FakeConnection]:
         """All answers to what a peer sends on one connection."""

@@ -1,12 +1,14 @@
+import copy
 import datetime as dt
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
-from dataplane.config import Certificate, ProxyMode, ProxyProvider, Resource, SessionKey
+from dataplane.config import Certificate, Ended, ProxyMode, ProxyProvider, Resource, SessionKey
 from dataplane.io.tls import self_signed
 from dataplane.protocols.proxy.config import prepare
-from tests.dataplane.protocols.proxy.builders import DOMAIN, OPTIONS, WIKI, Randomness
+from tests.dataplane.protocols.proxy.builders import DOMAIN, OPTIONS, WIKI, Outpost, Randomness
 
 
 def refusals(*providers: ProxyProvider, **others: Resource) -> dict[str, str]:
@@ -94,3 +96,50 @@ class TestCertificates:
     def test_the_key_is_not_in_the_reason(self) -> None:
         (reason,) = refusals(**{"certificate/c": certificate("rubbish", self.PAIR[1])}).values()
         assert self.PAIR[1].splitlines()[1] not in reason
+
+
+class TestAgain:
+    """Compiling takes long and stops the worker; most changes are revocations."""
+
+    RESOURCES: ClassVar[dict[str, Resource]] = {
+        "options": OPTIONS,
+        "provider/p1": replace(WIKI, certificate="certificate/c"),
+        "provider/p2": DOMAIN,
+        "certificate/c": certificate(*TestCertificates.PAIR),
+    }
+    OVER = Ended(session="s1", subject="", provider="", before=1.0, until=2e9)
+
+    def values(self, **changes: Resource) -> list[tuple[object, object]]:
+        """What each key became before and after the changes."""
+        first, _ = prepare(self.RESOURCES, "1.0", Randomness())
+        # As they come from the pipe: equal, not the same.
+        again = {key: copy.deepcopy(resource) for key, resource in self.RESOURCES.items()} | changes
+        second, refused = prepare(again, "1.0", Randomness(), first)
+        assert not refused
+        assert set(second.routes.applications) == {
+            each.value for key, each in second.compiled.items() if key.startswith("provider/")
+        }
+        return [(first.compiled[key].value, second.compiled[key].value) for key in sorted(first.compiled)]
+
+    def test_a_revocation_compiles_nothing(self) -> None:
+        assert all(before is after for before, after in self.values(**{"ended/session/s1": self.OVER}))
+
+    def test_a_provider_is_compiled_alone(self) -> None:
+        pairs = self.values(**{"provider/p1": replace(WIKI, name="Renamed")})
+        assert [before is after for before, after in pairs] == [True, False, True]
+
+    def test_a_certificate_is_compiled_alone(self) -> None:
+        other = certificate(*self_signed(dt.datetime(2026, 1, 1, tzinfo=dt.UTC)))
+        assert [before is after for before, after in self.values(**{"certificate/c": other})] == [False, True, True]
+
+    def test_options_count_for_every_provider(self) -> None:
+        pairs = self.values(options=replace(OPTIONS, outpost_name="other"))
+        assert [before is after for before, after in pairs] == [True, False, False]
+
+    def test_what_was_opened_stays_so(self) -> None:
+        outpost = Outpost(WIKI)
+        ask = {"Cookie": outpost.cookie()}
+        outpost.check("traefik", "https://wiki.example.com/", ask)
+        outpost.commit(**{"ended/session/s2": replace(self.OVER, session="s2")})
+        assert outpost.check("traefik", "https://wiki.example.com/", ask).status == 200
+        assert outpost.doors.metrics.cache == {"miss": 1, "hit": 1}
