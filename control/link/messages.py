@@ -35,6 +35,15 @@ class Hello:
     clock: datetime | None
     held: Mapping[str, str]
     revision: int
+    continued: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldPart:
+    """More of what the instance holds, of the Hello before."""
+
+    held: Mapping[str, str]
+    last: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,8 @@ class Sync(Generic[Item]):
     def hello(self, hello: Hello) -> None:
         """The instance says what it holds; whatever was on its way is no longer counted on."""
         self.held = dict(hello.held)
+        # What it refused once it may have taken since, of its own accord.
+        self.refused = {key: each for key, each in self.refused.items() if self.held.get(key) != each.digest}
         self.revision = hello.revision
         self.in_flight = None
 

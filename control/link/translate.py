@@ -16,11 +16,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from control.domain.application import ProxyMode
 from control.domain.grant import IssuedIdentity, IssuedSession, Refusal, RefusalReason
 from control.fleet.resources import Certificate, Changed, Ended, Options, ProxyProvider, Resource
-from control.link.messages import Applied, Health, Hello, Push, Rejected
+from control.link.messages import Applied, Health, HeldPart, Hello, Push, Rejected
 from protos.outpost.v1 import gate_pb2, identity_pb2, link_pb2, resources_pb2
 
 PART_BYTES = 1024 * 1024
 DIGEST_CHARACTERS = 32
+# Of a map of digests in one message: some 4 MiB.
+PART_ENTRIES = 50_000
 # What the database can hold of a peer's numbers and words.
 MOST = 2**63 - 1
 MOST_WORKERS = 2**31 - 1
@@ -176,18 +178,24 @@ def _packed(push: Push[Encoded]) -> Iterator[tuple[list[bytes], list[str]]]:
     yield resources, removed
 
 
-def digests(revision: int, wanted: Mapping[str, str]) -> link_pb2.WatchResponse:
-    """What the outpost should hold."""
-    return link_pb2.WatchResponse(digests=link_pb2.Digests(revision=revision, wanted=wanted))
+def digests(revision: int, wanted: Mapping[str, str]) -> Iterator[link_pb2.WatchResponse]:
+    """What the outpost should hold, in as many messages as that takes."""
+    items = [*wanted.items()]
+    for at in range(0, max(len(items), 1), PART_ENTRIES):
+        end = at + PART_ENTRIES
+        part = link_pb2.Digests(revision=revision, wanted=dict(items[at:end]), continued=end < len(items))
+        yield link_pb2.WatchResponse(digests=part)
 
 
-def read_watch(message: link_pb2.WatchRequest) -> Hello | Applied | Health | None:
+def read_watch(message: link_pb2.WatchRequest) -> Hello | HeldPart | Applied | Health | None:
     """What an outpost said; None for what a newer one may say and we don't know."""
     match message.WhichOneof("message"):
         case "hello":
             return _hello(message.hello)
         case "applied":
             return _applied(message.applied)
+        case "held":
+            return HeldPart(held=dict(message.held.held), last=message.held.last)
         case "health":
             return _health(message.health)
         case _:
@@ -206,6 +214,7 @@ def _hello(hello: link_pb2.Hello) -> Hello:
         clock=read_time(hello.clock) if hello.HasField("clock") else None,
         held=dict(hello.held),
         revision=min(hello.revision, MOST),
+        continued=hello.continued,
     )
 
 

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, NoReturn, assert_never
@@ -19,7 +19,7 @@ from control.domain.outpost import Outpost, Rejection
 from control.fleet.authority import Client
 from control.link import translate
 from control.link.caller import CallRefused, find_objection, get_client, peer_address, refused, unanswered
-from control.link.messages import Applied, Health, Hello
+from control.link.messages import Applied, Health, HeldPart, Hello
 from control.link.metrics import Metrics
 from control.link.revisions import Part, Revisions, State
 from control.link.roster import Key, Progress, Roster
@@ -36,7 +36,11 @@ MOST_SHOWN = 100
 # Ends that belong to a normal day: a restart, a renewed certificate.
 ORDINARY = frozenset({"stopping", "replaced"})
 
+# Some 100 MiB of memory, and more than a fleet's largest outpost comes to.
+MOST_HELD = 1_000_000
+
 Requests = AsyncIterator[link_pb2.WatchRequest]
+Said = Hello | Applied | Health
 Context = grpc.aio.ServicerContext[link_pb2.WatchRequest, link_pb2.WatchResponse]
 log = logging.getLogger("control.link")
 
@@ -76,7 +80,7 @@ class Stream:
         if not self.ending.done():
             self.ending.set_result(why)
 
-    def take(self, message: Hello | Applied | Health | None) -> None:
+    def take(self, message: Said) -> None:
         """The instance has said something."""
         match message:
             case Hello():
@@ -86,8 +90,6 @@ class Stream:
                 self._applied(message)
             case Health():
                 self._fleet.roster.beat(self.key, message)
-            case None:
-                pass
             case _:
                 assert_never(message)
 
@@ -124,8 +126,9 @@ class WatchService(link_pb2_grpc.LinkServicer):
     async def Watch(self, requests: Requests, context: Context) -> None:  # noqa: N802 - gRPC names it
         """Serve one stream until it ends."""
         try:
-            stream = await self._admit(requests, context)
-            await self._serve(stream, requests, context)
+            said = heard(requests)
+            stream = await self._admit(said, context)
+            await self._serve(stream, said, context)
         except Exception as error:  # noqa: BLE001 - `unanswered` logs it
             refusal = unanswered(error)
         else:
@@ -138,10 +141,10 @@ class WatchService(link_pb2_grpc.LinkServicer):
         for stream in tuple(self._streams.values()):
             stream.end(_stopping())
 
-    async def _admit(self, requests: Requests, context: Context) -> Stream:
+    async def _admit(self, said: AsyncIterator[Said], context: Context) -> Stream:
         client = get_client(context.auth_context())
         outpost = self._find_known(client) or await self._fleet.identify(client)
-        hello = await _first_hello(requests)
+        hello = await _first_hello(said)
         check_hello(hello, client, outpost)
         key = self._fleet.roster.join(client, hello, peer_address(context.peer()))
         stream = Stream(self._fleet, client, key)
@@ -154,7 +157,7 @@ class WatchService(link_pb2_grpc.LinkServicer):
         objection = find_objection(facts, client, self._fleet.clock())
         return facts.outposts[client.outpost] if objection is None else None
 
-    async def _serve(self, stream: Stream, requests: Requests, context: Context) -> None:
+    async def _serve(self, stream: Stream, said: AsyncIterator[Said], context: Context) -> None:
         self._replace(stream)
         why = ""
         try:
@@ -162,7 +165,7 @@ class WatchService(link_pb2_grpc.LinkServicer):
                 log.info("an outpost connected", extra=_fields(stream))
                 # The state may have moved on between the look at the token and now.
                 stream.on_state(self._fleet.revisions.state)
-                await _first_of(self._write(stream, context), _read(stream, requests), _ended(stream))
+                await _first_of(self._write(stream, context), _read(stream, said), _ended(stream))
         except CallRefused as error:
             why = str(error)
             raise
@@ -211,7 +214,8 @@ class WatchService(link_pb2_grpc.LinkServicer):
         part = self._fleet.revisions.state.parts.get(stream.client.outpost)
         busy = stream.sync.in_flight is not None and time.monotonic() - stream.pushed_at < LOST_SECONDS
         if part is not None and not busy:
-            await context.write(translate.digests(part.wanted.revision, stream.sync.expected(part.wanted)))
+            for message in translate.digests(part.wanted.revision, stream.sync.expected(part.wanted)):
+                await context.write(message)
 
     def _refresh_seconds(self, stream: Stream) -> float:
         part = self._fleet.revisions.state.parts.get(stream.client.outpost)
@@ -239,20 +243,43 @@ def check_hello(hello: Hello, client: Client, outpost: Outpost) -> None:
         raise CallRefused(grpc.StatusCode.FAILED_PRECONDITION, "wrong_type", message)
 
 
-async def _first_hello(requests: Requests) -> Hello:
+async def heard(requests: Requests) -> AsyncIterator[Said]:
+    """What an outpost says, with a Hello in parts put together. Raises CallRefused where it is too large."""
+    hello: Hello | None = None
+    held: dict[str, str] = {}
+    async for request in requests:
+        match translate.read_watch(request):
+            case Hello(continued=True) as begun:
+                hello, held = begun, dict(begun.held)
+            case HeldPart() as part if hello is not None:
+                held.update(part.held)
+                if len(held) > MOST_HELD:
+                    message = f"an instance may hold {MOST_HELD} resources"
+                    raise CallRefused(grpc.StatusCode.RESOURCE_EXHAUSTED, "too_much_held", message)
+                if part.last:
+                    yield replace(hello, held=held, continued=False)
+                    hello, held = None, {}
+            case HeldPart() | None:
+                # Of no Hello, or a newer outpost's word that we don't know.
+                pass
+            case said:
+                yield said
+
+
+async def _first_hello(said: AsyncIterator[Said]) -> Hello:
     try:
         async with asyncio.timeout(HELLO_SECONDS):
-            said = translate.read_watch(await anext(aiter(requests)))
-    except (TimeoutError, StopAsyncIteration):
-        said = None
-    if not isinstance(said, Hello):
+            first = await anext(said, None)
+    except TimeoutError:
+        first = None
+    if not isinstance(first, Hello):
         raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, "no_hello", "expected Hello within ten seconds")
-    return said
+    return first
 
 
-async def _read(stream: Stream, requests: Requests) -> None:
-    async for request in requests:
-        stream.take(translate.read_watch(request))
+async def _read(stream: Stream, said: AsyncIterator[Said]) -> None:
+    async for message in said:
+        stream.take(message)
 
 
 async def _ended(stream: Stream) -> NoReturn:

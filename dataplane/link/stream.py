@@ -123,6 +123,8 @@ class Stream:
         self._heard = asyncio.Event()
         self._outbox: asyncio.Queue[link_pb2.WatchRequest] = asyncio.Queue()
         self._gate = gate_stub(self._channel)
+        # Parts of Digests that are not whole yet.
+        self._wanted: dict[str, str] = {}
 
     @property
     def lasted(self) -> float:
@@ -170,7 +172,8 @@ class Stream:
 
     def _say_hello(self) -> None:
         context = self._context
-        self._outbox.put_nowait(translate.hello(context.instance, context.receiver.held, context.world.clock()))
+        for message in translate.hello(context.instance, context.receiver.held, context.world.clock()):
+            self._outbox.put_nowait(message)
 
     async def _take(self, message: translate.Pushed, assembly: Assembly) -> None:
         match message:
@@ -179,12 +182,19 @@ class Stream:
                 if change:
                     await self._apply(change)
             case Wanted():
-                if drifted(self._context.receiver.held, message.digests, self._context.refused):
-                    self._say_hello()
+                self._compare(message)
             case Drain():
                 self._context.receiver.drain()
             case Unknown():
                 log.info("control sent something that this version doesn't know")
+
+    def _compare(self, part: Wanted) -> None:
+        self._wanted.update(part.digests)
+        if part.continued:
+            return
+        wanted, self._wanted = self._wanted, {}
+        if drifted(self._context.receiver.held, wanted, self._context.refused):
+            self._say_hello()
 
     async def _apply(self, change: Change) -> None:
         # Shielded: a change that has begun is finished, even when the stream is given up meanwhile.

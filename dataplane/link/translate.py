@@ -4,7 +4,7 @@ Called by `watch` (the stream), `calls` (unary) and the workers (resources). Mes
 don't know are `Unknown`, not errors; resources we can't read are ConfigRefused.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
@@ -27,6 +27,8 @@ from dataplane.link.target import Instance
 from protos.outpost.v1 import gate_pb2, identity_pb2, link_pb2, resources_pb2
 
 PROTOCOL = 1
+# Of a map of digests in one message: some 4 MiB.
+PART_ENTRIES = 50_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +44,10 @@ class Vitals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Key to digest of everything the outpost should hold."""
+    """Key to digest of everything the outpost should hold; `continued` when more of it follows."""
 
     digests: dict[str, str]
+    continued: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,10 @@ class Unknown:
 Pushed = ConfigPart | Wanted | Drain | Unknown
 
 
-def hello(instance: Instance, held: Held, now: float) -> link_pb2.WatchRequest:
-    """Who we are and what we hold."""
-    return link_pb2.WatchRequest(
+def hello(instance: Instance, held: Held, now: float) -> Iterator[link_pb2.WatchRequest]:
+    """Who we are and what we hold, in as many messages as that takes."""
+    first, *rest = _parts(held.digests)
+    yield link_pb2.WatchRequest(
         hello=link_pb2.Hello(
             instance=instance.uid,
             type=instance.type,
@@ -72,10 +76,19 @@ def hello(instance: Instance, held: Held, now: float) -> link_pb2.WatchRequest:
             protocol=PROTOCOL,
             started=_timestamp(instance.started),
             clock=_timestamp(now),
-            held=held.digests,
+            held=first,
             revision=held.revision,
+            continued=bool(rest),
         )
     )
+    for number, part in enumerate(rest, start=1):
+        yield link_pb2.WatchRequest(held=link_pb2.Held(held=part, last=number == len(rest)))
+
+
+def _parts(digests: Mapping[str, str]) -> list[dict[str, str]]:
+    """At least one."""
+    items = [*digests.items()]
+    return [dict(items[at : at + PART_ENTRIES]) for at in range(0, max(len(items), 1), PART_ENTRIES)]
 
 
 def applied(revision: int, rejections: Iterable[Rejection]) -> link_pb2.WatchRequest:
@@ -103,7 +116,7 @@ def pushed(message: link_pb2.WatchResponse) -> Pushed:
         case "config":
             return _part(message.config)
         case "digests":
-            return Wanted(digests=dict(message.digests.wanted))
+            return Wanted(digests=dict(message.digests.wanted), continued=message.digests.continued)
         case "command" if message.command.WhichOneof("command") == "drain":
             return Drain()
         case _:

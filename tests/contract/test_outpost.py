@@ -83,6 +83,16 @@ def test_an_outpost_that_drifted_says_hello_again(control: FakeControl, outpost:
 
 
 @pytest.mark.usefixtures("outpost")
+def test_digests_in_parts_count_together(control: FakeControl) -> None:
+    *most, last = control.resources.values()
+    some = {resource.key: resource.digest for resource in most}
+    control.tell(link_pb2.WatchResponse(digests=link_pb2.Digests(revision=1, wanted=some, continued=True)))
+    control.tell(link_pb2.WatchResponse(digests=link_pb2.Digests(revision=1, wanted={last.key: last.digest})))
+    control.settled(control.hold(provider("other", "https://other.example.com")))
+    assert len(control.hellos) == 1
+
+
+@pytest.mark.usefixtures("outpost")
 def test_an_outpost_that_holds_what_is_wanted_stays_silent(control: FakeControl) -> None:
     control.settled(control.hold(provider(mode=NO_SUCH_MODE)))
     wanted = {key: resource.digest for key, resource in control.resources.items()}

@@ -195,6 +195,10 @@ class Actress:
         said = {"instance": self.uid, "type": "proxy", "protocol": 1, "version": "0.1.0", "hostname": "edge-1"}
         await self.call.write(link_pb2.WatchRequest(hello=link_pb2.Hello(**{**said, "held": self.held, **fields})))
 
+    async def more_held(self, held: dict[str, str], *, last: bool) -> None:
+        """Go on with a Hello that is continued."""
+        await self.call.write(link_pb2.WatchRequest(held=link_pb2.Held(held=held, last=last)))
+
     async def connect(self) -> None:
         """Say Hello and take what is sent."""
         await self.hello()

@@ -11,14 +11,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class WatchRequest(_message.Message):
-    __slots__ = ("hello", "applied", "health")
+    __slots__ = ("hello", "applied", "health", "held")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     APPLIED_FIELD_NUMBER: _ClassVar[int]
     HEALTH_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     applied: Applied
     health: Health
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., applied: _Optional[_Union[Applied, _Mapping]] = ..., health: _Optional[_Union[Health, _Mapping]] = ...) -> None: ...
+    held: Held
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., applied: _Optional[_Union[Applied, _Mapping]] = ..., health: _Optional[_Union[Health, _Mapping]] = ..., held: _Optional[_Union[Held, _Mapping]] = ...) -> None: ...
 
 class WatchResponse(_message.Message):
     __slots__ = ("config", "digests", "command")
@@ -31,7 +33,7 @@ class WatchResponse(_message.Message):
     def __init__(self, config: _Optional[_Union[Config, _Mapping]] = ..., digests: _Optional[_Union[Digests, _Mapping]] = ..., command: _Optional[_Union[Command, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("instance", "type", "hostname", "version", "build", "protocol", "started", "clock", "held", "revision")
+    __slots__ = ("instance", "type", "hostname", "version", "build", "protocol", "started", "clock", "held", "revision", "continued")
     class HeldEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -49,6 +51,7 @@ class Hello(_message.Message):
     CLOCK_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    CONTINUED_FIELD_NUMBER: _ClassVar[int]
     instance: str
     type: str
     hostname: str
@@ -59,7 +62,23 @@ class Hello(_message.Message):
     clock: _timestamp_pb2.Timestamp
     held: _containers.ScalarMap[str, str]
     revision: int
-    def __init__(self, instance: _Optional[str] = ..., type: _Optional[str] = ..., hostname: _Optional[str] = ..., version: _Optional[str] = ..., build: _Optional[str] = ..., protocol: _Optional[int] = ..., started: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., clock: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., held: _Optional[_Mapping[str, str]] = ..., revision: _Optional[int] = ...) -> None: ...
+    continued: bool
+    def __init__(self, instance: _Optional[str] = ..., type: _Optional[str] = ..., hostname: _Optional[str] = ..., version: _Optional[str] = ..., build: _Optional[str] = ..., protocol: _Optional[int] = ..., started: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., clock: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., held: _Optional[_Mapping[str, str]] = ..., revision: _Optional[int] = ..., continued: _Optional[bool] = ...) -> None: ...
+
+class Held(_message.Message):
+    __slots__ = ("held", "last")
+    class HeldEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    held: _containers.ScalarMap[str, str]
+    last: bool
+    def __init__(self, held: _Optional[_Mapping[str, str]] = ..., last: _Optional[bool] = ...) -> None: ...
 
 class Applied(_message.Message):
     __slots__ = ("revision", "rejected")
@@ -110,7 +129,7 @@ class Config(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., part: _Optional[int] = ..., last: _Optional[bool] = ..., resources: _Optional[_Iterable[bytes]] = ..., removed: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Digests(_message.Message):
-    __slots__ = ("revision", "wanted")
+    __slots__ = ("revision", "wanted", "continued")
     class WantedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -120,9 +139,11 @@ class Digests(_message.Message):
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     REVISION_FIELD_NUMBER: _ClassVar[int]
     WANTED_FIELD_NUMBER: _ClassVar[int]
+    CONTINUED_FIELD_NUMBER: _ClassVar[int]
     revision: int
     wanted: _containers.ScalarMap[str, str]
-    def __init__(self, revision: _Optional[int] = ..., wanted: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    continued: bool
+    def __init__(self, revision: _Optional[int] = ..., wanted: _Optional[_Mapping[str, str]] = ..., continued: _Optional[bool] = ...) -> None: ...
 
 class Command(_message.Message):
     __slots__ = ("drain",)

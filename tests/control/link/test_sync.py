@@ -34,6 +34,16 @@ def hello(revision: int = 0, **held: str) -> Hello:
     )
 
 
+def test_a_hello_tells_of_what_was_refused_and_is_held_by_now() -> None:
+    sync: Sync[Thing] = Sync()
+    sync.hello(hello())
+    sync.next_push(wanted(1, a="1", b="1"))
+    refused = tuple(Rejected(key=key, digest="1", reason="died of it") for key in "ab")
+    sync.applied(Applied(revision=1, rejected=refused))
+    sync.hello(hello(1, a="1"))
+    assert [*sync.refused] == ["b"]
+
+
 def pushed(push: Push[Thing] | None) -> dict[str, str]:
     assert push is not None
     return {thing.key: thing.digest for thing in push.resources}

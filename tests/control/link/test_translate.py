@@ -128,6 +128,7 @@ HARMLESS = {
     "outpost.v1.ProxyProvider.session_keys",
     "outpost.v1.ProxyProvider.access_token_validity",
     "outpost.v1.Hello.HeldEntry.key",
+    "outpost.v1.Held.HeldEntry.key",
     "outpost.v1.Digests.WantedEntry.key",
     "outpost.v1.Identity.AdditionalHeadersEntry.key",
 }

@@ -83,6 +83,47 @@ def test_what_is_held_is_not_sent_again(control: Control) -> None:
     asyncio.run(play())
 
 
+def test_a_hello_may_come_in_parts(control: Control) -> None:
+    deployed = deploy(control.store, sites=("wiki", "blog"))
+    given = control.enrol(deployed)
+
+    async def play() -> None:
+        async with control.link() as link, outpost(link, given) as edge:
+            await edge.connect()
+            held = dict(edge.held)
+        (options, wiki, blog) = sorted(held)
+        async with control.link() as link, outpost(link, given) as edge:
+            await edge.hello(held={options: held[options]}, continued=True)
+            await edge.more_held({wiki: held[wiki]}, last=False)
+            await edge.more_held({blog: held[blog], "too-much": "d"}, last=True)
+            edge.held = {**held, "too-much": "d"}
+            (config,) = await edge.config()
+            assert (len(config.resources), list(config.removed)) == (0, ["too-much"])
+            # And so may a later one on the same stream.
+            await edge.applied(config.revision)
+            await edge.hello(held={options: held[options]}, continued=True)
+            await edge.more_held({wiki: held[wiki]}, last=True)
+            (config,) = await edge.config()
+            assert [resources_pb2.Resource.FromString(data).key for data in config.resources] == [blog]
+
+    asyncio.run(play())
+
+
+def test_digests_may_go_in_parts(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("control.fleet.options.SHORTEST_REFRESH", timedelta())
+    monkeypatch.setattr("control.link.translate.PART_ENTRIES", 2)
+    deployed = deploy(control.store, sites=("wiki", "blog"), config={"refresh_interval": "milliseconds=200"})
+
+    async def play() -> None:
+        async with control.link() as link, outpost(link, control.enrol(deployed)) as edge:
+            await edge.connect()
+            parts = [(await edge.hear()).digests, (await edge.hear()).digests]
+            assert [part.continued for part in parts] == [True, False]
+            assert {**parts[0].wanted, **parts[1].wanted} == edge.held
+
+    asyncio.run(play())
+
+
 def test_a_restarted_control_sends_nothing_when_all_is_held(control: Control) -> None:
     deployed = deploy(control.store)
     given = control.enrol(deployed)

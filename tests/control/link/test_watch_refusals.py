@@ -49,6 +49,20 @@ def test_an_instance_that_is_not_the_certificates(control: Control) -> None:
     assert code is grpc.StatusCode.PERMISSION_DENIED
 
 
+def test_more_than_anyone_can_hold(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("control.link.watch.MOST_HELD", 3)
+    given = control.enrol(deploy(control.store))
+
+    async def play() -> None:
+        async with control.link() as link, outpost(link, given) as edge:
+            await edge.hello(held={"a": "1", "b": "1"}, continued=True)
+            await edge.more_held({"c": "1", "d": "1"}, last=False)
+            code, message = await edge.status()
+            assert (code, "3 resources" in message) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
+
+    asyncio.run(play())
+
+
 def test_a_stream_that_does_not_begin_with_hello(control: Control) -> None:
     given = control.enrol(deploy(control.store))
 

@@ -21,8 +21,9 @@ from dataplane.config import (
 )
 from dataplane.gate import Identity, ProxySession, Refusal, SessionReference, Unavailable
 from dataplane.link import translate
-from dataplane.link.held import LinkBroken
+from dataplane.link.held import Held, HeldResource, LinkBroken
 from protos.outpost.v1 import gate_pb2, identity_pb2, resources_pb2
+from tests.dataplane.link.test_enrol import INSTANCE
 
 AT, UNTIL = 1_700_000_000.25, 1_800_000_000.5
 
@@ -196,6 +197,20 @@ def test_answers(result: dict[str, gate_pb2.ProxySession | gate_pb2.Refusal], ex
 def test_an_answer_of_a_newer_control_is_no_answer() -> None:
     for message in (gate_pb2.RedeemCodeResponse(), gate_pb2.RedeemCodeResponse(refusal=gate_pb2.Refusal())):
         assert isinstance(translate.session_answer(message), Unavailable)
+
+
+@pytest.mark.parametrize(("held", "sizes"), [(0, [0]), (2, [2]), (3, [2, 1]), (4, [2, 2])])
+def test_a_large_hello_goes_in_parts(monkeypatch: pytest.MonkeyPatch, held: int, sizes: list[int]) -> None:
+    monkeypatch.setattr(translate, "PART_ENTRIES", 2)
+    keys = [f"k{number}" for number in range(held)]
+    resources = {key: HeldResource(key=key, digest="d", data=b"") for key in keys}
+    first, *rest = translate.hello(INSTANCE, Held(revision=7, resources=resources), AT)
+    assert first.hello.revision == 7
+    assert first.hello.continued == bool(rest)
+    assert [part.held.last for part in rest] == [False] * (len(rest) - 1) + [True] * bool(rest)
+    maps = [first.hello.held, *(part.held.held for part in rest)]
+    assert [len(each) for each in maps] == sizes
+    assert [key for each in maps for key in sorted(each)] == keys
 
 
 def test_a_session_is_asked_for_by_its_bounds() -> None:
