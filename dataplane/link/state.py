@@ -2,7 +2,8 @@
 
 The state is encrypted with a random key that is wrapped once per known token, so that a rotated token never locks
 it out. `seal` and `unseal` are pure; the folder does the I/O. A file that can't be read is set aside, never a
-crash: control has everything. A folder that can't be written costs a warning, not the service.
+crash: control has everything. A folder that can't be written costs a warning, not the service. The folder may be
+somebody else's as well: its mode is ours to choose only where we made it, and what lies in it is not trusted.
 """
 
 import errno
@@ -132,14 +133,20 @@ class StateFolder:
     def _open(self) -> None:
         try:
             self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._path.chmod(0o700)
-            self._lock = os.open(self._path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._warn_of_others()
+            self._lock = os.open(self._path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno == errno.EWOULDBLOCK:
                 self.close()
                 raise StateBusy(f"the state folder {self._path} is in use by another outpost process") from error
             self._lament(error)
+
+    def _warn_of_others(self) -> None:
+        mode = self._path.stat().st_mode & 0o777
+        if mode & 0o022:
+            fields = {"folder": str(self._path), "mode": f"{mode:o}"}
+            log.warning("others may write in the state folder: expected one of the outpost's own", extra=fields)
 
     def _lament(self, error: OSError) -> None:
         """Fallback: without a folder the outpost serves all the same, but forgets everything when it ends."""
@@ -161,7 +168,9 @@ class StateFolder:
 
     def _replace(self, name: str, data: bytes) -> None:
         temporary = self._path / f".{name}.new"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        # Left by a crash, or laid there by somebody else: in either case not to be written through.
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()

@@ -85,6 +85,41 @@ def test_a_folder_keeps_state_and_identity(tmp_path: Path) -> None:
     again.close()
 
 
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o7777
+
+
+def test_what_we_make_is_ours_and_what_others_made_stays_theirs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    StateFolder(tmp_path / "own", os.urandom).close()
+    assert mode(tmp_path / "own") == 0o700
+    assert not caplog.records
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    folder = StateFolder(shared, os.urandom)
+    folder.save(SAVED, ("new",))
+    folder.close()
+    assert mode(shared) == 0o1777
+    assert {mode(file) for file in shared.iterdir()} == {0o600}
+    assert "others may write in the state folder" in caplog.text
+
+
+def test_a_link_that_somebody_laid_is_not_written_through(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / ".state.new").symlink_to(victim)
+    (shared / ".instance.new").symlink_to(victim)
+    folder = StateFolder(shared, os.urandom)
+    assert folder.save(SAVED, ("new",))
+    folder.close()
+    assert victim.read_text() == "untouched"
+    assert not (shared / "state").is_symlink()
+
+
 def test_a_folder_serves_one_process_at_a_time(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path, os.urandom)
     with pytest.raises(StateBusy):
