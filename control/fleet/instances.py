@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from control.domain.outpost import Instance, InstanceState, Outpost
+from control.fleet.options import find_fault
 from control.store import Unit
 
 KEPT = timedelta(days=7)
@@ -73,9 +74,17 @@ def fleet_health(unit: Unit, version: str) -> tuple[OutpostHealth, ...]:
 
 def judge(outpost: Outpost, instances: Iterable[Instance], version: str, now: datetime) -> OutpostHealth:
     """What to think of an outpost's instances at that time."""
-    believed = (_believed(instance, now) for instance in instances)
+    fault = find_fault(outpost)
+    believed = (_blamed(_believed(instance, now), fault) for instance in instances)
     ordered = sorted(believed, key=lambda each: (each.state is InstanceState.DISCONNECTED, each.hostname, each.uid))
     return OutpostHealth(outpost=outpost, instances=tuple(_view(instance, version) for instance in ordered))
+
+
+def _blamed(instance: Instance, fault: str) -> Instance:
+    """With options that can't be used nothing is sent, which an instance that is well doesn't know."""
+    if not fault:
+        return instance
+    return replace(instance, last_error=f"it gets no updates, since the outpost's options can't be used: {fault}")
 
 
 def mark_all_disconnected(unit: Unit) -> None:

@@ -270,6 +270,15 @@ def options_of(outpost: Outpost) -> OutpostOptions:
     return parse_options(outpost.config)
 
 
+def find_fault(outpost: Outpost) -> str:
+    """Why the stored options can't be used, if they can't: an older version may have taken what this one refuses."""
+    try:
+        options_of(outpost)
+    except Invalid as error:
+        return str(error)
+    return ""
+
+
 def read_yaml(text: str) -> dict[str, Any]:
     """What an admin wrote, checked, as it is stored. Raises Invalid."""
     config = load_mapping(text, "config", MOST_BYTES)

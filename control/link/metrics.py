@@ -38,6 +38,11 @@ class Metrics:
         self.refused = Counter(
             "garrison_link_refused", "Calls and streams refused or cut.", ["reason"], registry=self.registry
         )
+        self.faulty = Gauge(
+            "garrison_link_faulty_outposts",
+            "Outposts that get no updates, since their stored options can't be used.",
+            registry=self.registry,
+        )
         self.rejected = Counter(
             "garrison_link_rejected_resources", "Resources that outposts refused.", registry=self.registry
         )

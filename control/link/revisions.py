@@ -16,8 +16,8 @@ from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from control.domain.errors import Invalid
 from control.domain.outpost import Outpost
+from control.fleet.options import find_fault
 from control.fleet.resources import Options, Resource
 from control.fleet.scope import scope, served_providers
 from control.fleet.snapshot import Facts, read_facts
@@ -43,10 +43,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """One revision, ready to be sent. `encoded` keeps what was serialised, for the next one."""
+    """One revision, ready to be sent. `encoded` keeps what was serialised, for the next one.
+
+    `faulty` are outposts without a part, since their stored options can't be used.
+    """
 
     facts: Facts
     parts: Mapping[UUID, Part]
+    faulty: frozenset[UUID]
     encoded: Mapping[Resource, Encoded] = field(repr=False)
 
     @property
@@ -66,12 +70,13 @@ def compute(facts: Facts, url: str, known: Mapping[Resource, Encoded]) -> State:
 
     parts = {}
     for outpost in facts.outposts.values():
-        try:
-            parts[outpost.id] = _part(facts, outpost, url, take)
-        except Invalid as error:
+        fault = find_fault(outpost)
+        if fault:
             # Stored by an older version: this outpost stays as it is, the others must not suffer.
-            log.warning("an outpost's options can't be used", extra={"outpost": outpost.name, "reason": str(error)})
-    return State(facts=facts, parts=parts, encoded=encoded)
+            log.warning("an outpost's options can't be used", extra={"outpost": outpost.name, "reason": fault})
+        else:
+            parts[outpost.id] = _part(facts, outpost, url, take)
+    return State(facts=facts, parts=parts, faulty=frozenset(facts.outposts.keys() - parts.keys()), encoded=encoded)
 
 
 def _part(facts: Facts, outpost: Outpost, url: str, take: Callable[[Resource], Encoded]) -> Part:

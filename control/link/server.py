@@ -115,7 +115,8 @@ async def serving(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(parts.close)
         credentials = await parts.load()
-        stack.enter_context(parts.revisions.listening(lambda state: _on_state(state, parts.roster, credentials)))
+        stack.enter_context(parts.revisions.listening(lambda state: _on_state(state, parts, credentials)))
+        parts.metrics.faulty.set(len(parts.revisions.state.faulty))
         await stack.enter_async_context(wake_socket(settings.wake_socket, parts.revisions.wake))
         await stack.enter_async_context(metrics_socket(settings.metrics_socket, parts.metrics.registry))
         housekeeping = keep_house(store, parts.revisions, parts.roster, credentials)
@@ -179,8 +180,9 @@ class Parts:
             return get_outpost(unit, client)
 
 
-def _on_state(state: State, roster: Roster, credentials: ServerCredentials) -> None:
-    roster.drop_outposts(state.facts.outposts)
+def _on_state(state: State, parts: Parts, credentials: ServerCredentials) -> None:
+    parts.roster.drop_outposts(state.facts.outposts)
+    parts.metrics.faulty.set(len(state.faulty))
     # Whoever enrols may be the first to get a certificate of a new authority.
     if credentials.renew(state.facts.authorities):
         log.info("the link has a new certificate")

@@ -50,6 +50,15 @@ def test_what_to_think_of_an_instance(store: Store, clock: Clock, fields: dict[s
     assert (found.healthy, found.unhealthy) == (int("healthy" in marks), int("healthy" not in marks))
 
 
+def test_options_that_cannot_be_used_are_an_error_of_every_instance(store: Store, clock: Clock) -> None:
+    edge = replace(deploy(store).outpost, config={"log_level": "shout"})
+    found = judge(edge, [instance(edge, clock.now)], "1.0.0", clock.now)
+    (view,) = found.instances
+    assert "it gets no updates" in view.instance.last_error
+    assert "log_level" in view.instance.last_error
+    assert found.unhealthy == 1
+
+
 @pytest.mark.parametrize(("silent", "state"), [(149, InstanceState.CONNECTED), (151, InstanceState.DISCONNECTED)])
 def test_a_connected_instance_that_is_silent_is_gone(
     store: Store, clock: Clock, silent: int, state: InstanceState
