@@ -24,7 +24,9 @@ class Served:
 def read_served(unit: Unit, providers: Sequence[ProxyProvider]) -> Served:
     """All outposts with their health; `providers` by outpost, and outposts by provider."""
     outposts = unit.outposts.all()
-    healths = tuple(judge(each, found, web().settings.version, unit.now) for each, found in _with_instances(unit, outposts))
+    healths = tuple(
+        judge(each, found, web().settings.version, unit.now) for each, found in _with_instances(unit, outposts)
+    )
     by_outpost = {outpost.id: served_by(outpost, outposts, providers) for outpost in outposts}
     by_provider: dict[UUID, list[OutpostHealth]] = defaultdict(list)
     for health in healths:
