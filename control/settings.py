@@ -16,7 +16,7 @@ from pathlib import Path
 
 from control.fleet.option_checks import is_http_url
 from control.store import Sealer, Store, open_engine
-from control.store.migrate import upgrade
+from control.store.migrate import is_in_use, upgrade
 
 DEFAULT_DATA = "/var/lib/garrison"
 DEFAULT_HTTP_PORT = 9000
@@ -117,6 +117,8 @@ def open_store(settings: Settings, *, migrate: bool) -> Store:
     make_folders(settings)
     _close_database(settings)
     engine = open_engine(settings.database_url)
+    if is_in_use(engine):
+        _expect_key(settings)
     if migrate:
         upgrade(engine)
     return Store(engine, Sealer(secret_key(settings)), now, waker(settings.run / "wake.sock"))
@@ -148,6 +150,13 @@ def make_folders(settings: Settings) -> None:
     except OSError as error:
         expected = f"a folder that can be written ({error.strerror})"
         raise BadSetting("--data", str(settings.data), expected) from error
+
+
+def _expect_key(settings: Settings) -> None:
+    """A new key would open nothing of a database in use, and stand in the way of the right one."""
+    path = settings.data / "secret.key"
+    if settings.secret_key is None and not path.exists():
+        raise BadSetting(str(path), "no file", "the key of the database that is there, or GARRISON_SECRET_KEY")
 
 
 def secret_key(settings: Settings) -> bytes:

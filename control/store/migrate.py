@@ -31,6 +31,14 @@ def upgrade(engine: Engine) -> None:
                 connection.execute(sa.insert(tables.revision).values(id=1, n=FIRST_REVISION))
 
 
+def is_in_use(engine: Engine) -> bool:
+    """Whether anything was ever written, so that there are secrets which another key wouldn't open."""
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table(tables.revision.name):
+            return False
+        return (connection.execute(sa.select(tables.revision.c.n)).scalar() or 0) > FIRST_REVISION
+
+
 def differences(engine: Engine) -> list[object]:
     """What the tables have that the migrated database has not, and the other way round."""
     with engine.connect() as connection:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from control.fleet.tokens import ensure_embedded
 from control.settings import (
     BadSetting,
     Given,
@@ -19,6 +20,7 @@ from control.settings import (
     secret_key,
     waker,
 )
+from control.store import Actor
 from tests.support import builders
 from tests.support.stores import ADMIN
 
@@ -108,6 +110,21 @@ def test_the_key_is_made_once_for_its_owner(tmp_path: Path) -> None:
     key = secret_key(settings)
     assert (len(key) >= 32, secret_key(settings)) == (True, key)
     assert (tmp_path / "data" / "secret.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_no_key_is_made_beside_a_database_in_use(tmp_path: Path) -> None:
+    settings = read_settings(Given(data=str(tmp_path)), {})
+    with open_store(settings, migrate=True).write(Actor(name="cli")) as unit:
+        ensure_embedded(unit)
+    key = tmp_path / "secret.key"
+    kept = key.read_text()
+    key.unlink()
+    with pytest.raises(BadSetting, match=r"secret\.key: found 'no file'; expected the key of the database"):
+        open_store(settings, migrate=True)
+    assert not key.exists()
+    key.write_text(kept)
+    with open_store(settings, migrate=True).read() as unit:
+        assert unit.tokens.all()
 
 
 def test_a_key_that_was_cut_is_refused(tmp_path: Path) -> None:
