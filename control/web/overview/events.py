@@ -22,6 +22,7 @@ _CONSEQUENCES = frozenset({("created", "sign-in")})
 _LOOK = "viewed"
 # Objects without a name of their own: the kind says all.
 _NAMELESS = frozenset({"membership", "sign-in", "binding", "cookie key", "signing key", "authority"})
+_FAILURES = {"signed_in": "failed to sign in as", "changed_password": "failed to change the password"}
 _KINDS = {"sign-in": "session"}
 _OF_OUTPOST = re.compile("ak-outpost-([0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-.*)?")
 _ROLES = {"user": "service account of", "token": "token of"}
@@ -29,12 +30,14 @@ _ROLES = {"user": "service account of", "token": "token of"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """The newest of `times` equal events: what was done to what (`kind`, `name`)."""
+    """The newest of `times` equal events: what was done to what (`kind`, `name`), and how it ended if not well."""
 
     event: AuditEvent
     times: int
+    verb: str
     kind: str
     name: str
+    failure: str
 
 
 def read_lines(unit: Unit) -> list[Line]:
@@ -51,8 +54,16 @@ def lines_of(events: Iterable[AuditEvent], outposts: Mapping[UUID, str]) -> Iter
         newest, *others = group
         times = looks.pop(sameness, 0) if newest.action == _LOOK else 1 + len(others)
         if times:
-            kind, name = _object(newest, outposts)
-            yield Line(event=newest, times=times, kind=kind, name=name)
+            yield _line(newest, times, outposts)
+
+
+def _line(event: AuditEvent, times: int, outposts: Mapping[UUID, str]) -> Line:
+    if event.outcome == "failure" and event.action in _FAILURES:
+        name = "" if event.name == event.actor else event.name or "nobody"
+        return Line(event=event, times=times, verb=_FAILURES[event.action], kind="", name=name, failure="")
+    kind, name = _object(event, outposts)
+    failure = "" if event.outcome == "success" else event.outcome
+    return Line(event=event, times=times, verb=event.action.replace("_", " "), kind=kind, name=name, failure=failure)
 
 
 def _sameness(event: AuditEvent) -> tuple[object, ...]:

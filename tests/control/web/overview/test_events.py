@@ -42,6 +42,17 @@ def test_a_sign_in_is_one_event() -> None:
     assert [(line.event.action, line.kind) for line in lines_of(events, {})] == [("signed_in", "")]
 
 
+def test_failures_are_told_as_such() -> None:
+    guess = event("signed_in", "user", "bob", actor="anonymous", outcome="failure")
+    own = event("changed_password", "user", "root", outcome="failure")
+    refused = event("authorized", "application", "wiki", outcome="access_denied")
+    assert [(line.verb, line.kind, line.name, line.failure) for line in lines_of([guess, own, refused], {})] == [
+        ("failed to sign in as", "", "bob", ""),
+        ("failed to change the password", "", "", ""),
+        ("authorized", "application", "wiki", "access_denied"),
+    ]
+
+
 def test_accounts_and_tokens_are_named_by_their_outpost() -> None:
     account, token = (
         event("created", "user", f"ak-outpost-{EDGE.hex}"),
