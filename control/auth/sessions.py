@@ -11,10 +11,9 @@ from hashlib import sha256
 from uuid import UUID, uuid4
 
 from control.domain.identity import Person
-from control.domain.security import SignIn
+from control.domain.security import SIGN_IN_LIFETIME, SignIn
 from control.store import Unit
 
-LIFETIME = timedelta(hours=24)
 TOUCHED_EVERY = timedelta(minutes=1)
 SECRET_BYTES = 32
 _LONGEST_SECRET, _LONGEST_ADDRESS, _LONGEST_AGENT = 100, 80, 300
@@ -110,7 +109,7 @@ def _new_sign_in(unit: Unit, user: UUID, origin: Origin, secret: str) -> SignIn:
         user=user,
         fingerprint=fingerprint(secret),
         authenticated=unit.now,
-        expires=unit.now + LIFETIME,
+        expires=unit.now + SIGN_IN_LIFETIME,
         last_seen=unit.now,
         address=origin.address[:_LONGEST_ADDRESS],
         user_agent=origin.user_agent[:_LONGEST_AGENT],

@@ -1,8 +1,11 @@
 """Certificates, signing keys, sign-in sessions, authorization codes and what ends a session early."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
+
+# How long a sign-in lasts, and with it the time in which proxy sessions are born of it.
+SIGN_IN_LIFETIME = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

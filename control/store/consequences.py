@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from control.domain.application import Application, Binding
+from control.domain.application import Application, Binding, ProxyProvider
 from control.domain.identity import Group, User
 from control.domain.security import SignIn
 from control.store.changes import Change, Membership
@@ -81,6 +81,8 @@ def consequences(change: Change) -> Iterable[Consequence]:
             yield RulesChanged(application)
         case Application():
             yield from _of_application(change)
+        case ProxyProvider(id=provider) if _lasts_longer(change):
+            yield ProviderEnded(provider)
         case SignIn(id=sign_in) if change.after is None:
             yield SignInEnded(sign_in)
         case _:
@@ -101,3 +103,10 @@ def _of_application(change: Change) -> Iterable[Consequence]:
         for application in (change.before, change.after):
             if application is not None and application.provider is not None:
                 yield ProviderEnded(application.provider)
+
+
+def _lasts_longer(change: Change) -> bool:
+    """Whether sessions thought to be over would come back, and with them what had ended or changed them."""
+    if change.before is None or change.after is None:
+        return False
+    return bool(change.after.access_token_validity > change.before.access_token_validity)

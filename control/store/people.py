@@ -1,6 +1,7 @@
 """Users, groups and who is in what."""
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +33,14 @@ class Users(Repository[User]):
         """The same password hashed with newer parameters; no change, so no session ends."""
         statement = sa.update(self.table).where(self.table.c.id == user).values(password_hash=password_hash)
         self.context.connection.execute(statement)
+
+    def with_sessions(self, users: Collection[UUID], since: datetime) -> frozenset[UUID]:
+        """Those of these users that signed in after `since` or are signed in now."""
+        signed_in = sa.exists().where(tables.sign_ins.c.user == self.table.c.id)
+        recently = sa.or_(self.table.c.last_sign_in > since, signed_in)
+        statement = sa.select(self.table.c.id)
+        chosen = (statement.where(self.table.c.id.in_(some), recently) for some in chunks(users))
+        return frozenset(row[0] for each in chosen for row in self.context.rows(each))
 
     def search(self, text: str, kinds: Collection[UserKind], offset: int, limit: int) -> tuple[list[User], int]:
         """One page of the accounts of these kinds whose username, name or e-mail holds `text`; how many there are."""

@@ -1,7 +1,8 @@
 """What the changes of one unit of work mean for sessions, gathered as they happen and resolved in bulk at the end.
 
 Resolving late is exact, since each way out of a group (a membership, a parent or a group that goes) is a change of its
-own and touches whoever took it; and who was created in this unit has no session that could end.
+own and touches whoever took it. Who has not signed in for as long as sessions last, or never, has none that could
+change: a group of thousands is no news to outposts where few of them go.
 """
 
 from collections.abc import Iterable
@@ -11,8 +12,7 @@ from functools import partial
 from typing import assert_never
 from uuid import UUID, uuid4
 
-from control.domain.identity import User
-from control.domain.security import Revocation
+from control.domain.security import SIGN_IN_LIFETIME, Revocation
 from control.store.catalogue import Applications, ProxyProviders
 from control.store.changes import Change
 from control.store.consequences import (
@@ -26,10 +26,12 @@ from control.store.consequences import (
     UserEnded,
     consequences,
 )
-from control.store.people import Groups, Memberships
+from control.store.people import Groups, Memberships, Users
 
 # Longer than any proxy session can be, where there is no provider to ask.
 LONGEST_SESSION = timedelta(days=1)
+# Between the end of a sign-in and that of the codes given under it.
+SLACK = timedelta(minutes=10)
 
 
 @dataclass(slots=True)
@@ -42,15 +44,20 @@ class _Touched:
     changed_groups: set[UUID] = field(default_factory=set)
     providers: set[UUID] = field(default_factory=set)
     applications: set[UUID] = field(default_factory=set)
-    new_users: set[UUID] = field(default_factory=set)
 
 
 class Revoking:
     """Takes note of changes; says at the end what is revoked."""
 
     def __init__(
-        self, groups: Groups, memberships: Memberships, applications: Applications, providers: ProxyProviders
+        self,
+        users: Users,
+        groups: Groups,
+        memberships: Memberships,
+        applications: Applications,
+        providers: ProxyProviders,
     ) -> None:
+        self._users = users
         self._groups = groups
         self._memberships = memberships
         self._applications = applications
@@ -59,26 +66,24 @@ class Revoking:
 
     def note(self, change: Change) -> None:
         """Take note of a change; of a removal before it is carried out."""
-        if change.before is None and isinstance(change.after, User):
-            self._touched.new_users.add(change.after.id)
         for consequence in consequences(change):
             self._touch(consequence)
 
     def revocations(self, now: datetime) -> list[Revocation]:
         """Everything that is revoked, each once."""
-        touched, until = self._touched, now + (self._providers.longest_validity() or LONGEST_SESSION)
-        made = partial(Revocation, at=now, until=until)
-        ended = touched.ended_users - touched.new_users
+        touched, longest = self._touched, self._providers.longest_validity() or LONGEST_SESSION
+        made = partial(Revocation, at=now, until=now + longest)
+        changed = self._users.with_sessions(self._changed_users(), now - SIGN_IN_LIFETIME - SLACK - longest)
         return [
             *(made(id=uuid4(), sign_in=key) for key in _in_order(touched.sign_ins)),
-            *(made(id=uuid4(), user=key) for key in _in_order(ended)),
-            *(made(id=uuid4(), user=key, changed=True) for key in _in_order(self._changed_users())),
+            *(made(id=uuid4(), user=key) for key in _in_order(touched.ended_users)),
+            *(made(id=uuid4(), user=key, changed=True) for key in _in_order(changed)),
             *(made(id=uuid4(), provider=key) for key in _in_order(self._ended_providers())),
         ]
 
     def _changed_users(self) -> set[UUID]:
         touched = self._touched
-        return (touched.changed_users | self._memberships.users_below(touched.changed_groups)) - touched.new_users
+        return touched.changed_users | self._memberships.users_below(touched.changed_groups)
 
     def _ended_providers(self) -> set[UUID]:
         guarded = self._applications.find_many(self._touched.applications).values()

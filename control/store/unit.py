@@ -86,7 +86,7 @@ class Unit:
         self.codes = AuthorizationCodes(context)
         self.revocations = Revocations(context)
         self.audit = AuditEvents(context)
-        self._revoking = Revoking(self.groups, self.memberships, self.applications, self.providers)
+        self._revoking = Revoking(self.users, self.groups, self.memberships, self.applications, self.providers)
 
     def revision(self) -> int:
         """The number of the last transaction that changed something."""

@@ -14,10 +14,10 @@ from werkzeug.local import LocalProxy
 
 from control.auth import sessions
 from control.auth.passwords import Passwords
-from control.auth.sessions import LIFETIME, OpenedSession, Origin, Session
+from control.auth.sessions import OpenedSession, Origin, Session
 from control.auth.signing_in import ANONYMOUS
 from control.domain.identity import Person
-from control.domain.security import SignIn
+from control.domain.security import SIGN_IN_LIFETIME, SignIn
 from control.store import SYSTEM, Actor
 from control.web.context import request_id, web
 
@@ -95,7 +95,7 @@ def remember(response: Response, opened: OpenedSession) -> None:
     response.set_cookie(
         _cookie(),
         opened.secret,
-        max_age=int(LIFETIME.total_seconds()),
+        max_age=int(SIGN_IN_LIFETIME.total_seconds()),
         secure=web().settings.is_secure,
         httponly=True,
         samesite="Lax",

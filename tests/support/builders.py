@@ -11,9 +11,17 @@ WHEN = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def user(username: str = "alice", **fields: Any) -> User:
-    """An account."""
+    """An account that has signed in."""
     return User(
-        **{"id": uuid4(), "username": username, "name": username.title(), "created": WHEN, "updated": WHEN, **fields}
+        **{
+            "id": uuid4(),
+            "username": username,
+            "name": username.title(),
+            "created": WHEN,
+            "updated": WHEN,
+            "last_sign_in": WHEN,
+            **fields,
+        }
     )
 
 

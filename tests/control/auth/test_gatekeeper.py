@@ -258,6 +258,19 @@ def test_a_shorter_validity_shortens_sessions_that_are_about(world: World, clock
     assert world.gatekeeper.look_up_session(claim(session, world)) == ENDED
 
 
+def test_an_ended_session_stays_ended_when_the_validity_grows_back(world: World, clock: Clock) -> None:
+    month = replace(world.wiki, access_token_validity=timedelta(days=30))
+    change(world, lambda unit: unit.providers.update(month))
+    clock.advance(minutes=1)
+    stolen = claim(issued(world), world, expires=clock.now + timedelta(days=30))
+    clock.advance(minutes=5)
+    change(world, lambda unit: unit.providers.update(replace(month, access_token_validity=timedelta(minutes=10))))
+    change(world, lambda unit: people.set_password(unit, world.alice.id, "another hash"))
+    clock.advance(minutes=20)
+    change(world, lambda unit: unit.providers.update(month))
+    assert isinstance(world.gatekeeper.look_up_session(stolen), Refusal)
+
+
 ENDINGS: list[tuple[str, Refusal, Callable[[World], Callable[[Unit], object]]]] = [
     ("deactivated", ENDED, lambda w: lambda unit: people.set_active(unit, w.alice.id, active=False)),
     ("removed", ENDED, lambda w: lambda unit: people.remove_user(unit, w.alice.id)),

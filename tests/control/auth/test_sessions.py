@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from control.auth import sessions
-from control.auth.sessions import LIFETIME, Origin
+from control.auth.sessions import Origin
 from control.domain.identity import User
-from control.domain.security import Revocation
+from control.domain.security import SIGN_IN_LIFETIME, Revocation
 from tests.support.auth import World
 from tests.support.stores import ADMIN, Clock
 
@@ -35,7 +35,7 @@ def test_a_secret_opens_its_session_and_lies_hashed(world: World, clock: Clock) 
     session = find(world, opened.secret)
     assert session is not None
     assert (session.person.user, session.person.group_names) == (world.alice, ("staff",))
-    assert session.sign_in.expires == clock.now + LIFETIME
+    assert session.sign_in.expires == clock.now + SIGN_IN_LIFETIME
     assert (session.sign_in.address, len(session.sign_in.user_agent)) == ("192.0.2.1", 300)
     assert len(opened.secret) == 43
     assert opened.secret not in repr(session)

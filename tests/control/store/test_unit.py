@@ -11,7 +11,7 @@ import pytest
 from control.domain.application import Binding
 from control.domain.errors import InUse, Invalid, NotFound
 from control.domain.identity import Group
-from control.domain.security import Certificate, CookieKey, Revocation
+from control.domain.security import Certificate, CookieKey, Revocation, SignIn
 from control.store import DatabaseBusy, Sealer, SealingError, Store, Unit, engine, open_engine
 from control.store.migrate import differences, upgrade
 from tests.support import builders
@@ -193,6 +193,13 @@ def chain(unit: Unit, length: int) -> list[Group]:
     return groups
 
 
+def forget(store: Store) -> None:
+    """Let nothing be revoked any more."""
+    with store.write(ADMIN) as unit:
+        for revocation in unit.revocations.all():
+            unit.revocations.remove(revocation)
+
+
 def changed(store: Store) -> set[str]:
     """Names of the people whose identity is another now."""
     with store.read() as unit:
@@ -203,6 +210,7 @@ def changed(store: Store) -> set[str]:
 def test_a_removed_group_reaches_all_that_were_below(store: Store) -> None:
     with store.write(ADMIN) as unit:
         groups = chain(unit, 4)
+    forget(store)
     with store.write(ADMIN) as unit:
         unit.groups.remove(groups[1])
     assert changed(store) == {"u1", "u2", "u3"}
@@ -211,6 +219,7 @@ def test_a_removed_group_reaches_all_that_were_below(store: Store) -> None:
 def test_a_chain_that_goes_from_the_top_reaches_all_below(store: Store) -> None:
     with store.write(ADMIN) as unit:
         groups = chain(unit, 4)
+    forget(store)
     with store.write(ADMIN) as unit:
         unit.groups.remove(groups[0])
         unit.groups.update(replace(groups[2], parents=frozenset()))
@@ -218,11 +227,45 @@ def test_a_chain_that_goes_from_the_top_reaches_all_below(store: Store) -> None:
     assert changed(store) == {"u0", "u1", "u2", "u3"}
 
 
-def test_who_was_made_just_now_has_no_session_to_change(store: Store) -> None:
+def test_only_who_may_have_sessions_is_told_of(store: Store) -> None:
+    """A sign-in makes sessions for a day, each as long as the longest validity there is."""
+    day = timedelta(days=1)
     with store.write(ADMIN) as unit:
-        chain(unit, 3)
+        staff = unit.groups.add(builders.group("staff"))
+        unit.providers.add(builders.provider("short"))
+        unit.providers.add(builders.provider("long", access_token_validity=7 * day))
+        for name, last in (("never", None), ("long ago", unit.now - 9 * day), ("of late", unit.now - 7.9 * day)):
+            unit.users.add(builders.user(name, last_sign_in=last))
+            unit.memberships.set_groups(unit.users.get_named(name).id, [staff.id])
+        stayed = unit.users.add(builders.user("stayed", last_sign_in=None))
+        unit.memberships.set_groups(stayed.id, [staff.id])
+        unit.sign_ins.add(
+            SignIn(
+                id=uuid4(),
+                user=stayed.id,
+                fingerprint="f",
+                authenticated=unit.now,
+                expires=unit.now + day,
+                last_seen=unit.now,
+            )
+        )
+    with store.write(ADMIN) as unit:
+        unit.groups.update(replace(staff, superuser=True))
+    assert changed(store) == {"of late", "stayed"}
+
+
+@pytest.mark.parametrize(("validity", "ended"), [(timedelta(hours=2), True), (timedelta(minutes=2), False)])
+def test_a_longer_validity_brings_no_session_back(store: Store, validity: timedelta, ended: bool) -> None:
+    """What had ended a session may be forgotten by then: it went by the shorter validity."""
+    wiki = builders.provider(access_token_validity=timedelta(hours=1))
+    with store.write(ADMIN) as unit:
+        unit.providers.add(wiki)
+    with store.write(ADMIN) as unit:
+        unit.providers.update(replace(wiki, access_token_validity=validity))
+        now = unit.now
     with store.read() as unit:
-        assert unit.revocations.live() == []
+        found = [(each.provider, each.until) for each in unit.revocations.live()]
+    assert found == ([(wiki.id, now + validity)] if ended else [])
 
 
 def test_a_group_with_many_members_is_saved_in_few_statements(store: Store) -> None:
