@@ -8,6 +8,7 @@ from uuid import uuid4
 from control.domain.application import ProxyProvider
 from control.domain.errors import Invalid
 from control.domain.outpost import Outpost, OutpostType
+from control.fleet.assignment import assigned
 from control.fleet.fields import Fields, Reader, moved, problem
 from control.fleet.options import parse_options, read_yaml
 from control.fleet.tokens import create_deployment_identity, remove_deployment_identity
@@ -41,13 +42,9 @@ def remove_outpost(unit: Unit, outpost: Outpost) -> None:
     remove_deployment_identity(unit, outpost.service_account)
 
 
-def served_providers(unit: Unit, outpost: Outpost) -> list[ProxyProvider]:
-    """The providers an outpost serves: those it names, or all that no other does where it is the embedded one."""
-    providers = unit.providers.all()
-    if not outpost.embedded or outpost.manual:
-        return [provider for provider in providers if provider.id in outpost.providers]
-    elsewhere = {key for other in unit.outposts.all() if other.id != outpost.id for key in other.providers}
-    return [provider for provider in providers if provider.id not in elsewhere]
+def assigned_providers(unit: Unit, outpost: Outpost) -> list[ProxyProvider]:
+    """The providers an outpost is to serve."""
+    return assigned(outpost, unit.outposts.all(), unit.providers.all())
 
 
 def _checked(unit: Unit, current: Outpost, fields: Fields) -> Outpost:

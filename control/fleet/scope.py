@@ -15,6 +15,7 @@ from control.domain.outpost import Outpost
 from control.domain.policy import decide
 from control.domain.security import Revocation
 from control.fleet import resources
+from control.fleet.assignment import assigned
 from control.fleet.options import options_of
 from control.fleet.resources import Changed, Ended, Options, Resource, SessionKey
 from control.fleet.session_keys import keys_in_use
@@ -35,12 +36,9 @@ def scope(facts: Facts, outpost: Outpost, url: str) -> tuple[Resource, ...]:
 
 
 def served_providers(facts: Facts, outpost: Outpost) -> dict[UUID, ProxyProvider]:
-    """The providers the outpost serves: those given to it that belong to an application and whose mode exists."""
-    given = outpost.providers
-    if outpost.embedded and not outpost.manual:
-        elsewhere = {key for other in facts.outposts.values() if not other.embedded for key in other.providers}
-        given = given | (facts.providers.keys() - elsewhere)
-    return {key: each for key, each in facts.providers.items() if key in given and _is_served(facts, each)}
+    """The providers the outpost serves: those assigned to it that belong to an application and whose mode exists."""
+    to_serve = assigned(outpost, facts.outposts.values(), facts.providers.values())
+    return {each.id: each for each in to_serve if _is_served(facts, each)}
 
 
 def _is_served(facts: Facts, provider: ProxyProvider) -> bool:

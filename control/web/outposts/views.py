@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from control.domain.outpost import Outpost, OutpostType
 from control.fleet.instances import health
 from control.fleet.options import options_of
-from control.fleet.outposts import create_outpost, remove_outpost, served_providers, update_outpost
+from control.fleet.outposts import assigned_providers, create_outpost, remove_outpost, update_outpost
 from control.fleet.tokens import find_token, replace_token
 from control.store import Unit
 from control.web.context import web
@@ -42,7 +42,7 @@ def detail(key: UUID) -> ResponseReturnValue:
         outpost = unit.outposts.get(key)
         deployment = _deployment(unit, outpost)
         token = find_token(unit, outpost)
-        providers = served_providers(unit, outpost)
+        providers = assigned_providers(unit, outpost)
         applications = application_by_provider(unit.applications.all())
         found = health(unit, outpost, web().settings.version)
     if token is not None:
@@ -111,7 +111,7 @@ def delete(key: UUID) -> ResponseReturnValue:
     """Delete an outpost with its account and token; its instances are turned away."""
     with web().store.read() as unit:
         outpost = unit.outposts.get(key)
-        providers = served_providers(unit, outpost)
+        providers = assigned_providers(unit, outpost)
         found = health(unit, outpost, web().settings.version)
     form = Form()
     if request.method == "POST" and form.validate_on_submit():

@@ -5,7 +5,7 @@ import pytest
 from control.domain.errors import Invalid
 from control.domain.identity import UserKind
 from control.fleet.options import options_of
-from control.fleet.outposts import create_outpost, remove_outpost, served_providers, update_outpost
+from control.fleet.outposts import assigned_providers, create_outpost, remove_outpost, update_outpost
 from control.fleet.tokens import ensure_embedded, get_token
 from control.store import Store
 from tests.support import builders
@@ -82,12 +82,12 @@ def test_the_embedded_one_serves_what_no_other_does_until_it_is_manual(store: St
         unit.providers.add(blog)
         embedded = ensure_embedded(unit)
         edge = create_outpost(unit, {**EDGE, "providers": ["wiki"]})
-        assert served_providers(unit, embedded) == [blog]
-        assert served_providers(unit, edge) == [wiki]
+        assert assigned_providers(unit, embedded) == [blog]
+        assert assigned_providers(unit, edge) == [wiki]
         manual = update_outpost(unit, embedded, {"manual": True, "providers": ["wiki"]})
-        assert served_providers(unit, manual) == [wiki]
+        assert assigned_providers(unit, manual) == [wiki]
         automatic = update_outpost(unit, manual, {"manual": False, "providers": ["wiki"]})
-        assert (automatic.providers, served_providers(unit, automatic)) == (frozenset(), [blog])
+        assert (automatic.providers, assigned_providers(unit, automatic)) == (frozenset(), [blog])
 
 
 def test_the_embedded_one_is_not_told_what_to_serve_by_accident(store: Store) -> None:
