@@ -48,6 +48,11 @@ class Endings:
         if not self._waiting:
             self._some.clear()
 
+    def postpone(self, ending: Ending) -> None:
+        """Control could not take it now: the others come first, or one that it never can take would hold up all."""
+        if ending.session in self._waiting:
+            self._waiting.move_to_end(ending.session)
+
     async def first(self) -> Ending:
         """The oldest; waits until there is one."""
         await self._some.wait()

@@ -261,6 +261,9 @@ def _explained(place: str, error: _Error, status: int) -> EnrolmentFailed:
         text = f"says that this token belongs to an outpost of type {error.expected}: start that type instead"
     elif error.error == "clock_skew":
         failure, text = Failure.CLOCK_SKEW, f"can't enrol this host: {error.detail}; set the clock"
+    elif status == HTTPStatus.NOT_FOUND:
+        failure = Failure.NOT_CONTROL
+        text = f"has nothing at {PATH} below that address (404): set AUTHENTIK_HOST to the address people sign in at"
     elif status in _NOT_READY:
         failure, text = Failure.NOT_READY, f"is not ready ({status} {error.error})"
     else:

@@ -227,6 +227,7 @@ class Stream:
                 context.endings.remove(ending)
                 await context.receiver.delivered(ending)
             else:
+                context.endings.postpone(ending)
                 await context.world.sleep(context.timing.pace.first)
 
     async def _forward(self, ending: Ending) -> bool:
@@ -235,8 +236,12 @@ class Stream:
             await self._gate.EndSession(request, timeout=_CALL_DEADLINE, wait_for_ready=True)
         except grpc.aio.AioRpcError as error:
             fields = {"session": ending.session, "status": error.code().name, "reason": error.details()}
-            log.warning("control did not take a sign-out", extra=fields)
-            return error.code() in _FINAL
+            if error.code() in _FINAL:
+                # Here the session is over; its sign-in, and what else that opened, is not.
+                log.error("control never will take a sign-out", extra=fields)  # noqa: TRY400 - a trace says no more
+                return True
+            log.warning("control did not take a sign-out yet", extra=fields)
+            return False
         return True
 
     async def _renew(self) -> None:

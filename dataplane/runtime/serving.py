@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -170,6 +171,18 @@ def set_level(resources: Mapping[str, Resource]) -> None:
     for resource in resources.values():
         if isinstance(resource, Options):
             logs.set_level(resource.log_level)
+
+
+def log_crash(
+    context: object,
+    kind: type[BaseException] | None,
+    error: BaseException | str | None,
+    trace: TracebackType | None,
+) -> None:
+    """What gevent is to do with an exception that nobody caught: one line of the log, like all else."""
+    caught = error if isinstance(error, BaseException) else None
+    info = (kind, caught, trace) if kind and caught else None
+    log.error("a greenlet crashed", extra={"greenlet": str(context), "error": str(error)}, exc_info=info)
 
 
 def call_counters(gate: ControlGate) -> tuple[Sample, ...]:

@@ -23,6 +23,8 @@ def main() -> None:
     from dataplane.runtime import serving
 
     gevent.get_hub().threadpool.maxsize = HUB_THREADS
+    # Its own would print a bare trace between the JSON lines.
+    gevent.get_hub().print_exception = serving.log_crash  # type: ignore[method-assign, assignment]  # no other way
     init_gevent()
     serving.run(int(sys.argv[1]), int(sys.argv[2]))
     # Not sys.exit: gRPC's threads are not waited for.

@@ -65,6 +65,7 @@ def test_link_addresses_can_be_overridden(control: FakeControl) -> None:
         ("expired_token", Failure.EXPIRED_TOKEN, "this token has expired"),
         ("wrong_type", Failure.WRONG_TYPE, "belongs to an outpost of type ldap: start that type instead"),
         ("bad_request", Failure.REFUSED, "refused the request (403 bad_request): no CSR"),
+        ("unauthorised", Failure.REFUSED, "refused the request (403 unauthorised)"),
         ("clock_skew", Failure.CLOCK_SKEW, "can't enrol this host: no CSR; set the clock"),
     ],
 )
@@ -110,6 +111,13 @@ def test_a_replayed_answer_proves_nothing(control: FakeControl, monkeypatch: pyt
     fixed = control.prove(b"the nonce of yesterday")
     monkeypatch.setattr(control, "prove", lambda _: fixed)
     assert failure(target_of(control)).failure is Failure.NOT_CONTROL
+
+
+def test_an_address_with_a_path_that_control_does_not_have(control: FakeControl) -> None:
+    control.enrol_error = 404, {"error": "not_found"}
+    error = failure(target_of(control))
+    assert error.failure is Failure.NOT_CONTROL
+    assert "has nothing at /-/enrol below that address (404): set AUTHENTIK_HOST" in str(error)
 
 
 def test_an_answer_that_makes_no_sense(control: FakeControl) -> None:

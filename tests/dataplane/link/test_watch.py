@@ -207,6 +207,20 @@ def test_sign_outs_wait_for_control_and_arrive_in_order(control: FakeControl) ->
     assert outpost.context.endings.waiting == ()
 
 
+def test_a_sign_out_that_control_cannot_take_holds_up_no_other(control: FakeControl) -> None:
+    control.refuse_calls = grpc.StatusCode.INTERNAL, "no"
+
+    async def story(outpost: Outpost) -> None:
+        for number in range(2):
+            outpost.context.endings.add(Ending(provider="wiki", session=f"s{number}", at=1.0))
+        await until(lambda: control.refused)
+        control.refuse_calls = None
+        await until(lambda: len(outpost.told) == 2)
+
+    play(request_of(control), story)
+    assert [each.session for each in control.ended] == ["s1", "s0"]
+
+
 @pytest.mark.parametrize(("code", "tries"), [(grpc.StatusCode.PERMISSION_DENIED, 1), (grpc.StatusCode.INTERNAL, 2)])
 def test_a_sign_out_is_tried_again_unless_control_says_never(
     control: FakeControl, code: grpc.StatusCode, tries: int
