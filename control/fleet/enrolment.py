@@ -76,8 +76,8 @@ class Known:
     outpost: Outpost | None = None
 
 
-def enrol(store: Store, message: Message, link_addresses: Sequence[str]) -> Answer:
-    """Judge one request, act, and answer."""
+def enrol(store: Store, message: Message, link_addresses: Sequence[str], *, record_strangers: bool = True) -> Answer:
+    """Judge one request, act, and answer. Who knows no token need not be recorded: anybody can make such requests."""
     try:
         request = parse_request(message.body)
     except BadRequest as error:
@@ -85,6 +85,8 @@ def enrol(store: Store, message: Message, link_addresses: Sequence[str]) -> Answ
         return _answer(refused.status, _refusal_body(refused), refused)
     with store.read() as unit:
         decision = decide(request, message, _known(unit, request), unit.now)
+    if isinstance(decision, Refused) and decision.proof is None and not record_strangers:
+        return _answer(decision.status, _refusal_body(decision), decision)
     with store.write(_actor(decision, message)) as unit:
         return _act(unit, decision, link_addresses)
 

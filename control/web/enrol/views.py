@@ -9,10 +9,13 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from control.fleet.enrolment import OK, Answer, Message, enrol
 from control.web.context import request_id, web
-from control.web.enrol.limiter import FailureLimiter
+from control.web.enrol.limiter import FailureLimiter, Limits
 
 MAX_BODY = 16 * 1024
 RETRY_SECONDS = 5
+# Who stands in a range the front door trusts chooses its own address, and with each a fresh allowance. So that the audit
+# trail can't be flooded, only so many failures of all sources are recorded; who can prove a token is always heard.
+RECORDED, ANYBODY = Limits(failures=120, addresses=1), ""
 TOO_LARGE, TOO_MANY, UNAVAILABLE = 413, 429, 503
 
 log = logging.getLogger("control.web.enrol")
@@ -21,6 +24,7 @@ log = logging.getLogger("control.web.enrol")
 def make_blueprint(limiter: FailureLimiter | None = None) -> Blueprint:
     """The endpoint, with a memory of its own for who failed."""
     failures = limiter or FailureLimiter(time.monotonic)
+    strangers = FailureLimiter(time.monotonic, RECORDED)
     blueprint = Blueprint("enrol", __name__)
 
     @blueprint.post("/-/enrol")
@@ -30,9 +34,11 @@ def make_blueprint(limiter: FailureLimiter | None = None) -> Blueprint:
         wait = failures.wait(address)
         if wait > 0:
             return _refusal(TOO_MANY, "rate_limited", retry=wait)
-        answer = enrol(web().store, _message(address), web().settings.link_addresses)
+        record = strangers.wait(ANYBODY) <= 0
+        answer = enrol(web().store, _message(address), web().settings.link_addresses, record_strangers=record)
         if answer.status != OK:
             failures.note(address)
+            strangers.note(ANYBODY)
             fields = {"code": answer.code, "address": address, "request_id": request_id()}
             log.warning("refused an enrolment", extra=fields)
         return _response(answer)

@@ -73,11 +73,26 @@ def test_a_source_that_fails_too_often_has_to_wait(client: FlaskClient, applican
     assert client.post("/-/enrol", data=message.body, headers=headers).status_code == 200
 
 
+def test_a_source_of_many_addresses_floods_no_audit_trail(
+    client: FlaskClient, applicant: Applicant, store: Store
+) -> None:
+    body = applicant.body()
+    for number in range(150):
+        headers = {"X-Forwarded-For": f"198.51.100.{number}"}
+        assert client.post("/-/enrol", data=body, headers=headers).status_code == 401
+    with store.read() as unit:
+        refused = [event for event in unit.audit.all() if event.action == "enrolment refused"]
+    assert len(refused) == 120
+    message = applicant.message()
+    answer = client.post("/-/enrol", data=message.body, headers={"X-Garrison-Mac": message.mac})
+    assert answer.status_code == 200
+
+
 @pytest.mark.parametrize("error", [OperationalError("SELECT hunter2", {}, Exception("hunter2")), KeyError("hunter2")])
 def test_what_fails_inside_stays_inside(
     app: Flask, applicant: Applicant, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr("control.web.enrol.views.enrol", fail)
