@@ -14,6 +14,7 @@ from typing import Self
 
 import pytest
 
+from protos.outpost.v1 import resources_pb2
 from tests.support.fake_control import FakeControl, eventually, options, provider
 from tests.support.outpost_process import OutpostProcess, alive
 
@@ -90,6 +91,22 @@ def test_no_connection_is_answered_without_the_configuration(pair: OutpostProces
         prober.join()
     # 0: a connection that a killed worker had accepted.
     assert statuses <= {0, usual}
+
+
+def test_a_revocation_outlives_the_workers_that_were_to_serve_it(control: FakeControl, pair: OutpostProcess) -> None:
+    stalled = pair.workers
+    for pid in stalled:
+        _signal(pid, signal.SIGSTOP)
+    ended = resources_pb2.Ended(session="s1")
+    ended.before.FromSeconds(int(time.time()))
+    ended.until.FromSeconds(int(time.time()) + 86400)
+    revision = control.hold(resources_pb2.Resource(key="ended/session/s1", digest="d", ended=ended))
+    # Where they die of the change or in the middle of it makes no difference.
+    for pid in stalled:
+        _kill(pid)
+    assert not control.settled(revision).rejected
+    assert pair.metrics()["garrison_outpost_rejected_resources"] == 0
+    assert pair.metrics()["garrison_outpost_resources"] == 3
 
 
 def test_a_first_configuration_is_waited_for(tmp_path: Path) -> None:

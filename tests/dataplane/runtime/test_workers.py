@@ -119,6 +119,7 @@ class Troupe:
         self.on_stage: dict[int, Actor] = {}
         self.replaced = 0
         self.replacements_die_of = ""
+        self.failing_replacements = 0
 
     async def start(
         self,
@@ -133,7 +134,9 @@ class Troupe:
         actor = self.first.pop(slot, None)
         if actor is None:
             self.replaced += 1
-            actor = Actor(slot, dies_of=self.replacements_die_of)
+            failing = self.failing_replacements > 0
+            self.failing_replacements -= failing
+            actor = Actor(slot, dies_of=self.replacements_die_of, fails_on="1" if failing else "")
         self.on_stage[slot] = actor
         return actor
 
@@ -291,6 +294,19 @@ def test_nobody_accepts_before_there_is_something_to_serve() -> None:
         troupe.on_stage[0].kill()
         await until(lambda: troupe.replaced == 1 and len(workers.pids) == 1)
         assert troupe.on_stage[0].told == [Commit(serial=1), Serve()]
+
+    lead(troupe, story)
+
+
+def test_a_replacement_that_cannot_prepare_what_others_serve_is_replaced_itself() -> None:
+    troupe = Troupe(Actor(0))
+    troupe.failing_replacements = 2
+
+    async def story(workers: Workers) -> None:
+        await workers.apply(resources(a="1"), NOTHING)
+        troupe.on_stage[0].kill()
+        await until(lambda: troupe.replaced == 3 and len(workers.pids) == 1)
+        assert troupe.on_stage[0].committed == {"a": "1"}
 
     lead(troupe, story)
 
