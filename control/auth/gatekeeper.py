@@ -14,7 +14,7 @@ from control.auth import sessions
 from control.auth.oidc.adapters import Request
 from control.auth.oidc.issuer import Issuer
 from control.auth.oidc.server import Refused, Server
-from control.auth.oidc.tokens import TokenSubject
+from control.auth.oidc.tokens import TokenSubject, id_token_claims, sign
 from control.domain.application import ProxyProvider
 from control.domain.decision import Deny
 from control.domain.grant import IssuedSession, Refusal, RefusalReason, identity_of
@@ -64,9 +64,12 @@ class Gatekeeper:
         return answer
 
     def look_up_session(self, claim: SessionClaim) -> IssuedSession | Refusal:
-        """The session again, with the identity as it is now and without its ID token."""
+        """The session again, with the identity as it is now and an ID token that says so.
+
+        The token has the bounds of the first one and no nonce: it answers no attempt to sign in.
+        """
         with self._store.read() as unit:
-            return _look_up(unit, claim)
+            return _look_up(unit, self._issuer, claim)
 
     def end_session(self, caller: Actor, provider: UUID, session: UUID) -> None:
         """End the sign-in and all that was born of it. Asking twice does nothing more."""
@@ -105,7 +108,7 @@ def _request(provider: ProxyProvider, redemption: Redemption) -> Request:
 
 def _issued(subject: TokenSubject, id_token: str) -> IssuedSession:
     return IssuedSession(
-        id=subject.sign_in.id,
+        id=subject.session,
         identity=identity_of(subject.person),
         authenticated=subject.issued,
         expires=subject.expires,
@@ -122,7 +125,7 @@ def _redeemed(unit: Unit, redemption: Redemption, answer: IssuedSession | Refusa
     return Event(action="redeemed", kind="code", target=str(answer.id), name=name)
 
 
-def _look_up(unit: Unit, claim: SessionClaim) -> IssuedSession | Refusal:
+def _look_up(unit: Unit, issuer: Issuer, claim: SessionClaim) -> IssuedSession | Refusal:
     user, provider = unit.users.find(claim.subject), unit.providers.find(claim.provider)
     if user is None or not user.active or provider is None or _is_over(unit, claim, provider):
         return Refusal(RefusalReason.SESSION_ENDED)
@@ -132,13 +135,18 @@ def _look_up(unit: Unit, claim: SessionClaim) -> IssuedSession | Refusal:
         decide(person, application, unit.bindings.of_application(application.id)), Deny
     ):
         return Refusal(RefusalReason.ACCESS_DENIED)
-    return IssuedSession(
-        id=claim.session,
-        identity=identity_of(person),
-        authenticated=claim.authenticated,
+    sign_in = unit.sign_ins.find(claim.session)
+    subject = TokenSubject(
+        person=person,
+        session=claim.session,
+        authenticated=sign_in.authenticated if sign_in is not None else None,
+        provider=provider,
+        application=application,
+        nonce="",
+        issued=claim.authenticated,
         expires=min(claim.expires, claim.authenticated + provider.access_token_validity),
-        id_token="",
     )
+    return _issued(subject, sign(id_token_claims(issuer, subject), unit.signing_keys.all()[-1]))
 
 
 def _is_over(unit: Unit, claim: SessionClaim, provider: ProxyProvider) -> bool:

@@ -175,7 +175,8 @@ class _IdToken(OpenIDCode):  # type: ignore[misc] # authlib has no type informat
         session: Session = grant.request.user
         subject = TokenSubject(
             person=session.person,
-            sign_in=session.sign_in,
+            session=session.sign_in.id,
+            authenticated=session.sign_in.authenticated,
             provider=client.provider,
             application=client.application,
             nonce=grant.request.authorization_code.stored.nonce,

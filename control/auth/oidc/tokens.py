@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from joserfc import jwt
 
@@ -10,15 +11,19 @@ from control.auth.oidc.issuer import Issuer
 from control.auth.oidc.keys import ALGORITHM, signer
 from control.domain.application import Application, ProxyProvider
 from control.domain.identity import Person
-from control.domain.security import SignIn, SigningKey
+from control.domain.security import SigningKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenSubject:
-    """Whom a token speaks of, to which application, from when until when."""
+    """Whom a token speaks of, to which application, from when until when.
+
+    `authenticated` is when the person signed in, where that is still known; `nonce` is empty in a token given again.
+    """
 
     person: Person
-    sign_in: SignIn
+    session: UUID
+    authenticated: datetime | None
     provider: ProxyProvider
     application: Application
     nonce: str
@@ -29,15 +34,13 @@ class TokenSubject:
 def id_token_claims(issuer: Issuer, subject: TokenSubject) -> dict[str, Any]:
     """The claims of OpenID Connect Core 1.0 section 2, and those that proxied applications know from authentik."""
     user = subject.person.user
-    return {
+    claims: dict[str, Any] = {
         "iss": issuer.of(subject.application.slug),
         "aud": subject.provider.client_id,
         "sub": str(user.id),
-        "sid": str(subject.sign_in.id),
+        "sid": str(subject.session),
         "exp": int(subject.expires.timestamp()),
         "iat": int(subject.issued.timestamp()),
-        "auth_time": int(subject.sign_in.authenticated.timestamp()),
-        "nonce": subject.nonce,
         "preferred_username": user.username,
         "name": user.name,
         "email": user.email,
@@ -47,6 +50,11 @@ def id_token_claims(issuer: Issuer, subject: TokenSubject) -> dict[str, Any]:
         "entitlements": [],
         "ak_proxy": {"user_attributes": _attributes(subject.person), "is_superuser": subject.person.superuser},
     }
+    if subject.authenticated is not None:
+        claims["auth_time"] = int(subject.authenticated.timestamp())
+    if subject.nonce:
+        claims["nonce"] = subject.nonce
+    return claims
 
 
 def sign(claims: dict[str, Any], key: SigningKey) -> str:

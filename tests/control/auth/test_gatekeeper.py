@@ -234,8 +234,19 @@ def test_a_session_is_looked_up_with_the_identity_as_it_is_now(world: World) -> 
     change(world, lambda unit: people.update_user(unit, replace(world.alice, name="Alice Doe")))
     found = world.gatekeeper.look_up_session(claim(session, world))
     assert isinstance(found, IssuedSession)
-    assert (found.id, found.identity.name, found.id_token) == (session.id, "Alice Doe", "")
+    assert (found.id, found.identity.name) == (session.id, "Alice Doe")
     assert (found.authenticated, found.expires) == (session.authenticated, session.expires)
+
+
+def test_a_session_looked_up_has_a_token_that_applications_can_verify(world: World) -> None:
+    session = issued(world)
+    found = world.gatekeeper.look_up_session(claim(session, world))
+    assert isinstance(found, IssuedSession)
+    with world.store.read() as unit:
+        keys = KeySet.import_key_set(public_keys(unit))
+    first, again = (jwt.decode(token, keys, ["ES256"]).claims for token in (session.id_token, found.id_token))
+    assert first.pop("nonce")
+    assert again == first
 
 
 def test_a_proxy_session_outlives_a_sign_in_that_ran_out(world: World, clock: Clock) -> None:
