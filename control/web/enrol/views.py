@@ -13,8 +13,8 @@ from control.web.enrol.limiter import FailureLimiter, Limits
 
 MAX_BODY = 16 * 1024
 RETRY_SECONDS = 5
-# Who stands in a range the front door trusts chooses its own address, and with each a fresh allowance. So that the audit
-# trail can't be flooded, only so many failures of all sources are recorded; who can prove a token is always heard.
+# Who stands in a range the front door trusts chooses its own address, and with each a fresh allowance. So that the
+# audit trail can't be flooded, only so many failures of all sources are recorded; a proven token is always heard.
 RECORDED, ANYBODY = Limits(failures=120, addresses=1), ""
 TOO_LARGE, TOO_MANY, UNAVAILABLE = 413, 429, 503
 
