@@ -53,6 +53,13 @@ def shown(garrison: Garrison, snippet: str) -> str:
     return html.unescape(text[1])
 
 
+def is_connected(engine: Engine, garrison: Garrison) -> bool:
+    """Whether the container's outpost, and no other, is there; what the container wrote if it isn't."""
+    states = [row["state"] for row in garrison.instances("edge")]
+    assert states == ["connected"], (states, engine.run("docker", "logs", NAME)[-3000:])
+    return True
+
+
 def test_the_image_holds_the_outpost_alone(engine: Engine) -> None:
     config = engine.inspect(IMAGE)["Config"]
     assert (config["User"], list(config["Volumes"])) == ("65532:65532", ["/var/lib/garrison"])
@@ -65,7 +72,7 @@ def test_the_image_holds_the_outpost_alone(engine: Engine) -> None:
 def test_docker_run_as_shown(engine: Engine, garrison: Garrison, folder: Path) -> None:
     engine.run("sh", "-eu", "-c", shown(garrison, "docker"), folder=folder)
     assert not list(folder.glob("*.env"))
-    eventually(lambda: [row["state"] for row in garrison.instances("edge")] == ["connected"], "connected", within=30)
+    eventually(lambda: is_connected(engine, garrison), "connected", within=30)
     container = engine.inspect(NAME)
     assert container["Config"]["Labels"]["team"] == "it's $HOME"
     assert container["HostConfig"]["ReadonlyRootfs"]

@@ -1,12 +1,11 @@
 """A container engine of the tests' own: Debian's dockerd on its own socket, data folder and bridge.
 
 Nothing of an engine that may run on the machine already is touched, nor the firewall. No registry is reached: the base
-image is Debian as debootstrap makes it, under the name of the one that the Dockerfile asks for.
+image is Debian as mmdebstrap makes it, under the name of the one that the Dockerfile asks for.
 """
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,10 +16,10 @@ from typing import Any
 from tests.support.peers_program import Program, eventually, plain_environment, require
 
 BASE = "python:3.11-slim-bookworm"
-# For measurements of devices (RFC 2544): no real network has it.
-GATEWAY, NETWORK = "198.18.83.1", "198.18.83.1/24"
+# For measurements of devices (RFC 2544): no real network has it. Another run at the same time has another part of it.
+GATEWAY = f"198.18.{os.getpid() % 256}.1"
 # How this machine's pip reaches its index; the build has to, too.
-PIP_FILES = ("etc/pip.conf", "etc/ssl/certs/ca-certificates.crt")
+PIP_FILES = ("/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt")
 PIP_VARIABLES = ("PIP_INDEX_URL", "http_proxy", "https_proxy", "no_proxy")
 
 
@@ -31,11 +30,18 @@ class Engine:
     environment: Mapping[str, str]
 
     def run(self, *command: str, folder: Path | None = None) -> str:
-        """What a command prints that finds this engine."""
+        """What a command prints, on either stream, that finds this engine."""
         done = subprocess.run(
-            command, cwd=folder, env=dict(self.environment), capture_output=True, text=True, check=False, timeout=240
+            command,
+            cwd=folder,
+            env=dict(self.environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=240,
         )
-        assert done.returncode == 0, f"{command[:3]}: {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+        assert done.returncode == 0, f"{command[:3]}: {done.returncode}\n{done.stdout[-6000:]}"
         return done.stdout
 
     def inspect(self, name: str) -> dict[str, Any]:
@@ -58,7 +64,7 @@ def running_engine(folder: Path) -> Iterator[Engine]:
         program = Program("dockerd", _command(folder, bridge))
         try:
             eventually(lambda: _answers(engine), "the engine answers", within=60, alive=program)
-            _import_base(engine, folder / "base")
+            _import_base(engine, folder / "base.tar")
             yield engine
         finally:
             program.stop(within=30)
@@ -81,7 +87,7 @@ def _bridge(name: str) -> Iterator[str]:
     ip = require("ip", "iproute2")
     subprocess.run([ip, "link", "add", "name", name, "type", "bridge"], check=True)
     try:
-        subprocess.run([ip, "address", "add", NETWORK, "dev", name], check=True)
+        subprocess.run([ip, "address", "add", f"{GATEWAY}/24", "dev", name], check=True)
         subprocess.run([ip, "link", "set", name, "up"], check=True)
         yield name
     finally:
@@ -92,14 +98,11 @@ def _answers(engine: Engine) -> bool:
     return bool(engine.run("docker", "version", "--format", "{{.Server.Version}}"))
 
 
-def _import_base(engine: Engine, root: Path) -> None:
-    include = "--include=python3-venv,ca-certificates"
-    engine.run(require("debootstrap", "debootstrap"), "--variant=minbase", include, "bookworm", str(root))
-    for name in PIP_FILES:
-        if Path("/", name).exists():
-            shutil.copyfile(Path("/", name), root / name)
-    archive = root.with_suffix(".tar")
-    engine.run("tar", "--create", "--file", str(archive), "--directory", str(root), ".")
+def _import_base(engine: Engine, archive: Path) -> None:
+    packages = ["--variant=apt", "--include=python3-venv,ca-certificates"]
+    copies = [f"--customize-hook=copy-in {name} {Path(name).parent}" for name in PIP_FILES if Path(name).exists()]
+    # In memory, and without waiting for the disk after each file of each package.
+    memory = ["env", "TMPDIR=/dev/shm", require("mmdebstrap", "mmdebstrap"), "--quiet", "--dpkgopt=force-unsafe-io"]
+    engine.run(*memory, *packages, *copies, "bookworm", str(archive))
     engine.run("docker", "import", str(archive), BASE)
-    shutil.rmtree(root)
     archive.unlink()
