@@ -10,12 +10,12 @@ from scripts.hygiene import findings
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("requirements/control.txt", "--index-url https://packages.example.com/simple"),
+        ("requirements/control.txt", "--index-url https://example.com/simple"),
         ("requirements/control.txt", "--find-links /opt/wheels"),
-        ("a/package-lock.json", '      "resolved": "https://packages.example.com/a.tgz",'),
+        ("a/package-lock.json", '      "resolved": "https://example.com/a",'),
         ("a/package-lock.json", '      "x": "https://registry.example.com/a",'),
         ("a/package-lock.json", '      "x": "https://downloads.example.com/a-1.0.tgz",'),
-        (".npmrc", "registry = https://packages.example.com"),
+        (".npmrc", "registry = https://example.com"),
         ("docs/a.md", "see https://pypi.example.com/project/flask"),
         ("a.py", 'STATE = "/root/state"'),
         (".ci/run", "cd /Users/alice/garrison"),
