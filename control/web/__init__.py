@@ -14,6 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from control.store import Store
 from control.web import assets, csrf, errors, headers, observe, templating
+from control.web.bodies import LargeBodies
 from control.web.brand import Brand
 from control.web.context import EXTENSION, Web, WebSettings, web
 from control.web.packages import PACKAGES
@@ -31,7 +32,8 @@ def create_app(
     app.extensions[EXTENSION] = Web(
         settings=settings, store=store, clock=clock, assets=assets.load_assets(), brand=Brand()
     )
-    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign] # Flask's way
+    behind = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)
+    app.wsgi_app = LargeBodies(behind, registry)  # type: ignore[method-assign] # Flask's way
     observe.install(app, registry)
     headers.install(app)
     app.after_request(assets.cache_hashed)
