@@ -7,6 +7,7 @@ variable or flag, the value (never a secret one) and what was expected.
 import argparse
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ _PORTS = {"http": 9000, "https": 9443, "metrics": 9300}
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off", ""})
 _ALIASES = {"warn": "warning"}
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _MAX_WORKERS = 256
 _MAX_PORT = 65535
 
@@ -141,6 +143,7 @@ def _plan(flags: argparse.Namespace, values: _Environment, version: str) -> Plan
         target=_target(values),
         control_socket=values.parse("GARRISON_CONTROL_SOCKET", _absolute, ""),
         trusted_cidrs=values.parse("AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS", _cidrs, None),
+        service_hosts=values.parse("GARRISON_SERVICE_HOSTS", _hosts, ()),
         browser_url=values.parse("AUTHENTIK_HOST_BROWSER", _url, ""),
         log_level=values.parse("AUTHENTIK_LOG_LEVEL", _level, "info"),
     )
@@ -256,6 +259,13 @@ def _cidrs(text: str) -> tuple[str, ...]:
         return tuple(str(ipaddress.ip_network(each.strip(), strict=False)) for each in text.split(","))
     except ValueError as error:
         raise ValueError(expected) from error
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    names = tuple(each.strip().lower() for each in text.split(","))
+    if not all(_HOST.fullmatch(name) for name in names):
+        raise ValueError("host names without ports, separated by commas")
+    return names
 
 
 def _endpoints(text: str) -> tuple[str, ...]:

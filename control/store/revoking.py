@@ -30,7 +30,7 @@ from control.store.people import Groups, Memberships, Users
 
 # Longer than any proxy session can be, where there is no provider to ask.
 LONGEST_SESSION = timedelta(days=1)
-# Between the end of a sign-in and that of the codes given under it.
+# Between the end of a sign-in and that of the codes given under it; and how far the clock of an outpost may be behind.
 SLACK = timedelta(minutes=10)
 
 
@@ -72,7 +72,7 @@ class Revoking:
     def revocations(self, now: datetime) -> list[Revocation]:
         """Everything that is revoked, each once."""
         touched, longest = self._touched, self._providers.longest_validity() or LONGEST_SESSION
-        made = partial(Revocation, at=now, until=now + longest)
+        made = partial(Revocation, at=now, until=now + longest + SLACK)
         changed = self._users.with_sessions(self._changed_users(), now - SIGN_IN_LIFETIME - SLACK - longest)
         return [
             *(made(id=uuid4(), sign_in=key) for key in _in_order(touched.sign_ins)),

@@ -1,6 +1,5 @@
 """The table from an outpost's type to what builds its protocol server. Imported by workers only, after patching."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +29,7 @@ def _proxy(setup: Setup, surroundings: Surroundings) -> ProtocolServer[Any]:
         control_socket=setup.control_socket or None,
         version=setup.version,
         limits=Limits(connections=min(Limits().connections, connection_bound())),
-        in_cluster="KUBERNETES_SERVICE_HOST" in os.environ,
+        service_hosts=frozenset(setup.service_hosts),
     )
     return ProxyServer(settings, surroundings.gate, surroundings.clock, surroundings.random)
 

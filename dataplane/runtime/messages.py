@@ -28,6 +28,7 @@ class Setup:
     listeners: tuple[InheritedListener, ...]
     control_socket: str
     trusted_cidrs: tuple[str, ...] | None
+    service_hosts: tuple[str, ...]
     browser_url: str
     log_level: str
 

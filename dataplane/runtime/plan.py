@@ -45,7 +45,8 @@ class Plan:
     """Everything an outpost process is told from outside.
 
     `target` is None for a front door without applications; `control_socket` is where unknown hosts are passed on to
-    (empty: nowhere); `trusted_cidrs` None means the protocol's default.
+    (empty: nowhere); `trusted_cidrs` None means the protocol's default; `service_hosts` are
+    names that proxies call the outpost itself by.
     """
 
     type: str
@@ -58,5 +59,6 @@ class Plan:
     target: Target | None
     control_socket: str
     trusted_cidrs: tuple[str, ...] | None
+    service_hosts: tuple[str, ...]
     browser_url: str
     log_level: str

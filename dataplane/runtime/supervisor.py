@@ -148,6 +148,7 @@ class Supervisor:
             listeners=(),
             control_socket=plan.control_socket,
             trusted_cidrs=plan.trusted_cidrs,
+            service_hosts=plan.service_hosts,
             browser_url=plan.browser_url,
             log_level=plan.log_level,
         )

@@ -366,6 +366,7 @@ def _for_slot(setup: Setup, slot: int, sockets: Sequence[tuple[socket.socket, bo
         listeners=inherited(sockets),
         control_socket=setup.control_socket,
         trusted_cidrs=setup.trusted_cidrs,
+        service_hosts=setup.service_hosts,
         browser_url=setup.browser_url,
         log_level=setup.log_level,
     )

@@ -43,6 +43,7 @@ def test_defaults() -> None:
         target=Target(url="https://auth.example.com", token="secret-token"),
         control_socket="",
         trusted_cidrs=None,
+        service_hosts=(),
         browser_url="",
         log_level="info",
     )
@@ -98,6 +99,7 @@ def test_values_from_files_and_variables(tmp_path: Path) -> None:
         ("AUTHENTIK_LOG_LEVEL", "TRACE", "log_level", "trace"),
         ("AUTHENTIK_LOG_LEVEL", "warn", "log_level", "warning"),
         ("AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS", "10.1.2.3/8, ::1", "trusted_cidrs", ("10.0.0.0/8", "::1/128")),
+        ("GARRISON_SERVICE_HOSTS", "Edge.apps.svc, edge", "service_hosts", ("edge.apps.svc", "edge")),
         ("GIT_BUILD_HASH", "abc", "build", "abc"),
     ],
 )

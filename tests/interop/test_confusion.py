@@ -104,7 +104,7 @@ def test_ingress_nginx_with_the_line_of_the_documentation(world: World, folder: 
     headers = f"Host {service}; proxy_set_header X-Sent-From nginx-ingress-controller; {line}"
     pod = Outpost(
         world.garrison, "edge", folder / "pod",
-        environment={"AUTHENTIK_HOST_BROWSER": world.garrison.url, "KUBERNETES_SERVICE_HOST": "10.0.0.1"},
+        environment={"AUTHENTIK_HOST_BROWSER": world.garrison.url, "GARRISON_SERVICE_HOSTS": service},
     )  # fmt: skip
     pod.start()
     port = free_port()

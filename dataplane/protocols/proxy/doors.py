@@ -120,7 +120,7 @@ class Doors:
     def find_rival(self, application: Application, check: Check) -> str | None:
         """The host that the proxy in front may be about to serve instead of the one that it asks about."""
         for rival in check.rivals:
-            if self.routes.confuses(application, check.host, rival, in_cluster=self._trust.in_cluster):
+            if self.routes.confuses(application, check.host, rival, self._trust.service_hosts):
                 return rival
         return None
 

@@ -4,13 +4,10 @@ An exact external host comes first, then the longest cookie domain the host lies
 "the only application there is": a guess has no place where access is decided.
 """
 
-import re
 from collections.abc import Iterable
 
 from dataplane.config import ConfigRefused
 from dataplane.protocols.proxy.application import Application, host_name
-
-_SERVICE = re.compile(r"\.svc(\.|$)")
 
 
 class Routes:
@@ -46,18 +43,19 @@ class Routes:
             domain = domain.partition(".")[2]
         return None
 
-    def confuses(self, application: Application, host: str, rival: str, *, in_cluster: bool) -> bool:
+    def confuses(self, application: Application, host: str, rival: str, service_hosts: frozenset[str]) -> bool:
         """Whether a proxy that names `rival` too may be about to serve another application than that of `host`.
 
         Names that differ can't be told from an attack, whoever claims them: nginx serves what it doesn't know by its
         first server block. There are two exceptions. A configuration may always say the sign-in host of a whole domain,
-        where that is all there is to be confused. And in Kubernetes ingress-nginx says the outpost's Service.
+        where that is all there is to be confused. And ingress-nginx says the outpost's own Service, whatever a
+        browser asks: the operator names it, since any name taken without is one that a client can make up.
         Ports alone may differ (nginx leaves them out of $host), unless they tell applications apart.
         """
         name = host_name(rival)
         if name == host_name(host):
             return bool(self._by_name.get(name, set()) - {application})
-        if in_cluster and _SERVICE.search(name) and self.find(rival) is None:
+        if name in service_hosts and self.find(rival) is None:
             return False
         return not (application.is_domain and rival == application.origin.host and len(self._by_host) == 1)
 

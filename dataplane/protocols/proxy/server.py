@@ -32,8 +32,8 @@ class ProxySettings:
     control_socket: str | None = None
     """Where requests for unclaimed hosts go; None where this is no front door."""
     version: str
-    in_cluster: bool = False
-    """Whether this is a pod of Kubernetes, where proxies may call us by the name of our Service."""
+    service_hosts: frozenset[str] = frozenset()
+    """Names that proxies call us by in Host, as ingress-nginx does: they say nothing of an application."""
     limits: Limits = field(default_factory=Limits)
     relay: RelayLimits = field(default_factory=RelayLimits)
 
@@ -50,7 +50,7 @@ class ProxyServer:
     ) -> None:
         control = settings.control_socket
         relay = Relay(UnixAddress(path=control), settings.relay) if control else None
-        trust = Trust(settings.trusted_cidrs, in_cluster=settings.in_cluster)
+        trust = Trust(settings.trusted_cidrs, settings.service_hosts)
         self._version = settings.version
         self._random = random
         self._doors = Doors(gate, trust, relay, clock, random)

@@ -29,10 +29,10 @@ class Seen(NamedTuple):
 
 
 class Trust:
-    """The trusted networks; and whether this is a pod of Kubernetes, whose Service's name may stand in Host."""
+    """The trusted networks; and the names of our own that may stand in Host, for the operator vouches for them."""
 
-    def __init__(self, cidrs: Sequence[str], *, in_cluster: bool = False) -> None:
-        self.in_cluster = in_cluster
+    def __init__(self, cidrs: Sequence[str], service_hosts: frozenset[str] = frozenset()) -> None:
+        self.service_hosts = service_hosts
         self._networks = tuple(_network(cidr) for cidr in cidrs)
         self.is_trusted = lru_cache(maxsize=4096)(self._is_trusted)
 

@@ -14,6 +14,7 @@ from control.domain.identity import Group
 from control.domain.security import Certificate, CookieKey, Revocation, SignIn
 from control.store import DatabaseBusy, Sealer, SealingError, Store, Unit, engine, open_engine
 from control.store.migrate import differences, upgrade
+from control.store.revoking import SLACK
 from tests.support import builders
 from tests.support.stores import ADMIN, Clock, Wakes, make_store, statements
 
@@ -159,7 +160,7 @@ def test_a_revocation_outlives_the_longest_session(store: Store, clock: Clock) -
     with store.read() as unit:
         (revocation,) = unit.revocations.live()
     assert (revocation.user, revocation.changed, revocation.at) == (alice.id, False, clock.now)
-    assert revocation.until == clock.now + timedelta(days=30)
+    assert revocation.until == clock.now + timedelta(days=30) + SLACK
     clock.advance(days=31)
     with store.read() as unit:
         assert unit.revocations.live() == []
@@ -265,7 +266,7 @@ def test_a_longer_validity_brings_no_session_back(store: Store, validity: timede
         now = unit.now
     with store.read() as unit:
         found = [(each.provider, each.until) for each in unit.revocations.live()]
-    assert found == ([(wiki.id, now + validity)] if ended else [])
+    assert found == ([(wiki.id, now + validity + SLACK)] if ended else [])
 
 
 def test_a_group_with_many_members_is_saved_in_few_statements(store: Store) -> None:

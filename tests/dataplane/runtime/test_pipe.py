@@ -23,6 +23,7 @@ MESSAGES: list[m.Message] = [
         listeners=(m.InheritedListener(descriptor=7, tls=True),),
         control_socket="",
         trusted_cidrs=None,
+        service_hosts=(),
         browser_url="https://auth.example.com",
         log_level="info",
     ),

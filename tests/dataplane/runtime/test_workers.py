@@ -38,6 +38,7 @@ SETUP = Setup(
     listeners=(),
     control_socket="",
     trusted_cidrs=None,
+    service_hosts=(),
     browser_url="",
     log_level="info",
 )

@@ -180,13 +180,13 @@ class Outpost:
         resources: Mapping[str, Resource] | None = None,
         peer: str = "127.0.0.1",
         trusted: tuple[str, ...] = DEFAULT_TRUSTED,
-        in_cluster: bool = False,
+        service_hosts: frozenset[str] = frozenset(),
     ) -> None:
         self.clock = Clock()
         self.gate = TableGate()
         self.random = Randomness()
         self.peer = peer
-        self.doors = Doors(self.gate, Trust(trusted, in_cluster=in_cluster), None, self.clock, self.random)
+        self.doors = Doors(self.gate, Trust(trusted, service_hosts), None, self.clock, self.random)
         self.resources: dict[str, Resource] = {"options": OPTIONS}
         self.resources |= {f"provider/{provider.id}": provider for provider in providers}
         self.resources |= dict(resources or {})
