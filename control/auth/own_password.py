@@ -27,7 +27,7 @@ def change_own_password(store: Store, passwords: Passwords, actor: Actor, sign_i
     """Set the new password; every session of the person ends but this one. Raises Invalid, Busy."""
     with store.read() as unit:
         user = unit.users.get(sign_in.user)
-    if not passwords.verify(user.password_hash, typed.present):
+    if not passwords.verify(user.password_hash, typed.present, actor.address):
         raise _refused(store, actor, user)
     hashed = hash_new_password(passwords, user.username, typed.new)
     with store.write(actor) as unit:

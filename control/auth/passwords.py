@@ -7,6 +7,7 @@ many are computed at once and only so many may wait; beyond that callers are tol
 import re
 import threading
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,12 +16,12 @@ from functools import cached_property
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.profiles import RFC_9106_LOW_MEMORY
-from prometheus_client import Counter
+from prometheus_client import Counter as Metric
 
 from control.domain.errors import Problem
 
 SHORTEST, LONGEST = 8, 1024
-REFUSED = Counter("garrison_password_hash_refused", "Password checks turned away because too many were waiting.")
+REFUSED = Metric("garrison_password_hash_refused", "Password checks turned away because too many were waiting.")
 _PHC = re.compile(r"\$argon2id\$v=19\$m=(\d{1,8}),t=(\d{1,3}),p=(\d{1,3})\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,86}")
 # A hash from elsewhere is computed at every sign-in: its cost is bounded like everything else.
 _MOST_MEMORY_KIB, _MOST_PASSES, _MOST_LANES = 262_144, 16, 16
@@ -47,11 +48,13 @@ class Parameters:
 class HashLimits:
     """How many hashes are computed at once, how many callers may wait, and how long (seconds).
 
-    All together are half the threads of the web process, so that a flood of sign-ins leaves the pages alone.
+    All together are half the threads of the web process, so that a flood of sign-ins leaves the pages alone. One
+    source has half of that, so that a flood from one address leaves sign-ins from elsewhere alone.
     """
 
     at_once: int = 2
     waiting: int = 6
+    of_one_source: int = 4
     patience: float = 3.0
     retry_after: int = 5
 
@@ -73,16 +76,21 @@ class Passwords:
         self._limits = limits
         self._running = threading.BoundedSemaphore(limits.at_once)
         self._places = threading.BoundedSemaphore(limits.at_once + limits.waiting)
+        self._sources: Counter[str] = Counter()
+        self._counting = threading.Lock()
 
     def hash(self, password: str) -> str:
         """A new hash of the password, in PHC form. Raises Busy."""
         with self._turn():
             return self._hasher.hash(_prepared(password))
 
-    def verify(self, password_hash: str | None, password: str) -> bool:
-        """Whether the password fits; without a usable hash it does the same work and doesn't. Raises Busy."""
+    def verify(self, password_hash: str | None, password: str, source: str = "") -> bool:
+        """Whether the password fits; without a usable hash it does the same work and doesn't. Raises Busy.
+
+        `source` is the address it came from, empty for our own programs.
+        """
         usable = password_hash is not None and _PHC.fullmatch(password_hash) is not None
-        with self._turn():
+        with self._share(source), self._turn():
             nobody = self._nobody
             checked = password_hash if usable and password_hash else nobody
             return self._fits(checked, password) and usable
@@ -104,6 +112,21 @@ class Passwords:
             return self._hasher.verify(password_hash, _prepared(password))
         except (VerificationError, InvalidHashError):
             return False
+
+    @contextmanager
+    def _share(self, source: str) -> Iterator[None]:
+        """A place among those of one source; only sources that have one are remembered."""
+        with self._counting:
+            if source and self._sources[source] >= self._limits.of_one_source:
+                raise self._busy()
+            self._sources[source] += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._sources[source] -= 1
+                if not self._sources[source]:
+                    del self._sources[source]
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

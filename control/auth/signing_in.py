@@ -35,7 +35,8 @@ def sign_in(
 ) -> OpenedSession | SignInFailed:
     """Check the credentials and open a session in place of the one the browser brought. Raises Busy."""
     user = _find_user(store, credentials.username)
-    if not passwords.verify(user.password_hash if user else None, credentials.password) or user is None:
+    known = user.password_hash if user else None
+    if not passwords.verify(known, credentials.password, origin.address) or user is None:
         _record_failure(store, credentials.username, origin)
         return SignInFailed()
     renewed = passwords.hash(credentials.password) if passwords.is_outdated(user.password_hash or "") else None

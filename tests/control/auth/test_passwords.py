@@ -99,6 +99,29 @@ def test_a_flood_waits_and_beyond_the_queue_is_told_to_come_back() -> None:
     assert slow.verify(None, "x") is False, "the queue is empty again"
 
 
+def test_a_flood_from_one_address_leaves_places_for_others() -> None:
+    passwords = Passwords(CHEAP, HashLimits(at_once=1, waiting=5, of_one_source=2, patience=30))
+    answers: list[bool] = []
+
+    def attempt(source: str) -> threading.Thread:
+        thread = threading.Thread(target=lambda: answers.append(passwords.verify(None, "x", source)))
+        thread.start()
+        return thread
+
+    with passwords._turn():
+        flood = [attempt("192.0.2.1") for _ in range(2)]
+        deadline = time.monotonic() + 30
+        while passwords._sources["192.0.2.1"] < 2 and time.monotonic() < deadline:
+            pass
+        with pytest.raises(Busy):
+            passwords.verify(None, "x", "192.0.2.1")
+        other = attempt("192.0.2.2")
+    for thread in (*flood, other):
+        thread.join(30)
+    assert answers == [False] * 3
+    assert not passwords._sources, "nobody is remembered"
+
+
 def test_who_waits_too_long_is_told_to_come_back() -> None:
     slow = Passwords(Parameters(memory=65_536, passes=8, lanes=1), HashLimits(at_once=1, patience=0.01))
     started = threading.Event()

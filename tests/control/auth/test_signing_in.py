@@ -78,9 +78,9 @@ def test_cve_2026_85595_every_failure_looks_alike(
     checked: list[str | None] = []
     verify = Passwords.verify
 
-    def counted(self: Passwords, password_hash: str | None, given: str) -> bool:
+    def counted(self: Passwords, password_hash: str | None, given: str, source: str) -> bool:
         checked.append(given)
-        return verify(self, password_hash, given)
+        return verify(self, password_hash, given, source)
 
     monkeypatch.setattr(Passwords, "verify", counted)
     assert attempt(world, username, password) == SignInFailed()
@@ -128,8 +128,8 @@ def test_who_changes_while_the_hash_is_computed_does_not_get_in(
 ) -> None:
     verify = Passwords.verify
 
-    def meanwhile(self: Passwords, password_hash: str | None, given: str) -> bool:
-        answer = verify(self, password_hash, given)
+    def meanwhile(self: Passwords, password_hash: str | None, given: str, source: str) -> bool:
+        answer = verify(self, password_hash, given, source)
         with world.store.write(ADMIN) as unit:
             unit.users.update(replace(world.alice, **change))  # type: ignore[arg-type] # fields by name
         return answer

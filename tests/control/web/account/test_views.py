@@ -62,8 +62,8 @@ def test_a_wrong_guess_is_in_the_audit_trail(site: Site) -> None:
 
 def test_a_password_set_meanwhile_is_not_overwritten(site: Site) -> None:
     class Slow(Passwords):
-        def verify(self, password_hash: str | None, password: str) -> bool:
-            found = super().verify(password_hash, password)
+        def verify(self, password_hash: str | None, password: str, source: str = "") -> bool:
+            found = super().verify(password_hash, password, source)
             with site.store.write(ADMIN) as unit:
                 set_password(unit, site.world.bob.id, "$argon2id$other")
             return found
