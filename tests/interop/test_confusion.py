@@ -100,11 +100,11 @@ def test_ingress_nginx_with_the_line_of_the_documentation(world: World, folder: 
     """Its `auth-url` location as its template has it, with the annotation's line in it; an outpost that is a pod."""
     wiki, domain = world.sites["nginx"], world.sites["domain"]
     line = yaml.safe_load(snippet(PAGE, "ingress-nginx"))["nginx.ingress.kubernetes.io/auth-snippet"]
-    service = "ak-outpost-edge.authentik.svc.cluster.local"
+    setting, _, service = snippet(PAGE, "service-hosts").strip().partition("=")
     headers = f"Host {service}; proxy_set_header X-Sent-From nginx-ingress-controller; {line}"
     pod = Outpost(
         world.garrison, "edge", folder / "pod",
-        environment={"AUTHENTIK_HOST_BROWSER": world.garrison.url, "GARRISON_SERVICE_HOSTS": service},
+        environment={"AUTHENTIK_HOST_BROWSER": world.garrison.url, setting: service},
     )  # fmt: skip
     pod.start()
     port = free_port()
