@@ -81,10 +81,6 @@ class Instances(Repository[Instance]):
         """The instances of one outpost."""
         return self._select(self.table.c.outpost == outpost)
 
-    def find_by_uid(self, outpost: UUID, uid: str) -> Instance | None:
-        """The instance of that state folder."""
-        return self._one(sa.and_(self.table.c.outpost == outpost, self.table.c.uid == uid))
-
     def save(self, instances: Iterable[Instance]) -> None:
         """Create or replace instances."""
         for instance in instances:

@@ -1,6 +1,6 @@
 """Users, groups and who is in what."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -116,6 +116,10 @@ class Groups(Repository[Group]):
         return bound_applications(self.context, tables.bindings.c.group == entity.id)
 
 
+_Pair = Callable[[UUID], Membership]
+"""Makes a membership of the id at the other side."""
+
+
 class Memberships:
     """Who is directly in which group, and what follows from it."""
 
@@ -166,7 +170,7 @@ class Memberships:
         groups = self._groups.above(self.groups_of(user.id)).values()
         return Person(user=user, groups=tuple(sorted(groups, key=lambda group: group.name)))
 
-    def _replace(self, links: LinkTable, key: UUID, wanted: frozenset[UUID], membership: Any) -> None:  # noqa: ANN401
+    def _replace(self, links: LinkTable, key: UUID, wanted: frozenset[UUID], membership: _Pair) -> None:
         before = links.of(key)
         links.replace(key, wanted, before)
         for other in sorted(before ^ wanted, key=str):

@@ -69,7 +69,7 @@ class Server(AuthorizationServer):  # type: ignore[misc] # authlib has no type i
         """The request, which is in Authlib's shape already."""
         return request
 
-    def handle_response(self, status: int, body: object, headers: list[tuple[str, str]]) -> Any:  # noqa: ANN401
+    def handle_response(self, status: int, body: object, headers: list[tuple[str, str]]) -> Any:  # noqa: ANN401 - Authlib's
         """The response, for whoever carries it."""
         return status, body, dict(headers)
 
