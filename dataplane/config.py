@@ -27,6 +27,7 @@ class Options:
     log_level: str
     refresh_interval: float
     browser_url: str
+    insecure: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,14 @@ from uuid import UUID
 
 
 class OutpostType(StrEnum):
-    """The kinds of outposts whose server exists."""
+    """The kinds of outposts. An LDAP outpost gets the feed of users and groups."""
 
     PROXY = "proxy"
+    LDAP = "ldap"
+
+
+# Those whose server exists: what an admin can create.
+OFFERED_TYPES = (OutpostType.PROXY,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +71,11 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
-    """One running copy of an outpost, known by its state folder (`uid`). Kept for seven days after it vanished."""
+    """One running copy of an outpost, known by its state folder (`uid`). Kept for seven days after it vanished.
+
+    `protocol` is the version of the link's protocol it speaks, `holder` the link process that has its stream. Tokens by
+    fingerprint: the one in its environment and the newest that lies in its state, empty where it doesn't say.
+    """
 
     id: UUID
     outpost: UUID
@@ -87,3 +96,50 @@ class Instance:
     load: float = 0.0
     last_error: str = ""
     rejections: tuple[Rejection, ...] = ()
+    protocol: int = 0
+    holder: UUID | None = None
+    environment_token: str = ""
+    held_token: str = ""
+
+
+class InstanceEventKind(StrEnum):
+    """What happened to an instance."""
+
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    DRAINING = "draining"
+    REFUSED = "refused"
+    FAILED = "failed"
+    RECOVERED = "recovered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceEvent:
+    """One line of an instance's history; `detail` says why, in the instance's or the link's own words."""
+
+    id: UUID
+    outpost: UUID
+    uid: str
+    at: datetime
+    kind: InstanceEventKind
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """An admin's wish that one instance ends when what is in flight is done; forgotten when it has gone."""
+
+    id: UUID
+    outpost: UUID
+    uid: str
+    asked: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkProcess:
+    """A running link process, which holds streams of instances. One that has not beaten for a while is dead."""
+
+    id: UUID
+    name: str
+    started: datetime
+    last_seen: datetime

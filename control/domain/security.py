@@ -30,12 +30,13 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """A certificate authority of the link. The newest signs; all are trusted until their certificate ends."""
+    """A certificate authority of the link. The newest signs; the others are trusted until they retire or end."""
 
     id: UUID
     certificate: str
     private_key: str = field(repr=False)
     created: datetime
+    retires: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

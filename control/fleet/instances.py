@@ -11,6 +11,8 @@ from control.fleet.options import find_fault
 from control.store import Unit
 
 KEPT = timedelta(days=7)
+# The versions of the link's protocol that control serves: its own and the one before.
+PROTOCOLS = range(1, 3)
 # The link writes what it hears in a batch each minute; two that are missing and some slack.
 SILENCE = timedelta(seconds=150)
 TOLERATED_SKEW = 60.0

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from control.domain.application import ProxyProvider
 from control.domain.errors import Invalid
-from control.domain.outpost import Outpost, OutpostType
+from control.domain.outpost import OFFERED_TYPES, Outpost, OutpostType
 from control.fleet.assignment import assigned
 from control.fleet.fields import Fields, Reader, moved, problem
 from control.fleet.options import parse_options, read_yaml
@@ -65,8 +65,8 @@ def _checked(unit: Unit, current: Outpost, fields: Fields) -> Outpost:
 
 def _type(reader: Reader, current: Outpost) -> OutpostType:
     named = reader.fields.get("type", current.type)
-    if named in _LATER:
-        reader.refuse("type", "not_served_yet", named, "one of " + ", ".join(OutpostType))
+    if named in _LATER and named != current.type:
+        reader.refuse("type", "not_served_yet", named, "one of " + ", ".join(OFFERED_TYPES))
         return current.type
     return reader.word("type", current.type)
 

@@ -21,6 +21,7 @@ class Options:
     log_level: str
     refresh_interval: timedelta
     browser_url: str
+    insecure: bool = False
 
     @property
     def key(self) -> str:

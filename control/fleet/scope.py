@@ -54,6 +54,7 @@ def _options(outpost: Outpost, url: str) -> Options:
         log_level=options.log_level,
         refresh_interval=options.refresh_interval,
         browser_url=browser_url.rstrip("/"),
+        insecure=options.authentik_host_insecure,
     )
 
 

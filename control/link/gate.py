@@ -14,7 +14,7 @@ import grpc
 from control.auth.gatekeeper import Redemption, SessionClaim
 from control.domain.grant import IssuedSession, Refusal, RefusalReason
 from control.fleet.authority import Client
-from control.link import translate
+from control.link import reading, translate
 from control.link.caller import CallRefused, get_client, get_outpost, peer_address, require_provider, unanswered
 from control.link.metrics import Metrics
 from control.link.revisions import Revisions
@@ -60,7 +60,7 @@ class Desk:
 
         def checked() -> Answer:
             caller = self._caller(client, address)
-            return work(caller, require_provider(self._served(client), translate.read_id(provider)))
+            return work(caller, require_provider(self._served(client), reading.read_id(provider)))
 
         return await self.run(checked)
 
@@ -129,7 +129,7 @@ class GateService(gate_pb2_grpc.GateServicer):
         """End a sign-in; one that is no id has ended."""
 
         def end(caller: Actor, provider: UUID) -> None:
-            session = translate.read_id(request.session)
+            session = reading.read_id(request.session)
             if session is not None:
                 self._gatekeeper.end_session(caller, provider, session)
 
@@ -149,8 +149,8 @@ class GateService(gate_pb2_grpc.GateServicer):
 
 
 def _claim(request: gate_pb2.LookUpSessionRequest, provider: UUID) -> SessionClaim | None:
-    session, subject = translate.read_id(request.session), translate.read_id(request.subject)
-    authenticated, expires = translate.read_time(request.authenticated), translate.read_time(request.expires)
+    session, subject = reading.read_id(request.session), reading.read_id(request.subject)
+    authenticated, expires = reading.read_time(request.authenticated), reading.read_time(request.expires)
     if session is None or subject is None or authenticated is None or expires is None:
         return None
     return SessionClaim(

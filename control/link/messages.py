@@ -22,8 +22,16 @@ Item = TypeVar("Item", bound=Held)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """A place in the feed of users and groups."""
+
+    epoch: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
-    """Who an instance is and what it holds."""
+    """Who an instance is and what it holds; its tokens by fingerprint."""
 
     instance: str
     type: str
@@ -36,6 +44,9 @@ class Hello:
     held: Mapping[str, str]
     revision: int
     continued: bool = False
+    directory: Position | None = None
+    environment_token: str = ""
+    held_token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +83,21 @@ class Health:
     memory_bytes: int
     load: float
     last_error: str
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryApplied:
+    """That the instance holds the feed up to this place."""
+
+    position: Position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenHeld:
+    """That this token, by its fingerprint, lies in the instance's state."""
+
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

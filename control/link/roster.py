@@ -77,9 +77,18 @@ class Roster:
                 applied_revision=hello.revision,
                 wanted_revision=hello.revision,
                 clock_skew=self._skew(hello.clock),
+                protocol=hello.protocol,
+                environment_token=hello.environment_token,
+                held_token=hello.held_token,
             )
         )
         return key
+
+    def holds(self, key: Key, token: str) -> None:
+        """An instance has put a token, by its fingerprint, into its state."""
+        known = self.instances.get(key)
+        if known is not None:
+            self._put(replace(known, held_token=token))
 
     def beat(self, key: Key, health: Health) -> None:
         """An instance has told how it is."""

@@ -24,8 +24,9 @@ from control.link.housekeeping import authorities, keep_house
 from control.link.metrics import FleetCollector, Metrics, metrics_socket
 from control.link.revisions import Revisions, State
 from control.link.roster import Roster
+from control.link.stream import Fleet
 from control.link.wake import wake_socket
-from control.link.watch import Fleet, WatchService
+from control.link.watch import WatchService
 from control.store import Store
 from protos.outpost.v1 import gate_pb2_grpc, link_pb2_grpc
 

@@ -5,9 +5,8 @@ A resource is serialised once for all who receive it, with the digest by which o
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
-from math import isfinite
 from typing import assert_never
 from uuid import UUID
 
@@ -16,17 +15,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from control.domain.application import ProxyMode
 from control.domain.grant import IssuedIdentity, IssuedSession, Refusal, RefusalReason
 from control.fleet.resources import Certificate, Changed, Ended, Options, ProxyProvider, Resource
-from control.link.messages import Applied, Health, HeldPart, Hello, Push, Rejected
+from control.link.messages import (
+    Push,
+)
 from protos.outpost.v1 import gate_pb2, identity_pb2, link_pb2, resources_pb2
 
 PART_BYTES = 1024 * 1024
 DIGEST_CHARACTERS = 32
 # Of a map of digests in one message: some 4 MiB.
 PART_ENTRIES = 50_000
-# What the database can hold of a peer's numbers and words.
-MOST = 2**63 - 1
-MOST_WORKERS = 2**31 - 1
-MOST_TEXT = 1000
 
 _MODES = {
     ProxyMode.PROXY: resources_pb2.ProxyProvider.MODE_PROXY,
@@ -80,6 +77,7 @@ def _options(options: Options) -> resources_pb2.Options:
         outpost_name=options.outpost_name,
         log_level=options.log_level,
         browser_url=options.browser_url,
+        insecure=options.insecure,
     )
     message.refresh_interval.FromTimedelta(options.refresh_interval)
     return message
@@ -187,50 +185,14 @@ def digests(revision: int, wanted: Mapping[str, str]) -> Iterator[link_pb2.Watch
         yield link_pb2.WatchResponse(digests=part)
 
 
-def read_watch(message: link_pb2.WatchRequest) -> Hello | HeldPart | Applied | Health | None:
-    """What an outpost said; None for what a newer one may say and we don't know."""
-    match message.WhichOneof("message"):
-        case "hello":
-            return _hello(message.hello)
-        case "applied":
-            return _applied(message.applied)
-        case "held":
-            return HeldPart(held=dict(message.held.held), last=message.held.last)
-        case "health":
-            return _health(message.health)
-        case _:
-            return None
+def drain() -> link_pb2.WatchResponse:
+    """That the instance is to end when what is in flight is done."""
+    return link_pb2.WatchResponse(command=link_pb2.Command(drain=link_pb2.Drain()))
 
 
-def _hello(hello: link_pb2.Hello) -> Hello:
-    return Hello(
-        instance=hello.instance,
-        type=hello.type,
-        hostname=_line(hello.hostname),
-        version=_line(hello.version),
-        build=_line(hello.build),
-        protocol=hello.protocol,
-        started=read_time(hello.started) if hello.HasField("started") else None,
-        clock=read_time(hello.clock) if hello.HasField("clock") else None,
-        held=dict(hello.held),
-        revision=min(hello.revision, MOST),
-        continued=hello.continued,
-    )
-
-
-def _applied(applied: link_pb2.Applied) -> Applied:
-    rejected = (Rejected(key=each.key, digest=each.digest, reason=_line(each.reason)) for each in applied.rejected)
-    return Applied(revision=applied.revision, rejected=tuple(rejected))
-
-
-def _health(health: link_pb2.Health) -> Health:
-    return Health(
-        clock=read_time(health.clock) if health.HasField("clock") else None,
-        workers=min(health.workers, MOST_WORKERS),
-        memory_bytes=min(health.memory_bytes, MOST),
-        load=health.load if isfinite(health.load) else 0.0,
-        last_error=_line(health.last_error),
-    )
+def new_token(secret: str) -> link_pb2.WatchResponse:
+    """The outpost's new token."""
+    return link_pb2.WatchResponse(command=link_pb2.Command(new_token=link_pb2.NewToken(secret=secret)))
 
 
 def redeemed(answer: IssuedSession | Refusal) -> gate_pb2.RedeemCodeResponse:
@@ -263,27 +225,6 @@ def _session(session: IssuedSession) -> gate_pb2.ProxySession:
         expires=_timestamp(session.expires),
         id_token=session.id_token,
     )
-
-
-def read_id(text: str) -> UUID | None:
-    """The id in a text from the wire, if it is one."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
-def read_time(stamp: Timestamp) -> datetime | None:
-    """The time in a Timestamp, if it is one."""
-    try:
-        return stamp.ToDatetime(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _line(text: str) -> str:
-    """A peer's text as far as it is kept: bounded, and without the NUL that PostgreSQL refuses."""
-    return text.replace("\0", "")[:MOST_TEXT]
 
 
 def _timestamp(moment: datetime) -> Timestamp:

@@ -1,14 +1,15 @@
 """Outposts, their tokens, and what is known of their instances."""
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from control.domain.outpost import Instance, Outpost, Token
+from control.domain.outpost import Drain, Instance, InstanceEvent, LinkProcess, Outpost, Token
 from control.store import tables
-from control.store.base import Context, LinkTable, Repository
+from control.store.base import Context, LinkTable, Repository, chunks
 
 
 class Outposts(Repository[Outpost]):
@@ -89,3 +90,59 @@ class Instances(Repository[Instance]):
 
     def _note(self, before: Instance | None, after: Instance | None) -> None:
         """Nothing: an instance's life is no change of configuration."""
+
+
+class InstanceEvents(Repository[InstanceEvent]):
+    """The history of instances; as little a change as their beats."""
+
+    table = tables.instance_events
+    entity = InstanceEvent
+    kind = "instance event"
+    name = "uid"
+    order = "at"
+
+    def record(self, events: Iterable[InstanceEvent]) -> None:
+        """Append to the history."""
+        self._insert_many(events)
+
+    def of_instance(self, outpost: UUID, uid: str, limit: int) -> list[InstanceEvent]:
+        """What happened last to one instance, the newest first."""
+        mine = sa.and_(self.table.c.outpost == outpost, self.table.c.uid == uid)
+        statement = self._query().where(mine).order_by(self.table.c.at.desc(), self.table.c.id).limit(limit)
+        return self._entities(self.context.rows(statement))
+
+    def drop_before(self, moment: datetime) -> None:
+        """Forget what is older."""
+        self.context.connection.execute(sa.delete(self.table).where(self.table.c.at < moment))
+
+
+class Drains(Repository[Drain]):
+    """Which instances are to end. Asking is a change, so that the link hears of it; that it is done is none."""
+
+    table = tables.drains
+    entity = Drain
+    kind = "drain"
+    name = "uid"
+    order = "asked"
+
+    def forget(self, drains: Iterable[UUID]) -> None:
+        """Drop those that were carried out or came too late."""
+        for some in chunks(drains):
+            self.context.connection.execute(sa.delete(self.table).where(self.table.c.id.in_(some)))
+
+
+class LinkProcesses(Repository[LinkProcess]):
+    """The link processes; that they live is no change."""
+
+    table = tables.link_processes
+    entity = LinkProcess
+    kind = "link process"
+    order = "started"
+
+    def beat(self, process: UUID) -> None:
+        """It lives."""
+        statement = sa.update(self.table).where(self.table.c.id == process).values(last_seen=self.context.now)
+        self.context.connection.execute(statement)
+
+    def _note(self, before: LinkProcess | None, after: LinkProcess | None) -> None:
+        """Nothing, as with instances."""

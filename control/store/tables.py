@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from control.domain.application import PolicyMode, ProviderType, ProxyMode
 from control.domain.identity import UserKind
-from control.domain.outpost import InstanceState, OutpostType
+from control.domain.outpost import InstanceEventKind, InstanceState, OutpostType
 from control.store.columns import Listed, UtcDateTime, Word, rejections
 
 metadata = MetaData(
@@ -212,8 +212,59 @@ instances = Table(
     Column("load", Float, nullable=False),
     Column("last_error", Text, nullable=False),
     Column("rejections", rejections(), nullable=False),
+    Column("protocol", Integer, nullable=False),
+    Column("holder", Uuid, index=True),
+    Column("environment_token", String(64), nullable=False),
+    Column("held_token", String(64), nullable=False),
 )
 Index(None, instances.c.outpost, instances.c.uid, unique=True)
+
+instance_events = Table(
+    "instance_events",
+    metadata,
+    _id(),
+    Column("outpost", Uuid, _to("outposts"), nullable=False),
+    Column("uid", String(64), nullable=False),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    Column("kind", Word(InstanceEventKind), nullable=False),
+    Column("detail", Text, nullable=False),
+)
+Index(None, instance_events.c.outpost, instance_events.c.at)
+
+drains = Table(
+    "drains",
+    metadata,
+    _id(),
+    Column("outpost", Uuid, _to("outposts"), nullable=False, index=True),
+    Column("uid", String(64), nullable=False),
+    Column("asked", UtcDateTime, nullable=False),
+)
+
+link_processes = Table(
+    "link_processes",
+    metadata,
+    _id(),
+    Column("name", String(255), nullable=False),
+    Column("started", UtcDateTime, nullable=False),
+    Column("last_seen", UtcDateTime, nullable=False),
+)
+
+# The feed of users and groups: what changed with which revision, complete for revisions after `since`.
+directory = Table(
+    "directory",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("epoch", Uuid, nullable=False),
+    Column("since", BigInteger, nullable=False),
+)
+
+directory_changes = Table(
+    "directory_changes",
+    metadata,
+    Column("revision", BigInteger, primary_key=True),
+    Column("target", Uuid, primary_key=True),
+    Column("kind", String(5), nullable=False),
+)
 
 sign_ins = Table(
     "sign_ins",
@@ -257,6 +308,7 @@ authorities = Table(
     Column("certificate", Text, nullable=False),
     Column("private_key", LargeBinary, nullable=False),
     Column("created", UtcDateTime, nullable=False),
+    Column("retires", UtcDateTime),
 )
 
 # No foreign keys: what ended a session outlives the rows it speaks of.

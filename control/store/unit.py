@@ -18,7 +18,7 @@ from control.store import tables
 from control.store.base import Context
 from control.store.catalogue import Applications, Bindings, CookieKeys, ProxyProviders
 from control.store.changes import Change
-from control.store.deployments import Instances, Outposts, Tokens
+from control.store.deployments import Drains, InstanceEvents, Instances, LinkProcesses, Outposts, Tokens
 from control.store.engine import WRITES
 from control.store.people import Groups, Memberships, Users
 from control.store.revoking import Revoking
@@ -79,6 +79,9 @@ class Unit:
         self.outposts = Outposts(context)
         self.tokens = Tokens(context)
         self.instances = Instances(context)
+        self.instance_events = InstanceEvents(context)
+        self.drains = Drains(context)
+        self.link_processes = LinkProcesses(context)
         self.certificates = Certificates(context)
         self.signing_keys = SigningKeys(context)
         self.authorities = Authorities(context)

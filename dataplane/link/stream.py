@@ -20,8 +20,8 @@ from dataplane.link.channel import gate_stub, link_stub, open_stream_channel
 from dataplane.link.endings import Ending, Endings
 from dataplane.link.held import Assembly, Change, ConfigPart, Held, LinkBroken, NotApplied, Rejection, drifted
 from dataplane.link.keeper import Keeper
+from dataplane.link.messages import DirectoryPart, Drain, NewToken, Pushed, Unknown, Vitals, Wanted
 from dataplane.link.target import Credentials, Instance
-from dataplane.link.translate import Drain, Unknown, Vitals, Wanted
 from dataplane.link.world import World
 from protos.outpost.v1 import link_pb2
 
@@ -175,7 +175,7 @@ class Stream:
         for message in translate.hello(context.instance, context.receiver.held, context.world.clock()):
             self._outbox.put_nowait(message)
 
-    async def _take(self, message: translate.Pushed, assembly: Assembly) -> None:
+    async def _take(self, message: Pushed, assembly: Assembly) -> None:
         match message:
             case ConfigPart():
                 change = assembly.add(message)
@@ -185,7 +185,7 @@ class Stream:
                 self._compare(message)
             case Drain():
                 self._context.receiver.drain()
-            case Unknown():
+            case NewToken() | DirectoryPart() | Unknown():
                 log.info("control sent something that this version doesn't know")
 
     def _compare(self, part: Wanted) -> None:

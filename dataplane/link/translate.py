@@ -5,7 +5,6 @@ don't know are `Unknown`, not errors; resources we can't read are ConfigRefused.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -23,47 +22,19 @@ from dataplane.config import (
 )
 from dataplane.gate import Identity, ProxySession, Redemption, Refusal, SessionAnswer, SessionReference, Unavailable
 from dataplane.link.held import ConfigPart, Held, HeldResource, LinkBroken, Rejection
+from dataplane.link.messages import DirectoryPart, Drain, NewToken, Position, Pushed, Standing, Unknown, Vitals, Wanted
 from dataplane.link.target import Instance
-from protos.outpost.v1 import gate_pb2, identity_pb2, link_pb2, resources_pb2
+from protos.outpost.v1 import directory_pb2, gate_pb2, identity_pb2, link_pb2, resources_pb2
 
-PROTOCOL = 1
+PROTOCOL = 2
 # Of a map of digests in one message: some 4 MiB.
 PART_ENTRIES = 50_000
+NO_STANDING = Standing()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vitals:
-    """How this instance is."""
-
-    uptime: float
-    workers: int
-    memory: int
-    load: float
-    last_error: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Key to digest of everything the outpost should hold; `continued` when more of it follows."""
-
-    digests: dict[str, str]
-    continued: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Drain:
-    """Stop taking new work and end when the rest is done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """Something of a newer control."""
-
-
-Pushed = ConfigPart | Wanted | Drain | Unknown
-
-
-def hello(instance: Instance, held: Held, now: float) -> Iterator[link_pb2.WatchRequest]:
+def hello(
+    instance: Instance, held: Held, now: float, standing: Standing = NO_STANDING
+) -> Iterator[link_pb2.WatchRequest]:
     """Who we are and what we hold, in as many messages as that takes."""
     first, *rest = _parts(held.digests)
     yield link_pb2.WatchRequest(
@@ -79,6 +50,9 @@ def hello(instance: Instance, held: Held, now: float) -> Iterator[link_pb2.Watch
             held=first,
             revision=held.revision,
             continued=bool(rest),
+            directory=_position_message(standing.directory),
+            environment_token=standing.environment_token,
+            held_token=standing.held_token,
         )
     )
     for number, part in enumerate(rest, start=1):
@@ -89,6 +63,20 @@ def _parts(digests: Mapping[str, str]) -> list[dict[str, str]]:
     """At least one."""
     items = [*digests.items()]
     return [dict(items[at : at + PART_ENTRIES]) for at in range(0, max(len(items), 1), PART_ENTRIES)]
+
+
+def _position_message(position: Position | None) -> link_pb2.DirectoryPosition | None:
+    return link_pb2.DirectoryPosition(epoch=position.epoch, position=position.position) if position else None
+
+
+def directory_applied(position: Position) -> link_pb2.WatchRequest:
+    """The answer to a part of the directory."""
+    return link_pb2.WatchRequest(directory_applied=link_pb2.DirectoryApplied(position=_position_message(position)))
+
+
+def token_held(fingerprint: str) -> link_pb2.WatchRequest:
+    """The answer to a new token, once it lies in the state."""
+    return link_pb2.WatchRequest(token_held=link_pb2.TokenHeld(fingerprint=fingerprint))
 
 
 def applied(revision: int, rejections: Iterable[Rejection]) -> link_pb2.WatchRequest:
@@ -105,6 +93,7 @@ def health(vitals: Vitals, now: float) -> link_pb2.WatchRequest:
         memory_bytes=vitals.memory,
         load=vitals.load,
         last_error=vitals.last_error,
+        draining=vitals.draining,
     )
     message.uptime.FromMilliseconds(int(vitals.uptime * 1000))
     return link_pb2.WatchRequest(health=message)
@@ -119,8 +108,32 @@ def pushed(message: link_pb2.WatchResponse) -> Pushed:
             return Wanted(digests=dict(message.digests.wanted), continued=message.digests.continued)
         case "command" if message.command.WhichOneof("command") == "drain":
             return Drain()
+        case "command" if message.command.WhichOneof("command") == "new_token":
+            return NewToken(message.command.new_token.secret)
+        case "directory":
+            return _directory_part(message.directory)
         case _:
             return Unknown()
+
+
+def _directory_part(directory: link_pb2.Directory) -> DirectoryPart:
+    return DirectoryPart(
+        position=Position(directory.position.epoch, directory.position.position),
+        begins=directory.begins,
+        complete=directory.complete,
+        entries={_entry_key(data): data for data in directory.entries},
+        removed=tuple(directory.removed),
+    )
+
+
+def _entry_key(data: bytes) -> str:
+    try:
+        key = directory_pb2.DirectoryEntry.FromString(data).key
+    except DecodeError as error:
+        raise LinkBroken(f"an entry of {len(data)} bytes is no outpost.v1.DirectoryEntry") from error
+    if not key:
+        raise LinkBroken("an entry of the directory has no key")
+    return key
 
 
 def _part(config: link_pb2.Config) -> ConfigPart:
@@ -194,6 +207,7 @@ def _options(message: resources_pb2.Options) -> Options:
         log_level=message.log_level,
         refresh_interval=message.refresh_interval.ToMilliseconds() / 1000,
         browser_url=message.browser_url,
+        insecure=message.insecure,
     )
 
 

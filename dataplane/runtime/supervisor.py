@@ -23,10 +23,10 @@ from dataplane.link.endings import Ending, Endings
 from dataplane.link.enrol import enrol
 from dataplane.link.held import Change, Held, Rejection
 from dataplane.link.keeper import Keeper
+from dataplane.link.messages import Vitals
 from dataplane.link.state import Saved, StateFolder
 from dataplane.link.stream import Context, Timing
 from dataplane.link.target import Credentials, Instance, Target
-from dataplane.link.translate import Vitals
 from dataplane.link.watch import Watcher
 from dataplane.link.world import World
 from dataplane.runtime import logs, vitals

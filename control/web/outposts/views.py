@@ -5,7 +5,7 @@ from uuid import UUID
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from control.domain.outpost import Outpost, OutpostType
+from control.domain.outpost import OFFERED_TYPES, Outpost
 from control.fleet.instances import health
 from control.fleet.options import options_of
 from control.fleet.outposts import assigned_providers, create_outpost, remove_outpost, update_outpost
@@ -151,5 +151,5 @@ def _show(form: OutpostForm, outpost: Outpost | None) -> ResponseReturnValue:
             for each in unit.providers.all()
         ]
     back = url_for(".detail", key=outpost.id) if outpost is not None else url_for(".index")
-    values = {"outpost": outpost, "choices": choices, "types": list(OutpostType), "lines": error_lines(form)}
+    values = {"outpost": outpost, "choices": choices, "types": OFFERED_TYPES, "lines": error_lines(form)}
     return show_form("outposts/form.html", form, back, **values)

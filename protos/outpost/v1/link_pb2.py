@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotos/outpost/v1/link.proto\x12\noutpost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x01\n\x0cWatchRequest\x12\"\n\x05hello\x18\x01 \x01(\x0b\x32\x11.outpost.v1.HelloH\x00\x12&\n\x07\x61pplied\x18\x02 \x01(\x0b\x32\x13.outpost.v1.AppliedH\x00\x12$\n\x06health\x18\x03 \x01(\x0b\x32\x12.outpost.v1.HealthH\x00\x12 \n\x04held\x18\x04 \x01(\x0b\x32\x10.outpost.v1.HeldH\x00\x42\t\n\x07message\"\x90\x01\n\rWatchResponse\x12$\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x12.outpost.v1.ConfigH\x00\x12&\n\x07\x64igests\x18\x02 \x01(\x0b\x32\x13.outpost.v1.DigestsH\x00\x12&\n\x07\x63ommand\x18\x03 \x01(\x0b\x32\x13.outpost.v1.CommandH\x00\x42\t\n\x07message\"\xc0\x02\n\x05Hello\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x10\n\x08hostname\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\r\n\x05\x62uild\x18\x05 \x01(\t\x12\x10\n\x08protocol\x18\x06 \x01(\r\x12+\n\x07started\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x63lock\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x04held\x18\t \x03(\x0b\x32\x1b.outpost.v1.Hello.HeldEntry\x12\x10\n\x08revision\x18\n \x01(\x04\x12\x11\n\tcontinued\x18\x0b \x01(\x08\x1a+\n\tHeldEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"k\n\x04Held\x12(\n\x04held\x18\x01 \x03(\x0b\x32\x1a.outpost.v1.Held.HeldEntry\x12\x0c\n\x04last\x18\x02 \x01(\x08\x1a+\n\tHeldEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"D\n\x07\x41pplied\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\'\n\x08rejected\x18\x02 \x03(\x0b\x32\x15.outpost.v1.Rejection\"8\n\tRejection\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xa7\x01\n\x06Health\x12)\n\x05\x63lock\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x06uptime\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07workers\x18\x03 \x01(\r\x12\x14\n\x0cmemory_bytes\x18\x04 \x01(\x04\x12\x0c\n\x04load\x18\x05 \x01(\x01\x12\x12\n\nlast_error\x18\x06 \x01(\t\"Z\n\x06\x43onfig\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x0c\n\x04part\x18\x02 \x01(\r\x12\x0c\n\x04last\x18\x03 \x01(\x08\x12\x11\n\tresources\x18\x04 \x03(\x0c\x12\x0f\n\x07removed\x18\x05 \x03(\t\"\x8e\x01\n\x07\x44igests\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12/\n\x06wanted\x18\x02 \x03(\x0b\x32\x1f.outpost.v1.Digests.WantedEntry\x12\x11\n\tcontinued\x18\x03 \x01(\x08\x1a-\n\x0bWantedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"8\n\x07\x43ommand\x12\"\n\x05\x64rain\x18\x01 \x01(\x0b\x32\x11.outpost.v1.DrainH\x00\x42\t\n\x07\x63ommand\"\x07\n\x05\x44rain2H\n\x04Link\x12@\n\x05Watch\x12\x18.outpost.v1.WatchRequest\x1a\x19.outpost.v1.WatchResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotos/outpost/v1/link.proto\x12\noutpost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x95\x02\n\x0cWatchRequest\x12\"\n\x05hello\x18\x01 \x01(\x0b\x32\x11.outpost.v1.HelloH\x00\x12&\n\x07\x61pplied\x18\x02 \x01(\x0b\x32\x13.outpost.v1.AppliedH\x00\x12$\n\x06health\x18\x03 \x01(\x0b\x32\x12.outpost.v1.HealthH\x00\x12 \n\x04held\x18\x04 \x01(\x0b\x32\x10.outpost.v1.HeldH\x00\x12\x39\n\x11\x64irectory_applied\x18\x05 \x01(\x0b\x32\x1c.outpost.v1.DirectoryAppliedH\x00\x12+\n\ntoken_held\x18\x06 \x01(\x0b\x32\x15.outpost.v1.TokenHeldH\x00\x42\t\n\x07message\"\xbc\x01\n\rWatchResponse\x12$\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x12.outpost.v1.ConfigH\x00\x12&\n\x07\x64igests\x18\x02 \x01(\x0b\x32\x13.outpost.v1.DigestsH\x00\x12&\n\x07\x63ommand\x18\x03 \x01(\x0b\x32\x13.outpost.v1.CommandH\x00\x12*\n\tdirectory\x18\x04 \x01(\x0b\x32\x15.outpost.v1.DirectoryH\x00\x42\t\n\x07message\"\xa1\x03\n\x05Hello\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x10\n\x08hostname\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\r\n\x05\x62uild\x18\x05 \x01(\t\x12\x10\n\x08protocol\x18\x06 \x01(\r\x12+\n\x07started\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x63lock\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x04held\x18\t \x03(\x0b\x32\x1b.outpost.v1.Hello.HeldEntry\x12\x10\n\x08revision\x18\n \x01(\x04\x12\x11\n\tcontinued\x18\x0b \x01(\x08\x12\x30\n\tdirectory\x18\x0c \x01(\x0b\x32\x1d.outpost.v1.DirectoryPosition\x12\x19\n\x11\x65nvironment_token\x18\r \x01(\t\x12\x12\n\nheld_token\x18\x0e \x01(\t\x1a+\n\tHeldEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"k\n\x04Held\x12(\n\x04held\x18\x01 \x03(\x0b\x32\x1a.outpost.v1.Held.HeldEntry\x12\x0c\n\x04last\x18\x02 \x01(\x08\x1a+\n\tHeldEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"D\n\x07\x41pplied\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\'\n\x08rejected\x18\x02 \x03(\x0b\x32\x15.outpost.v1.Rejection\"8\n\tRejection\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xb9\x01\n\x06Health\x12)\n\x05\x63lock\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x06uptime\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07workers\x18\x03 \x01(\r\x12\x14\n\x0cmemory_bytes\x18\x04 \x01(\x04\x12\x0c\n\x04load\x18\x05 \x01(\x01\x12\x12\n\nlast_error\x18\x06 \x01(\t\x12\x10\n\x08\x64raining\x18\x07 \x01(\x08\"Z\n\x06\x43onfig\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x0c\n\x04part\x18\x02 \x01(\r\x12\x0c\n\x04last\x18\x03 \x01(\x08\x12\x11\n\tresources\x18\x04 \x03(\x0c\x12\x0f\n\x07removed\x18\x05 \x03(\t\"\x8e\x01\n\x07\x44igests\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12/\n\x06wanted\x18\x02 \x03(\x0b\x32\x1f.outpost.v1.Digests.WantedEntry\x12\x11\n\tcontinued\x18\x03 \x01(\x08\x1a-\n\x0bWantedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"c\n\x07\x43ommand\x12\"\n\x05\x64rain\x18\x01 \x01(\x0b\x32\x11.outpost.v1.DrainH\x00\x12)\n\tnew_token\x18\x02 \x01(\x0b\x32\x14.outpost.v1.NewTokenH\x00\x42\t\n\x07\x63ommand\"\x07\n\x05\x44rain\"\x1f\n\x08NewToken\x12\x13\n\x06secret\x18\x01 \x01(\tB\x03\x80\x01\x01\" \n\tTokenHeld\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\"4\n\x11\x44irectoryPosition\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x04\"\x80\x01\n\tDirectory\x12/\n\x08position\x18\x01 \x01(\x0b\x32\x1d.outpost.v1.DirectoryPosition\x12\x0e\n\x06\x62\x65gins\x18\x02 \x01(\x08\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\x12\x0f\n\x07\x65ntries\x18\x04 \x03(\x0c\x12\x0f\n\x07removed\x18\x05 \x03(\t\"C\n\x10\x44irectoryApplied\x12/\n\x08position\x18\x01 \x01(\x0b\x32\x1d.outpost.v1.DirectoryPosition2H\n\x04Link\x12@\n\x05Watch\x12\x18.outpost.v1.WatchRequest\x1a\x19.outpost.v1.WatchResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,34 +39,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HELD_HELDENTRY']._serialized_options = b'8\001'
   _globals['_DIGESTS_WANTEDENTRY']._loaded_options = None
   _globals['_DIGESTS_WANTEDENTRY']._serialized_options = b'8\001'
+  _globals['_NEWTOKEN'].fields_by_name['secret']._loaded_options = None
+  _globals['_NEWTOKEN'].fields_by_name['secret']._serialized_options = b'\200\001\001'
   _globals['_WATCHREQUEST']._serialized_start=110
-  _globals['_WATCHREQUEST']._serialized_end=283
-  _globals['_WATCHRESPONSE']._serialized_start=286
-  _globals['_WATCHRESPONSE']._serialized_end=430
-  _globals['_HELLO']._serialized_start=433
-  _globals['_HELLO']._serialized_end=753
-  _globals['_HELLO_HELDENTRY']._serialized_start=710
-  _globals['_HELLO_HELDENTRY']._serialized_end=753
-  _globals['_HELD']._serialized_start=755
-  _globals['_HELD']._serialized_end=862
-  _globals['_HELD_HELDENTRY']._serialized_start=710
-  _globals['_HELD_HELDENTRY']._serialized_end=753
-  _globals['_APPLIED']._serialized_start=864
-  _globals['_APPLIED']._serialized_end=932
-  _globals['_REJECTION']._serialized_start=934
-  _globals['_REJECTION']._serialized_end=990
-  _globals['_HEALTH']._serialized_start=993
-  _globals['_HEALTH']._serialized_end=1160
-  _globals['_CONFIG']._serialized_start=1162
-  _globals['_CONFIG']._serialized_end=1252
-  _globals['_DIGESTS']._serialized_start=1255
-  _globals['_DIGESTS']._serialized_end=1397
-  _globals['_DIGESTS_WANTEDENTRY']._serialized_start=1352
-  _globals['_DIGESTS_WANTEDENTRY']._serialized_end=1397
-  _globals['_COMMAND']._serialized_start=1399
-  _globals['_COMMAND']._serialized_end=1455
-  _globals['_DRAIN']._serialized_start=1457
-  _globals['_DRAIN']._serialized_end=1464
-  _globals['_LINK']._serialized_start=1466
-  _globals['_LINK']._serialized_end=1538
+  _globals['_WATCHREQUEST']._serialized_end=387
+  _globals['_WATCHRESPONSE']._serialized_start=390
+  _globals['_WATCHRESPONSE']._serialized_end=578
+  _globals['_HELLO']._serialized_start=581
+  _globals['_HELLO']._serialized_end=998
+  _globals['_HELLO_HELDENTRY']._serialized_start=955
+  _globals['_HELLO_HELDENTRY']._serialized_end=998
+  _globals['_HELD']._serialized_start=1000
+  _globals['_HELD']._serialized_end=1107
+  _globals['_HELD_HELDENTRY']._serialized_start=955
+  _globals['_HELD_HELDENTRY']._serialized_end=998
+  _globals['_APPLIED']._serialized_start=1109
+  _globals['_APPLIED']._serialized_end=1177
+  _globals['_REJECTION']._serialized_start=1179
+  _globals['_REJECTION']._serialized_end=1235
+  _globals['_HEALTH']._serialized_start=1238
+  _globals['_HEALTH']._serialized_end=1423
+  _globals['_CONFIG']._serialized_start=1425
+  _globals['_CONFIG']._serialized_end=1515
+  _globals['_DIGESTS']._serialized_start=1518
+  _globals['_DIGESTS']._serialized_end=1660
+  _globals['_DIGESTS_WANTEDENTRY']._serialized_start=1615
+  _globals['_DIGESTS_WANTEDENTRY']._serialized_end=1660
+  _globals['_COMMAND']._serialized_start=1662
+  _globals['_COMMAND']._serialized_end=1761
+  _globals['_DRAIN']._serialized_start=1763
+  _globals['_DRAIN']._serialized_end=1770
+  _globals['_NEWTOKEN']._serialized_start=1772
+  _globals['_NEWTOKEN']._serialized_end=1803
+  _globals['_TOKENHELD']._serialized_start=1805
+  _globals['_TOKENHELD']._serialized_end=1837
+  _globals['_DIRECTORYPOSITION']._serialized_start=1839
+  _globals['_DIRECTORYPOSITION']._serialized_end=1891
+  _globals['_DIRECTORY']._serialized_start=1894
+  _globals['_DIRECTORY']._serialized_end=2022
+  _globals['_DIRECTORYAPPLIED']._serialized_start=2024
+  _globals['_DIRECTORYAPPLIED']._serialized_end=2091
+  _globals['_LINK']._serialized_start=2093
+  _globals['_LINK']._serialized_end=2165
 # @@protoc_insertion_point(module_scope)

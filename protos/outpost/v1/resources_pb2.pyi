@@ -31,18 +31,20 @@ class Resource(_message.Message):
     def __init__(self, key: _Optional[str] = ..., digest: _Optional[str] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., proxy_provider: _Optional[_Union[ProxyProvider, _Mapping]] = ..., certificate: _Optional[_Union[Certificate, _Mapping]] = ..., ended: _Optional[_Union[Ended, _Mapping]] = ..., changed: _Optional[_Union[Changed, _Mapping]] = ...) -> None: ...
 
 class Options(_message.Message):
-    __slots__ = ("outpost_id", "outpost_name", "log_level", "refresh_interval", "browser_url")
+    __slots__ = ("outpost_id", "outpost_name", "log_level", "refresh_interval", "browser_url", "insecure")
     OUTPOST_ID_FIELD_NUMBER: _ClassVar[int]
     OUTPOST_NAME_FIELD_NUMBER: _ClassVar[int]
     LOG_LEVEL_FIELD_NUMBER: _ClassVar[int]
     REFRESH_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     BROWSER_URL_FIELD_NUMBER: _ClassVar[int]
+    INSECURE_FIELD_NUMBER: _ClassVar[int]
     outpost_id: str
     outpost_name: str
     log_level: str
     refresh_interval: _duration_pb2.Duration
     browser_url: str
-    def __init__(self, outpost_id: _Optional[str] = ..., outpost_name: _Optional[str] = ..., log_level: _Optional[str] = ..., refresh_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., browser_url: _Optional[str] = ...) -> None: ...
+    insecure: bool
+    def __init__(self, outpost_id: _Optional[str] = ..., outpost_name: _Optional[str] = ..., log_level: _Optional[str] = ..., refresh_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., browser_url: _Optional[str] = ..., insecure: _Optional[bool] = ...) -> None: ...
 
 class ProxyProvider(_message.Message):
     __slots__ = ("id", "name", "application_slug", "application_name", "client_id", "mode", "external_host", "internal_host", "internal_host_ssl_validation", "cookie_domain", "skip_path_regex", "access_token_validity", "session_keys", "certificate", "intercept_header_auth")

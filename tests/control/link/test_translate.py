@@ -13,7 +13,8 @@ from control.domain.application import ProxyMode
 from control.domain.grant import IssuedIdentity
 from control.fleet.resources import Certificate, Changed, Ended, Options, ProxyProvider, Resource, SessionKey
 from control.link.messages import Push
-from control.link.translate import PART_BYTES, Encoded, config_parts, encode, read_id, read_time
+from control.link.reading import read_id, read_time
+from control.link.translate import PART_BYTES, Encoded, config_parts, encode
 from protos.outpost.v1 import gate_pb2, identity_pb2, link_pb2, resources_pb2
 
 ID = UUID("00000000-0000-4000-8000-000000000001")
@@ -120,9 +121,14 @@ SECRETS = {
     "outpost.v1.RedeemCodeRequest.code",
     "outpost.v1.RedeemCodeRequest.code_verifier",
     "outpost.v1.ProxySession.id_token",
+    "outpost.v1.NewToken.secret",
 }
-# What sounds like a secret and is none: the newest first; ids and digests; names.
+# What sounds like a secret and is none: fingerprints; messages whose secret is marked; ids and digests; names.
 HARMLESS = {
+    "outpost.v1.Hello.environment_token",
+    "outpost.v1.Hello.held_token",
+    "outpost.v1.Command.new_token",
+    "outpost.v1.WatchRequest.token_held",
     "outpost.v1.Resource.key",
     "outpost.v1.Rejection.key",
     "outpost.v1.ProxyProvider.session_keys",

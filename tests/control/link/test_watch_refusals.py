@@ -50,7 +50,7 @@ def test_an_instance_that_is_not_the_certificates(control: Control) -> None:
 
 
 def test_more_than_anyone_can_hold(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("control.link.watch.MOST_HELD", 3)
+    monkeypatch.setattr("control.link.stream.MOST_HELD", 3)
     given = control.enrol(deploy(control.store))
 
     async def play() -> None:

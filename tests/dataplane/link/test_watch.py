@@ -14,9 +14,9 @@ from dataplane.link.endings import MAX_ENDINGS, Ending, Endings
 from dataplane.link.enrol import Enrolled, EnrolmentFailed, Failure, enrol
 from dataplane.link.held import Change, Held, NotApplied, Rejection, changed
 from dataplane.link.keeper import Keeper
+from dataplane.link.messages import Vitals
 from dataplane.link.stream import Context
 from dataplane.link.target import Credentials, Target
-from dataplane.link.translate import Vitals
 from dataplane.link.watch import Watcher
 from dataplane.link.world import World
 from tests.dataplane.link.test_enrol import INSTANCE

@@ -1,0 +1,106 @@
+"""What outposts say, from protobuf to our own values: bounded, since a peer may say anything.
+
+The other half of `control.link.translate`, which makes the messages that control sends.
+"""
+
+import re
+from datetime import UTC, datetime
+from math import isfinite
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from control.link.messages import Applied, DirectoryApplied, Health, HeldPart, Hello, Position, Rejected, TokenHeld
+from protos.outpost.v1 import link_pb2
+
+# What the database can hold of a peer's numbers and words.
+MOST = 2**63 - 1
+MOST_WORKERS = 2**31 - 1
+MOST_TEXT = 1000
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+
+Read = Hello | HeldPart | Applied | Health | DirectoryApplied | TokenHeld
+
+
+def read_watch(message: link_pb2.WatchRequest) -> Read | None:
+    """What an outpost said; None for what a newer one may say and we don't know."""
+    said: Read | None = None
+    match message.WhichOneof("message"):
+        case "hello":
+            said = _hello(message.hello)
+        case "applied":
+            said = _applied(message.applied)
+        case "held":
+            said = HeldPart(held=dict(message.held.held), last=message.held.last)
+        case "health":
+            said = _health(message.health)
+        case "directory_applied":
+            said = DirectoryApplied(position=_position(message.directory_applied.position))
+        case "token_held":
+            said = TokenHeld(fingerprint=_fingerprint(message.token_held.fingerprint))
+    return said
+
+
+def _hello(hello: link_pb2.Hello) -> Hello:
+    return Hello(
+        instance=hello.instance,
+        type=hello.type,
+        hostname=_line(hello.hostname),
+        version=_line(hello.version),
+        build=_line(hello.build),
+        protocol=hello.protocol,
+        started=read_time(hello.started) if hello.HasField("started") else None,
+        clock=read_time(hello.clock) if hello.HasField("clock") else None,
+        held=dict(hello.held),
+        revision=min(hello.revision, MOST),
+        continued=hello.continued,
+        directory=_position(hello.directory) if hello.HasField("directory") else None,
+        environment_token=_fingerprint(hello.environment_token),
+        held_token=_fingerprint(hello.held_token),
+    )
+
+
+def _position(position: link_pb2.DirectoryPosition) -> Position:
+    return Position(epoch=_line(position.epoch), position=min(position.position, MOST))
+
+
+def _fingerprint(text: str) -> str:
+    """A token's fingerprint, or empty where it is none."""
+    return text if _FINGERPRINT.fullmatch(text) else ""
+
+
+def _applied(applied: link_pb2.Applied) -> Applied:
+    rejected = (Rejected(key=each.key, digest=each.digest, reason=_line(each.reason)) for each in applied.rejected)
+    return Applied(revision=applied.revision, rejected=tuple(rejected))
+
+
+def _health(health: link_pb2.Health) -> Health:
+    return Health(
+        clock=read_time(health.clock) if health.HasField("clock") else None,
+        workers=min(health.workers, MOST_WORKERS),
+        memory_bytes=min(health.memory_bytes, MOST),
+        load=health.load if isfinite(health.load) else 0.0,
+        last_error=_line(health.last_error),
+        draining=health.draining,
+    )
+
+
+def read_id(text: str) -> UUID | None:
+    """The id in a text from the wire, if it is one."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def read_time(stamp: Timestamp) -> datetime | None:
+    """The time in a Timestamp, if it is one."""
+    try:
+        return stamp.ToDatetime(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _line(text: str) -> str:
+    """A peer's text as far as it is kept: bounded, and without the NUL that PostgreSQL refuses."""
+    return text.replace("\0", "")[:MOST_TEXT]

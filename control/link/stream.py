@@ -1,0 +1,147 @@
+"""One open stream as seen from control: what its instance holds, what it still lacks, and whether it may stay.
+
+What the instance says is taken here and judged at once; `watch` does the writing. Pure but for the clock of pushes.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from typing import Any, assert_never
+
+import grpc
+
+from control.domain.outpost import Outpost, Rejection
+from control.fleet.authority import Client
+from control.fleet.instances import PROTOCOLS
+from control.link import reading
+from control.link.caller import CallRefused, find_objection, refused
+from control.link.messages import Applied, DirectoryApplied, Health, HeldPart, Hello, TokenHeld
+from control.link.metrics import Metrics
+from control.link.revisions import Part, Revisions, State
+from control.link.roster import Key, Progress, Roster
+from control.link.sync import Sync
+from control.link.translate import Encoded
+from protos.outpost.v1 import link_pb2
+
+MOST_SHOWN = 100
+# Some 100 MiB of memory, and more than a fleet's largest outpost comes to.
+MOST_HELD = 1_000_000
+
+Requests = AsyncIterator[link_pb2.WatchRequest]
+Said = Hello | Applied | Health | DirectoryApplied | TokenHeld
+log = logging.getLogger("control.link")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """What all streams share."""
+
+    revisions: Revisions
+    roster: Roster
+    metrics: Metrics
+    clock: Callable[[], datetime]
+    identify: Callable[[Client], Coroutine[Any, Any, Outpost]]
+
+
+class Stream:
+    """The state of one open stream."""
+
+    def __init__(self, fleet: Fleet, client: Client, key: Key) -> None:
+        self.client = client
+        self.key = key
+        self.sync: Sync[Encoded] = Sync()
+        self.dirty = asyncio.Event()
+        self.ending: asyncio.Future[CallRefused] = asyncio.get_running_loop().create_future()
+        self.pushed_at = 0.0
+        self._fleet = fleet
+
+    def on_state(self, state: State) -> None:
+        """A new state: the instance may have to go, or lack something."""
+        objection = find_objection(state.facts, self.client, self._fleet.clock())
+        if objection is not None:
+            self.end(refused(objection))
+        self.dirty.set()
+
+    def end(self, why: CallRefused) -> None:
+        """End the stream, whatever it is doing."""
+        if not self.ending.done():
+            self.ending.set_result(why)
+
+    def take(self, message: Said) -> None:
+        """The instance has said something."""
+        match message:
+            case Hello():
+                self.sync.hello(message)
+                self.dirty.set()
+            case Applied():
+                self._applied(message)
+            case Health():
+                self._fleet.roster.beat(self.key, message)
+            case TokenHeld():
+                self._fleet.roster.holds(self.key, message.fingerprint)
+            case DirectoryApplied():
+                pass
+            case _:
+                assert_never(message)
+
+    def tell(self, part: Part, *, urgent: bool) -> None:
+        """Note how far the instance is."""
+        refusals = islice(self.sync.refused.values(), MOST_SHOWN)
+        rejections = tuple(Rejection(key=each.key, reason=each.reason) for each in refusals)
+        progress = Progress(applied=self.sync.revision, wanted=part.wanted.revision, rejections=rejections)
+        self._fleet.roster.progress(self.key, progress, urgent=urgent)
+
+    def _applied(self, applied: Applied) -> None:
+        if not self.sync.applied(applied):
+            return
+        metrics = self._fleet.metrics
+        metrics.push_seconds.observe(time.monotonic() - self.pushed_at)
+        metrics.rejected.inc(len(applied.rejected))
+        for each in applied.rejected:
+            fields = {"instance": self.key[1], "resource": each.key, "reason": each.reason}
+            log.warning("an outpost refused a resource", extra=fields)
+        part = self._fleet.revisions.state.parts.get(self.client.outpost)
+        if part is not None:
+            self.tell(part, urgent=True)
+        self.dirty.set()
+
+
+def check_hello(hello: Hello, client: Client, outpost: Outpost) -> None:
+    """Whether what an instance says of itself fits its certificate and us. Raises CallRefused."""
+    if hello.instance != client.instance:
+        message = "the instance is not the one the certificate was given to"
+        raise CallRefused(grpc.StatusCode.PERMISSION_DENIED, "wrong_instance", message)
+    if hello.protocol not in PROTOCOLS:
+        served = f"{PROTOCOLS[0]} to {PROTOCOLS[-1]}"
+        message = f"version {hello.protocol} of the link's protocol is not served here, only {served}"
+        raise CallRefused(grpc.StatusCode.FAILED_PRECONDITION, "protocol", message)
+    if hello.type != outpost.type:
+        message = f"this outpost is of type {outpost.type}, not {hello.type!r}"
+        raise CallRefused(grpc.StatusCode.FAILED_PRECONDITION, "wrong_type", message)
+
+
+async def heard(requests: Requests) -> AsyncIterator[Said]:
+    """What an outpost says, with a Hello in parts put together. Raises CallRefused where it is too large."""
+    hello: Hello | None = None
+    held: dict[str, str] = {}
+    async for request in requests:
+        match reading.read_watch(request):
+            case Hello(continued=True) as begun:
+                hello, held = begun, dict(begun.held)
+            case HeldPart() as part if hello is not None:
+                held.update(part.held)
+                if len(held) > MOST_HELD:
+                    message = f"an instance may hold {MOST_HELD} resources"
+                    raise CallRefused(grpc.StatusCode.RESOURCE_EXHAUSTED, "too_much_held", message)
+                if part.last:
+                    yield replace(hello, held=held, continued=False)
+                    hello, held = None, {}
+            case HeldPart() | None:
+                # Of no Hello, or a newer outpost's word that we don't know.
+                pass
+            case said:
+                yield said
