@@ -4,8 +4,20 @@ What leaves here are the frozen values of `control.domain`, never rows. Every wr
 `Store.write`, which audits it, draws its consequences for sessions, numbers it and wakes the listeners.
 """
 
-from control.store.engine import DatabaseBusy, open_engine
+from control.store.engine import open_engine
+from control.store.failures import DatabaseBusy, DatabaseUnavailable
 from control.store.sealing import Sealer, SealingError
 from control.store.unit import SYSTEM, Actor, Event, Store, Unit
 
-__all__ = ["SYSTEM", "Actor", "DatabaseBusy", "Event", "Sealer", "SealingError", "Store", "Unit", "open_engine"]
+__all__ = [
+    "SYSTEM",
+    "Actor",
+    "DatabaseBusy",
+    "DatabaseUnavailable",
+    "Event",
+    "Sealer",
+    "SealingError",
+    "Store",
+    "Unit",
+    "open_engine",
+]

@@ -1,29 +1,80 @@
-"""Opening the database. SQLite is made to behave: write-ahead log, foreign keys, and transactions that we begin.
+"""Opening the database, SQLite or PostgreSQL, and beginning transactions there so that both behave alike.
 
-A writing unit begins with BEGIN IMMEDIATE there, since a busy time-out does not help a read that becomes a write.
+Units that write come one after the other on both. On SQLite such a unit begins with BEGIN IMMEDIATE, since a busy
+time-out does not help a read that becomes a write; `control.store.postgresql` says how it is done there.
 """
 
-import sqlite3
-from typing import Any
+import asyncio
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
 
-WRITES = "garrison_writes"
+from control.store import postgresql
+
 SQLITE_BUSY_MS = 10_000
+# How often to look for commits of others: where they are announced, only in case one was not heard.
+LOOK_SECONDS = {"sqlite": 0.25, "postgresql": 1.0}
+_OPTION = "garrison_begin"
+_SPELLINGS = ("postgresql+psycopg://", "postgres://")
 
 
-class DatabaseBusy(OperationalError):
-    """Another unit of work has been writing for longer than one waits; trying again later is all there is to do."""
+class Begin(StrEnum):
+    """How a transaction begins: for a look, as a writer, or as one that waits for as long as it takes."""
+
+    READING = "reading"
+    WRITING = "writing"
+    MIGRATING = "migrating"
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for `sqlite:///…` or `postgresql+psycopg://…`."""
-    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+    """An engine for `sqlite:///…` or `postgresql://…`. Raises postgresql.BadUrl."""
+    if not url.startswith("sqlite"):
+        engine = postgresql.make_engine(plain_url(url))
+        event.listen(engine, "begin", _begin_postgresql)
+        return engine
+    engine = create_engine(url, hide_parameters=True)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def plain_url(url: str) -> str:
+    """The URL as libpq spells it."""
+    spelt = next((spelling for spelling in _SPELLINGS if url.startswith(spelling)), "")
+    return f"postgresql://{url.removeprefix(spelt)}" if spelt else url
+
+
+def beginning(engine: Engine, how: Begin) -> Engine:
+    """The same engine, with transactions that begin so."""
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(**{_OPTION: how})
+    if how is Begin.READING:
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    else:
+        options = {"isolation_level": "READ COMMITTED"}
+    return engine.execution_options(**{_OPTION: how}, **options)
+
+
+def announce(connection: Connection) -> None:
+    """Tell whoever listens of the commit that is about to be."""
+    if connection.dialect.name == "postgresql":
+        postgresql.announce(connection)
+
+
+async def listen(engine: Engine, heard: Callable[[], None], listening: Callable[[bool], None]) -> NoReturn:
+    """Call `heard` for each announced commit, for ever; on SQLite nothing is announced."""
+    if engine.dialect.name == "postgresql":
+        await postgresql.listen(engine, heard, listening)
+    while True:
+        await asyncio.get_running_loop().create_future()
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    how = connection.get_execution_options().get(_OPTION, Begin.READING)
+    if how is not Begin.READING:
+        postgresql.begin_writing(connection, patiently=how is Begin.MIGRATING)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection type
@@ -33,10 +84,5 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(WRITES, False)
-    try:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-    except OperationalError as error:
-        if not isinstance(error.orig, sqlite3.Error) or error.orig.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-            raise
-        raise DatabaseBusy(error.statement, error.params, error.orig) from error
+    how = connection.get_execution_options().get(_OPTION, Begin.READING)
+    connection.exec_driver_sql("BEGIN" if how is Begin.READING else "BEGIN IMMEDIATE")

@@ -14,26 +14,23 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine
 
 from control.store import tables
-from control.store.engine import WRITES, open_engine
+from control.store.engine import Begin, beginning, open_engine
+from control.store.failures import told_plainly
 
-LOCK = 0x67617272  # "garr": the advisory lock that PostgreSQL takes; SQLite's writer lock does the same
 FIRST_REVISION = 1
 
 
 def upgrade(engine: Engine) -> None:
     """Run the migrations that are missing and make the revision's one row."""
-    with engine.connect() as plain:
-        connection = plain.execution_options(**{WRITES: True})
-        with connection.begin():
-            _lock(connection)
-            command.upgrade(_config(connection), "head")
-            if connection.execute(sa.select(tables.revision.c.n)).first() is None:
-                connection.execute(sa.insert(tables.revision).values(id=1, n=FIRST_REVISION))
+    with told_plainly(), beginning(engine, Begin.MIGRATING).begin() as connection:
+        command.upgrade(_config(connection), "head")
+        if connection.execute(sa.select(tables.revision.c.n)).first() is None:
+            connection.execute(sa.insert(tables.revision).values(id=1, n=FIRST_REVISION))
 
 
 def is_in_use(engine: Engine) -> bool:
     """Whether anything was ever written, so that there are secrets which another key wouldn't open."""
-    with engine.connect() as connection:
+    with told_plainly(), engine.connect() as connection:
         if not sa.inspect(connection).has_table(tables.revision.name):
             return False
         return (connection.execute(sa.select(tables.revision.c.n)).scalar() or 0) > FIRST_REVISION
@@ -44,11 +41,6 @@ def differences(engine: Engine) -> list[object]:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         return list(compare_metadata(context, tables.metadata))
-
-
-def _lock(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
 
 
 def _config(connection: Connection) -> Config:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NoReturn
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -19,7 +20,8 @@ from control.store.base import Context
 from control.store.catalogue import Applications, Bindings, CookieKeys, ProxyProviders
 from control.store.changes import Change
 from control.store.deployments import Drains, InstanceEvents, Instances, LinkProcesses, Outposts, Tokens
-from control.store.engine import WRITES
+from control.store.engine import LOOK_SECONDS, Begin, announce, beginning, listen
+from control.store.failures import told_plainly
 from control.store.people import Groups, Memberships, Users
 from control.store.revoking import Revoking
 from control.store.sealing import Sealer
@@ -105,6 +107,7 @@ class Unit:
         if not self.changes:
             return False
         self.revocations.put(self._revoking.revocations(self.now))
+        announce(self._connection)
         self._connection.execute(sa.update(tables.revision).values(n=tables.revision.c.n + 1))
         return True
 
@@ -139,24 +142,39 @@ class Store:
     def __init__(self, engine: Engine, sealer: Sealer, clock: Callable[[], datetime], wake: Callable[[], None]) -> None:
         self.sealer = sealer
         self._engine = engine
+        self._reading = beginning(engine, Begin.READING)
+        self._writing = beginning(engine, Begin.WRITING)
         self._clock = clock
         self._wake = wake
 
     @contextmanager
     def read(self) -> Iterator[Unit]:
-        """One consistent view; what it writes is rolled back."""
-        with self._engine.connect() as connection:
+        """One consistent view; nothing may be written. Raises DatabaseUnavailable."""
+        with told_plainly(), self._reading.connect() as connection:
             yield Unit(connection, self.sealer, self._clock())
             connection.rollback()
 
     @contextmanager
     def write(self, actor: Actor) -> Iterator[Unit]:
-        """A transaction that commits when the block ends well and is rolled back when it raises."""
-        with self._engine.connect() as plain:
-            connection = plain.execution_options(**{WRITES: True})
-            with connection.begin():
-                unit = Unit(connection, self.sealer, self._clock())
-                yield unit
-                changed = unit.finish(actor)
+        """A transaction that commits when the block ends well and is rolled back when it raises.
+
+        Raises DatabaseBusy where others write for too long, DatabaseUnavailable.
+        """
+        with told_plainly(), self._writing.connect() as connection, connection.begin():
+            unit = Unit(connection, self.sealer, self._clock())
+            yield unit
+            changed = unit.finish(actor)
         if changed:
             self._wake()
+
+    @property
+    def look_seconds(self) -> float:
+        """How often to look for commits of others that nobody was woken for."""
+        return LOOK_SECONDS[self._engine.dialect.name]
+
+    async def listen(self, heard: Callable[[], None], listening: Callable[[bool], None]) -> NoReturn:
+        """Call `heard` for each commit of anybody, for ever; `listening` says whether that is so just now.
+
+        SQLite tells nobody: there it is up to `wake`.
+        """
+        await listen(self._engine, heard, listening)
