@@ -19,12 +19,17 @@ READ_SIZE = 65536
 _READY, _LATE = True, False
 
 
-class Expired(Exception):
-    """A deadline has passed; `limit` names which one."""
+class LimitHit(Exception):
+    """The connection has to end; `limit` names what it hit, `reason` may say more."""
 
-    def __init__(self, limit: str) -> None:
-        super().__init__(limit)
+    def __init__(self, limit: str, reason: str = "") -> None:
+        super().__init__(limit, reason)
         self.limit = limit
+        self.reason = reason
+
+
+class Expired(LimitHit):
+    """A deadline has passed."""
 
 
 class Stream(Protocol):

@@ -18,7 +18,8 @@ from gevent import Greenlet, get_hub
 from gevent.event import Event as Signal
 from gevent.monkey import get_original
 
-from dataplane.io.stream import READ, Expired, SocketStream, Stream, loop_now
+from dataplane.io.passage import Passage, PassageSettings
+from dataplane.io.stream import READ, Expired, LimitHit, SocketStream, Stream, loop_now
 from dataplane.io.tls import TlsStream
 from dataplane.sansio import PeerError, Session
 
@@ -164,13 +165,17 @@ Conversation = Callable[[Connection[Any]], tuple[Session[Any, Any], Handler[Any]
 
 
 class TcpServer:
-    """Accepts on listeners it was given and runs `open_conversation` for each connection."""
+    """Accepts on listeners it was given and runs `open_conversation` for each connection.
 
-    def __init__(self, open_conversation: Conversation, limits: Limits) -> None:
+    With a `passage`, TLS connections for its server name are not ours: they are passed on as they are.
+    """
+
+    def __init__(self, open_conversation: Conversation, limits: Limits, passage: PassageSettings | None = None) -> None:
         self._open = open_conversation
         self.limits = limits
         self.counts = Counts()
         self.draining = False
+        self._passage = Passage(passage) if passage is not None else None
         self._live: dict[Connection[Any], tuple[SocketStream, Greenlet[..., None]]] = {}
         self._per_peer: Counter[str] = Counter()
         self._acceptors: list[Greenlet[..., None]] = []
@@ -185,6 +190,11 @@ class TcpServer:
         """How many are open now."""
         return len(self._live)
 
+    @property
+    def passing(self) -> int:
+        """How many of them pass."""
+        return len(self._passage) if self._passage is not None else 0
+
     def serve(self, listener: socket.socket, tls: Callable[[], ssl.SSLContext] | None = None) -> None:
         """Accept on `listener` from now on; `tls` gives the context of each new connection."""
         listener.setblocking(False)
@@ -196,6 +206,8 @@ class TcpServer:
         """Stop accepting, close what is idle, let the rest finish, and cut it after `seconds`."""
         self.draining = True
         gevent.killall(self._acceptors)
+        if self._passage is not None:
+            self._passage.cut()
         for connection, (stream, _) in list(self._live.items()):
             if connection.idle:
                 stream.interrupt("drain")
@@ -278,14 +290,17 @@ class TcpServer:
     def _run(self, connection: Connection[Any], stream: SocketStream, secured: Stream) -> None:
         try:
             if isinstance(secured, TlsStream):
-                stream.until(loop_now() + self.limits.handshake, "handshake_timeout")
+                deadline = loop_now() + self.limits.handshake
+                if self._passage is not None and self._passage.take(stream, secured, connection.peer):
+                    return
+                stream.until(deadline, "handshake_timeout")
                 secured.handshake()
             self._converse(connection)
             self._linger(secured)
-        except Expired as expired:
-            if expired.limit != "drain":
-                self.counts.limits[expired.limit] += 1
-            if expired.limit == "write_timeout":
+        except LimitHit as hit:
+            if hit.limit != "drain":
+                self.counts.limits[hit.limit] += 1
+            if hit.limit == "write_timeout":
                 stream.abort()
         except OSError as error:  # reset, broken pipe, failed handshake: the peer's doing, and its loss
             _log.debug("connection of %s ended: %s", connection.peer, error)

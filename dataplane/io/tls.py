@@ -32,6 +32,10 @@ class TlsStream:
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
 
+    def begin_with(self, data: bytes) -> None:
+        """Take what has been read of the connection before the handshake."""
+        self._incoming.write(data)
+
     def handshake(self) -> None:
         """Shake hands; raises ssl.SSLError (an OSError) when the peer can't agree."""
         while True:

@@ -1,0 +1,170 @@
+"""Passes TLS for one server name on to another listener, untouched, so that a site may open one port only.
+
+Whom a connection is for shows in its ClientHello. TLS stays end to end: neither key nor plain text is seen here, and
+who may enter is decided over there. What was read to find out goes on to whoever serves the connection. The two ends
+ping each other (gRPC after ten seconds of silence), so one that is silent for much longer is dead.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import gevent
+from gevent import Greenlet, getcurrent
+
+from dataplane.io.dial import TcpAddress, Upstream, dial
+from dataplane.io.stream import Expired, LimitHit, SocketStream, loop_now
+from dataplane.io.tls import TlsStream
+from dataplane.sansio import PeerError
+from dataplane.sansio.clienthello import HelloReader, TooLarge
+
+_log = logging.getLogger("dataplane.io")
+_SILENCE = 60.0
+"""Seconds between two log lines about the same limit: strangers can cause them as often as they like."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassageSettings:
+    """Where connections for `server_name` (in lower case) go, and what they may take; times in seconds."""
+
+    server_name: str
+    addresses: tuple[TcpAddress, ...]
+    """Tried in turn."""
+    hello: float = 5.0
+    """From accept to the end of the ClientHello, whomever it is for."""
+    connect: float = 5.0
+    """To each address."""
+    connections: int = 2048
+    """Open at once."""
+    connections_per_peer: int = 1024
+    """Open at once from one address; who passes TLS on in front of us is one address."""
+    write: float = 30.0
+    """Without any progress of a write to the other listener; to the client it is the listener's own limit."""
+    idle: float = 120.0
+    """Without a byte either way."""
+    half_closed: float = 10.0
+    """From the end of one way to that of the other."""
+
+
+class Passage:
+    """The connections that pass. What cuts one is LimitHit, which the caller counts; each kind has its log line."""
+
+    def __init__(self, settings: PassageSettings) -> None:
+        self._settings = settings
+        self._open: dict[Greenlet[..., None], str] = {}
+        self._silent_until: dict[str, float] = {}
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def take(self, stream: SocketStream, ours: TlsStream, peer: str) -> bool:
+        """Carry a connection to its end, True, or leave it to our own TLS with what has been read of it, False.
+
+        Raises LimitHit and OSError.
+        """
+        with self._telling(peer):
+            reader = HelloReader()
+            if self._find_name(stream, reader) != self._settings.server_name:
+                ours.begin_with(reader.taken)
+                return False
+            with self._place(peer) as owner, self._dial() as upstream:
+                self._splice(stream, upstream, reader.taken, owner)
+            return True
+
+    def cut(self) -> None:
+        """For a drain: end all that pass, without waiting, and let no more in. Outposts come back by themselves."""
+        self._closed = True
+        gevent.killall([*self._open], block=False)
+
+    def _find_name(self, stream: SocketStream, reader: HelloReader) -> str | None:
+        stream.until(loop_now() + self._settings.hello, "client_hello_timeout")
+        while True:
+            data = stream.read()
+            reader.receive(data)
+            try:
+                hello = reader.maybe_read()
+            except TooLarge as error:
+                raise LimitHit("client_hello_size", error.reason) from error
+            except PeerError:
+                return None  # our own TLS knows which alert becomes it
+            if hello is not None:
+                return hello.server_name
+            if not data:
+                return None
+
+    @contextmanager
+    def _place(self, peer: str) -> "Iterator[Greenlet[..., None]]":
+        if self._closed:
+            raise LimitHit("drain")
+        if len(self._open) >= self._settings.connections:
+            raise LimitHit("link_connections")
+        if sum(each == peer for each in self._open.values()) >= self._settings.connections_per_peer:
+            raise LimitHit("link_connections_per_peer")
+        owner = getcurrent()
+        assert isinstance(owner, Greenlet)  # noqa: S101  # the server runs each connection in one
+        self._open[owner] = peer
+        try:
+            yield owner
+        finally:
+            del self._open[owner]
+
+    def _dial(self) -> Upstream:
+        last = OSError("no address")
+        for address in self._settings.addresses:
+            try:
+                return dial(address, self._settings.connect)
+            except OSError as error:
+                last = error
+        limit = "link_connect_timeout" if isinstance(last, TimeoutError) else "link_unreachable"
+        raise LimitHit(limit, str(last)) from last
+
+    def _splice(self, stream: SocketStream, upstream: Upstream, begun: bytes, owner: "Greenlet[..., None]") -> None:
+        """Both ways until both have ended."""
+        back = gevent.spawn(self._pump_back, stream, upstream, owner)
+        try:
+            data = begun
+            while data:
+                self._write(upstream, data)
+                self._awake(stream)
+                data = stream.read()
+            upstream.half_close()
+            back.join(self._settings.half_closed)
+            if not back.ready():
+                raise Expired("link_half_closed")
+        finally:
+            back.kill()
+
+    def _write(self, upstream: Upstream, data: bytes) -> None:
+        try:
+            upstream.write(data, self._settings.write)
+        except TimeoutError as error:
+            raise LimitHit("link_write_timeout") from error
+
+    def _pump_back(self, stream: SocketStream, upstream: Upstream, owner: "Greenlet[..., None]") -> None:
+        """From the other listener to the client. What breaks this way breaks the other."""
+        try:
+            while data := upstream.read(None):
+                stream.write(data)
+                self._awake(stream)
+        except (LimitHit, OSError) as error:
+            owner.kill(error, block=False)
+            return
+        stream.half_close()
+        stream.until(loop_now() + self._settings.half_closed, "link_half_closed")
+
+    def _awake(self, stream: SocketStream) -> None:
+        stream.until(loop_now() + self._settings.idle, "link_idle_timeout")
+
+    @contextmanager
+    def _telling(self, peer: str) -> Iterator[None]:
+        try:
+            yield
+        except LimitHit as hit:
+            now = loop_now()
+            if hit.limit != "drain" and now >= self._silent_until.get(hit.limit, 0.0):
+                self._silent_until[hit.limit] = now + _SILENCE
+                fields = {"limit": hit.limit, "reason": hit.reason, "peer": peer, "open": len(self._open)}
+                _log.warning("a connection hit a limit of the passage to the link", extra=fields)
+            raise
