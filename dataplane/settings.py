@@ -132,6 +132,7 @@ def _parsed(name: str, value: str, parser: Callable[[str], ValueT]) -> ValueT:
 
 def _plan(flags: argparse.Namespace, values: _Environment, version: str) -> Plan:
     listeners = (*_listeners("http", flags, values), *_listeners("https", flags, values))
+    control_socket = values.parse("GARRISON_CONTROL_SOCKET", _absolute, "")
     return Plan(
         type=flags.command,
         version=version,
@@ -141,11 +142,13 @@ def _plan(flags: argparse.Namespace, values: _Environment, version: str) -> Plan
         listeners=listeners,
         metrics=_metrics(flags, values),
         target=_target(values),
-        control_socket=values.parse("GARRISON_CONTROL_SOCKET", _absolute, ""),
+        control_socket=control_socket,
         trusted_cidrs=values.parse("AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS", _cidrs, None),
         service_hosts=values.parse("GARRISON_SERVICE_HOSTS", _hosts, ()),
         browser_url=values.parse("AUTHENTIK_HOST_BROWSER", _url, ""),
         log_level=values.parse("AUTHENTIK_LOG_LEVEL", _level, "info"),
+        # Control's own front door alone may lead to the link: elsewhere its address is nothing to call from outside.
+        passage=_link(values) if control_socket else (),
     )
 
 
@@ -164,8 +167,7 @@ def _target(values: _Environment) -> Target | None:
     control = values.parse("GARRISON_CONTROL_SOCKET", _absolute, "")
     url = values.parse("AUTHENTIK_HOST", _url, "")
     insecure = values.parse("AUTHENTIK_INSECURE", _boolean, default=False)
-    advertised: tuple[str, ...] = ()
-    link = values.parse("GARRISON_LINK", _endpoints, advertised)
+    link = tuple(str(each) for each in _link(values))
     if token is None:
         if control:
             return None
@@ -173,6 +175,10 @@ def _target(values: _Environment) -> Target | None:
     if not url and not control:
         raise SettingsRefused("AUTHENTIK_HOST: not set: expected the URL of control, as in https://auth.example.com")
     return Target(url=url, token=token, insecure=insecure, socket=control, link=link)
+
+
+def _link(values: _Environment) -> tuple[TcpAddress, ...]:
+    return values.parse("GARRISON_LINK", _endpoints, ())
 
 
 def _listeners(kind: str, flags: argparse.Namespace, values: _Environment) -> tuple[Listener, ...]:
@@ -268,11 +274,11 @@ def _hosts(text: str) -> tuple[str, ...]:
     return names
 
 
-def _endpoints(text: str) -> tuple[str, ...]:
-    addresses = [_tcp_address(each.strip()) for each in text.split(",")]
+def _endpoints(text: str) -> tuple[TcpAddress, ...]:
+    addresses = _tcp_addresses(text)
     if any(not each.host for each in addresses):
         raise ValueError("HOST:PORT, separated by commas")
-    return tuple(str(each) for each in addresses)
+    return addresses
 
 
 def _absolute(text: str) -> str:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataplane.gate import Gate
+from dataplane.io.dial import TcpAddress
+from dataplane.io.passage import PassageSettings
+from dataplane.link.channel import SERVER_NAME
 from dataplane.protocols.proxy.server import DEFAULT_TRUSTED, Limits, ProxyServer, ProxySettings
 from dataplane.runtime.descriptors import connection_bound
 from dataplane.runtime.messages import Setup
@@ -27,11 +30,17 @@ def _proxy(setup: Setup, surroundings: Surroundings) -> ProtocolServer[Any]:
     settings = ProxySettings(
         trusted_cidrs=DEFAULT_TRUSTED if setup.trusted_cidrs is None else setup.trusted_cidrs,
         control_socket=setup.control_socket or None,
+        passage=_passage(setup),
         version=setup.version,
         limits=Limits(connections=min(Limits().connections, connection_bound())),
         service_hosts=frozenset(setup.service_hosts),
     )
     return ProxyServer(settings, surroundings.gate, surroundings.clock, surroundings.random)
+
+
+def _passage(setup: Setup) -> PassageSettings | None:
+    addresses = tuple(TcpAddress(host=each.host, port=each.port) for each in setup.passage)
+    return PassageSettings(server_name=SERVER_NAME, addresses=addresses) if addresses else None
 
 
 _BUILDERS: dict[str, Builder] = {"proxy": _proxy}

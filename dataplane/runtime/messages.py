@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dataplane.link.held import HeldResource
 from dataplane.link.target import Credentials
+from dataplane.runtime.plan import TcpAddress
 from dataplane.runtime.server import Snapshot
 
 
@@ -31,6 +32,7 @@ class Setup:
     service_hosts: tuple[str, ...]
     browser_url: str
     log_level: str
+    passage: tuple[TcpAddress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,8 +45,9 @@ class Plan:
     """Everything an outpost process is told from outside.
 
     `target` is None for a front door without applications; `control_socket` is where unknown hosts are passed on to
-    (empty: nowhere); `trusted_cidrs` None means the protocol's default; `service_hosts` are
-    names that proxies call the outpost itself by.
+    (empty: nowhere); `passage` is where a front door passes TLS for control's link on to (empty: nowhere);
+    `trusted_cidrs` None means the protocol's default; `service_hosts` are names that proxies call the outpost itself
+    by.
     """
 
     type: str
@@ -62,3 +63,4 @@ class Plan:
     service_hosts: tuple[str, ...]
     browser_url: str
     log_level: str
+    passage: tuple[TcpAddress, ...] = ()

@@ -151,6 +151,7 @@ class Supervisor:
             service_hosts=plan.service_hosts,
             browser_url=plan.browser_url,
             log_level=plan.log_level,
+            passage=plan.passage,
         )
         opened = open_slots(plan.listeners, plan.workers)
         tls = [listener.tls for listener in plan.listeners]

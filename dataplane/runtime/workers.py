@@ -369,6 +369,7 @@ def _for_slot(setup: Setup, slot: int, sockets: Sequence[tuple[socket.socket, bo
         service_hosts=setup.service_hosts,
         browser_url=setup.browser_url,
         log_level=setup.log_level,
+        passage=setup.passage,
     )
 
 

@@ -113,6 +113,16 @@ def test_a_front_door_needs_no_token() -> None:
     assert subject.control_socket == "/run/web.sock"
 
 
+def test_only_a_front_door_passes_on_to_the_link() -> None:
+    link = "127.0.0.1:9444,[::1]:9444"
+    addresses = (TcpAddress(host="127.0.0.1", port=9444), TcpAddress(host="::1", port=9444))
+    for token in ("", "secret-token"):
+        front = plan(AUTHENTIK_TOKEN=token, GARRISON_CONTROL_SOCKET="/run/web.sock", GARRISON_LINK=link)
+        assert front.passage == addresses
+    assert plan(GARRISON_LINK=link).passage == ()
+    assert plan(GARRISON_CONTROL_SOCKET="/run/web.sock").passage == ()
+
+
 def test_an_embedded_outpost_enrols_over_the_socket() -> None:
     target = plan(GARRISON_CONTROL_SOCKET="/run/web.sock", AUTHENTIK_HOST="").target
     assert target == Target(url="", token="secret-token", socket="/run/web.sock")

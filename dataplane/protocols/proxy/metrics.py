@@ -83,8 +83,8 @@ class Metrics:
         key = (method if method in _METHODS else b"other", host)
         self._upstream.setdefault(key, Histogram()).observe(seconds)
 
-    def snapshot(self, outpost_name: str, limits: Mapping[str, int], connections: int) -> Snapshot:
-        """Everything as plain data."""
+    def snapshot(self, outpost_name: str, limits: Mapping[str, int], connections: int, passing: int) -> Snapshot:
+        """Everything as plain data; `passing` are those of the connections that only pass to the link."""
         return {
             "histograms": self._histograms(outpost_name),
             "counters": [
@@ -94,7 +94,8 @@ class Metrics:
                 *_counters("garrison_proxy_sign_ins_total", "Sign-ins by outcome", "outcome", self.sign_ins),
             ],
             "gauges": [
-                {"name": "garrison_proxy_connections", "help": "Connections open", "labels": {}, "value": connections}
+                _gauge("garrison_proxy_connections", "Connections open", connections),
+                _gauge("garrison_proxy_link_connections", "Connections passed on to the link", passing),
             ],
         }
 
@@ -129,6 +130,10 @@ def _histogram(name: str, help_: str, labels: dict[str, str], histogram: Histogr
         "counts": list(histogram.counts),
         "sum": histogram.sum,
     }
+
+
+def _gauge(name: str, help_: str, value: float) -> Sample:
+    return {"name": name, "help": help_, "labels": {}, "value": value}
 
 
 def _counters(name: str, help_: str, label: str, counts: Mapping[str, int]) -> list[Sample]:

@@ -9,6 +9,7 @@ from typing import Any
 from dataplane.config import Resource
 from dataplane.gate import Gate
 from dataplane.io.dial import UnixAddress
+from dataplane.io.passage import PassageSettings
 from dataplane.io.tcp import Connection, Limits, TcpServer
 from dataplane.io.tls import ServerNames, self_signed, server_context
 from dataplane.protocols.proxy.config import Prepared, prepare
@@ -31,6 +32,8 @@ class ProxySettings:
     """Whose X-Forwarded-* count."""
     control_socket: str | None = None
     """Where requests for unclaimed hosts go; None where this is no front door."""
+    passage: PassageSettings | None = None
+    """Which TLS connections go on to control's link; None where this is no front door."""
     version: str
     service_hosts: frozenset[str] = frozenset()
     """Names that proxies call us by in Host, as ingress-nginx does: they say nothing of an application."""
@@ -54,7 +57,7 @@ class ProxyServer:
         self._version = settings.version
         self._random = random
         self._doors = Doors(gate, trust, relay, clock, random)
-        self._tcp = TcpServer(self._open, settings.limits)
+        self._tcp = TcpServer(self._open, settings.limits, settings.passage)
         now = dt.datetime.fromtimestamp(clock(), dt.UTC)
         self._names = ServerNames(server_context(*self_signed(now)))
         self._prepared = Prepared()
@@ -90,7 +93,7 @@ class ProxyServer:
         """What was counted so far."""
         options = self._prepared.options
         name = options.outpost_name if options is not None else ""
-        return self._doors.metrics.snapshot(name, self._tcp.counts.limits, self.connections)
+        return self._doors.metrics.snapshot(name, self._tcp.counts.limits, self.connections, self._tcp.passing)
 
     def _open(self, _: Connection[Any]) -> tuple[HttpSession, ProxyHandler]:
         session = HttpSession()

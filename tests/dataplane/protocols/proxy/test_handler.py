@@ -311,7 +311,7 @@ class TestMetrics:
         for _ in range(3):
             outpost.check("traefik", URL)
         outpost.check("traefik", "https://other.corp.test/")
-        snapshot = outpost.doors.metrics.snapshot("edge", {"idle_timeout": 2}, 5)
+        snapshot = outpost.doors.metrics.snapshot("edge", {"idle_timeout": 2}, 5, 3)
         counts = {
             (sample["labels"]["host"], sample["labels"]["type"]): sum(sample["counts"])
             for sample in snapshot["histograms"]
@@ -327,6 +327,8 @@ class TestMetrics:
             "labels": {"limit": "idle_timeout"},
             "value": 2,
         } in (snapshot["counters"])
+        gauges = {each["name"]: each["value"] for each in snapshot["gauges"]}
+        assert gauges == {"garrison_proxy_connections": 5, "garrison_proxy_link_connections": 3}
 
     def test_strangers_can_not_add_labels(self, outpost: Outpost) -> None:
         for number in range(50):
@@ -334,7 +336,7 @@ class TestMetrics:
             outpost.check("traefik", f"https://x{number}.corp.test/")
             outpost.ask("/", "PROPFIND", {"Host": f"y{number}.test"})
             outpost.ask("/", "MKCOL", {"Host": f"y{number}.test"})
-        assert len(outpost.doors.metrics.snapshot("edge", {}, 0)["histograms"]) <= 4
+        assert len(outpost.doors.metrics.snapshot("edge", {}, 0, 0)["histograms"]) <= 4
 
     def test_the_cache_is_counted(self, outpost: Outpost) -> None:
         cookie = {"Cookie": outpost.cookie()}
