@@ -4,6 +4,7 @@
 protocols read them. Nothing here knows where they came from, and nothing here does I/O.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -100,6 +101,19 @@ class Changed:
 
 
 Resource = Options | ProxyProvider | Certificate | Ended | Changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """What is to differ from what is served: resources that are new or different, and keys that are gone."""
+
+    changed: Mapping[str, Resource] = field(default_factory=dict)
+    removed: frozenset[str] = frozenset()
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """Every key it speaks of."""
+        return self.removed.union(self.changed)
 
 
 class ConfigRefused(Exception):

@@ -6,7 +6,7 @@ TLS runs over memory buffers, so an encrypted connection uses the same socket dr
 import datetime as dt
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -99,18 +99,21 @@ class TlsStream:
             self._below.write(data)
 
 
+FindContext = Callable[[str], ssl.SSLContext | None]
+
+
 class ServerNames:
     """Which context serves which server name; replaced as a whole when certificates change."""
 
     def __init__(self, default: ssl.SSLContext) -> None:
         self._default = default
-        self._by_name: Mapping[str, ssl.SSLContext] = {}
+        self._find: FindContext = _find_none
         # The C type's own attribute: gevent's override of it serves sockets only, and we have memory buffers.
         _SystemContext.sni_callback.__set__(default, self._choose)
 
-    def replace(self, by_name: Mapping[str, ssl.SSLContext]) -> None:
-        """Serve `by_name` from the next handshake on: exact names, or `*.` and one label in place of it."""
-        self._by_name = by_name
+    def replace(self, find: FindContext) -> None:
+        """Serve what `find` knows from the next handshake on: exact names, or `*.` in place of one label."""
+        self._find = find
 
     def context(self) -> ssl.SSLContext:
         """The context each connection begins with."""
@@ -125,7 +128,11 @@ class ServerNames:
         """The context for `name`, None for the default."""
         name = name.lower().rstrip(".")
         _, _, parent = name.partition(".")
-        return self._by_name.get(name) or self._by_name.get(f"*.{parent}")
+        return self._find(name) or self._find(f"*.{parent}")
+
+
+def _find_none(_: str) -> None:
+    """Before there are certificates."""
 
 
 def server_context(chain: str, private_key: str) -> ssl.SSLContext:

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from dataplane.config import Resource
+from dataplane.config import Edit
 
 PreparedT = TypeVar("PreparedT")
 
@@ -18,12 +18,15 @@ PreparedT = TypeVar("PreparedT")
 class ProtocolServer(Protocol[PreparedT]):
     """One protocol in one worker."""
 
-    def prepare(self, resources: Mapping[str, Resource]) -> tuple[PreparedT, Mapping[str, str]]:
-        """All that is wanted, by key, made ready; with the keys that are refused and why. Changes nothing."""
+    def prepare(self, edit: Edit) -> tuple[PreparedT, Mapping[str, str]]:
+        """What is served, with this edit, made ready; with the keys that are refused and why. Changes nothing.
+
+        It may be given up for another try; what has refused keys always is.
+        """
         ...
 
     def commit(self, prepared: PreparedT) -> None:
-        """Serve by this from now on."""
+        """Serve by what was prepared last from now on."""
         ...
 
     def serve(self, listener: socket.socket, *, tls: bool) -> None:

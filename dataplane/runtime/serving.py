@@ -12,14 +12,13 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
 import msgspec
 
-from dataplane.config import ConfigRefused, Options, Resource
+from dataplane.config import ConfigRefused, Edit, Options, Resource
 from dataplane.link import translate
 from dataplane.link.calls import ControlGate
 from dataplane.runtime import logs
@@ -69,10 +68,10 @@ class Pipe:
 
 @dataclass(slots=True, kw_only=True)
 class Pending:
-    """What was prepared and awaits its commit."""
+    """What was prepared and awaits its commit; `options` where they are part of it."""
 
-    resources: dict[str, Resource]
     prepared: object
+    options: Options | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,7 +83,6 @@ class Serving:
     setup: Setup
     server: ProtocolServer[Any]
     listeners: list[socket.socket]
-    committed: dict[str, Resource] = field(default_factory=dict)
     pending: Pending | None = None
     accepting: bool = False
 
@@ -109,15 +107,15 @@ class Serving:
 
     def _prepare(self, message: Prepare) -> Prepared | PrepareFailed:
         fresh, refused = self._translated(message)
-        kept = {key: value for key, value in self.committed.items() if key not in message.removed}
-        wanted = {key: value for key, value in (kept | fresh).items() if key not in refused}
+        # Whatever was prepared before is given up.
+        self.pending = None
         try:
-            prepared, more = self.server.prepare(wanted)
+            prepared, more = self.server.prepare(Edit(changed=fresh, removed=frozenset(message.removed)))
         except Exception as error:  # Whatever it is, no other worker may commit either.
             log.exception("a configuration could not be prepared")
             return PrepareFailed(serial=message.serial, reason=f"the outpost failed on it: {error!r}")
-        resources = {key: value for key, value in wanted.items() if key not in more}
-        self.pending = Pending(resources=resources, prepared=prepared)
+        options = next((each for each in fresh.values() if isinstance(each, Options)), None)
+        self.pending = Pending(prepared=prepared, options=options)
         return Prepared(serial=message.serial, refused={**more, **refused})
 
     def _translated(self, message: Prepare) -> tuple[dict[str, Resource], dict[str, str]]:
@@ -137,12 +135,12 @@ class Serving:
         return resource
 
     def _commit(self) -> None:
-        if self.pending is None:
+        pending, self.pending = self.pending, None
+        if pending is None:
             raise RuntimeError("commit without prepare")
-        self.server.commit(self.pending.prepared)
-        self.committed = self.pending.resources
-        self.pending = None
-        set_level(self.committed)
+        self.server.commit(pending.prepared)
+        if pending.options:
+            logs.set_level(pending.options.log_level)
 
     def _accept(self) -> None:
         if not self.accepting:
@@ -164,13 +162,6 @@ class Serving:
             listener.close()
         draining.join()
         os._exit(0)
-
-
-def set_level(resources: Mapping[str, Resource]) -> None:
-    """Log at the level that the outpost's options say."""
-    for resource in resources.values():
-        if isinstance(resource, Options):
-            logs.set_level(resource.log_level)
 
 
 def log_crash(

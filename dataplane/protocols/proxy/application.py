@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from dataplane.config import ConfigRefused, Options, ProxyMode, ProxyProvider, SessionKey
+from dataplane.config import Changed, ConfigRefused, Options, ProxyMode, ProxyProvider, SessionKey
 from dataplane.gate import ProxySession, SessionReference
 from dataplane.protocols.proxy.cookies import Scope, Sealer, cookie_name
 from dataplane.protocols.proxy.identity import NOBODY, identity_headers, meta_headers
@@ -41,6 +41,8 @@ class Opened(NamedTuple):
     """The whole answer to a check but for its last lines; empty when denied."""
     until: float
     """When it is over, by what it was given and by what the provider allows now."""
+    change: Changed | None
+    """What overrode the cookie when it was judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,24 +112,19 @@ class Application:
         """When a session is over: a validity that was lowered since counts for it too."""
         return min(session.expires, session.authenticated + self.provider.access_token_validity)
 
-    def allow(self, session: ProxySession) -> Opened:
+    def allow(self, session: ProxySession, change: Changed | None) -> Opened:
         """The answer for a session that may pass."""
         head = self.encode_pass((*identity_headers(session), *self._meta))
-        return Opened(session, False, head, self.ends(session))
+        return Opened(session, False, head, self.ends(session), change)
 
-    def deny(self, session: ProxySession) -> Opened:
+    def deny(self, session: ProxySession, change: Changed | None) -> Opened:
         """The same for one that may not."""
-        return Opened(session, True, b"", self.ends(session))
+        return Opened(session, True, b"", self.ends(session), change)
 
     @staticmethod
     def encode_pass(headers: Headers) -> bytes:
         """A 200 up to where Date and the connection's headers follow."""
         return encode_head(200, (*headers, (b"Cache-Control", b"no-store"), (b"Content-Length", b"0")))[:-2]
-
-    def forget(self) -> None:
-        """Judge every session anew."""
-        self.opened.clear()
-        self.opened_by_header.clear()
 
     def remember(self, token: bytes, opened: Opened) -> Opened:
         """Keep what a token holds; when full, the oldest goes."""

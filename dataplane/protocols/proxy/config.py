@@ -1,30 +1,18 @@
-"""From the full set of resources to what a worker serves by: pure, so that all workers come to the same result.
+"""From what is served and an edit of it to what is served next: pure, so that all workers come to the same result.
 
-A resource that can't be served is reported with its reason and left out; what to put in its place is the caller's
-decision.
+A resource that can't be served is reported with its reason; what to put in its place is the caller's decision, and
+what was prepared with it is not committed. Who has claimed a host keeps it: among newcomers the lower key counts.
+Preparing costs what the edit touches, and a copy of the tables of providers where it touches one.
 """
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from dataplane.config import Certificate, Changed, ConfigRefused, Ended, Options, ProxyProvider, Resource
+from dataplane.config import Certificate, Changed, ConfigRefused, Edit, Ended, Options, ProxyProvider
 from dataplane.io.tls import server_context
 from dataplane.protocols.proxy.application import Application
-from dataplane.protocols.proxy.revocations import Revocations
 from dataplane.protocols.proxy.routes import Routes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """All that a commit swaps in."""
-
-    options: Options | None = None
-    routes: Routes = field(default_factory=Routes)
-    revocations: Revocations = field(default_factory=Revocations)
-    contexts: Mapping[str, ssl.SSLContext] = field(default_factory=dict)
-    compiled: Mapping[str, "Compiled"] = field(default_factory=dict)
-    """By key, for the next time: compiling is what takes long, and seldom anything but revocations changes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,59 +20,125 @@ class Compiled:
     """What a resource became, and what it was made of."""
 
     resource: ProxyProvider | Certificate
-    options: Options | None
+    naming: "Naming | None"
     value: Application | ssl.SSLContext
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Naming:
+    """What of the options stands in every application; the others concern none."""
+
+    browser_url: str
+    outpost_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """All that a commit swaps in; the revocations it alters in place, for they may be many."""
+
+    options: Options | None = None
+    options_key: str = ""
+    routes: Routes = field(default_factory=Routes)
+    compiled: Mapping[str, Compiled] = field(default_factory=dict)
+    """Providers and certificates by key: compiling is what takes long, and seldom more than one of them changes."""
+    revocations: Edit = field(default_factory=Edit)
+
+    def find_context(self, name: str) -> ssl.SSLContext | None:
+        """The context for a server name, or for `*.` and a domain.
+
+        A provider whose certificate is missing or refused is served with the default one.
+        """
+        for application in sorted(self.routes.named(name), key=lambda each: each.provider.id):
+            context = self._find_context_of(application)
+            if context is not None:
+                return context
+        application_of_domain = self.routes.find_domain(name.removeprefix("*."))
+        return None if application_of_domain is None else self._find_context_of(application_of_domain)
+
+    def _find_context_of(self, application: Application) -> ssl.SSLContext | None:
+        compiled = self.compiled.get(application.provider.certificate)
+        return compiled.value if compiled is not None and isinstance(compiled.value, ssl.SSLContext) else None
+
+
 Random = Callable[[int], bytes]
+_Source = ProxyProvider | Certificate
 
 
 def prepare(
-    resources: Mapping[str, Resource], version: str, random: Random, before: Prepared | None = None
+    edit: Edit, version: str, random: Random, before: Prepared | None = None
 ) -> tuple[Prepared, Mapping[str, str]]:
-    """Compile what can be served; the rest as key to reason. What was compiled in `before` and is the same is kept."""
+    """What `before` becomes by the edit, and what can't be served, as key to reason."""
+    before = before or Prepared()
+    key, options = _options(edit, before)
+    due = _due(edit, options, before)
+    gone = due.keys() | (edit.touched & before.compiled.keys())
     refused: dict[str, str] = {}
-    options = next((resource for resource in resources.values() if isinstance(resource, Options)), None)
-    known = before.compiled if before is not None else {}
-    compiled: dict[str, Compiled] = {}
-    routes = Routes()
-    for key, resource in sorted(resources.items()):
-        if isinstance(resource, Options | Ended | Changed):
-            continue
-        try:
-            each = _reused(known.get(key), resource, options) or _compile(resource, options, version, random)
-            if isinstance(each.value, Application):
-                routes.add(each.value)
-            compiled[key] = each
-        except ConfigRefused as error:
-            refused[key] = str(error)
-    contexts = {key: each.value for key, each in compiled.items() if isinstance(each.value, ssl.SSLContext)}
+    routes, compiled = before.routes, before.compiled
+    if gone:
+        made = dict(before.compiled)
+        routes = routes.without(_applications(made.pop(each) for each in gone if each in made))
+        compiled = made
+        for each, source in sorted(due.items()):
+            try:
+                new = _reused(before.compiled.get(each), source, options) or _compile(source, options, version, random)
+                if isinstance(new.value, Application):
+                    routes.add(new.value)
+                made[each] = new
+            except ConfigRefused as error:
+                refused[each] = str(error)
     prepared = Prepared(
-        options=options,
-        routes=routes,
-        revocations=Revocations(
-            (resource for resource in resources.values() if isinstance(resource, Ended)),
-            (resource for resource in resources.values() if isinstance(resource, Changed)),
-        ),
-        contexts=_names(routes, contexts),
-        compiled=compiled,
+        options=options, options_key=key, routes=routes, compiled=compiled, revocations=_revocations(edit)
     )
     return prepared, refused
 
 
-def _reused(known: Compiled | None, resource: ProxyProvider | Certificate, options: Options | None) -> Compiled | None:
-    if known is None or known.resource != resource:
+def _options(edit: Edit, before: Prepared) -> tuple[str, Options | None]:
+    for key, resource in edit.changed.items():
+        if isinstance(resource, Options):
+            return key, resource
+    return ("", None) if before.options_key in edit.touched else (before.options_key, before.options)
+
+
+def _due(edit: Edit, options: Options | None, before: Prepared) -> dict[str, _Source]:
+    """What has to be compiled: what is new or different, and where their options are, all providers."""
+    due = {key: each for key, each in edit.changed.items() if isinstance(each, ProxyProvider | Certificate)}
+    if _naming(options) != _naming(before.options):
+        touched = edit.touched
+        for key, each in before.compiled.items():
+            if isinstance(each.resource, ProxyProvider) and key not in touched:
+                due[key] = each.resource
+    return due
+
+
+def _revocations(edit: Edit) -> Edit:
+    """The part of the edit that says whose sessions have ended or changed."""
+    changed = {key: each for key, each in edit.changed.items() if isinstance(each, Ended | Changed)}
+    return Edit(changed=changed, removed=edit.touched.difference(changed))
+
+
+def _applications(compiled: Iterable[Compiled]) -> Iterator[Application]:
+    return (each.value for each in compiled if isinstance(each.value, Application))
+
+
+def _naming(options: Options | None) -> Naming | None:
+    if options is None:
         return None
-    return known if isinstance(resource, Certificate) or known.options == options else None
+    return Naming(browser_url=options.browser_url, outpost_name=options.outpost_name)
 
 
-def _compile(resource: ProxyProvider | Certificate, options: Options | None, version: str, random: Random) -> Compiled:
-    match resource:
+def _reused(known: Compiled | None, source: _Source, options: Options | None) -> Compiled | None:
+    if known is None or known.resource != source:
+        return None
+    return known if isinstance(source, Certificate) or known.naming == _naming(options) else None
+
+
+def _compile(source: _Source, options: Options | None, version: str, random: Random) -> Compiled:
+    match source:
         case ProxyProvider():
-            value: Application | ssl.SSLContext = _application(resource, options, version, random)
+            value: Application | ssl.SSLContext = _application(source, options, version, random)
         case Certificate():
-            value = _context(resource)
-    return Compiled(resource=resource, options=options, value=value)
+            value = _context(source)
+    return Compiled(resource=source, naming=_naming(options), value=value)
 
 
 def _application(provider: ProxyProvider, options: Options | None, version: str, random: Random) -> Application:
@@ -98,17 +152,3 @@ def _context(certificate: Certificate) -> ssl.SSLContext:
         return server_context(certificate.chain, certificate.private_key)
     except ValueError as error:
         raise ConfigRefused(f"certificate {certificate.name!r}: {error}") from error
-
-
-def _names(routes: Routes, contexts: Mapping[str, ssl.SSLContext]) -> dict[str, ssl.SSLContext]:
-    """Server name to context. A provider whose certificate is missing or refused is served with the default one."""
-    by_name: dict[str, ssl.SSLContext] = {}
-    for application in routes.applications:
-        context = contexts.get(application.provider.certificate)
-        if context is None:
-            continue
-        by_name[application.origin.name] = context
-        if application.domain:
-            by_name.setdefault(application.domain, context)
-            by_name.setdefault(f"*.{application.domain}", context)
-    return by_name

@@ -60,9 +60,7 @@ class Doors:
 
     def commit(self, prepared: Prepared) -> None:
         """Serve by this from now on."""
-        if not self.sessions.commit(prepared.revocations):
-            for application in prepared.routes.applications:
-                application.forget()
+        self.sessions.commit(prepared.revocations)
         self.routes = prepared.routes
         self._configured = True
 

@@ -1,37 +1,45 @@
-"""What ends a session before its time, and what overrides its cookie. Immutable, made anew with each config.
+"""What ends a session before its time, and what overrides its cookie. Altered by `commit` alone, in one go.
 
 A look-up costs a few dict accesses however many entries there are: `Ended` entries are indexed by the combination
-of fields they set, and there are at most eight of those.
+of fields they set, and there are at most eight of those. A commit costs what it changes, however many there are.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from typing import TypeVar
 
-from dataplane.config import Changed, Ended
+from dataplane.config import Changed, Edit, Ended
 from dataplane.gate import ProxySession, SessionReference
 
 _Key = tuple[str, str, str]
+_Shape = tuple[bool, bool, bool]
+_IndexKey = TypeVar("_IndexKey")
+_Entry = TypeVar("_Entry", Ended, Changed)
 
 
 class Revocations:
-    """All Ended and Changed entries."""
+    """All Ended and Changed entries; other resources are none of its business."""
 
-    __slots__ = ("_before", "_changed", "_shapes")
+    __slots__ = ("_changed", "_ended", "_entries", "_shapes", "_sizes")
 
-    def __init__(self, ended: Iterable[Ended] = (), changed: Iterable[Changed] = ()) -> None:
-        self._before: dict[_Key, float] = {}
-        shapes = set()
-        for entry in ended:
-            key = (entry.session, entry.subject, entry.provider)
-            self._before[key] = max(entry.before, self._before.get(key, entry.before))
-            shapes.add((bool(entry.session), bool(entry.subject), bool(entry.provider)))
-        self._shapes = tuple(sorted(shapes))
-        self._changed: dict[str, Changed] = {}
-        for change in sorted(changed, key=lambda change: change.at):
-            self._changed[change.identity.subject] = change
+    def __init__(self) -> None:
+        self._entries: dict[str, Ended | Changed] = {}
+        # More than one entry may say the same, ours and control's among them.
+        self._ended: dict[_Key, tuple[Ended, ...]] = {}
+        self._changed: dict[str, tuple[Changed, ...]] = {}
+        self._sizes: Counter[_Shape] = Counter()
+        self._shapes: tuple[_Shape, ...] = ()
 
-    def changes_as(self, other: "Revocations") -> bool:
-        """Whether the same is true of everybody: then what was judged by the one needs no judging by the other."""
-        return self._changed == other._changed
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def commit(self, edit: Edit) -> None:
+        """Judge by what the edit leaves from now on."""
+        for key in edit.touched & self._entries.keys():
+            self._remove(self._entries.pop(key))
+        for key, resource in edit.changed.items():
+            if isinstance(resource, Ended | Changed):
+                self._entries[key] = resource
+                self._add(resource)
 
     def is_ended(self, session: ProxySession, provider: str) -> bool:
         """Whether an entry ends this session at this provider."""
@@ -41,19 +49,66 @@ class Revocations:
                 session.identity.subject if by_subject else "",
                 provider if by_provider else "",
             )
-            before = self._before.get(key)
+            entries = self._ended.get(key)
             # A sign-in that is named is over, whatever the clock said that wrote `before`: its id never comes again.
-            if before is not None and ((by_session and not by_provider) or session.authenticated < before):
+            if entries is not None and ((by_session and not by_provider) or _are_later(entries, session.authenticated)):
                 return True
         return False
 
     def is_signed_out(self, session: SessionReference) -> bool:
         """Whether the whole sign-in behind a session is known to be over, not only here."""
-        if (session.session, "", "") in self._before:
+        if (session.session, "", "") in self._ended:
             return True
-        return session.authenticated < self._before.get(("", session.subject, ""), 0.0)
+        return _are_later(self._ended.get(("", session.subject, ""), ()), session.authenticated)
 
     def find_change(self, session: ProxySession) -> Changed | None:
         """What has become true of the person since this session was signed in."""
-        change = self._changed.get(session.identity.subject)
-        return change if change is not None and session.authenticated < change.at else None
+        changes = self._changed.get(session.identity.subject)
+        return changes[-1] if changes is not None and session.authenticated < changes[-1].at else None
+
+    def _add(self, entry: Ended | Changed) -> None:
+        match entry:
+            case Ended():
+                key = _key(entry)
+                if key not in self._ended:
+                    self._count(key, 1)
+                self._ended[key] = (*self._ended.get(key, ()), entry)
+            case Changed():
+                subject = entry.identity.subject
+                # The latest last: it is the one that counts.
+                others = self._changed.get(subject, ())
+                self._changed[subject] = tuple(sorted((*others, entry), key=lambda each: each.at))
+
+    def _remove(self, entry: Ended | Changed) -> None:
+        match entry:
+            case Ended():
+                key = _key(entry)
+                if not _drop(self._ended, key, entry):
+                    self._count(key, -1)
+            case Changed():
+                _drop(self._changed, entry.identity.subject, entry)
+
+    def _count(self, key: _Key, number: int) -> None:
+        """Look for a shape only while there are entries of it."""
+        session, subject, provider = key
+        shape = (bool(session), bool(subject), bool(provider))
+        self._sizes[shape] += number
+        if bool(self._sizes[shape]) != (shape in self._shapes):
+            self._shapes = tuple(sorted(shape for shape, size in self._sizes.items() if size))
+
+
+def _key(entry: Ended) -> _Key:
+    return entry.session, entry.subject, entry.provider
+
+
+def _are_later(entries: tuple[Ended, ...], authenticated: float) -> bool:
+    return any(authenticated < entry.before for entry in entries)
+
+
+def _drop(index: dict[_IndexKey, tuple[_Entry, ...]], key: _IndexKey, entry: _Entry) -> bool:
+    """Take one entry out of an index; whether others remain under its key."""
+    others = list(index.pop(key))
+    others.remove(entry)
+    if others:
+        index[key] = tuple(others)
+    return bool(others)

@@ -1,4 +1,4 @@
-"""Which application serves a host. Built when config arrives; a host that nobody claims belongs to nobody.
+"""Which application serves a host. Altered when config arrives; a host that nobody claims belongs to nobody.
 
 An exact external host comes first, then the longest cookie domain the host lies within, at a dot. There is no
 "the only application there is": a guess has no place where access is decided.
@@ -9,16 +9,28 @@ from collections.abc import Iterable
 from dataplane.config import ConfigRefused
 from dataplane.protocols.proxy.application import Application, host_name
 
+_NOBODY: frozenset[Application] = frozenset()
+
 
 class Routes:
-    """Hosts and domains to applications."""
+    """Hosts and domains to applications. Those that are served stay as they are: `without` makes others of them."""
 
     __slots__ = ("_by_domain", "_by_host", "_by_name")
 
     def __init__(self) -> None:
         self._by_host: dict[str, Application] = {}
         self._by_domain: dict[str, Application] = {}
-        self._by_name: dict[str, set[Application]] = {}
+        self._by_name: dict[str, frozenset[Application]] = {}
+
+    def without(self, applications: Iterable[Application]) -> "Routes":
+        """A copy in which these have no claims."""
+        others = Routes()
+        others._by_host = self._by_host.copy()
+        others._by_domain = self._by_domain.copy()
+        others._by_name = self._by_name.copy()
+        for application in applications:
+            others._remove(application)
+        return others
 
     def add(self, application: Application) -> None:
         """Claim the application's host, and its domain. Raises ConfigRefused when another has claimed it."""
@@ -28,7 +40,15 @@ class Routes:
             _check_free(self._by_domain, application.domain, f"cookie_domain {application.domain}")
             self._by_domain[application.domain] = application
         self._by_host[host] = application
-        self._by_name.setdefault(application.origin.name, set()).add(application)
+        self._by_name[application.origin.name] = self.named(application.origin.name) | {application}
+
+    def _remove(self, application: Application) -> None:
+        del self._by_host[application.origin.host]
+        if application.is_domain:
+            del self._by_domain[application.domain]
+        self._by_name[application.origin.name] -= {application}
+        if not self._by_name[application.origin.name]:
+            del self._by_name[application.origin.name]
 
     def find(self, host: str) -> Application | None:
         """The application for a canonical host."""
@@ -43,6 +63,14 @@ class Routes:
             domain = domain.partition(".")[2]
         return None
 
+    def named(self, name: str) -> frozenset[Application]:
+        """The applications whose external host has this name, on whatever ports."""
+        return self._by_name.get(name, _NOBODY)
+
+    def find_domain(self, domain: str) -> Application | None:
+        """The application that signs people in for exactly this domain."""
+        return self._by_domain.get(domain)
+
     def confuses(self, application: Application, host: str, rival: str, service_hosts: frozenset[str]) -> bool:
         """Whether a proxy that names `rival` too may be about to serve another application than that of `host`.
 
@@ -54,7 +82,7 @@ class Routes:
         """
         name = host_name(rival)
         if name == host_name(host):
-            return bool(self._by_name.get(name, set()) - {application})
+            return bool(self.named(name) - {application})
         if name in service_hosts and self.find(rival) is None:
             return False
         return not (application.is_domain and rival == application.origin.host and len(self._by_host) == 1)

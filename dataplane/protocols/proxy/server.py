@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dataplane.config import Resource
+from dataplane.config import Edit
 from dataplane.gate import Gate
 from dataplane.io.dial import UnixAddress
 from dataplane.io.passage import PassageSettings
@@ -62,13 +62,13 @@ class ProxyServer:
         self._names = ServerNames(server_context(*self_signed(now)))
         self._prepared = Prepared()
 
-    def prepare(self, resources: Mapping[str, Resource]) -> tuple[Prepared, Mapping[str, str]]:
-        """What the full set of resources amounts to, and which keys can't be served, with reasons."""
-        return prepare(resources, self._version, self._random, self._prepared)
+    def prepare(self, edit: Edit) -> tuple[Prepared, Mapping[str, str]]:
+        """What is served, with this edit, made ready; and which keys can't be served, with reasons."""
+        return prepare(edit, self._version, self._random, self._prepared)
 
     def commit(self, prepared: Prepared) -> None:
         """Serve by `prepared` from the next request on."""
-        self._names.replace(prepared.contexts)
+        self._names.replace(prepared.find_context)
         self._doors.commit(prepared)
         self._prepared = prepared
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from dataplane.config import Edit
 from dataplane.gate import Gate, Identity, ProxySession, Refusal, SessionReference, Unavailable
 from dataplane.protocols.proxy.application import Application, Opened
 from dataplane.protocols.proxy.cookies import find_session, find_tokens
@@ -26,25 +27,25 @@ class Sessions:
         self._refused: dict[tuple[str, str], float] = {}
         """By provider and session: until when control need not be asked again."""
 
-    def commit(self, revocations: Revocations) -> bool:
-        """Judge by these from now on. What was signed out here stays so until its sessions have run out.
-
-        Returns whether what was judged before stands: ends are looked up at every use, changes of people are not.
-        """
-        now = self.clock()
-        stands = revocations.changes_as(self._revocations)
-        self._revocations = revocations
-        self._ended_here = {id_: until for id_, until in self._ended_here.items() if until > now}
-        return stands
+    def commit(self, revocations: Edit) -> None:
+        """Judge by these too from now on. What was signed out here stays so until its sessions have run out."""
+        self._revocations.commit(revocations)
 
     def end_here(self, session: str, until: float) -> None:
         """Refuse this session from now on, without waiting for control."""
         self._ended_here[session] = max(until, self._ended_here.get(session, until))
+        self._forget_ended()
+
+    def _forget_ended(self) -> None:
+        """Drop what has run out, the oldest first; each is looked at once."""
+        now = self.clock()
+        while (oldest := next(iter(self._ended_here), None)) is not None and self._ended_here[oldest] <= now:
+            del self._ended_here[oldest]
 
     def find(self, application: Application, cookies: bytes) -> Opened | Unavailable | None:
         """The session that a Cookie header holds for this application; None for none that counts."""
         opened = application.opened_by_header.get(cookies)
-        if opened is not None and self._holds(application, opened):
+        if opened is not None and self._is_current(opened) and self._holds(application, opened):
             self.metrics.cache["hit"] += 1
             return opened
         return self._search(application, cookies)
@@ -72,18 +73,19 @@ class Sessions:
         """Judge an opened session: None when it is over, with what has changed put over it."""
         change = self._revocations.find_change(session)
         if change is None:
-            opened = application.allow(session)
+            opened = application.allow(session, None)
         elif application.provider.id in change.denied_providers:
-            opened = application.deny(replace(session, identity=change.identity))
+            opened = application.deny(replace(session, identity=change.identity), change)
         else:
-            opened = application.allow(replace(session, identity=change.identity))
+            opened = application.allow(replace(session, identity=change.identity), change)
         return opened if self._holds(application, opened) else None
 
-    def _holds(self, application: Application, opened: Opened) -> bool:
-        """Whether a session that was opened once still counts.
+    def _is_current(self, opened: Opened) -> bool:
+        """Whether nothing else has become true of the person since: otherwise the cookie has to be judged anew."""
+        return self._revocations.find_change(opened.session) is opened.change
 
-        Config that names another application drops the cache, and a change of the person too; this judges the rest.
-        """
+    def _holds(self, application: Application, opened: Opened) -> bool:
+        """Whether a session that was opened once still counts. Config that names another application drops it."""
         session = opened.session
         if opened.until <= self.clock() or session.id in self._ended_here:
             return False
@@ -94,7 +96,7 @@ class Sessions:
         answer: Opened | Unavailable | None = None
         for token in find_tokens(cookies, application.cookie):
             found = application.opened.get(token)
-            if found is None:
+            if found is None or not self._is_current(found):
                 self.metrics.cache["miss"] += 1
                 opened = self._open(application, token)
             elif self._holds(application, found):
@@ -132,7 +134,9 @@ class Sessions:
             case Unavailable() as unavailable:
                 return unavailable
             case Refusal.ACCESS_DENIED:
-                return application.remember(token, application.deny(_nobody(reference)))
+                nobody = _nobody(reference)
+                denied = application.deny(nobody, self._revocations.find_change(nobody))
+                return application.remember(token, denied)
             case Refusal():
                 self._remember_refused(refused, now)
                 return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
-from dataplane.config import Options, ProxyMode, ProxyProvider, Resource, SessionKey
+from dataplane.config import Edit, Options, ProxyMode, ProxyProvider, Resource, SessionKey
 from dataplane.gate import Identity, ProxySession, Redemption, Refusal, SessionAnswer, SessionReference
 from dataplane.io.tcp import Counts
 from dataplane.protocols.proxy.config import Prepared, prepare
@@ -187,17 +187,19 @@ class Outpost:
         self.random = Randomness()
         self.peer = peer
         self.doors = Doors(self.gate, Trust(trusted, service_hosts), None, self.clock, self.random)
-        self.resources: dict[str, Resource] = {"options": OPTIONS}
-        self.resources |= {f"provider/{provider.id}": provider for provider in providers}
-        self.resources |= dict(resources or {})
         self.refused: Mapping[str, str] = {}
         self.prepared = Prepared()
-        self.commit()
+        first: dict[str, Resource] = {"options": OPTIONS}
+        first |= {f"provider/{provider.id}": provider for provider in providers}
+        self.commit(**first, **(resources or {}))
 
     def commit(self, **resources: Resource) -> None:
-        """Apply the resources there are and these."""
-        self.resources |= resources
-        self.prepared, self.refused = prepare(self.resources, "1.0", self.random, self.prepared)
+        """Apply these beside what there is."""
+        self.edit(Edit(changed=resources))
+
+    def edit(self, edit: Edit) -> None:
+        """Apply a change."""
+        self.prepared, self.refused = prepare(edit, "1.0", self.random, self.prepared)
         self.doors.commit(self.prepared)
 
     def exchange(self, raw: bytes, *, secure: bool = False) -> tuple[list[Answer], FakeConnection]:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from dataplane.config import Certificate, Ended, ProxyMode, ProxyProvider, Resource, SessionKey
+from dataplane.config import Certificate, Edit, Ended, ProxyMode, ProxyProvider, Resource, SessionKey
 from dataplane.io.tls import self_signed
 from dataplane.protocols.proxy.config import prepare
 from tests.dataplane.protocols.proxy.builders import DOMAIN, OPTIONS, WIKI, Outpost, Randomness
@@ -14,7 +14,7 @@ from tests.dataplane.protocols.proxy.builders import DOMAIN, OPTIONS, WIKI, Outp
 def refusals(*providers: ProxyProvider, **others: Resource) -> dict[str, str]:
     resources: dict[str, Resource] = {"options": OPTIONS, **others}
     resources |= {f"provider/{provider.id}": provider for provider in providers}
-    return dict(prepare(resources, "1.0", Randomness())[1])
+    return dict(prepare(Edit(changed=resources), "1.0", Randomness())[1])
 
 
 def test_good_config_refuses_nothing() -> None:
@@ -45,9 +45,10 @@ def test_each_bad_provider_is_refused_with_its_reason(provider: ProxyProvider, r
 
 
 def test_a_refused_provider_leaves_the_others_alone() -> None:
-    prepared, refused = prepare(
-        {"options": OPTIONS, "provider/a": replace(WIKI, session_keys=()), "provider/b": DOMAIN}, "1.0", Randomness()
-    )
+    resources: dict[str, Resource] = {
+        "options": OPTIONS, "provider/a": replace(WIKI, session_keys=()), "provider/b": DOMAIN,
+    }  # fmt: skip
+    prepared, refused = prepare(Edit(changed=resources), "1.0", Randomness())
     assert list(refused) == ["provider/a"]
     assert [application.provider for application in prepared.routes.applications] == [DOMAIN]
 
@@ -62,7 +63,7 @@ def test_two_providers_can_not_have_one_domain() -> None:
 
 
 def test_without_options_nothing_can_be_served() -> None:
-    assert "options" in prepare({"provider/p1": WIKI}, "1.0", Randomness())[1]["provider/p1"]
+    assert "options" in prepare(Edit(changed={"provider/p1": WIKI}), "1.0", Randomness())[1]["provider/p1"]
 
 
 def certificate(chain: str, key: str) -> Certificate:
@@ -78,9 +79,11 @@ class TestCertificates:
             "certificate/c": certificate(*self.PAIR),
             "provider/p2": replace(DOMAIN, certificate="certificate/c"),
         }
-        prepared, refused = prepare(resources, "1.0", Randomness())
+        prepared, refused = prepare(Edit(changed=resources), "1.0", Randomness())
         assert not refused
-        assert set(prepared.contexts) == {"auth.corp.test", "corp.test", "*.corp.test"}
+        names = ("auth.corp.test", "corp.test", "*.corp.test", "*.test", "wiki.example.com", "*.example.com", "")
+        served = {name for name in names if prepared.find_context(name) is not None}
+        assert served == {"auth.corp.test", "corp.test", "*.corp.test"}
 
     @pytest.mark.parametrize("chain", ["", "rubbish", PAIR[1]])
     def test_bad_ones_are_refused_and_their_provider_is_served(self, chain: str) -> None:
@@ -111,10 +114,10 @@ class TestAgain:
 
     def values(self, **changes: Resource) -> list[tuple[object, object]]:
         """What each key became before and after the changes."""
-        first, _ = prepare(self.RESOURCES, "1.0", Randomness())
-        # As they come from the pipe: equal, not the same.
+        first, _ = prepare(Edit(changed=self.RESOURCES), "1.0", Randomness())
+        # As they come from the pipe, should they come again: equal, not the same.
         again = {key: copy.deepcopy(resource) for key, resource in self.RESOURCES.items()} | changes
-        second, refused = prepare(again, "1.0", Randomness(), first)
+        second, refused = prepare(Edit(changed=again), "1.0", Randomness(), first)
         assert not refused
         assert set(second.routes.applications) == {
             each.value for key, each in second.compiled.items() if key.startswith("provider/")

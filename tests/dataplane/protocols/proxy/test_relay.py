@@ -7,6 +7,7 @@ import gevent
 import h11
 import pytest
 
+from dataplane.config import Edit
 from tests.dataplane.protocols.proxy.builders import OPTIONS, WIKI
 from tests.dataplane.protocols.proxy.servers import Peer, connect, fetch, read_all, read_head, running, upstream
 
@@ -350,7 +351,7 @@ class TestWebSocket:
 class TestWhoIsServed:
     def test_hosts_of_applications_are_not_passed_on(self, path: Path) -> None:
         with running(path) as (server, port):
-            prepared, refused = server.prepare({"options": OPTIONS, "provider/p1": WIKI})
+            prepared, refused = server.prepare(Edit(changed={"options": OPTIONS, "provider/p1": WIKI}))
             assert not refused
             server.commit(prepared)
             response, _ = fetch(port, b"GET / HTTP/1.1\r\nHost: wiki.example.com\r\n\r\n")
@@ -365,5 +366,5 @@ class TestWhoIsServed:
     def test_checks_at_controls_own_host_are_answered_by_their_headers(self, path: Path) -> None:
         ask = b"GET /outpost.goauthentik.io/auth/nginx HTTP/1.1\r\nHost: wiki.example.com\r\nX-Original-URL: https://wiki.example.com/\r\n\r\n"
         with running(path) as (server, port):
-            server.commit(server.prepare({"options": OPTIONS, "provider/p1": WIKI})[0])
+            server.commit(server.prepare(Edit(changed={"options": OPTIONS, "provider/p1": WIKI}))[0])
             assert fetch(port, ask)[0].status_code == 401

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from dataplane.config import Changed, Ended
+from dataplane.config import Changed, Edit, Ended
 from dataplane.protocols.proxy.revocations import Revocations
 from tests.dataplane.protocols.proxy.builders import ALICE, NOW, WIKI, Outpost, session
 
@@ -11,6 +11,12 @@ MOMENT = NOW - 3600
 
 def ended(session_: str = "", subject: str = "", provider: str = "", before: float = MOMENT + 1) -> Ended:
     return Ended(session=session_, subject=subject, provider=provider, before=before, until=NOW + 1e6)
+
+
+def revocations(*entries: Ended | Changed) -> Revocations:
+    made = Revocations()
+    made.commit(Edit(changed={f"ended/{number}": entry for number, entry in enumerate(entries)}))
+    return made
 
 
 @pytest.mark.parametrize(
@@ -33,13 +39,13 @@ def ended(session_: str = "", subject: str = "", provider: str = "", before: flo
     ],
 )
 def test_every_field_set_has_to_match_and_the_sign_in_to_be_older(entry: Ended, over: bool) -> None:
-    assert Revocations([entry]).is_ended(session(), "p1") is over
+    assert revocations(entry).is_ended(session(), "p1") is over
 
 
 def test_the_latest_of_two_counts() -> None:
     both = [ended("s1", before=MOMENT + 5), ended("s1", before=MOMENT - 5)]
-    assert Revocations(both).is_ended(session(), "p1")
-    assert Revocations(both[::-1]).is_ended(session(), "p1")
+    assert revocations(*both).is_ended(session(), "p1")
+    assert revocations(*both[::-1]).is_ended(session(), "p1")
 
 
 def changed(at: float = NOW, denied: frozenset[str] = frozenset()) -> Changed:

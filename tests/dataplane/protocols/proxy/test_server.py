@@ -6,6 +6,7 @@ import sys
 import gevent
 import pytest
 
+from dataplane.config import Edit
 from dataplane.protocols.proxy.server import ProxyServer, ProxySettings
 from tests.dataplane.protocols.proxy.builders import OPTIONS, WIKI, Clock, Randomness, TableGate
 from tests.dataplane.protocols.proxy.servers import connect, fetch, read_all, read_head, running
@@ -24,7 +25,7 @@ def test_a_config_takes_effect_on_open_connections() -> None:
     with running() as (server, port), connect(port) as client:
         client.sendall(ask)
         assert read_head(client).startswith(b"HTTP/1.1 404 ")
-        server.commit(server.prepare({"options": OPTIONS, "provider/p1": WIKI})[0])
+        server.commit(server.prepare(Edit(changed={"options": OPTIONS, "provider/p1": WIKI}))[0])
         client.recv(65536)
         client.sendall(ask)
         assert read_head(client).startswith(b"HTTP/1.1 401 ")
@@ -57,7 +58,7 @@ def test_a_bad_setting_is_named() -> None:
 def test_another_workers_sign_out_is_heard() -> None:
     server = ProxyServer(ProxySettings(version="1"), TableGate(), Clock(), Randomness())
     server.end_here("s1", 2e9)
-    server.commit(server.prepare({})[0])
+    server.commit(server.prepare(Edit())[0])
     assert server._doors.sessions._ended_here == {"s1": 2e9}
 
 

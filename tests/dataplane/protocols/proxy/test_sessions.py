@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from dataplane.config import Ended
+from dataplane.config import Edit, Ended
 from dataplane.gate import Refusal
 from dataplane.protocols.proxy.cookies import MAX_TOKENS, seal_session
 from tests.dataplane.protocols.proxy.browser import Browser
@@ -59,8 +59,7 @@ class TestValidity:
         outpost.commit(**{"ended/subject/u1": over})
         assert status(outpost, cookie) == 302
         outpost.clock.now += 12
-        del outpost.resources["ended/subject/u1"]
-        outpost.commit()
+        outpost.edit(Edit(removed=frozenset({"ended/subject/u1"})))
         assert status(outpost, cookie) == 302
 
 
