@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.bench import changes, checks, report, start
+from tests.bench import changes, checks, fleets, report, start
 from tests.bench.stage import staged
 from tests.support.peers_program import MissingPeer, require
 
@@ -40,7 +40,11 @@ def _measure() -> report.Figures:
         _say(f"{changes.LOCK_OUTS} users locked out")
         locked = changes.lock_outs(stage)
     _say(f"{start.STARTS} warm starts")
-    return report.Figures(checks=asked, stored=stored, formed=formed, locked=locked, starts=start.warm_starts())
+    starts = start.warm_starts()
+    _say(f"fleets of {', '.join(str(size) for size in fleets.SIZES)} outposts, about 3 minutes")
+    return report.Figures(
+        checks=asked, stored=stored, formed=formed, locked=locked, starts=starts, fleets=fleets.measure()
+    )
 
 
 def _say(text: str) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench import changes, checks, load, start
+from tests.bench import changes, checks, fleets, load, start
 from tests.bench.load import Run
 from tests.bench.samples import median, percentile, spread
 from tests.support.peers_program import require
@@ -23,11 +23,21 @@ class Figures:
     formed: list[float]
     locked: list[float]
     starts: list[float]
+    fleets: fleets.Fleets
 
 
 def page(figures: Figures) -> str:
     """The whole page."""
-    return "\n".join([*_head(), *_checks(figures.checks), *_changes(figures), *_starts(figures.starts), *_machine()])
+    return "\n".join(
+        [
+            *_head(),
+            *_checks(figures.checks),
+            *_changes(figures),
+            *_fleets(figures.fleets),
+            *_starts(figures.starts),
+            *_machine(),
+        ]
+    )
 
 
 def _head() -> list[str]:
@@ -106,6 +116,42 @@ def _changes(figures: Figures) -> list[str]:
 
 def _latency(name: str, values: list[float]) -> str:
     return f"| {name} | {percentile(values, 0.5):.0f} | {percentile(values, 0.99):.0f} | {max(values):.0f} |"
+
+
+def _fleets(measured: fleets.Fleets) -> list[str]:
+    storm = measured.storm
+    return [
+        "## A fleet on the link",
+        "",
+        f"A change that every outpost gets, {fleets.COMMITS} times: from the end of its commit to the moment an outpost",
+        "has it and says so. The outposts are simulated by one process on the other core: a channel, a certificate and",
+        "the whole protocol each, no workers. Beside it, in the same run, the same outposts at a bare `grpc.aio` server",
+        "that sends as many bytes to each and does nothing else: what gRPC and its clients cost by themselves. Memory is",
+        "what control's link process grew by for each connection.",
+        "",
+        "| outposts | p50 ms | p99 ms | bare gRPC p50 ms | bare gRPC p99 ms | memory of control per outpost |",
+        "|---|---|---|---|---|---|",
+        *map(_fleet, measured.fleets),
+        "",
+        f"**When all come back at once**: the link is killed under {storm.size:,} connected outposts, and something is",
+        f"changed meanwhile. Half have the change after {storm.median_return:.1f} s, all after **{storm.seconds:.1f} s**;",
+        "outposts wait a random while before they call again, and control starts its link anew. People sign in all the",
+        f"time: {len(storm.sign_ins)} sign-ins, none failed, p50 {percentile(storm.sign_ins, 0.5):,.0f} ms, longest",
+        f"{max(storm.sign_ins):,.0f} ms.",
+        "",
+    ]
+
+
+def _fleet(fleet: fleets.Fleet) -> str:
+    cells = [
+        f"{fleet.size:,}",
+        f"{percentile(fleet.ours, 0.5):.0f}",
+        f"{percentile(fleet.ours, 0.99):.0f}",
+        f"{percentile(fleet.bare, 0.5):.0f}",
+        f"{percentile(fleet.bare, 0.99):.0f}",
+        f"{fleet.memory:.0f} KiB" if fleet.size > 1 else "",
+    ]
+    return "| " + " | ".join(cells) + " |"
 
 
 def _starts(starts: list[float]) -> list[str]:
