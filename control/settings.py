@@ -73,8 +73,12 @@ class Settings:
 
     @property
     def link_addresses(self) -> tuple[str, ...]:
-        """What enrolment tells outposts: the advertised addresses, or the link's port on the host they know."""
-        return self.link_advertise or (f":{self.link.port}",)
+        """What enrolment tells outposts, to be tried in this order.
+
+        The advertised addresses, or on the host they know the link's own port and that of the front door, which passes
+        on what is for the link: so a site may open one port only.
+        """
+        return self.link_advertise or (f":{self.link.port}", f":{self.https.port}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

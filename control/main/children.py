@@ -41,7 +41,7 @@ def link(arguments: Arguments) -> int:
 
 
 def _settings(arguments: Arguments) -> Settings:
-    return read_settings(Given(link=arguments.link), os.environ)
+    return read_settings(Given(https=arguments.https, link=arguments.link), os.environ)
 
 
 def _app(settings: Settings, registry: CollectorRegistry) -> Any:  # noqa: ANN401 - a WSGI application

@@ -22,10 +22,11 @@ def programs_of(settings: Settings, store: Store, demo: Demo | None, web: int) -
     """The programs of this machine; `web` is the descriptor of the web process's socket."""
     run_folder = settings.run
     control = partial(_control_environment, settings)
+    ports = ("--https", str(settings.https), "--link", str(settings.link))
     programs = [
         Program(
             name="web",
-            arguments=python("-m", "control.main", "_web", "--link", str(settings.link), "--socket", str(web)),
+            arguments=python("-m", "control.main", "_web", *ports, "--socket", str(web)),
             descriptors=(web,),
             environment=control,
             metrics=run_folder / "web.metrics.sock",

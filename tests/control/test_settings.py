@@ -35,7 +35,12 @@ def test_defaults() -> None:
         ":9444",
         ":9300",
     ]
-    assert (settings.link_addresses, settings.embedded, settings.log_level) == ((":9444",), True, "info")
+    assert (settings.link_addresses, settings.embedded, settings.log_level) == ((":9444", ":9443"), True, "info")
+
+
+def test_outposts_hear_of_the_ports_that_are_served() -> None:
+    settings = read_settings(Given(link="127.0.0.1:1", https="[::1]:2"), {"GARRISON_LISTEN__LINK": ":3"})
+    assert settings.link_addresses == (":1", ":2")
 
 
 def test_the_command_line_comes_first() -> None:
