@@ -96,7 +96,7 @@ class Instance:
     load: float = 0.0
     last_error: str = ""
     rejections: tuple[Rejection, ...] = ()
-    protocol: int = 0
+    protocol: int = 1
     holder: UUID | None = None
     environment_token: str = ""
     held_token: str = ""

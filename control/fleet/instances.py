@@ -1,16 +1,27 @@
-"""What is known of running instances, read for pages and the command line, and kept tidy: seven days of history."""
+"""What is known of running instances, read for pages and the command line, and kept tidy: seven days of history.
 
+An admin may ask one to drain, which the link passes on, and forget one that is gone. Who writes instances and their
+history is the link alone.
+"""
+
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from control.domain.outpost import Instance, InstanceState, Outpost
+from control.domain.errors import Invalid, NotFound, Problem
+from control.domain.outpost import Drain, Instance, InstanceEvent, InstanceState, Outpost
 from control.fleet.options import find_fault
-from control.store import Unit
+from control.store import Event, Unit
 
 KEPT = timedelta(days=7)
+# Of those that are gone, per outpost: replicas whose state folder is lost with them are new instances each time.
+MOST_GONE = 200
+MOST_HISTORY = 100
+# A wish to drain that nobody could carry out by then is none any more.
+DRAIN_KEPT = timedelta(minutes=10)
 # The versions of the link's protocol that control serves: its own and the one before.
 PROTOCOLS = range(1, 3)
 # The link writes what it hears in a batch each minute; two that are missing and some slack.
@@ -22,13 +33,16 @@ TOLERATED_SKEW = 60.0
 class InstanceView:
     """An instance and what to think of it.
 
-    `behind`: connected, and control wants it at a newer revision. `outdated`: another version than ours.
-    `skewed`: its clock differs from ours by over a minute.
+    `behind`: connected, and control wants it at a newer revision. `outdated`: another version than ours, and a `newer`
+    one where control itself is the older. `unsupported`: it speaks a version of the link's protocol that control
+    doesn't serve. `skewed`: its clock differs from ours by over a minute.
     """
 
     instance: Instance
     behind: bool
     outdated: bool
+    newer: bool
+    unsupported: bool
     skewed: bool
 
     @property
@@ -89,6 +103,62 @@ def _blamed(instance: Instance, fault: str) -> Instance:
     return replace(instance, last_error=f"it gets no updates, since the outpost's options can't be used: {fault}")
 
 
+def find_objection_to_protocol(protocol: int) -> str:
+    """Why an instance that speaks this version of the link's protocol is not served; empty where it is."""
+    if protocol in PROTOCOLS:
+        return ""
+    older = "control" if protocol > PROTOCOLS[-1] else "the outpost"
+    served = f"this control serves {PROTOCOLS[0]} to {PROTOCOLS[-1]}"
+    return f"speaks version {protocol} of the link's protocol; {served}: upgrade {older}"
+
+
+def ask_drain(unit: Unit, outpost: Outpost, uid: str) -> Drain:
+    """Have an instance end when what is in flight is done; asking twice is asking once.
+
+    Raises NotFound, and Invalid for an instance that isn't connected or is the embedded one.
+    """
+    instance = _believed(_get_instance(unit, outpost, uid), unit.now)
+    if outpost.embedded:
+        raise _refused("embedded", uid, "an instance of another outpost: this one lives and ends with control")
+    if instance.state is InstanceState.DISCONNECTED:
+        raise _refused("not_connected", uid, "an instance that is connected")
+    asked = [drain for drain in unit.drains.all() if (drain.outpost, drain.uid) == (outpost.id, uid)]
+    if asked and is_live(asked[-1], unit.now):
+        return asked[-1]
+    unit.drains.forget(drain.id for drain in asked)
+    return unit.drains.add(Drain(id=uuid4(), outpost=outpost.id, uid=uid, asked=unit.now))
+
+
+def is_live(drain: Drain, now: datetime) -> bool:
+    """Whether a wish to drain still counts."""
+    return now - drain.asked <= DRAIN_KEPT
+
+
+def history(unit: Unit, outpost: Outpost, uid: str) -> tuple[InstanceEvent, ...]:
+    """What happened to an instance, the newest first."""
+    return tuple(unit.instance_events.of_instance(outpost.id, uid, MOST_HISTORY))
+
+
+def forget_instance(unit: Unit, outpost: Outpost, uid: str) -> None:
+    """Take an instance that is gone off the list. Raises NotFound, and Invalid where it is connected."""
+    instance = _get_instance(unit, outpost, uid)
+    if _believed(instance, unit.now).state is not InstanceState.DISCONNECTED:
+        raise _refused("still_connected", uid, "an instance that is gone")
+    unit.instances.remove(instance)
+    unit.record(Event(action="removed", kind="instance", target=uid, name=f"{instance.hostname} of {outpost.name}"))
+
+
+def _get_instance(unit: Unit, outpost: Outpost, uid: str) -> Instance:
+    found = next((each for each in unit.instances.of_outpost(outpost.id) if each.uid == uid), None)
+    if found is None:
+        raise NotFound("instance", uid)
+    return found
+
+
+def _refused(code: str, uid: str, expected: str) -> Invalid:
+    return Invalid([Problem(field="instance", code=code, found=uid, expected=expected)])
+
+
 def mark_all_disconnected(unit: Unit) -> None:
     """Say of every instance that it is away: whoever held its stream is no more."""
     connected = (each for each in unit.instances.all() if each.state is not InstanceState.DISCONNECTED)
@@ -96,15 +166,21 @@ def mark_all_disconnected(unit: Unit) -> None:
 
 
 def forget_old(unit: Unit) -> None:
-    """Drop instances that have been away for longer than they are remembered."""
+    """Drop instances that have been away for longer than they are remembered, with what happened before, and wishes."""
+    gone: defaultdict[UUID, list[Instance]] = defaultdict(list)
     for instance in unit.instances.all():
-        if is_history(instance, unit.now):
+        if instance.state is InstanceState.DISCONNECTED:
+            gone[instance.outpost].append(instance)
+    for instances in gone.values():
+        for instance in _to_forget(instances, unit.now):
             unit.instances.remove(instance)
+    unit.instance_events.drop_before(unit.now - KEPT)
+    unit.drains.forget(drain.id for drain in unit.drains.all() if not is_live(drain, unit.now))
 
 
-def is_history(instance: Instance, now: datetime) -> bool:
-    """Whether an instance has been away for so long that nobody asks for it."""
-    return instance.state is InstanceState.DISCONNECTED and now - instance.last_seen > KEPT
+def _to_forget(gone: Iterable[Instance], now: datetime) -> list[Instance]:
+    latest_first = sorted(gone, key=lambda each: each.last_seen, reverse=True)
+    return [each for at, each in enumerate(latest_first) if at >= MOST_GONE or now - each.last_seen > KEPT]
 
 
 def _believed(instance: Instance, now: datetime) -> Instance:
@@ -120,5 +196,13 @@ def _view(instance: Instance, version: str) -> InstanceView:
         instance=instance,
         behind=connected and instance.applied_revision < instance.wanted_revision,
         outdated=bool(instance.version) and instance.version != version,
+        newer=_numbers(instance.version) > _numbers(version),
+        unsupported=instance.protocol not in PROTOCOLS,
         skewed=abs(instance.clock_skew) > TOLERATED_SKEW,
     )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """A version as far as it can be compared: 1.10.0rc1 as (1, 10, 0)."""
+    found = re.match(r"\d+(\.\d+)*", version, re.ASCII)
+    return tuple(int(part[:9]) for part in found[0].split(".")) if found else ()

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from control.domain.outpost import Instance, InstanceState, Rejection
 from control.fleet.authority import Client
-from control.fleet.instances import forget_old, is_history, mark_all_disconnected
+from control.fleet.instances import forget_old, mark_all_disconnected
 from control.link.messages import Health, Hello
 from control.store import SYSTEM, Store, Unit
 
@@ -165,9 +165,10 @@ class Roster:
 
     async def forget(self) -> None:
         """Drop the history that is too old."""
-        await self._in_pool(self._forget)
-        for key in [key for key, instance in self.instances.items() if is_history(instance, self._clock())]:
-            del self.instances[key]
+        remembered = await self._in_pool(self._forget)
+        for key, instance in tuple(self.instances.items()):
+            if instance.state is InstanceState.DISCONNECTED and key not in remembered | self._urgent:
+                del self.instances[key]
 
     async def close(self) -> None:
         """Say that everyone is gone, and let the thread go."""
@@ -211,9 +212,10 @@ class Roster:
             existing = _existing(unit, {instance.outpost for instance in instances})
             unit.instances.save(instance for instance in instances if instance.outpost in existing)
 
-    def _forget(self) -> None:
+    def _forget(self) -> set[Key]:
         with self._store.write(SYSTEM) as unit:
             forget_old(unit)
+            return {(each.outpost, each.uid) for each in unit.instances.all()}
 
 
 def _existing(unit: Unit, outposts: set[UUID]) -> set[UUID]:

@@ -65,7 +65,8 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("retires", sa.DateTime(timezone=True), nullable=True))
 
     with op.batch_alter_table("instances", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("protocol", sa.Integer(), nullable=False, server_default="0"))
+        # Whoever was there before spoke the first version: there was no other.
+        batch_op.add_column(sa.Column("protocol", sa.Integer(), nullable=False, server_default="1"))
         batch_op.add_column(sa.Column("holder", sa.Uuid(), nullable=True))
         batch_op.add_column(sa.Column("environment_token", sa.String(length=64), nullable=False, server_default=""))
         batch_op.add_column(sa.Column("held_token", sa.String(length=64), nullable=False, server_default=""))
