@@ -36,7 +36,8 @@ _FINAL = frozenset(
         grpc.StatusCode.UNIMPLEMENTED,
     }
 )
-_TLS_SIGNS = ("handshake", "ssl", "certificate")
+# Not "handshake" alone: one that breaks off says that nobody is there, as behind a door whose link is away.
+_TLS_SIGNS = ("tls handshake", "ssl", "certificate")
 log = logging.getLogger("dataplane.link")
 
 
@@ -145,7 +146,11 @@ class Stream:
         await self._channel.close(None)
 
     async def _announce(self) -> None:
-        await self.ready()
+        connect = self._context.timing.connect
+        try:
+            await asyncio.wait_for(self.ready(), connect)
+        except TimeoutError:
+            raise LinkLost(f"the link at {self.address} did not answer within {connect:g} s") from None
         # Control may refuse a stream whose channel stands: being heard, or left alone for a while, is being let in.
         with suppress(TimeoutError):
             await asyncio.wait_for(self._heard.wait(), _REFUSAL_SECONDS)

@@ -14,6 +14,8 @@ from dataplane.link.target import Credentials
 
 # Control may have moved or have a new CA: ask it where the link is after so many rounds in vain.
 _ROUNDS_BEFORE_DOUBT = 3
+# Reasons that are remembered as told; an outpost with few addresses has few.
+_MOST_TOLD = 32
 log = logging.getLogger("dataplane.link")
 
 
@@ -33,6 +35,9 @@ class Watcher:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._vain = 0
+        self._worked = ""
+        self._doubted = ""
+        self._told: set[str] = set()
         self.status = LinkStatus()
 
     async def run(self) -> None:
@@ -50,15 +55,17 @@ class Watcher:
         self.status.last_error = ""
         self.status.connections += 1
         self._vain = 0
+        self._doubted = ""
+        self._told.clear()
 
     async def _round(self) -> float:
-        """Try every address until one serves; for how long it did."""
+        """Try every address until one serves, first the one that did the last time; for how long it did."""
         try:
             credentials = await self._context.keeper.get()
         except EnrolmentFailed as error:
             self._note(str(error))
             return 0.0
-        for address in credentials.addresses:
+        for address in sorted(credentials.addresses, key=lambda each: each != self._worked):
             lasted = await self._serve(credentials, address)
             if lasted:
                 return lasted
@@ -73,25 +80,33 @@ class Watcher:
             try:
                 await stream.serve()
             except LinkLost as error:
-                self._lost(error)
+                self._lost(error, credentials)
             finally:
                 lasted += stream.lasted
                 await stream.close()
+            if stream.lasted:
+                self._worked = stream.address
             stream = stream.successor
         return lasted
 
-    def _lost(self, error: LinkLost) -> None:
+    def _lost(self, error: LinkLost, credentials: Credentials) -> None:
         match error.trust:
             case Trust.REFUSED:
                 self._context.keeper.distrust()
             case Trust.DOUBTED:
-                self._context.keeper.doubt()
+                self._doubt(credentials.authority)
             case Trust.UNTOUCHED:
                 pass
         if self.status.connected:
             self.status.losses += 1
         self.status.connected = False
         self._note(str(error))
+
+    def _doubt(self, authority: str) -> None:
+        """Have control asked, once: if its CA is the same still, then it is a stranger who answers there."""
+        if authority != self._doubted:
+            self._doubted = authority
+            self._context.keeper.doubt()
 
     def _count_in_vain(self) -> None:
         self._vain += 1
@@ -100,7 +115,10 @@ class Watcher:
             self._context.keeper.doubt()
 
     def _note(self, reason: str) -> None:
-        # The same reason again and again is not news.
-        level = logging.DEBUG if reason == self.status.last_error else logging.WARNING
+        # The same reason again and again is not news; each address has its own.
+        level = logging.DEBUG if reason in self._told else logging.WARNING
+        if len(self._told) >= _MOST_TOLD:
+            self._told.clear()
+        self._told.add(reason)
         self.status.last_error = reason
         log.log(level, "no link to control", extra={"reason": reason})
