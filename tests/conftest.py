@@ -1,11 +1,14 @@
 """Fixtures that every test may use."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from control.store import Store
-from tests.support.stores import Clock, Wakes, make_store
+from tests.support.databases import POSTGRESQL, SQLITE, Database, postgresql_database, sqlite_database
+from tests.support.postgres import PostgresServer, postgres_server
+from tests.support.stores import Clock, Wakes
 
 
 @pytest.fixture
@@ -18,6 +21,30 @@ def wakes() -> Wakes:
     return Wakes()
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """PostgreSQL, started when the first test asks for it."""
+    with postgres_server() as server:
+        yield server
+
+
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock, wakes: Wakes) -> Store:
-    return make_store(tmp_path / "garrison.db", clock, wakes)
+def database_kind() -> str:
+    """Which database the test stands on; folders whose tests run on both say so in their conftest."""
+    return SQLITE
+
+
+@pytest.fixture
+def database(database_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Database]:
+    """A migrated database of the test's own."""
+    if database_kind == POSTGRESQL:
+        made = postgresql_database(request.getfixturevalue("postgres"))
+    else:
+        made = sqlite_database(tmp_path / "garrison.db")
+    with made as database:
+        yield database
+
+
+@pytest.fixture
+def store(database: Database, clock: Clock, wakes: Wakes) -> Store:
+    return database.store(clock, wakes)

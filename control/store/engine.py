@@ -84,5 +84,6 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    how = connection.get_execution_options().get(_OPTION, Begin.READING)
-    connection.exec_driver_sql("BEGIN" if how is Begin.READING else "BEGIN IMMEDIATE")
+    reads = connection.get_execution_options().get(_OPTION, Begin.READING) is Begin.READING
+    connection.exec_driver_sql(f"PRAGMA query_only={reads:d}")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

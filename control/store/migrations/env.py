@@ -10,8 +10,11 @@ from control.store.tables import metadata
 
 
 def render_plainly(kind: str, item: object, _context: AutogenContext) -> str | Literal[False]:
-    """Write our column types as what the database sees, so that a migration outlives their Python."""
-    if kind == "type" and isinstance(item, sa.types.TypeDecorator):
+    """Write our column types as what the database sees, so that a migration outlives their Python.
+
+    An Interval is SQLAlchemy's own, and what it is depends on the database.
+    """
+    if kind == "type" and isinstance(item, sa.types.TypeDecorator) and not isinstance(item, sa.Interval):
         return f"sa.{item.impl_instance!r}"
     return False
 

@@ -4,6 +4,13 @@ import pytest
 
 from control.store import Store
 from tests.support.auth import World, make_world
+from tests.support.databases import BOTH
+
+
+@pytest.fixture(params=BOTH)
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """The rules for people and sessions hold on every database."""
+    return str(request.param)
 
 
 @pytest.fixture

@@ -6,8 +6,15 @@ from pathlib import Path
 import pytest
 
 from control.store import Store
+from tests.support.databases import BOTH
 from tests.support.links import Control
 from tests.support.stores import Clock, Wakes
+
+
+@pytest.fixture(params=BOTH)
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """The link serves from every database."""
+    return str(request.param)
 
 
 @pytest.fixture

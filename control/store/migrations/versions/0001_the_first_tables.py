@@ -187,7 +187,7 @@ def upgrade() -> None:
         sa.Column("internal_host_ssl_validation", sa.Boolean(), nullable=False),
         sa.Column("cookie_domain", sa.String(length=255), nullable=False),
         sa.Column("skip_path_regex", sa.Text(), nullable=False),
-        sa.Column("access_token_validity", sa.DateTime(), nullable=False),
+        sa.Column("access_token_validity", sa.Interval(), nullable=False),
         sa.Column("intercept_header_auth", sa.Boolean(), nullable=False),
         sa.Column("certificate", sa.Uuid(), nullable=True),
         sa.ForeignKeyConstraint(

@@ -1,0 +1,83 @@
+"""The databases that tests stand on: SQLite everywhere, and PostgreSQL where its tests may start a server.
+
+Each test has its own, made by copying one that was migrated once.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from control.store import Sealer, Store, open_engine
+from control.store.migrate import upgrade
+from tests.support.postgres import PostgresServer
+
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+BOTH = (SQLITE, pytest.param(POSTGRESQL, marks=pytest.mark.interop))
+KEY = b"k" * 32
+
+
+class Database:
+    """One database. What a test opened there is closed at the end."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._engines: list[Engine] = []
+
+    @property
+    def kind(self) -> str:
+        """SQLITE or POSTGRESQL."""
+        return self.url.partition(":")[0]
+
+    def engine(self) -> Engine:
+        """Another engine on it, as another process would have."""
+        engine = open_engine(self.url)
+        self._engines.append(engine)
+        return engine
+
+    def store(self, clock: Callable[[], datetime], wake: Callable[[], None] = lambda: None) -> Store:
+        """Another store on it."""
+        return Store(self.engine(), Sealer(KEY), clock, wake)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for engine in self._engines:
+            engine.dispose()
+
+
+@contextmanager
+def sqlite_database(path: Path, *, migrated: bool = True) -> Iterator[Database]:
+    """One in a file."""
+    if migrated:
+        path.write_bytes(_migrated_file())
+    database = Database(f"sqlite:///{path}")
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def postgresql_database(server: PostgresServer, *, migrated: bool = True) -> Iterator[Database]:
+    """One of a running server."""
+    with server.migrated_database() if migrated else server.empty_database() as name:
+        database = Database(server.url(name))
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+@cache
+def _migrated_file() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "migrated.db"
+        engine = open_engine(f"sqlite:///{path}")
+        upgrade(engine)
+        engine.dispose()
+        return path.read_bytes()
