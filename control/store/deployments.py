@@ -82,6 +82,10 @@ class Instances(Repository[Instance]):
         """The instances of one outpost."""
         return self._select(self.table.c.outpost == outpost)
 
+    def of_outposts(self, outposts: Collection[UUID]) -> list[Instance]:
+        """The instances of these outposts."""
+        return [each for some in chunks(outposts) for each in self._select(self.table.c.outpost.in_(some))]
+
     def save(self, instances: Iterable[Instance]) -> None:
         """Create or replace instances."""
         for instance in instances:
