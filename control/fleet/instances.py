@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from control.domain.errors import Invalid, NotFound, Problem
-from control.domain.outpost import Drain, Instance, InstanceEvent, InstanceState, Outpost
+from control.domain.outpost import Drain, Instance, InstanceEvent, InstanceEventKind, InstanceState, Outpost
 from control.fleet.options import find_fault
 from control.store import Event, Unit
 
@@ -161,8 +161,20 @@ def _refused(code: str, uid: str, expected: str) -> Invalid:
 
 def mark_all_disconnected(unit: Unit) -> None:
     """Say of every instance that it is away: whoever held its stream is no more."""
-    connected = (each for each in unit.instances.all() if each.state is not InstanceState.DISCONNECTED)
+    connected = [each for each in unit.instances.all() if each.state is not InstanceState.DISCONNECTED]
     unit.instances.save(replace(each, state=InstanceState.DISCONNECTED, connected_since=None) for each in connected)
+    unit.instance_events.record(_abandoned(each, unit.now) for each in connected)
+
+
+def _abandoned(instance: Instance, now: datetime) -> InstanceEvent:
+    return InstanceEvent(
+        id=uuid4(),
+        outpost=instance.outpost,
+        uid=instance.uid,
+        at=now,
+        kind=InstanceEventKind.DISCONNECTED,
+        detail="control ended without a word",
+    )
 
 
 def forget_old(unit: Unit) -> None:

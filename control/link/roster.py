@@ -5,24 +5,30 @@ A change of state is written at once (a few together), beats once a minute. Only
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NoReturn, TypeVar
 from uuid import UUID, uuid4
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from control.domain.outpost import Instance, InstanceState, Rejection
+from control.domain.outpost import Instance, InstanceEvent, InstanceEventKind, InstanceState, Rejection
 from control.fleet.authority import Client
 from control.fleet.instances import forget_old, mark_all_disconnected
+from control.link.history import History
 from control.link.messages import Health, Hello
 from control.store import SYSTEM, Store, Unit
 
 BATCH_SECONDS = 60.0
 GAP_SECONDS = 0.1
 RETRY_SECONDS = 1.0
+# An instance that is refused calls again and again.
+REFUSED_AGAIN = timedelta(minutes=1)
+LOST = "the connection was lost"
+# Since this version of the protocol an instance that ends says so.
+SAYS_FAREWELL = 2
 
 Key = tuple[UUID, str]
 Result = TypeVar("Result")
@@ -38,6 +44,21 @@ class Progress:
     rejections: tuple[Rejection, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    """What one transaction writes: `used` are tokens, `done` the wishes to drain that were carried out."""
+
+    instances: tuple[Instance, ...]
+    used: frozenset[UUID]
+    done: frozenset[UUID]
+    events: tuple[InstanceEvent, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing that must be written; that a token was used goes along with the rest."""
+        return not (self.instances or self.done or self.events)
+
+
 class Roster:
     """All instances by outpost and uid, with what is not written yet."""
 
@@ -48,6 +69,9 @@ class Roster:
         self._urgent: set[Key] = set()
         self._beaten: set[Key] = set()
         self._used: set[UUID] = set()
+        self._done: set[UUID] = set()
+        self._history = History(clock)
+        self._refused_at: dict[Key, datetime] = {}
         self._some_urgent = asyncio.Event()
         self.instances: dict[Key, Instance] = {}
 
@@ -60,29 +84,43 @@ class Roster:
         key = (client.outpost, client.instance)
         self._used.add(client.token)
         known = self.instances.get(key)
-        now = self._clock()
-        self._put(
-            Instance(
-                id=known.id if known else uuid4(),
-                outpost=client.outpost,
-                uid=client.instance,
-                state=InstanceState.CONNECTED,
-                hostname=hello.hostname[:255],
-                version=hello.version[:80],
-                build=hello.build[:80],
-                address=address[:80],
-                started=hello.started,
-                connected_since=now,
-                last_seen=now,
-                applied_revision=hello.revision,
-                wanted_revision=hello.revision,
-                clock_skew=self._skew(hello.clock),
-                protocol=hello.protocol,
-                environment_token=hello.environment_token,
-                held_token=hello.held_token,
-            )
-        )
+        self._put(self._introduced(key, hello, address))
+        # Another connection of the same run, with a renewed certificate for example, is no event.
+        if known is None or known.state is InstanceState.DISCONNECTED or known.started != hello.started:
+            detail = f"version {hello.version or 'unknown'} from {address or 'an unknown address'}"
+            self._note(key, InstanceEventKind.CONNECTED, detail)
         return key
+
+    def refuse(self, client: Client, hello: Hello, address: str, reason: str) -> None:
+        """An instance has said Hello and can't be served."""
+        key = (client.outpost, client.instance)
+        known, now = self.instances.get(key), self._clock()
+        if known is not None and known.state is not InstanceState.DISCONNECTED:
+            # Somebody with a copy of its state folder: the one that is served is well.
+            return
+        told = self._refused_at.get(key)
+        is_news = told is None or now - told >= REFUSED_AGAIN
+        refused = self._introduced(key, hello, address)
+        self._put(
+            replace(refused, state=InstanceState.DISCONNECTED, connected_since=None, last_error=reason),
+            urgent=is_news,
+        )
+        if is_news:
+            self._refused_at[key] = now
+        if known is None or known.last_error != reason:
+            self._note(key, InstanceEventKind.REFUSED, reason)
+
+    def drains(self, key: Key) -> None:
+        """An instance accepts nothing new any more and will end."""
+        known = self.instances.get(key)
+        if known is not None and known.state is InstanceState.CONNECTED:
+            self._put(replace(known, state=InstanceState.DRAINING))
+            self._note(key, InstanceEventKind.DRAINING, "")
+
+    def has_drained(self, drain: UUID) -> None:
+        """A wish to drain is carried out."""
+        self._done.add(drain)
+        self._some_urgent.set()
 
     def holds(self, key: Key, token: str) -> None:
         """An instance has put a token, by its fingerprint, into its state."""
@@ -105,6 +143,12 @@ class Roster:
             last_error=health.last_error,
         )
         self._put(changed, urgent=known.last_error != changed.last_error or known.workers != changed.workers)
+        if changed.last_error and changed.last_error != known.last_error:
+            self._note(key, InstanceEventKind.FAILED, changed.last_error)
+        elif known.last_error and not changed.last_error:
+            self._note(key, InstanceEventKind.RECOVERED, known.last_error)
+        if health.draining:
+            self.drains(key)
 
     def progress(self, key: Key, progress: Progress, *, urgent: bool) -> None:
         """An instance has been sent something or has applied it; not `urgent` where nothing had to be done."""
@@ -121,11 +165,13 @@ class Roster:
         self._put(changed, urgent=urgent)
 
     def leave(self, key: Key, why: str) -> None:
-        """An instance has gone; `why` is empty where it took its leave."""
+        """An instance has gone; `why` is empty where nobody sent it away."""
         known = self.instances.get(key)
         if known is not None:
-            error = why or known.last_error
+            lost = LOST if known.state is InstanceState.CONNECTED and known.protocol >= SAYS_FAREWELL else ""
+            error = why or known.last_error or lost
             self._put(replace(known, state=InstanceState.DISCONNECTED, connected_since=None, last_error=error))
+            self._note(key, InstanceEventKind.DISCONNECTED, why or lost)
 
     def drop_outposts(self, existing: Mapping[UUID, object]) -> None:
         """Forget the instances of outposts that are gone; the database has done so. Their streams may still end."""
@@ -133,6 +179,7 @@ class Roster:
             del self.instances[key]
             self._urgent.discard(key)
             self._beaten.discard(key)
+            self._refused_at.pop(key, None)
 
     async def keep(self) -> NoReturn:
         """Write what has to be written, for ever."""
@@ -148,20 +195,34 @@ class Roster:
 
     async def save(self) -> None:
         """Write what is urgent; what can't be written now stays so."""
-        keys, self._urgent = self._urgent, set()
-        self._beaten -= keys
-        self._some_urgent.clear()
-        used, self._used = self._used, set()
-        found = [self.instances[key] for key in keys if key in self.instances]
-        if not found:
+        batch = self._take(self._history.take())
+        if batch.is_empty:
             return
         try:
-            await self._in_pool(lambda: self._save(found, used))
+            await self._in_pool(lambda: self._save(batch))
         except SQLAlchemyError as error:
             log.warning("instances can't be written", extra={"reason": type(error).__name__})
-            self._urgent |= keys
-            self._used |= used
+            self._give_back(batch)
             asyncio.get_running_loop().call_later(RETRY_SECONDS, self._some_urgent.set)
+
+    def _take(self, events: Iterable[InstanceEvent]) -> _Batch:
+        batch = _Batch(
+            instances=tuple(self.instances[key] for key in self._urgent & self.instances.keys()),
+            used=frozenset(self._used),
+            done=frozenset(self._done),
+            events=tuple(events),
+        )
+        self._some_urgent.clear()
+        if not batch.is_empty:
+            self._beaten -= self._urgent
+            self._urgent, self._used, self._done = set(), set(), set()
+        return batch
+
+    def _give_back(self, batch: _Batch) -> None:
+        self._urgent |= {(each.outpost, each.uid) for each in batch.instances}
+        self._used |= batch.used
+        self._done |= batch.done
+        self._history.give_back(batch.events)
 
     async def forget(self) -> None:
         """Drop the history that is too old."""
@@ -169,14 +230,43 @@ class Roster:
         for key, instance in tuple(self.instances.items()):
             if instance.state is InstanceState.DISCONNECTED and key not in remembered | self._urgent:
                 del self.instances[key]
+                self._refused_at.pop(key, None)
 
     async def close(self) -> None:
         """Say that everyone is gone, and let the thread go."""
         for key, instance in self.instances.items():
             if instance.state is not InstanceState.DISCONNECTED:
-                self.leave(key, "")
+                self.leave(key, "control is stopping")
+        self._history.give_back(self._history.take_all())
         await self.save()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _introduced(self, key: Key, hello: Hello, address: str) -> Instance:
+        """An instance as it says of itself."""
+        known, now = self.instances.get(key), self._clock()
+        return Instance(
+            id=known.id if known else uuid4(),
+            outpost=key[0],
+            uid=key[1],
+            state=InstanceState.CONNECTED,
+            hostname=hello.hostname[:255],
+            version=hello.version[:80],
+            build=hello.build[:80],
+            address=address[:80],
+            started=hello.started,
+            connected_since=now,
+            last_seen=now,
+            applied_revision=hello.revision,
+            wanted_revision=hello.revision,
+            clock_skew=self._skew(hello.clock),
+            protocol=hello.protocol,
+            environment_token=hello.environment_token,
+            held_token=hello.held_token,
+        )
+
+    def _note(self, key: Key, kind: InstanceEventKind, detail: str) -> None:
+        self._history.note(key, kind, detail)
+        self._some_urgent.set()
 
     def _put(self, instance: Instance, *, urgent: bool = True) -> None:
         key = (instance.outpost, instance.uid)
@@ -205,12 +295,14 @@ class Roster:
             mark_all_disconnected(unit)
             return {(each.outpost, each.uid): each for each in unit.instances.all()}
 
-    def _save(self, instances: list[Instance], used: set[UUID]) -> None:
+    def _save(self, batch: _Batch) -> None:
         with self._store.write(SYSTEM) as unit:
-            for token in used:
+            for token in batch.used:
                 unit.tokens.touch(token)
-            existing = _existing(unit, {instance.outpost for instance in instances})
-            unit.instances.save(instance for instance in instances if instance.outpost in existing)
+            existing = _existing(unit, {each.outpost for each in batch.instances + batch.events})
+            unit.instances.save(instance for instance in batch.instances if instance.outpost in existing)
+            unit.instance_events.record(event for event in batch.events if event.outpost in existing)
+            unit.drains.forget(batch.done)
 
     def _forget(self) -> set[Key]:
         with self._store.write(SYSTEM) as unit:

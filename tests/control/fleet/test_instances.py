@@ -124,6 +124,8 @@ def test_after_a_crash_nobody_is_connected(store: Store, clock: Clock) -> None:
     with store.read() as unit:
         expected = replace(here, state=InstanceState.DISCONNECTED, connected_since=None)
         assert unit.instances.all() == [expected]
+        (event,) = history(unit, edge, here.uid)
+        assert (event.kind, event.detail) == (InstanceEventKind.DISCONNECTED, "control ended without a word")
 
 
 def test_who_is_to_be_upgraded_is_said() -> None:
