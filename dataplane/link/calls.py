@@ -72,11 +72,13 @@ class ControlGate:
         self.outcomes: Counter[tuple[str, str]] = Counter()
 
     def use(self, credentials: Credentials) -> None:
-        """Call with these from now on; the first address is the one that is known to work."""
-        if credentials != self._credentials:
-            self._credentials = credentials
-            self._address = 0
-            self._dial(credentials)
+        """Call with these from now on; the first address is the one that is known to work.
+
+        Also where they are the same: a channel that has failed may hold on to an address that control has left.
+        """
+        self._credentials = credentials
+        self._address = 0
+        self._dial(credentials)
         self.breaker.succeeded()
 
     def redeem_code(self, redemption: Redemption) -> SessionAnswer:

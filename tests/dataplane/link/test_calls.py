@@ -14,6 +14,7 @@ from dataplane.link.enrol import enrol
 from dataplane.link.target import Credentials, Target
 from tests.dataplane.link.test_enrol import INSTANCE
 from tests.support.fake_control import FakeControl, free_port
+from tests.support.relay import Relay
 
 REDEMPTION = Redemption(provider="wiki", code="c", redirect_uri="https://wiki.example.com/cb", code_verifier="v")
 
@@ -90,6 +91,18 @@ def test_a_new_connection_of_the_supervisor_closes_the_breaker(control: FakeCont
     control.refuse_calls = None
     gate.use(credentials_of(control))
     assert gate.redeem_code(REDEMPTION) is Refusal.INVALID_CODE
+
+
+def test_a_new_connection_of_the_supervisor_is_one_of_the_worker_too(control: FakeControl) -> None:
+    """The name may lead elsewhere now, and a channel that has failed asks DNS again when it likes."""
+    with Relay(("127.0.0.1", control.link_port)) as relay:
+        control.link_addresses = [relay.address]
+        credentials = credentials_of(control)
+        gate = ControlGate(lambda _provider, _session: None, Clock())
+        for expected in (1, 2):
+            gate.use(credentials)
+            assert gate.redeem_code(REDEMPTION) is Refusal.INVALID_CODE
+            assert relay.accepted == expected
 
 
 def test_the_next_address_is_tried(control: FakeControl) -> None:
