@@ -134,6 +134,7 @@ class Outpost:
     folder: Path
     workers: int = 1
     pinned: Sequence[str] = ()
+    listen: str = "127.0.0.1"
     http: int = field(default_factory=free_port)
     metrics: int = field(default_factory=free_port)
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -148,7 +149,7 @@ class Outpost:
     @property
     def address(self) -> str:
         """Host and port of its HTTP listener."""
-        return f"127.0.0.1:{self.http}"
+        return f"{self.listen}:{self.http}"
 
     def start(self) -> "Outpost":
         """Start it and wait until its first config is applied."""
@@ -166,7 +167,7 @@ class Outpost:
         }
         command = [
             *self.pinned, GARRISON, "outpost", "proxy", "--state", str(self.folder / "state"),
-            "--workers", str(self.workers), "--http", self.address, "--metrics", f"127.0.0.1:{self.metrics}",
+            "--workers", str(self.workers), "--http", self.address, "--metrics", f"{self.listen}:{self.metrics}",
         ]  # fmt: skip
         self._program = Program(f"outpost {self.name}", command, environment)
         return self._program
