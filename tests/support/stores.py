@@ -1,6 +1,7 @@
 """A real database for tests: migrated, sealed, with a clock that stands still until told."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -44,6 +45,18 @@ def make_store(path: Path, clock: Callable[[], datetime], wake: Callable[[], Non
     engine = open_engine(f"sqlite:///{path}")
     upgrade(engine)
     return Store(engine, Sealer(b"k" * 32), clock, wake)
+
+
+class _RollBack(Exception):
+    """Ends a unit that is to leave nothing."""
+
+
+@contextmanager
+def rolled_back(store: Store) -> Iterator[Unit]:
+    """A unit that may write and leaves nothing."""
+    with suppress(_RollBack), store.write(ADMIN) as unit:
+        yield unit
+        raise _RollBack
 
 
 def statements(unit: Unit) -> list[str]:

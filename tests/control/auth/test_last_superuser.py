@@ -17,7 +17,7 @@ from control.domain.errors import Invalid, Problem
 from control.domain.identity import Group, User, UserKind, ancestors
 from control.store import Store, Unit
 from tests.support import builders
-from tests.support.stores import ADMIN, Clock, Wakes, make_store, statements
+from tests.support.stores import ADMIN, Clock, Wakes, make_store, rolled_back, statements
 
 GROUPS, USERS = 4, 3
 COMMANDS = ("remove user", "deactivate", "demote", "user's groups", "group's users", "edit group", "remove group")
@@ -78,7 +78,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @given(plan=plans())
 def test_a_change_is_refused_exactly_when_it_takes_the_last_superuser(shared: Store, plan: Plan) -> None:
-    with shared.read() as unit:  # what is written is rolled back
+    with rolled_back(shared) as unit:
         for group in plan.groups:
             unit.groups.add(group)
         for place, user in enumerate(plan.users):
