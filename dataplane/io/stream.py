@@ -39,6 +39,10 @@ class Stream(Protocol):
         """The next bytes; empty when the peer has closed. Raises Expired and OSError."""
         ...
 
+    def take(self) -> bytes:
+        """What has arrived already; empty for nothing, and when the peer has closed. Raises OSError."""
+        ...
+
     def write(self, data: bytes) -> None:
         """Send all of `data`. Raises Expired and OSError."""
         ...
@@ -120,6 +124,13 @@ class SocketStream:
                 return self._recv(READ_SIZE)
             except BlockingIOError:  # another wake-up than readability
                 continue
+
+    def take(self) -> bytes:
+        """What lies there, without waiting."""
+        try:
+            return self._recv(READ_SIZE)
+        except BlockingIOError:
+            return b""
 
     def write(self, data: bytes) -> None:
         """Send raw; what the kernel does not take at once waits for the socket."""

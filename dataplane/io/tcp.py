@@ -1,7 +1,8 @@
 """Drives any sans-I/O session over accepted TCP connections, one greenlet each.
 
 The server knows no protocol: it feeds bytes to a session, hands its events to a handler and writes what comes
-back. It owns the limits (connections, time) and counts each time one is hit; it ends gracefully.
+back. It owns the limits (connections, time) and counts each time one is hit. It ends gracefully: whoever waits in a
+listener's queue is served, and whoever is connected is told to go or sees a clean end, never a reset.
 """
 
 import errno
@@ -10,7 +11,6 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import gevent
@@ -18,6 +18,7 @@ from gevent import Greenlet, get_hub
 from gevent.event import Event as Signal
 from gevent.monkey import get_original
 
+from dataplane.io.limits import Counts, Limits
 from dataplane.io.passage import Passage, PassageSettings
 from dataplane.io.stream import READ, Expired, LimitHit, SocketStream, Stream, loop_now
 from dataplane.io.tls import TlsStream
@@ -31,42 +32,12 @@ _AGAIN = 0.1
 """Seconds before accept is tried again that failed."""
 _SILENCE = 60.0
 """Seconds between two log lines about the same trouble."""
+_DRAIN_TICK = 0.05
+"""Seconds between two looks at the deadlines in a drain."""
 _RawSocket = get_original("socket", "socket")
 
 E = TypeVar("E")
 Event_contra = TypeVar("Event_contra", contravariant=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Bounds on what a peer may take; times in seconds."""
-
-    connections: int = 8192
-    """Open at once, of all listeners together."""
-    connections_per_peer: int = 4096
-    """Open at once from one address; a reverse proxy is one address."""
-    handshake: float = 10.0
-    """TLS, from accept to finished."""
-    message: float = 10.0
-    """From the first byte of a message's head to its last."""
-    read: float = 30.0
-    """Between two reads of a body."""
-    write: float = 30.0
-    """Without any progress of a write."""
-    idle: float = 120.0
-    """Between messages."""
-    linger: float = 1.0
-    """For the peer to read our last word before the socket closes."""
-    tick: float = 0.5
-    """How often deadlines are looked at."""
-
-
-@dataclass(slots=True)
-class Counts:
-    """What happened so far; plain integers, read by whoever exports them."""
-
-    accepted: int = 0
-    limits: Counter[str] = field(default_factory=Counter)
 
 
 class Handler(Protocol[Event_contra]):
@@ -84,7 +55,7 @@ class Handler(Protocol[Event_contra]):
 class Connection(Generic[E]):
     """A connection as its handler sees it."""
 
-    __slots__ = ("_limits", "_session", "_stream", "finished", "idle", "peer", "secure", "server")
+    __slots__ = ("_limits", "_session", "_stream", "finished", "idle", "peer", "secure", "server", "since")
 
     def __init__(self, stream: Stream, peer: str, *, secure: bool, server: "TcpServer") -> None:
         self._stream = stream
@@ -96,6 +67,8 @@ class Connection(Generic[E]):
         self.server = server
         self.finished = False
         self.idle = True
+        self.since = float("inf")
+        """When the last message was done with, by the loop's clock."""
 
     def send(self, data: bytes) -> None:
         """Write now, waiting for a slow reader."""
@@ -136,9 +109,12 @@ class Connection(Generic[E]):
         stream, limits = self._stream, self._limits
         receive, events, handle, write = session.receive, session.events, handler.handle, stream.write
         now, idle = self.server.now, limits.idle
-        stream.until(now() + limits.message, "message_timeout")
+        stream.until(now() + (limits.parting if self.server.draining else limits.message), "message_timeout")
         while True:
-            data = stream.read()
+            try:
+                data = stream.read()
+            except Expired as expired:
+                data = self._last_look(expired)
             receive(data)
             complete = False
             for handled, event in enumerate(events(), 1):
@@ -151,14 +127,24 @@ class Connection(Generic[E]):
                     write(answer)
                 if self.finished:
                     return
-            if not data or self.server.draining:
+            if not data or (complete and self.server.draining):
                 return
             if complete:
                 self.idle = True
-                stream.until(now() + idle, "idle_timeout")
+                self.since = since = now()
+                stream.until(since + idle, "idle_timeout")
             elif self.idle:  # the deadline counts from a message's first byte, however slowly the rest trickles in
                 self.idle = False
                 stream.until(now() + limits.message, "message_timeout")
+
+    def _last_look(self, expired: Expired) -> bytes:
+        """Between two messages: what has come in this very moment, empty for the end. Raises Expired within one."""
+        if not self.idle:
+            raise expired
+        data = self._stream.take()
+        if not data and expired.limit != "drain":
+            self.server.counts.limits[expired.limit] += 1
+        return data
 
 
 Conversation = Callable[[Connection[Any]], tuple[Session[Any, Any], Handler[Any]]]
@@ -178,6 +164,7 @@ class TcpServer:
         self._passage = Passage(passage) if passage is not None else None
         self._live: dict[Connection[Any], tuple[SocketStream, Greenlet[..., None]]] = {}
         self._per_peer: Counter[str] = Counter()
+        self._listeners: list[tuple[socket.socket, Callable[[], ssl.SSLContext] | None]] = []
         self._acceptors: list[Greenlet[..., None]] = []
         self._empty = Signal()
         self._silent_until: dict[str, float] = {}
@@ -200,23 +187,40 @@ class TcpServer:
         listener.setblocking(False)
         if not self._acceptors:
             self._ticker.start(self._tick)
+        self._listeners.append((listener, tls))
         self._acceptors.append(gevent.spawn(self._accept_all, listener, tls))
 
     def drain(self, seconds: float) -> None:
-        """Stop accepting, close what is idle, let the rest finish, and cut it after `seconds`."""
+        """Accept who waits and close the listeners; let all finish what they ask, and cut it after `seconds`."""
         self.draining = True
-        gevent.killall(self._acceptors)
+        started = self.now()
         if self._passage is not None:
             self._passage.cut()
         for connection, (stream, _) in list(self._live.items()):
             if connection.idle:
-                stream.interrupt("drain")
-        while self._live and self._empty.wait(seconds):
-            self._empty.clear()
-        if self._live:
-            self.counts.limits["drain_timeout"] += len(self._live)
-        gevent.killall([greenlet for _, greenlet in self._live.values()])
+                stream.until(min(started, connection.since) + self.limits.parting, "drain")
         self._ticker.stop()
+        self._ticker = get_hub().loop.timer(_DRAIN_TICK, _DRAIN_TICK)
+        self._ticker.start(self._tick)
+        gevent.sleep(min(self.limits.settle, seconds))
+        self._close_listeners()
+        self._empty.clear()
+        if self._live and not self._empty.wait(max(0.0, started + seconds - self.now())):
+            self.counts.limits["drain_timeout"] += len(self._live)
+            gevent.killall([greenlet for _, greenlet in self._live.values()])
+        self._ticker.stop()
+
+    def _close_listeners(self) -> None:
+        """A listener that is closed resets who waits in its queue: nobody does, for nothing else runs meanwhile."""
+        gevent.killall(self._acceptors)
+        for listener, tls in self._listeners:
+            try:
+                while self._accept_waiting(listener, tls):
+                    continue
+            except Exception as error:  # noqa: BLE001  # whatever it is, the others are to be served
+                self._report(error)
+            listener.close()
+        self._listeners.clear()
 
     def _accept_all(self, listener: socket.socket, tls: Callable[[], ssl.SSLContext] | None) -> None:
         hub = get_hub()
@@ -233,14 +237,18 @@ class TcpServer:
             watcher.stop()
             watcher.close()
 
-    def _accept_waiting(self, listener: socket.socket, tls: Callable[[], ssl.SSLContext] | None) -> None:
+    def _accept_waiting(self, listener: socket.socket, tls: Callable[[], ssl.SSLContext] | None) -> bool:
+        """Accept some; whether there may be more."""
         for _ in range(64):  # then let others run
             try:
                 # The system's own accept: gevent's would wait, and wrap the socket in another loop's machinery.
                 descriptor, address = _accept(listener)
-            except (BlockingIOError, ConnectionAbortedError):
-                return
+            except BlockingIOError:
+                return False
+            except ConnectionAbortedError:
+                return True
             self._admit(_RawSocket(listener.family, listener.type, listener.proto, descriptor), address, tls)
+        return True
 
     def _report(self, error: Exception) -> None:
         """Count what stopped an accept; accept(2) also hands on errors of the network that concern one peer only."""
@@ -290,7 +298,7 @@ class TcpServer:
     def _run(self, connection: Connection[Any], stream: SocketStream, secured: Stream) -> None:
         try:
             if isinstance(secured, TlsStream):
-                deadline = loop_now() + self.limits.handshake
+                deadline = loop_now() + (self.limits.parting if self.draining else self.limits.handshake)
                 if self._passage is not None and self._passage.take(stream, secured, connection.peer):
                     return
                 stream.until(deadline, "handshake_timeout")
@@ -301,6 +309,9 @@ class TcpServer:
             if hit.limit != "drain":
                 self.counts.limits[hit.limit] += 1
             if hit.limit == "write_timeout":
+                stream.abort()
+        except gevent.GreenletExit:  # the end of a drain: half an answer must not look whole
+            if not connection.idle:
                 stream.abort()
         except OSError as error:  # reset, broken pipe, failed handshake: the peer's doing, and its loss
             _log.debug("connection of %s ended: %s", connection.peer, error)
@@ -326,7 +337,7 @@ class TcpServer:
         try:
             while stream.read():
                 continue
-        except (Expired, OSError):
+        except (Expired, OSError, gevent.GreenletExit):
             return
 
     def _forget(self, connection: Connection[Any]) -> None:

@@ -81,9 +81,12 @@ class ProxyHandler:
         return self._answer(request, doors.challenge(application, request, check, connection, opened), connection)
 
     def _pass(self, request: Request, head: bytes, connection: Connection[Any]) -> bytes:
-        if request.keep_alive and request.body is Body.NONE and request.version == b"1.1":
+        draining = connection.server.draining
+        if request.keep_alive and request.body is Body.NONE and request.version == b"1.1" and not draining:
             return head + self._doors.date_line()
         self._prepare_discard(request)
+        if draining:
+            self._session.closing = True
         if not self._session.keeps_alive():
             connection.finish()
         return head + self._session.connection_line() + self._doors.date_line()

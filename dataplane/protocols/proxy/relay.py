@@ -242,7 +242,8 @@ class _Carrier:
         length = 0 if head.body is Body.NONE and head.length is None else head.length
         if head.status == HTTPStatus.NO_CONTENT or (head.status == HTTPStatus.NOT_MODIFIED and head.length is None):
             length = 0  # RFC 9110 8.6: none at all in 204
-        if self._upload is not None and not self._upload.ready():
+        unfinished = self._upload is not None and not self._upload.ready()
+        if unfinished or self._connection.server.draining:
             self._session.closing = True
         answer = ResponseHead(status=head.status, headers=end_to_end(head.headers, b"content-length"), length=length)
         self._sent = head.status

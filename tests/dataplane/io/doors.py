@@ -12,8 +12,9 @@ import gevent
 from gevent import socket as gevent_socket
 
 from dataplane.io.dial import TcpAddress
+from dataplane.io.limits import Limits
 from dataplane.io.passage import PassageSettings
-from dataplane.io.tcp import Limits, TcpServer
+from dataplane.io.tcp import TcpServer
 from dataplane.io.tls import ServerNames, self_signed, server_context
 from tests.dataplane.io.echo import open_conversation
 from tests.dataplane.io.test_tcp import listen

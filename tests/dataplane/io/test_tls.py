@@ -9,7 +9,8 @@ from cryptography import x509
 from gevent import socket as gevent_socket
 from gevent import ssl as gevent_ssl
 
-from dataplane.io.tcp import Limits, TcpServer
+from dataplane.io.limits import Limits
+from dataplane.io.tcp import TcpServer
 from dataplane.io.tls import ServerNames, self_signed, server_context
 from tests.dataplane.io.echo import open_conversation
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from dataplane.config import Edit, Options, ProxyMode, ProxyProvider, Resource, SessionKey
 from dataplane.gate import Identity, ProxySession, Redemption, Refusal, SessionAnswer, SessionReference
-from dataplane.io.tcp import Counts
+from dataplane.io.limits import Counts
 from dataplane.protocols.proxy.config import Prepared, prepare
 from dataplane.protocols.proxy.cookies import seal_session, split_token
 from dataplane.protocols.proxy.doors import Doors

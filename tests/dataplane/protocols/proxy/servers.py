@@ -9,12 +9,12 @@ import gevent
 import h11
 from gevent import socket as gevent_socket
 
-from dataplane.io.tcp import Limits
+from dataplane.io.limits import Limits
 from dataplane.protocols.proxy.flow import RelayLimits
 from dataplane.protocols.proxy.server import DEFAULT_TRUSTED, ProxyServer, ProxySettings
 from tests.dataplane.protocols.proxy.builders import Clock, Randomness, TableGate
 
-QUICK = Limits(message=1, read=1, write=2, idle=2, handshake=1, linger=0.1, tick=0.02)
+QUICK = Limits(message=1, read=1, write=2, idle=2, handshake=1, linger=0.1, tick=0.02, settle=0)
 QUICK_RELAY = RelayLimits(
     stall=0.3, lag=0.3, rate=100_000, spool=1000, uploads=1, ahead=8_000_000, per_client=2, patience=0.1
 )

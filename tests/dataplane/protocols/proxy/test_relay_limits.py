@@ -54,6 +54,19 @@ class Upstream:
         peer.sendall(OK)
 
 
+def test_an_answer_that_comes_in_a_drain_says_that_it_is_the_last(path: Path) -> None:
+    waiting = Upstream()
+    with upstream(path, waiting), running(path) as (server, port), connect(port) as client:
+        client.sendall(GET)
+        until(lambda: waiting.dialled)
+        gevent.spawn(server.drain, 5)
+        gevent.sleep(0)
+        waiting.open.set()
+        answer = read_all(client)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"Connection: close\r\n" in answer
+
+
 class TestBodies:
     @pytest.mark.parametrize("framing", [b"Content-Length: 1000", b"Transfer-Encoding: chunked"])
     def test_a_slow_body_costs_the_upstream_nothing(self, path: Path, framing: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import gevent
 import pytest
@@ -41,12 +42,26 @@ def test_a_broken_request_is_answered_and_closed() -> None:
             assert read_all(client).startswith(b"HTTP/1.1 414 ")
 
 
-def test_draining_finishes_what_was_asked_and_says_close() -> None:
+OPEN = replace(WIKI, skip_path_regex=("^/public",))
+CHECK = b"GET /outpost.goauthentik.io/auth/nginx HTTP/1.1\r\nHost: wiki.example.com\r\nX-Original-URL: https://wiki.example.com/%s\r\n\r\n"
+
+
+@pytest.mark.parametrize(("question", "status"), [(PING, b"204"), (CHECK % b"public", b"200"), (CHECK % b"", b"401")])
+def test_in_a_drain_whoever_asks_is_told_that_it_was_the_last_time(question: bytes, status: bytes) -> None:
+    """Without it a client sends its next request into a connection that is being closed."""
     with running() as (server, port), connect(port) as client:
+        server.commit(server.prepare(Edit(changed={"options": OPTIONS, "provider/p1": OPEN}))[0])
         client.sendall(PING)
-        read_head(client)
-        gevent.spawn(server.drain, 2)
-        assert client.recv(10) == b""
+        assert b"Connection: close" not in read_head(client)
+        draining = gevent.spawn(server.drain, 5)
+        gevent.sleep(0)
+        client.sendall(question * 2)
+        answer = read_all(client)
+        assert answer.startswith(b"HTTP/1.1 " + status)
+        assert answer.count(b"Connection: close\r\n") == 1
+        assert answer.count(b"HTTP/1.1 ") == 1
+        client.close()
+        draining.get(timeout=5)
 
 
 def test_a_bad_setting_is_named() -> None:
