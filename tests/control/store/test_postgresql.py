@@ -1,9 +1,9 @@
-"""What only PostgreSQL needs: sessions set up, failures told plainly, servers that restart, notices, and no password told."""
+"""What only PostgreSQL needs: sessions set up, failures told plainly, restarts healed, notices, and no password told."""
 
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import psycopg
@@ -241,8 +241,8 @@ class TestNotices:
     """A commit is heard by whoever listens, on whichever machine."""
 
     @pytest.fixture
-    def writer(self, database: Database, clock: Clock) -> Iterator[Store]:
-        yield database.store(clock)
+    def writer(self, database: Database, clock: Clock) -> Store:
+        return database.store(clock)
 
     def test_a_commit_is_heard_and_what_is_rolled_back_is_not(self, store: Store, writer: Store) -> None:
         async def play() -> None:
