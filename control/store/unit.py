@@ -20,6 +20,7 @@ from control.store.base import Context
 from control.store.catalogue import Applications, Bindings, CookieKeys, ProxyProviders
 from control.store.changes import Change
 from control.store.deployments import Drains, InstanceEvents, Instances, LinkProcesses, Outposts, Tokens
+from control.store.directory import Directory, DirectoryLog
 from control.store.engine import LOOK_SECONDS, Begin, announce, beginning, listen
 from control.store.failures import told_plainly
 from control.store.people import Groups, Memberships, Users
@@ -74,6 +75,7 @@ class Unit:
         self.groups = Groups(context)
         self.memberships = Memberships(context, self.groups)
         self.superusers = Superusers(context)
+        self.directory = Directory(context)
         self.applications = Applications(context)
         self.bindings = Bindings(context)
         self.providers = ProxyProviders(context)
@@ -92,6 +94,7 @@ class Unit:
         self.revocations = Revocations(context)
         self.audit = AuditEvents(context)
         self._revoking = Revoking(self.users, self.groups, self.memberships, self.applications, self.providers)
+        self._directory_log = DirectoryLog(context, self.groups, self.memberships)
 
     def revision(self) -> int:
         """The number of the last transaction that changed something."""
@@ -107,6 +110,7 @@ class Unit:
         if not self.changes:
             return False
         self.revocations.put(self._revoking.revocations(self.now))
+        self._directory_log.write()
         announce(self._connection)
         self._connection.execute(sa.update(tables.revision).values(n=tables.revision.c.n + 1))
         return True
@@ -114,6 +118,7 @@ class Unit:
     def _note(self, change: Change) -> None:
         self.changes.append(change)
         self._revoking.note(change)
+        self._directory_log.note(change)
 
 
 def _event(change: Change) -> Event:

@@ -1,0 +1,238 @@
+"""The feed of users and groups: which of them changed with which revision, and what they are now.
+
+Each unit that touches an entry logs it with the revision it takes, in the same transaction. Membership lies with the
+member: who joins or leaves a group is one changed user, however large the group; when a group goes, so do its
+memberships, and all its members have changed. The log is bounded; `directory` holds the epochs for which it is complete
+(control.domain.directory), so what was trimmed is known to be missing.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from itertools import pairwise
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from sqlalchemy import Row
+
+from control.domain.directory import (
+    Cursor,
+    DirectoryGroup,
+    DirectoryUser,
+    Entry,
+    Epoch,
+    Position,
+    Touched,
+    leads_on,
+)
+from control.domain.identity import Group, User, UserKind
+from control.store import tables
+from control.store.base import Context, chunks
+from control.store.changes import Change, Membership
+from control.store.people import Groups, Memberships
+
+# Two whole replacements of a directory of 100,000: some 25 MB. Who is further behind gets a whole copy, which is less.
+KEPT_CHANGES = 200_000
+# Of so many starts of the link.
+KEPT_EPOCHS = 100
+# What outposts are not told of: these fields change with every sign-in.
+_UNSEEN = frozenset({"password_hash", "last_sign_in"})
+
+_LOG = tables.directory_changes.c
+_EPOCHS = tables.directory.c
+_USERS = tables.users.c
+_GROUPS = tables.groups.c
+_LOGGED = sa.insert(tables.directory_changes).values(
+    revision=sa.select(tables.revision.c.n + 1).scalar_subquery(),
+    target=sa.bindparam("target"),
+    kind=sa.bindparam("kind"),
+)
+
+
+class DirectoryLog:
+    """Takes note of what one unit of work does to users and groups, and logs it at the end."""
+
+    def __init__(self, context: Context, groups: Groups, memberships: Memberships) -> None:
+        self._context = context
+        self._groups = groups
+        self._memberships = memberships
+        self._touched: dict[str, set[UUID]] = {"user": set(), "group": set()}
+
+    def note(self, change: Change) -> None:
+        """Take note of a change; of a removal before it is carried out."""
+        match change.before or change.after:
+            case User(id=user) if _is_seen(change):
+                self._touched["user"].add(user)
+            case Membership(user=user):
+                self._touched["user"].add(user)
+            case Group(id=group):
+                self._touched["group"].add(group)
+                if change.after is None:
+                    # Their memberships and parents go with it, of which there is no other word.
+                    self._touched["user"] |= self._memberships.users_in(group)
+                    self._touched["group"] |= self._groups.directly_below(group)
+            case _:
+                pass
+
+    def write(self) -> None:
+        """Log what was touched, with the revision that the unit takes: nobody else writes meanwhile."""
+        rows = [{"target": target, "kind": kind} for kind, targets in self._touched.items() for target in targets]
+        if rows:
+            self._context.connection.execute(_LOGGED, rows)
+
+
+def _is_seen(change: Change) -> bool:
+    """Whether the change of a user is one of their entry; outposts' own accounts have none."""
+    if {each.kind for each in (change.before, change.after) if each is not None} == {UserKind.OUTPOST}:
+        return False
+    return change.before is None or change.after is None or not _UNSEEN.issuperset(change.changed)
+
+
+class Directory:
+    """The feed, read: positions, what changed since, and the entries of now. The log is kept bounded here."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def begin_epoch(self) -> None:
+        """Begin a new epoch at the present revision; positions of those before keep their meaning."""
+        last = self._context.connection.execute(sa.select(sa.func.max(_EPOCHS.id))).scalar() or 0
+        row = {"id": last + 1, "epoch": uuid4(), "since": self._revision()}
+        self._context.connection.execute(sa.insert(tables.directory), row)
+        too_many = sa.delete(tables.directory).where(_EPOCHS.id <= last + 1 - KEPT_EPOCHS)
+        self._context.connection.execute(too_many)
+
+    def epochs(self) -> list[Epoch]:
+        """All that are known, in their order."""
+        rows = self._context.rows(sa.select(_EPOCHS.epoch, _EPOCHS.since).order_by(_EPOCHS.id))
+        return [Epoch(epoch=row.epoch, since=row.since) for row in rows]
+
+    def position(self) -> Position:
+        """The present end of the feed, in the newest epoch."""
+        return self.position_at(self._revision())
+
+    def position_at(self, revision: int) -> Position:
+        """The position of a revision that is not trimmed yet."""
+        found = sa.select(_EPOCHS.epoch).where(_EPOCHS.since <= revision).order_by(_EPOCHS.id.desc()).limit(1)
+        return Position(epoch=self._context.connection.execute(found).scalar_one(), revision=revision)
+
+    def leads_on(self, position: Position) -> bool:
+        """Whether the log tells everything that changed since."""
+        return leads_on(self.epochs(), position, self._revision())
+
+    def touched(self, after: Cursor, limit: int) -> list[Touched]:
+        """At most `limit` of the changes after a place, in their order."""
+        done = after.position.revision
+        later = _LOG.revision > done
+        if after.target is not None:
+            begun = (_LOG.revision == done + 1) & (_LOG.target > after.target)
+            later = (_LOG.revision > done + 1) | begun
+        statement = sa.select(_LOG.revision, _LOG.kind, _LOG.target).where(later)
+        rows = self._context.rows(statement.order_by(_LOG.revision, _LOG.target).limit(limit))
+        return [Touched(revision=row.revision, kind=row.kind, target=row.target) for row in rows]
+
+    def users(self, kinds: Collection[UserKind], after: UUID | None, limit: int) -> list[DirectoryUser]:
+        """A page of the users of these kinds in the order of their ids, beginning after one."""
+        where = [] if after is None else [_USERS.id > after]
+        page = _user_rows().where(*where).order_by(_USERS.id).limit(limit)
+        return self._users(self._context.rows(page.where(_USERS.kind.in_(kinds))))
+
+    def groups(self, after: UUID | None, limit: int) -> list[DirectoryGroup]:
+        """A page of the groups in the order of their ids, beginning after one."""
+        where = [] if after is None else [_GROUPS.id > after]
+        return self._groups(self._context.rows(_group_rows().where(*where).order_by(_GROUPS.id).limit(limit)))
+
+    def entries(self, kinds: Collection[UserKind], touched: Iterable[Touched]) -> Iterator[Entry]:
+        """What there is now of entries that were touched; users of other kinds are not there."""
+        targets: dict[str, set[UUID]] = {"user": set(), "group": set()}
+        for each in touched:
+            targets[each.kind].add(each.target)
+        for some in chunks(targets["group"]):
+            yield from self._groups(self._context.rows(_group_rows().where(_GROUPS.id.in_(some))))
+        for some in chunks(targets["user"]):
+            rows = _user_rows().where(_USERS.id.in_(some), _USERS.kind.in_(kinds))
+            yield from self._users(self._context.rows(rows))
+
+    def trim(self) -> int:
+        """Drop the oldest of the log beyond what is kept, and what led there; how many changes that were."""
+        newest = sa.select(_LOG.revision).order_by(_LOG.revision.desc(), _LOG.target)
+        last = self._context.connection.execute(newest.offset(KEPT_CHANGES).limit(1)).scalar()
+        if last is None:
+            return 0
+        self._begin_after(last)
+        trimmed = sa.delete(tables.directory_changes).where(_LOG.revision <= last)
+        return self._context.connection.execute(trimmed).rowcount
+
+    def _begin_after(self, revision: int) -> None:
+        """Let no position before `revision` lead on."""
+        rows = self._context.rows(sa.select(_EPOCHS.id, _EPOCHS.since).order_by(_EPOCHS.id))
+        over = [before.id for before, following in pairwise(rows) if following.since < revision]
+        self._context.connection.execute(sa.delete(tables.directory).where(_EPOCHS.id.in_(over)))
+        early = sa.update(tables.directory).where(_EPOCHS.since < revision)
+        self._context.connection.execute(early.values(since=revision))
+
+    def _revision(self) -> int:
+        return int(self._context.connection.execute(sa.select(tables.revision.c.n)).scalar_one())
+
+    def _users(self, rows: list[Row[Any]]) -> list[DirectoryUser]:
+        table = tables.memberships.c
+        groups = self._links(table.user, table.group, [row.id for row in rows])
+        return [
+            DirectoryUser(
+                id=row.id,
+                username=row.username,
+                name=row.name,
+                email=row.email,
+                active=row.active,
+                groups=tuple(groups.get(row.id, ())),
+                attributes=row.attributes,
+                created=row.created,
+                updated=row.updated,
+            )
+            for row in rows
+        ]
+
+    def _groups(self, rows: list[Row[Any]]) -> list[DirectoryGroup]:
+        table = tables.group_parents.c
+        parents = self._links(table.group, table.parent, [row.id for row in rows])
+        return [
+            DirectoryGroup(
+                id=row.id,
+                name=row.name,
+                superuser=row.superuser,
+                parents=tuple(parents.get(row.id, ())),
+                attributes=row.attributes,
+            )
+            for row in rows
+        ]
+
+    def _links(self, owner: sa.Column[Any], other: sa.Column[Any], keys: list[UUID]) -> dict[UUID, list[UUID]]:
+        """By owner, in order: the same entry is always the same bytes."""
+        found: defaultdict[UUID, list[UUID]] = defaultdict(list)
+        for some in chunks(keys):
+            statement = sa.select(owner, other).where(owner.in_(some)).order_by(owner, other)
+            for row in self._context.rows(statement):
+                found[row[0]].append(row[1])
+        return found
+
+
+def _user_rows() -> sa.Select[Any]:
+    return sa.select(
+        _USERS.id,
+        _USERS.username,
+        _USERS.name,
+        _USERS.email,
+        _USERS.active,
+        _as_text(_USERS.attributes),
+        _USERS.created,
+        _USERS.updated,
+    )
+
+
+def _group_rows() -> sa.Select[Any]:
+    return sa.select(_GROUPS.id, _GROUPS.name, _GROUPS.superuser, _as_text(_GROUPS.attributes))
+
+
+def _as_text(column: sa.Column[Any]) -> sa.Label[str]:
+    """JSON as it is stored: it goes on as it is, and parsing it is most of the work."""
+    return sa.cast(column, sa.Text).label(column.name)

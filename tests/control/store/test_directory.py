@@ -1,0 +1,235 @@
+"""The feed of users and groups: what is logged with which revision, how it is read, and how it stays bounded."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from control.domain.directory import Cursor, DirectoryGroup, DirectoryUser, Position
+from control.domain.identity import Group, User, UserKind
+from control.store import Store, Unit, directory
+from tests.support import builders
+from tests.support.stores import ADMIN
+
+KINDS = (UserKind.INTERNAL, UserKind.SERVICE)
+People = tuple[User, Group, Group]
+
+
+@pytest.fixture
+def people(store: Store) -> People:
+    """Alice in staff, which is below everyone."""
+    with store.write(ADMIN) as unit:
+        everyone = unit.groups.add(builders.group("everyone"))
+        staff = unit.groups.add(builders.group("staff", parents=frozenset({everyone.id})))
+        alice = unit.users.add(builders.user("alice"))
+        unit.memberships.set_groups(alice.id, [staff.id])
+        unit.directory.begin_epoch()
+    return alice, staff, everyone
+
+
+def logged(store: Store, change: Callable[[Unit], object]) -> set[tuple[str, UUID]]:
+    """What a unit that does this logs, under its own revision."""
+    with store.read() as unit:
+        before = unit.directory.position()
+    with store.write(ADMIN) as unit:
+        change(unit)
+    with store.read() as unit:
+        touched = unit.directory.touched(Cursor(position=before), 1000)
+        assert {each.revision for each in touched} <= {unit.revision()}
+    return {(each.kind, each.target) for each in touched}
+
+
+def test_users_and_groups_are_logged_as_they_come_change_and_go(store: Store, people: People) -> None:
+    alice, staff, _ = people
+    bob, admins = builders.user("bob"), builders.group("admins")
+    assert logged(store, lambda unit: unit.users.add(bob)) == {("user", bob.id)}
+    assert logged(store, lambda unit: unit.users.update(replace(alice, name="Alicia"))) == {("user", alice.id)}
+    assert logged(store, lambda unit: unit.users.remove(bob)) == {("user", bob.id)}
+    assert logged(store, lambda unit: unit.groups.add(admins)) == {("group", admins.id)}
+    assert logged(store, lambda unit: unit.groups.update(replace(staff, parents=frozenset()))) == {("group", staff.id)}
+    assert logged(store, lambda unit: unit.groups.remove(admins)) == {("group", admins.id)}
+
+
+def test_membership_lies_with_the_member(store: Store, people: People) -> None:
+    alice, staff, everyone = people
+    bob = builders.user("bob")
+    logged(store, lambda unit: unit.users.add(bob))
+    assert logged(store, lambda unit: unit.memberships.set_groups(alice.id, [everyone.id])) == {("user", alice.id)}
+    assert logged(store, lambda unit: unit.memberships.set_users(staff.id, [bob.id])) == {("user", bob.id)}
+    assert logged(store, lambda unit: unit.memberships.set_users(staff.id, [bob.id])) == set()
+
+
+def test_what_goes_with_a_group_is_logged(store: Store, people: People) -> None:
+    """Memberships and parents are deleted by the database, of its own accord."""
+    alice, staff, everyone = people
+    assert logged(store, lambda unit: unit.groups.remove(everyone)) == {("group", everyone.id), ("group", staff.id)}
+    assert logged(store, lambda unit: unit.groups.remove(staff)) == {("group", staff.id), ("user", alice.id)}
+    assert logged(store, lambda unit: unit.users.remove(alice)) == {("user", alice.id)}
+
+
+@pytest.mark.parametrize("fields", [{"password_hash": "$argon2id$new"}, {"last_sign_in": builders.WHEN}])
+def test_what_no_entry_shows_is_not_logged(store: Store, people: People, fields: dict[str, Any]) -> None:
+    alice = replace(people[0], last_sign_in=builders.WHEN - timedelta(days=1))
+    logged(store, lambda unit: unit.users.update(alice))
+    assert logged(store, lambda unit: unit.users.update(replace(alice, **fields))) == set()
+
+
+def test_signing_in_is_not_logged(store: Store, people: People) -> None:
+    alice, _, _ = people
+
+    def sign_in(unit: Unit) -> None:
+        unit.users.touch_sign_in(alice.id)
+        unit.users.rehash_password(alice.id, "$argon2id$same")
+
+    assert logged(store, sign_in) == set()
+
+
+@pytest.mark.usefixtures("people")
+def test_accounts_of_outposts_are_not_logged(store: Store) -> None:
+    account = builders.user("ak-outpost-1", kind=UserKind.OUTPOST)
+    assert logged(store, lambda unit: unit.users.add(account)) == set()
+    assert logged(store, lambda unit: unit.users.update(replace(account, kind=UserKind.SERVICE))) == {
+        ("user", account.id)
+    }
+
+
+def test_a_failed_unit_logs_nothing(store: Store, people: People) -> None:
+    with store.read() as unit:
+        before = unit.directory.position()
+    with pytest.raises(ZeroDivisionError), store.write(ADMIN) as unit:
+        unit.users.update(replace(people[0], name="Alicia"))
+        _ = 1 / 0
+    with store.read() as unit:
+        assert unit.directory.touched(Cursor(position=before), 10) == []
+        assert unit.directory.position() == before
+
+
+@pytest.mark.usefixtures("people")
+def test_the_log_is_read_in_pages(store: Store) -> None:
+    with store.read() as unit:
+        begin = unit.directory.position()
+    with store.write(ADMIN) as unit:
+        first = {unit.users.add(builders.user(f"u{number}")).id for number in range(5)}
+    with store.write(ADMIN) as unit:
+        last = unit.users.add(builders.user("last")).id
+    with store.read() as unit:
+        (one, two, three) = unit.directory.touched(Cursor(position=begin), 3)
+        within = Cursor(position=replace(begin, revision=three.revision - 1), target=three.target)
+        rest = unit.directory.touched(within, 10)
+    assert {one.target, two.target, three.target} | {each.target for each in rest[:-1]} == first
+    assert rest[-1].target == last
+    assert len(rest) == 3
+
+
+def test_entries_are_what_they_are_now(store: Store, people: People) -> None:
+    alice, staff, everyone = people
+    with store.write(ADMIN) as unit:
+        unit.users.update(replace(alice, email="a@example.com", attributes={"team": "blue"}))
+        unit.memberships.set_groups(alice.id, [everyone.id, staff.id])
+        unit.users.add(builders.user("ak-outpost-1", kind=UserKind.OUTPOST))
+        unit.users.add(builders.user("robot", kind=UserKind.SERVICE, active=False))
+    with store.read() as unit:
+        users = {user.username: user for user in unit.directory.users(KINDS, None, 10)}
+        groups = {group.name: group for group in unit.directory.groups(None, 10)}
+    assert users["alice"] == DirectoryUser(
+        id=alice.id,
+        username="alice",
+        name="Alice",
+        email="a@example.com",
+        active=True,
+        groups=tuple(sorted((everyone.id, staff.id))),
+        attributes='{"team": "blue"}',
+        created=builders.WHEN,
+        updated=builders.WHEN,
+    )
+    assert groups["staff"] == DirectoryGroup(
+        id=staff.id, name="staff", superuser=False, parents=(everyone.id,), attributes="{}"
+    )
+    assert set(users) == {"alice", "robot"}
+    assert not users["robot"].active
+
+
+def test_all_are_read_in_pages(store: Store) -> None:
+    with store.write(ADMIN) as unit:
+        wanted = [unit.users.add(builders.user(f"u{number}")).id for number in range(7)]
+        for number in range(7):
+            unit.groups.add(builders.group(f"g{number}"))
+    with store.read() as unit:
+        first = unit.directory.users(KINDS, None, 4)
+        rest = unit.directory.users(KINDS, first[-1].id, 4)
+        assert [user.id for user in (*first, *rest)] == sorted(wanted)
+        assert unit.directory.users(KINDS, rest[-1].id, 4) == []
+        groups = unit.directory.groups(None, 4)
+        assert len({*groups, *unit.directory.groups(groups[-1].id, 4)}) == 7
+
+
+def test_touched_entries_are_read_and_those_gone_are_left_out(store: Store, people: People) -> None:
+    alice, _, everyone = people
+    with store.read() as unit:
+        begin = unit.directory.position()
+    with store.write(ADMIN) as unit:
+        unit.groups.remove(everyone)
+        unit.users.update(replace(alice, name="Alicia"))
+        unit.users.add(builders.user("ak-outpost-1", kind=UserKind.OUTPOST))
+    with store.read() as unit:
+        touched = unit.directory.touched(Cursor(position=begin), 10)
+        entries = list(unit.directory.entries(KINDS, touched))
+    assert {entry.name for entry in entries} == {"staff", "Alicia"}
+    assert {entry.parents for entry in entries if isinstance(entry, DirectoryGroup)} == {()}
+
+
+@pytest.mark.usefixtures("people")
+def test_epochs_go_on_from_each_other(store: Store) -> None:
+    with store.read() as unit:
+        first = unit.directory.position()
+    logged(store, lambda unit: unit.users.add(builders.user("bob")))
+    with store.write(ADMIN) as unit:
+        unit.directory.begin_epoch()
+    with store.read() as unit:
+        second = unit.directory.position()
+        assert unit.directory.leads_on(first)
+        assert unit.directory.leads_on(second)
+        assert unit.directory.position_at(first.revision) == first
+        # Of a future that this database never had.
+        assert not unit.directory.leads_on(replace(first, revision=second.revision + 1))
+        assert not unit.directory.leads_on(replace(second, revision=second.revision + 1))
+        assert not unit.directory.leads_on(Position(epoch=uuid4(), revision=second.revision))
+
+
+@pytest.mark.usefixtures("people")
+def test_few_epochs_are_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory, "KEPT_EPOCHS", 3)
+    with store.read() as unit:
+        first = unit.directory.position()
+    for _ in range(3):
+        with store.write(ADMIN) as unit:
+            unit.directory.begin_epoch()
+    with store.read() as unit:
+        assert len(unit.directory.epochs()) == 3
+        assert not unit.directory.leads_on(first)
+        assert unit.directory.leads_on(unit.directory.position())
+
+
+@pytest.mark.usefixtures("people")
+def test_the_log_is_trimmed_and_says_so(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory, "KEPT_CHANGES", 3)
+    positions: list[Position] = []
+    for number in range(6):
+        with store.read() as unit:
+            positions.append(unit.directory.position())
+        with store.write(ADMIN) as unit:
+            unit.users.add(builders.user(f"u{number}"))
+        with store.write(ADMIN) as unit:
+            unit.directory.begin_epoch()
+    with store.write(ADMIN) as unit:
+        assert unit.directory.trim() == 6  # three of the six, and the three of the beginning
+        assert unit.directory.trim() == 0
+    with store.read() as unit:
+        assert [unit.directory.leads_on(position) for position in positions] == [False] * 3 + [True] * 3
+        left = unit.directory.touched(Cursor(position=positions[3]), 10)
+        assert len(left) == 3
+        assert unit.directory.leads_on(unit.directory.position())
+        assert unit.directory.position_at(positions[3].revision).revision == positions[3].revision
