@@ -1,0 +1,129 @@
+"""A site that opens one port only: `garrison serve` and an outpost that reach each other by the HTTPS port alone.
+
+The link listens on another address of this machine than the one that the outpost knows, so that its own port is closed
+to the outpost although it is advertised first, as it is by default.
+"""
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.browser_http import Visitor
+from tests.support.garrison import Garrison, Outpost, short_folder
+from tests.support.peers_http import Answer, ask
+from tests.support.peers_program import eventually, free_port
+
+HOST = "wiki.example.test"
+PASSWORD = "correct-horse-battery"
+
+
+@pytest.fixture(scope="module")
+def garrison() -> Iterator[Garrison]:
+    with short_folder() as folder:
+        link = free_port()
+        flags = ["--link", f"127.0.0.2:{link}", "--no-embedded-outpost"]
+        running = Garrison(folder, flags=flags, link=link).start()
+        yield running
+        running.stop()
+
+
+@pytest.fixture(scope="module")
+def outpost(garrison: Garrison) -> Iterator[Outpost]:
+    environment = {
+        "AUTHENTIK_HOST": f"https://127.0.0.1:{garrison.https}",
+        "AUTHENTIK_INSECURE": "true",
+        "AUTHENTIK_HOST_BROWSER": garrison.url,
+    }
+    edge = Outpost(garrison, "edge", garrison.folder / "edge", environment=environment)
+    garrison.apply(
+        {
+            "users": [{"username": "alice", "name": "Alice", "password": PASSWORD}],
+            "providers": [
+                {"name": "wiki", "type": "proxy", "mode": "forward_single", "external_host": f"http://{HOST}:{edge.http}"}
+            ],
+            "applications": [{"slug": "wiki", "name": "Wiki", "provider": "wiki", "bindings": [{"user": "alice"}]}],
+            "outposts": [{"name": "edge", "type": "proxy", "providers": ["wiki"]}],
+        }
+    )  # fmt: skip
+    edge.start()
+    yield edge
+    edge.stop()
+
+
+def question(outpost: Outpost, path: str, cookies: str = "") -> Answer:
+    """What nginx asks."""
+    host = f"{HOST}:{outpost.http}"
+    headers = [("X-Original-URL", f"http://{host}{path}"), ("Cookie", cookies)]
+    return ask(outpost.http, "/outpost.goauthentik.io/auth/nginx", host=host, headers=headers)
+
+
+def passing(garrison: Garrison) -> float:
+    """How many connections the front door passes on to the link."""
+    lines = ask(garrison.metrics, "/metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("garrison_proxy_link_connections"))
+
+
+def change(garrison: Garrison, outpost: Outpost, path: str) -> None:
+    """Open a path to everybody, and see it open at the outpost."""
+    assert question(outpost, path).status == 401
+    garrison.apply({"providers": [{"name": "wiki", "type": "proxy", "skip_path_regex": f"^{path}$"}]})
+    eventually(lambda: question(outpost, path).status == 200, f"{path} is open at the outpost")
+
+
+def test_the_outpost_finds_the_way_and_hears_of_changes(garrison: Garrison, outpost: Outpost) -> None:
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", garrison.link), 5)
+    connected = [json.loads(line) for line in outpost.program.output().splitlines() if '"connected to control"' in line]
+    assert [line["link"] for line in connected] == [f"127.0.0.1:{garrison.https}"]
+    assert passing(garrison) >= 1
+    assert garrison.instances("edge")[0]["state"] == "connected"
+    change(garrison, outpost, "/open")
+
+
+def test_a_sign_in_is_redeemed(garrison: Garrison, outpost: Outpost) -> None:
+    visitor = Visitor()
+    site = f"http://{HOST}:{outpost.http}"
+    page = visitor.sign_in(f"{site}/outpost.goauthentik.io/start?rd={site}/page", "alice", PASSWORD)
+    # Behind a reverse proxy this would be the application's page; here the outpost alone answers.
+    assert page.url == f"{site}/page"
+    cookies = "; ".join(f"{name}={value}" for name, value in visitor.cookies(HOST).items())
+    answer = question(outpost, "/page", cookies)
+    assert (answer.status, answer.header("X-authentik-username")) == (200, "alice")
+    # The supervisor's stream and the worker's calls.
+    assert passing(garrison) >= 2
+
+
+def test_browsers_at_the_same_port_get_the_front_door(garrison: Garrison) -> None:
+    answer = ask(garrison.https, "/-/health/ready/", host=f"{garrison.host}:{garrison.https}", tls=True)
+    assert answer.status in (200, 204)
+
+
+def test_when_the_link_comes_back_so_does_the_outpost(garrison: Garrison, outpost: Outpost) -> None:
+    losses = lost(outpost)
+    processes = json.loads((garrison.data / "run" / "processes.json").read_text())
+    os.kill(next(each["pid"] for each in processes if each["name"] == "link"), signal.SIGKILL)
+    eventually(lambda: lost(outpost) > losses, "the loss is seen")
+    eventually(lambda: connected(garrison), "the outpost is back", within=30)
+    change(garrison, outpost, "/later")
+
+
+def lost(outpost: Outpost) -> float:
+    """How often the outpost has lost the link."""
+    lines = ask(outpost.metrics, "/metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("garrison_outpost_link_losses_total"))
+
+
+def connected(garrison: Garrison) -> bool:
+    return [row["state"] for row in garrison.instances("edge")] == ["connected"]
+
+
+def test_restarting_all_takes_no_longer_for_what_passes(garrison: Garrison, outpost: Outpost) -> None:
+    """`stop` insists on ten seconds; what passes is cut, so the front door has nothing to wait for."""
+    garrison.stop()
+    garrison.start()
+    eventually(lambda: connected(garrison), "the outpost is back", within=30)
+    change(garrison, outpost, "/last")
