@@ -87,14 +87,14 @@ def test_what_is_set_in_other_words(tmp_path: Path) -> None:
         {
             "GARRISON_SECRET_KEY": f"file://{tmp_path}/key",
             "GARRISON_DATABASE_URL": "postgres://u@h/d",
-            "GARRISON_LINK_ADVERTISE": "a.example:1, [::1]:2",
+            "GARRISON_LINK_ADVERTISE": "a.example:1, [::1]:2,:443",
             "AUTHENTIK_OUTPOSTS__DISABLE_EMBEDDED_OUTPOST": "True",
             "AUTHENTIK_LOG_LEVEL": "TRACE",
         },
     )
-    assert (settings.secret_key, settings.database_url) == ("k" * 32, "postgresql+psycopg://u@h/d")
+    assert (settings.secret_key, settings.database_url) == ("k" * 32, "postgresql://u@h/d")
     assert (settings.link_addresses, settings.embedded, settings.log_level) == (
-        ("a.example:1", "[::1]:2"),
+        ("a.example:1", "[::1]:2", ":443"),
         False,
         "debug",
     )
