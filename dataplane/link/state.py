@@ -2,16 +2,19 @@
 
 The state is encrypted with a random key that is wrapped once per known token, so that a rotated token never locks
 it out. `seal` and `unseal` are pure; the folder does the I/O. A file that can't be read is set aside, never a
-crash: control has everything. A folder that can't be written costs a warning, not the service. The folder may be
-somebody else's as well: its mode is ours to choose only where we made it, and what lies in it is not trusted.
+crash: control has everything. A folder that can't be written costs a warning, not the service; each save tries anew
+whatever it lacks. The folder may be somebody else's as well: its mode is ours to choose only where we made it, and
+what lies in it is not trusted.
 """
 
 import errno
 import fcntl
 import logging
 import os
+import re
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -24,6 +27,7 @@ from dataplane.link.keys import token_fingerprint, wrapping_key
 from dataplane.link.target import Credentials
 
 _MAGIC = b"garrison-outpost-state 1\n"
+_LATER = re.compile(rb"garrison-outpost-state (\d{1,9})\n")
 _NONCE = 12
 _MAX_SET_ASIDE = 5
 log = logging.getLogger("dataplane.link.state")
@@ -69,7 +73,10 @@ def seal(saved: Saved, tokens: tuple[str, ...], random: Callable[[int], bytes]) 
 def unseal(data: bytes, token: str) -> Saved:
     """The state in the bytes. Raises StateUnreadable."""
     if not data.startswith(_MAGIC):
-        raise StateUnreadable("it is no state file of this version")
+        later = _LATER.match(data)
+        if later:
+            raise StateUnreadable(f"it was written by a later version (format {later[1].decode()}, expected 1)")
+        raise StateUnreadable("it is no state file")
     try:
         envelope = msgspec.msgpack.decode(data[len(_MAGIC) :], type=_Envelope)
         wrapped = envelope.keys.get(token_fingerprint(token))
@@ -91,15 +98,26 @@ def _decrypt(key: bytes, data: bytes) -> bytes:
 
 
 class StateFolder:
-    """One process's hold on a state folder. `failures` counts saves that did not reach the disk."""
+    """One process's hold on a state folder. Raises StateBusy when another process has it.
+
+    `failures` counts what did not reach the disk; `error` says what is wrong with it, empty while nothing is.
+    """
 
     def __init__(self, path: Path, random: Callable[[int], bytes]) -> None:
         self._path = path
         self._random = random
         self._lock = -1
         self.failures = 0
-        self._open()
-        self.instance = self._identity()
+        self.error = ""
+        try:
+            self._hold()
+        except OSError as error:
+            self._lament(error)
+        self.instance = self._find_identity() or str(uuid.UUID(bytes=random(16), version=4))
+        try:
+            self._keep_identity()
+        except OSError as error:
+            self._lament(error)
 
     def close(self) -> None:
         """Let another process have the folder."""
@@ -121,26 +139,53 @@ class StateFolder:
         return None
 
     def save(self, saved: Saved, tokens: tuple[str, ...]) -> bool:
-        """Write the state atomically; False, with a warning, when the disk won't have it."""
+        """Write the state atomically; False when the disk won't have it. The first of several failures is logged."""
         try:
+            trouble = self._find_trouble()
             self._replace("state", seal(saved, tokens, self._random))
-        except OSError as error:
-            self.failures += 1
-            log.warning("the last good state can't be saved", extra={"folder": str(self._path), "error": str(error)})
+            self._keep_identity()
+        except (OSError, StateBusy) as error:
+            self._lament(error)
             return False
+        if trouble:
+            self._lament(trouble)
+        elif self.error:
+            self.error = ""
+            log.info("the last good state is saved again", extra={"folder": str(self._path)})
         return True
 
-    def _open(self) -> None:
+    def _find_trouble(self) -> OSError | None:
+        """What keeps us from having the lock: no reason to forget everything. Raises StateBusy, which is one."""
         try:
-            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._warn_of_others()
-            self._lock = os.open(self._path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            self._hold()
+        except OSError as error:
+            return error
+        return None
+
+    def _hold(self) -> None:
+        """Make the folder and have its lock, if it isn't so already. Raises OSError and StateBusy."""
+        if self._lock >= 0 and self._has_lock():
+            return
+        self.close()
+        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._warn_of_others()
+        self._lock = _open_lock(self._path / "lock")
+        try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            self.close()
             if error.errno == errno.EWOULDBLOCK:
-                self.close()
                 raise StateBusy(f"the state folder {self._path} is in use by another outpost process") from error
-            self._lament(error)
+            raise
+
+    def _has_lock(self) -> bool:
+        """Whether our lock is that of the folder as it is now: it may have been deleted and made anew."""
+        try:
+            there = (self._path / "lock").stat()
+        except OSError:
+            return False
+        ours = os.fstat(self._lock)
+        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
     def _warn_of_others(self) -> None:
         mode = self._path.stat().st_mode & 0o777
@@ -148,34 +193,37 @@ class StateFolder:
             fields = {"folder": str(self._path), "mode": f"{mode:o}"}
             log.warning("others may write in the state folder: expected one of the outpost's own", extra=fields)
 
-    def _lament(self, error: OSError) -> None:
-        """Fallback: without a folder the outpost serves all the same, but forgets everything when it ends."""
+    def _lament(self, error: OSError | StateBusy) -> None:
+        """Fallback: without a folder the outpost serves all the same, but what is new is forgotten when it ends."""
         self.failures += 1
-        fields = {"folder": str(self._path), "error": str(error)}
-        log.warning("the state folder can't be used: nothing will outlast this process", extra=fields)
+        if not self.error:
+            fields = {"folder": str(self._path), "error": str(error)}
+            log.warning("the last good state can't be saved", extra=fields)
+        self.error = f"the last good state can't be saved: {error}"
 
-    def _identity(self) -> str:
-        file = self._path / "instance"
+    def _find_identity(self) -> str | None:
         try:
-            return str(uuid.UUID(file.read_text("ascii").strip()))
+            return str(uuid.UUID((self._path / "instance").read_text("ascii").strip()))
         except (OSError, ValueError):
-            uid = str(uuid.UUID(bytes=self._random(16), version=4))
-        try:
-            self._replace("instance", uid.encode() + b"\n")
-        except OSError as error:
-            self._lament(error)
-        return uid
+            return None
+
+    def _keep_identity(self) -> None:
+        """Write down who we are, unless somebody is written down already."""
+        if self._find_identity() is None:
+            self._replace("instance", self.instance.encode() + b"\n")
 
     def _replace(self, name: str, data: bytes) -> None:
         temporary = self._path / f".{name}.new"
         # Left by a crash, or laid there by somebody else: in either case not to be written through.
         temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        temporary.replace(self._path / name)
+        try:
+            _write(temporary, data)
+            temporary.replace(self._path / name)
+        except OSError:
+            # Half a file would only keep a full disk full.
+            with suppress(OSError):
+                temporary.unlink()
+            raise
         self._sync_folder()
 
     def _sync_folder(self) -> None:
@@ -198,3 +246,25 @@ class StateFolder:
         """`state.damaged-<n>`; the last number is taken over and over, so that they don't fill the disk."""
         names = [self._path / f"state.damaged-{number}" for number in range(1, _MAX_SET_ASIDE + 1)]
         return next((name for name in names if not name.exists()), names[-1])
+
+
+def _open_lock(path: Path) -> int:
+    """A descriptor to lock by; for that, one may do that can only be read, as on a disk that takes no writes."""
+    flags = os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o600)
+    except OSError as error:
+        if error.errno not in {errno.EROFS, errno.EACCES}:
+            raise
+        try:
+            return os.open(path, os.O_RDONLY | flags)
+        except OSError:
+            raise error from None
+
+
+def _write(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)

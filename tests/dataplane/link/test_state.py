@@ -2,6 +2,9 @@
 
 import os
 import resource as limits
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -139,6 +142,18 @@ def test_damaged_states_are_kept_but_not_without_end(tmp_path: Path) -> None:
     folder.close()
 
 
+def test_a_state_of_a_later_version_is_named_as_such_and_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    later = SEALED.replace(b"state 1\n", b"state 2\n", 1)
+    (tmp_path / "state").write_bytes(later)
+    folder = StateFolder(tmp_path, os.urandom)
+    assert folder.load("new") is None
+    assert folder.save(SAVED, ("new",))
+    assert (tmp_path / "state.damaged-1").read_bytes() == later
+    (record,) = caplog.records
+    assert vars(record)["reason"] == "it was written by a later version (format 2, expected 1)"
+    folder.close()
+
+
 def test_a_broken_identity_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "instance").write_bytes(b"\xff not a uid")
     folder = StateFolder(tmp_path, os.urandom)
@@ -149,14 +164,109 @@ def test_a_broken_identity_is_made_anew(tmp_path: Path) -> None:
 def test_a_full_disk_keeps_the_previous_state(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path, os.urandom)
     folder.save(SAVED, ("new",))
-    soft, hard = limits.getrlimit(limits.RLIMIT_FSIZE)
     large = Saved(revision=8, resources=(HeldResource(key="k", digest="d", data=b"x" * 100_000),))
-    # Python ignores SIGXFSZ, so a write beyond the limit is an OSError like one to a full disk.
-    limits.setrlimit(limits.RLIMIT_FSIZE, (10_000, hard))
-    try:
+    with written_at_most(10_000):
         assert not folder.save(large, ("new",))
-    finally:
-        limits.setrlimit(limits.RLIMIT_FSIZE, (soft, hard))
     assert folder.failures == 1
     assert folder.load("new") == SAVED
     folder.close()
+
+
+class Trouble:
+    """A folder whose disk takes nothing: the process runs as root, so what stops it is a file in its place."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("in the way")
+
+    def end(self) -> None:
+        self.path.unlink()
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_a_disk_that_takes_nothing_is_said_once_and_so_is_its_recovery(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    trouble = Trouble(tmp_path / "state-folder")
+    folder = StateFolder(trouble.path, os.urandom)
+    for _ in range(3):
+        assert not folder.save(SAVED, ("new",))
+    assert warnings(caplog) == ["the last good state can't be saved"]
+    # The lock, the identity, and three times the state.
+    assert folder.failures == 5
+    assert "Not a directory" in folder.error
+    trouble.end()
+    assert folder.save(SAVED, ("new",))
+    assert folder.error == ""
+    assert [record.message for record in caplog.records][1:] == ["the last good state is saved again"]
+    # Identity and lock have come too.
+    with pytest.raises(StateBusy):
+        StateFolder(trouble.path, os.urandom)
+    folder.close()
+    again = StateFolder(trouble.path, os.urandom)
+    assert again.instance == folder.instance
+    assert again.load("new") == SAVED
+    again.close()
+
+
+def test_a_folder_that_vanishes_is_made_anew_and_ours_again(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    folder = StateFolder(path, os.urandom)
+    shutil.rmtree(path)
+    assert folder.save(SAVED, ("new",))
+    with pytest.raises(StateBusy):
+        StateFolder(path, os.urandom)
+    folder.close()
+    again = StateFolder(path, os.urandom)
+    assert again.instance == folder.instance
+    again.close()
+
+
+def test_a_folder_that_somebody_else_has_taken_meanwhile_is_left_to_them(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    folder = StateFolder(path, os.urandom)
+    shutil.rmtree(path)
+    other = StateFolder(path, os.urandom)
+    assert not folder.save(SAVED, ("new",))
+    assert "in use by another outpost process" in folder.error
+    assert other.load("new") is None
+    other.close()
+    assert folder.save(SAVED, ("new",))
+    folder.close()
+
+
+def test_a_lock_that_cannot_be_taken_stops_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()
+    folder = StateFolder(tmp_path, os.urandom)
+    assert folder.failures == 1
+    assert folder.save(SAVED, ("new",))
+    assert "lock" in folder.error
+    assert folder.load("new") == SAVED
+    (tmp_path / "lock").rmdir()
+    assert folder.save(SAVED, ("new",))
+    assert folder.error == ""
+    folder.close()
+
+
+def test_what_could_not_be_written_whole_takes_no_room(tmp_path: Path) -> None:
+    folder = StateFolder(tmp_path, os.urandom)
+    with written_at_most(100):
+        assert not folder.save(SAVED, ("new",))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["instance", "lock"]
+    folder.close()
+
+
+@contextmanager
+def written_at_most(size: int) -> Iterator[None]:
+    """Python ignores SIGXFSZ, so a write beyond the limit is an OSError like one to a full disk."""
+    soft, hard = limits.getrlimit(limits.RLIMIT_FSIZE)
+    limits.setrlimit(limits.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        limits.setrlimit(limits.RLIMIT_FSIZE, (soft, hard))
