@@ -14,9 +14,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from control.fleet.option_checks import is_http_url
-from control.store import Sealer, Store, open_engine
-from control.store.migrate import is_in_use, upgrade
+from control.store import Sealer, SealingError, Store, open_engine
+from control.store.migrate import UnfitDatabase, is_in_use, upgrade
+from control.store.postgresql import BadUrl, conninfo
 
 DEFAULT_DATA = "/var/lib/garrison"
 DEFAULT_HTTP_PORT = 9000
@@ -54,7 +57,7 @@ class Settings:
 
     data: Path
     url: str
-    database_url: str
+    database_url: str = field(repr=False)
     secret_key: str | None = field(default=None, repr=False)
     bootstrap_password: str | None = field(default=None, repr=False)
     http: Listen
@@ -117,15 +120,34 @@ def read_settings(given: Given, environment: Mapping[str, str]) -> Settings:
 
 
 def open_store(settings: Settings, *, migrate: bool) -> Store:
-    """The database, brought to today's tables where `migrate`; the data folder and its key are made when missing."""
+    """The database, brought to today's tables where `migrate`; the data folder and its key are made when missing.
+
+    Raises BadSetting, DatabaseUnavailable.
+    """
     make_folders(settings)
     _close_database(settings)
     engine = open_engine(settings.database_url)
-    if is_in_use(engine):
+    is_old = is_in_use(engine)
+    if is_old:
         _expect_key(settings)
     if migrate:
+        _upgrade(engine)
+    store = Store(engine, Sealer(secret_key(settings)), now, _waker(settings))
+    if is_old:
+        _expect_right_key(settings, store)
+    return store
+
+
+def _upgrade(engine: Engine) -> None:
+    try:
         upgrade(engine)
-    return Store(engine, Sealer(secret_key(settings)), now, waker(settings.run / "wake.sock"))
+    except UnfitDatabase as error:
+        raise BadSetting("GARRISON_DATABASE_URL", error.found, error.expected) from error
+
+
+def _waker(settings: Settings) -> Callable[[], None]:
+    """How the link hears of a commit; PostgreSQL tells it itself, on every machine."""
+    return waker(settings.run / "wake.sock") if settings.database_url.startswith("sqlite") else lambda: None
 
 
 def _close_database(settings: Settings) -> None:
@@ -161,6 +183,16 @@ def _expect_key(settings: Settings) -> None:
     path = settings.data / "secret.key"
     if settings.secret_key is None and not path.exists():
         raise BadSetting(str(path), "no file", "the key of the database that is there, or GARRISON_SECRET_KEY")
+
+
+def _expect_right_key(settings: Settings, store: Store) -> None:
+    """Look at once whether the key opens what is sealed: every installation has an authority, made at its start."""
+    try:
+        with store.read() as unit:
+            unit.authorities.all()
+    except SealingError as error:
+        name = str(settings.data / "secret.key") if settings.secret_key is None else "GARRISON_SECRET_KEY"
+        raise BadSetting(name, "another key", "the key that the database was made with") from error
 
 
 def secret_key(settings: Settings) -> bytes:
@@ -232,28 +264,40 @@ def _checked_url(name: str, text: str) -> str:
 
 
 def _database_url(environment: Mapping[str, str], data: Path) -> str:
-    text = environment.get("GARRISON_DATABASE_URL") or f"sqlite:///{data / 'garrison.db'}"
+    name = "GARRISON_DATABASE_URL"
+    text = _perhaps_in_file(name, environment) or f"sqlite:///{data / 'garrison.db'}"
     scheme, separator, rest = text.partition("://")
-    if scheme in {"postgres", "postgresql"}:
-        return f"postgresql+psycopg://{rest}"
-    if scheme not in {"sqlite", "postgresql+psycopg"} or not separator:
+    if scheme not in {"sqlite", "postgres", "postgresql", "postgresql+psycopg"} or not separator:
         expected = "sqlite:////absolute/path or postgresql://user@host/database"
-        raise BadSetting("GARRISON_DATABASE_URL", f"{scheme}://…", expected)
-    return text
+        raise BadSetting(name, f"{scheme}://…", expected)
+    if scheme == "sqlite":
+        return text
+    try:
+        conninfo(f"postgresql://{rest}")
+    except BadUrl as error:
+        raise BadSetting(name, f"{scheme}://…", str(error)) from None
+    return f"postgresql://{rest}"
 
 
 def _secret_key(environment: Mapping[str, str]) -> str | None:
-    text = environment.get("GARRISON_SECRET_KEY", "").strip()
-    if text.startswith("file://"):
-        try:
-            text = Path(text.removeprefix("file://")).read_text().strip()
-        except OSError as error:
-            expected = f"a file that can be read ({error.strerror})"
-            raise BadSetting("GARRISON_SECRET_KEY", text, expected) from error
+    name = "GARRISON_SECRET_KEY"
+    text = _perhaps_in_file(name, environment)
     if text and len(text) < SHORTEST_SECRET_KEY:
         expected = f"at least {SHORTEST_SECRET_KEY} characters, such as openssl rand -hex 32 gives"
-        raise BadSetting("GARRISON_SECRET_KEY", f"{len(text)} characters", expected)
+        raise BadSetting(name, f"{len(text)} characters", expected)
     return text or None
+
+
+def _perhaps_in_file(name: str, environment: Mapping[str, str]) -> str:
+    """What a variable holds, or the file that it names as `file://PATH`."""
+    text = environment.get(name, "").strip()
+    if not text.startswith("file://"):
+        return text
+    try:
+        return Path(text.removeprefix("file://")).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise BadSetting(name, text, f"a file that can be read ({reason})") from error
 
 
 def _flag(name: str, environment: Mapping[str, str]) -> bool:

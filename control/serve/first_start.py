@@ -24,21 +24,21 @@ class FirstAdmin:
 
 
 def prepare(store: Store, bootstrap_password: str | None) -> FirstAdmin | None:
-    """Make what is missing; the first administrator when it was made now."""
-    admin = _ensure_admin(store, bootstrap_password)
+    """Make what is missing, in one go; the first administrator when it was made now.
+
+    Of several that start at once on one database, one makes everything. Raises SealingError for a start with another
+    secret key than the one that made it.
+    """
+    password = bootstrap_password or secrets.token_urlsafe(15)
+    hashed = Passwords().hash(password) if _is_new(store) else None
     with store.write(SYSTEM) as unit:
         ensure_authority(unit)
         ensure_signing_key(unit)
+        admin = first_start(unit, hashed) if hashed is not None else None
         ensure_embedded(unit)
-    return admin
-
-
-def _ensure_admin(store: Store, bootstrap_password: str | None) -> FirstAdmin | None:
-    with store.read() as unit:
-        if unit.users.count():
-            return None
-    password = bootstrap_password or secrets.token_urlsafe(15)
-    hashed = Passwords().hash(password)
-    with store.write(SYSTEM) as unit:
-        admin = first_start(unit, hashed)
     return FirstAdmin(admin.username, None if bootstrap_password else password) if admin is not None else None
+
+
+def _is_new(store: Store) -> bool:
+    with store.read() as unit:
+        return not unit.users.count()

@@ -20,12 +20,50 @@ from control.store.failures import told_plainly
 FIRST_REVISION = 1
 
 
+class UnfitDatabase(Exception):
+    """A database that can't hold our tables: what it is and what was expected."""
+
+    def __init__(self, found: str, expected: str) -> None:
+        super().__init__(f"found {found}; expected {expected}")
+        self.found = found
+        self.expected = expected
+
+
 def upgrade(engine: Engine) -> None:
-    """Run the migrations that are missing and make the revision's one row."""
+    """Run the migrations that are missing and make the revision's one row. Raises UnfitDatabase."""
     with told_plainly(), beginning(engine, Begin.MIGRATING).begin() as connection:
+        _expect_fit(connection)
         command.upgrade(_config(connection), "head")
+        _order_by_code_point(connection)
         if connection.execute(sa.select(tables.revision.c.n)).first() is None:
             connection.execute(sa.insert(tables.revision).values(id=1, n=FIRST_REVISION))
+
+
+def _expect_fit(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        encoding = connection.execute(sa.text("SHOW server_encoding")).scalar_one()
+        if encoding != "UTF8":
+            raise UnfitDatabase(f"a database in {encoding}", "one in UTF8")
+
+
+def _order_by_code_point(connection: Connection) -> None:
+    """Let PostgreSQL order text as SQLite and Python do, whatever language the database was made for.
+
+    Done for what any migration has made, so that none has to think of it.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    for table, column, kind in connection.execute(sa.text(_OTHERWISE_ORDERED)).all():
+        quote = connection.dialect.identifier_preparer.quote
+        connection.exec_driver_sql(f'ALTER TABLE {quote(table)} ALTER {quote(column)} TYPE {kind} COLLATE "C"')
+
+
+_OTHERWISE_ORDERED = """
+SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_collation l ON l.oid = a.attcollation
+WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
+    AND l.collname <> 'C'
+"""
 
 
 def is_in_use(engine: Engine) -> bool:

@@ -1,7 +1,9 @@
 """Settings: the command line before the environment, and each bad value one line that names it."""
 
 import socket
+import traceback
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from control.settings import (
     secret_key,
     waker,
 )
+from control.serve.first_start import prepare
 from control.store import Actor
 from tests.support import builders
 from tests.support.stores import ADMIN
@@ -60,6 +63,9 @@ def test_the_command_line_comes_first() -> None:
         ({"GARRISON_DATA": "/" + "x" * 100}, "--data: found"),
         ({"GARRISON_DATABASE_URL": "mysql://u:secret@h/d"}, "GARRISON_DATABASE_URL: found 'mysql://…'"),
         ({"GARRISON_DATABASE_URL": "nonsense"}, "GARRISON_DATABASE_URL: found"),
+        ({"GARRISON_DATABASE_URL": "postgresql://u:secret@h/d?frob=1"}, "found 'postgresql://…'; expected a URL that"),
+        ({"GARRISON_DATABASE_URL": "postgresql://u:%zzsecret@h/d"}, "found 'postgresql://…'; expected a URL that"),
+        ({"GARRISON_DATABASE_URL": "file:///nonexistent"}, "GARRISON_DATABASE_URL: found 'file:///nonexistent'"),
         ({"GARRISON_SECRET_KEY": "short"}, "GARRISON_SECRET_KEY: found '5 characters'"),
         ({"GARRISON_SECRET_KEY": "file:///nonexistent"}, "No such file"),
         ({"AUTHENTIK_OUTPOSTS__DISABLE_EMBEDDED_OUTPOST": "perhaps"}, "found 'perhaps'; expected true or false"),
@@ -77,7 +83,8 @@ def test_a_bad_value_is_named(environment: dict[str, str], said: str) -> None:
     with pytest.raises(BadSetting) as caught:
         read_settings(Given(), environment)
     assert said in str(caught.value)
-    assert "secret@" not in str(caught.value)
+    told = "".join(traceback.format_exception(caught.value))
+    assert "secret@" not in told
 
 
 def test_what_is_set_in_other_words(tmp_path: Path) -> None:
@@ -99,6 +106,13 @@ def test_what_is_set_in_other_words(tmp_path: Path) -> None:
         "debug",
     )
     assert "k" * 32 not in repr(settings)
+
+
+def test_the_address_of_the_database_lies_in_a_file_and_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("postgresql+psycopg://u:hush@h/d?sslmode=require\n")
+    settings = read_settings(Given(), {"GARRISON_DATABASE_URL": f"file://{tmp_path}/url"})
+    assert settings.database_url == "postgresql://u:hush@h/d?sslmode=require"
+    assert "hush" not in repr(settings)
 
 
 def test_the_url_is_known_to_commands_beside_the_server(tmp_path: Path) -> None:
@@ -130,6 +144,17 @@ def test_no_key_is_made_beside_a_database_in_use(tmp_path: Path) -> None:
     key.write_text(kept)
     with open_store(settings, migrate=True).read() as unit:
         assert unit.tokens.all()
+
+
+@pytest.mark.parametrize("named", ["GARRISON_SECRET_KEY", "secret.key"])
+def test_a_key_that_opens_nothing_is_refused_at_once(tmp_path: Path, named: str) -> None:
+    settings = read_settings(Given(data=str(tmp_path)), {})
+    prepare(open_store(settings, migrate=True), "a-bootstrap-password")
+    if named == "secret.key":
+        (tmp_path / "secret.key").write_text("x" * 40)
+    other = replace(settings, secret_key=None if named == "secret.key" else "x" * 40)
+    with pytest.raises(BadSetting, match=rf"{named}: found 'another key'; expected the key that the database was made"):
+        open_store(other, migrate=False)
 
 
 def test_a_key_that_was_cut_is_refused(tmp_path: Path) -> None:

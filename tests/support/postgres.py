@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -102,9 +103,9 @@ class PostgresServer:
         return self.folder / "web.pem"
 
     @contextmanager
-    def empty_database(self) -> Iterator[str]:
-        """The name of a new database without a table, which is gone afterwards."""
-        name = self._create()
+    def empty_database(self, options: LiteralString = "") -> Iterator[str]:
+        """The name of a new database without a table, which is gone afterwards; `options` of CREATE DATABASE."""
+        name = self._create(options)
         try:
             yield name
         finally:
@@ -126,10 +127,10 @@ class PostgresServer:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
-    def _create(self) -> str:
+    def _create(self, options: LiteralString = "") -> str:
         name = f"test_{next(_numbers)}"
-        statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0")
-        self.execute(statement.format(sql.Identifier(name), sql.Identifier(OWNER)))
+        statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 {}")
+        self.execute(statement.format(sql.Identifier(name), sql.Identifier(OWNER), sql.SQL(options)))
         return name
 
     def _create_migrated(self) -> str:

@@ -246,7 +246,9 @@ def test_another_secret_key_is_said(garrison: Garrison) -> None:
     garrison.start()
     garrison.stop()
     said = refused(garrison, GARRISON_SECRET_KEY="k" * 40)
-    assert "GARRISON_SECRET_KEY or secret.key in the data folder is not the one the database has" in said
+    assert said == (
+        "garrison: GARRISON_SECRET_KEY: found 'another key'; expected the key that the database was made with\n"
+    )
 
 
 def _accepts(port: int) -> bool:

@@ -1,4 +1,4 @@
-"""What only PostgreSQL needs: sessions set up, failures told plainly, restarts healed, notices, and no password told."""
+"""What only PostgreSQL needs: sessions set up, failures told plainly, restarts healed, notices, and the password kept."""
 
 import asyncio
 import logging
