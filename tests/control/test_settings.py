@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control.fleet.tokens import ensure_embedded
+from control.serve.first_start import prepare
 from control.settings import (
     BadSetting,
     Given,
@@ -22,7 +23,6 @@ from control.settings import (
     secret_key,
     waker,
 )
-from control.serve.first_start import prepare
 from control.store import Actor
 from tests.support import builders
 from tests.support.stores import ADMIN

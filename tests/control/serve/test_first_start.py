@@ -18,11 +18,11 @@ def database_kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def starting_at_once(stores: list[Store]) -> list[FirstAdmin | None | SealingError]:
+def starting_at_once(stores: list[Store]) -> list[FirstAdmin | SealingError | None]:
     """What each start came to."""
     together = Barrier(len(stores))
 
-    def start(store: Store) -> FirstAdmin | None | SealingError:
+    def start(store: Store) -> FirstAdmin | SealingError | None:
         together.wait(10)
         try:
             return prepare(store, None)

@@ -1,4 +1,4 @@
-"""What only PostgreSQL needs: sessions set up, failures told plainly, restarts healed, notices, and the password kept."""
+"""What only PostgreSQL needs: sessions set up, failures told plainly, restarts healed, notices, the password kept."""
 
 import asyncio
 import logging
