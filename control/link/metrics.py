@@ -46,6 +46,17 @@ class Metrics:
         self.rejected = Counter(
             "garrison_link_rejected_resources", "Resources that outposts refused.", registry=self.registry
         )
+        self.directory_streams = Gauge(
+            "garrison_link_directory_streams", "Streams that get users and groups.", registry=self.registry
+        )
+        self.directory_copies = Counter(
+            "garrison_link_directory_copies", "Whole copies of users and groups begun.", registry=self.registry
+        )
+        self.directory_too_large = Counter(
+            "garrison_link_directory_too_large",
+            "Users and groups that were left out, since they are too large.",
+            registry=self.registry,
+        )
 
 
 class FleetCollector(Collector):

@@ -3,7 +3,7 @@
 A resource is serialised once for all who receive it, with the digest by which outposts tell what they hold.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -13,14 +13,17 @@ from uuid import UUID
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from control.domain.application import ProxyMode
+from control.domain.directory import DirectoryGroup, DirectoryUser, Entry, Position
 from control.domain.grant import IssuedIdentity, IssuedSession, Refusal, RefusalReason
 from control.fleet.resources import Certificate, Changed, Ended, Options, ProxyProvider, Resource
 from control.link.messages import (
     Push,
 )
-from protos.outpost.v1 import gate_pb2, identity_pb2, link_pb2, resources_pb2
+from protos.outpost.v1 import directory_pb2, gate_pb2, identity_pb2, link_pb2, resources_pb2
 
 PART_BYTES = 1024 * 1024
+# Of the directory: a config waits behind no more than a few of these, on slow lines too.
+DIRECTORY_PART_BYTES = 256 * 1024
 DIGEST_CHARACTERS = 32
 # Of a map of digests in one message: some 4 MiB.
 PART_ENTRIES = 50_000
@@ -183,6 +186,76 @@ def digests(revision: int, wanted: Mapping[str, str]) -> Iterator[link_pb2.Watch
         end = at + PART_ENTRIES
         part = link_pb2.Digests(revision=revision, wanted=dict(items[at:end]), continued=end < len(items))
         yield link_pb2.WatchResponse(digests=part)
+
+
+def directory_entry(entry: Entry) -> bytes:
+    """Serialise a user or a group; equal ones give equal bytes."""
+    match entry:
+        case DirectoryUser():
+            message = directory_pb2.DirectoryEntry(key=entry.key, user=_directory_user(entry))
+        case DirectoryGroup():
+            message = directory_pb2.DirectoryEntry(key=entry.key, group=_directory_group(entry))
+        case _:
+            assert_never(entry)
+    return message.SerializeToString(deterministic=True)
+
+
+def _directory_user(user: DirectoryUser) -> directory_pb2.DirectoryUser:
+    return directory_pb2.DirectoryUser(
+        id=str(user.id),
+        username=user.username,
+        name=user.name,
+        email=user.email,
+        active=user.active,
+        groups=map(str, user.groups),
+        attributes=user.attributes,
+        created=_timestamp(user.created),
+        updated=_timestamp(user.updated),
+    )
+
+
+def _directory_group(group: DirectoryGroup) -> directory_pb2.DirectoryGroup:
+    return directory_pb2.DirectoryGroup(
+        id=str(group.id),
+        name=group.name,
+        superuser=group.superuser,
+        parents=map(str, group.parents),
+        attributes=group.attributes,
+    )
+
+
+def directory_begins(start: Position) -> link_pb2.WatchResponse:
+    """That a whole copy begins, of what there is at `start` or later."""
+    return link_pb2.WatchResponse(directory=link_pb2.Directory(position=_position(start), begins=True))
+
+
+def directory_changes(
+    entries: Sequence[bytes], removed: Sequence[str], positions: tuple[Position, Position], *, completes: bool = False
+) -> Iterator[link_pb2.WatchResponse]:
+    """Changes that lead from one position to another, in at least one part: only with the last one is it reached."""
+    before, after = positions
+    *most, last = _directory_packed(entries)
+    for each in most:
+        yield link_pb2.WatchResponse(directory=link_pb2.Directory(position=_position(before), entries=each))
+    directory = link_pb2.Directory(position=_position(after), complete=completes, entries=last, removed=removed)
+    yield link_pb2.WatchResponse(directory=directory)
+
+
+def _directory_packed(entries: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """In lists of so many bytes, the last of which may be empty."""
+    some: list[bytes] = []
+    size = 0
+    for entry in entries:
+        if some and size + len(entry) > DIRECTORY_PART_BYTES:
+            yield some
+            some, size = [], 0
+        some.append(entry)
+        size += len(entry)
+    yield some
+
+
+def _position(position: Position) -> link_pb2.DirectoryPosition:
+    return link_pb2.DirectoryPosition(epoch=str(position.epoch), position=position.revision)
 
 
 def drain() -> link_pb2.WatchResponse:

@@ -210,9 +210,9 @@ class Directory:
         """By owner, in order: the same entry is always the same bytes."""
         found: defaultdict[UUID, list[UUID]] = defaultdict(list)
         for some in chunks(keys):
-            statement = sa.select(owner, other).where(owner.in_(some)).order_by(owner, other)
-            for row in self._context.rows(statement):
-                found[row[0]].append(row[1])
+            links = sa.select(owner.label("near"), other.label("far")).where(owner.in_(some))
+            for row in self._context.rows(links.order_by(owner, other)):
+                found[row.near].append(row.far)
         return found
 
 

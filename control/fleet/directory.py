@@ -1,0 +1,86 @@
+"""Which outposts hold the directory, what of it they may see, and reading it for them: news since a place, or pages.
+
+Only outposts of type ldap, and what they get are the accounts of people and services, never those of outposts, and all
+groups. Nothing of it reaches an outpost of another type.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from control.domain.directory import Cursor, Entry, Position, Touched, key_of
+from control.domain.identity import UserKind
+from control.domain.outpost import Outpost, OutpostType
+from control.store import Store, Unit
+
+EXPOSED_KINDS = (UserKind.INTERNAL, UserKind.SERVICE)
+# So many entries are read in one look at the database: some 20 ms, and a few hundred kB.
+PAGE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What changed after a place, as it is now, and how far that goes; `complete` when there is no more of it."""
+
+    entries: tuple[Entry, ...]
+    removed: tuple[str, ...]
+    reached: Cursor
+    complete: bool
+
+
+def exposes_directory(outpost: Outpost) -> bool:
+    """Whether the outpost may hold users and groups."""
+    return outpost.type is OutpostType.LDAP
+
+
+def find_news(unit: Unit, after: Cursor, limit: int = PAGE) -> News | None:
+    """What comes after a place, as far as one page goes; None when only a whole copy leads from there to the present.
+
+    That is so where the log doesn't reach back so far, and where the place is of another history.
+    """
+    if not unit.directory.leads_on(after.position):
+        return None
+    touched = unit.directory.touched(after, limit)
+    entries = tuple(unit.directory.entries(EXPOSED_KINDS, touched))
+    held = {entry.key for entry in entries}
+    keys = dict.fromkeys(key_of(each.kind, each.target) for each in touched)
+    complete = len(touched) < limit
+    return News(
+        entries=entries,
+        removed=tuple(key for key in keys if key not in held),
+        reached=Cursor(position=unit.directory.position()) if complete else _within(unit, touched[-1]),
+        complete=complete,
+    )
+
+
+def _within(unit: Unit, last: Touched) -> Cursor:
+    """Between two changes, perhaps of one revision: a position is what lies before that."""
+    return Cursor(position=unit.directory.position_at(last.revision - 1), target=last.target)
+
+
+def read_position(store: Store) -> Position:
+    """The present end of the feed."""
+    with store.read() as unit:
+        return unit.directory.position()
+
+
+def read_all(store: Store) -> Iterator[tuple[Entry, ...]]:
+    """All users and groups in pages, each as of when it is asked for: what changes meanwhile has to be read after."""
+    after: UUID | None = None
+    while groups := _groups(store, after):
+        yield groups
+        after = groups[-1].id
+    after = None
+    while users := _users(store, after):
+        yield users
+        after = users[-1].id
+
+
+def _groups(store: Store, after: UUID | None) -> tuple[Entry, ...]:
+    with store.read() as unit:
+        return tuple(unit.directory.groups(after, PAGE))
+
+
+def _users(store: Store, after: UUID | None) -> tuple[Entry, ...]:
+    with store.read() as unit:
+        return tuple(unit.directory.users(EXPOSED_KINDS, after, PAGE))

@@ -1,0 +1,246 @@
+"""The feed of users and groups on its way to the streams that may have it: a whole copy, then each change.
+
+A stream's `Course` reads what its outpost lacks. Once that is nothing, what each commit changed is read and
+serialised once, for all streams (`Feed`). Few parts are on their way to an outpost before it has answered, so a config
+is never behind more than these; few whole copies are made at once, and those that take long hold up no other.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import NoReturn, TypeVar
+
+import grpc
+from sqlalchemy.exc import SQLAlchemyError
+
+from control.domain.directory import Cursor, Position
+from control.link import translate
+from control.link.caller import CallRefused
+from control.link.course import Course, Source
+from control.link.metrics import Metrics
+from control.store import Store
+from protos.outpost.v1 import link_pb2
+
+# Parts on their way to one outpost that it has not answered.
+WINDOW = 2
+# An outpost that answers none for so long is cut: to call again may help it.
+ANSWER_SECONDS = 60.0
+# Whole copies that are made at once, and for how long one counts among them.
+COPIES = 2
+COPY_SECONDS = 30.0
+# Changes that are kept serialised, for streams that are not so quick.
+RECENT = 64
+RETRY_SECONDS = 1.0
+
+Result = TypeVar("Result")
+log = logging.getLogger("control.link")
+
+
+class Subscription:
+    """A stream's part in the feed: what is on its way and what waits to be written."""
+
+    def __init__(self, held: Position | None, dirty: asyncio.Event) -> None:
+        self.held = held
+        self.moved = asyncio.Event()
+        self._dirty = dirty
+        self._window = asyncio.BoundedSemaphore(WINDOW)
+        self._waiting: deque[link_pb2.WatchResponse] = deque()
+
+    async def send(self, message: link_pb2.WatchResponse) -> None:
+        """Have it written, once the outpost has answered enough of what was before. Raises CallRefused."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._window.acquire()
+        except TimeoutError:
+            reason = f"no answer to a part of the directory within {ANSWER_SECONDS:g} s"
+            raise CallRefused(grpc.StatusCode.ABORTED, "directory_unanswered", reason) from None
+        self._waiting.append(message)
+        self._dirty.set()
+
+    def take(self) -> link_pb2.WatchResponse | None:
+        """The next to be written, if there is one."""
+        if not self._waiting:
+            return None
+        message = self._waiting.popleft()
+        if self._waiting:
+            self._dirty.set()
+        return message
+
+    def answered(self) -> None:
+        """The outpost has taken one; more answers than there were parts mean nothing."""
+        with suppress(ValueError):
+            self._window.release()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """What a look at the log found: for streams that are at `after` or between there and what it reached."""
+
+    after: int
+    reached: Cursor
+    messages: tuple[link_pb2.WatchResponse, ...]
+
+
+class Feed:
+    """Reads on after each commit, while anybody listens, and serves those who do."""
+
+    def __init__(self, store: Store, metrics: Metrics) -> None:
+        self._source = Source(store, metrics)
+        self._metrics = metrics
+        self._pool = ThreadPoolExecutor(max_workers=COPIES + 1, thread_name_prefix="directory")
+        self._copies = asyncio.Semaphore(COPIES)
+        self._subscriptions: set[Subscription] = set()
+        self._woken = asyncio.Event()
+        self._recent: deque[Delta] = deque(maxlen=RECENT)
+        self._end: Cursor | None = None
+
+    async def begin(self) -> None:
+        """Begin an epoch, before anybody is served."""
+        await self._in_pool(self._source.begin_epoch)
+
+    def wake(self) -> None:
+        """Something was committed."""
+        self._woken.set()
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def follow(self) -> NoReturn:
+        """Read on, for ever."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            try:
+                await self._read_on()
+            except SQLAlchemyError as error:
+                await _pause(error)
+                self._woken.set()
+
+    async def serve(self, subscription: Subscription) -> NoReturn:
+        """Bring an outpost to the present and keep it there. Raises CallRefused."""
+        course = Course(self._source, subscription.held)
+        with self._listening(subscription), self._metrics.directory_streams.track_inprogress():
+            while True:
+                try:
+                    await self._catch_up(course, subscription)
+                except SQLAlchemyError as error:
+                    # What it holds is as good as before, and so is the stream: its configuration comes over it too.
+                    await _pause(error)
+                else:
+                    await self._keep_up(course, subscription)
+
+    async def _catch_up(self, course: Course, subscription: Subscription) -> None:
+        """Lead an outpost on by itself."""
+        steps = course.lead_on()
+        slot = Slot(self._copies)
+        try:
+            while (message := await self._in_pool(lambda: next(steps, None))) is not None:
+                if message.directory.begins:
+                    await slot.take()
+                    self._metrics.directory_copies.inc()
+                await subscription.send(message)
+        finally:
+            slot.give_back()
+
+    async def _keep_up(self, course: Course, subscription: Subscription) -> None:
+        """Send what is read for all, until there is a gap between that and where the outpost is."""
+        while course.reached is not None:
+            subscription.moved.clear()
+            delta = self._find_delta(course.reached)
+            if delta is not None:
+                for message in delta.messages:
+                    await subscription.send(message)
+                course.passed(delta.reached)
+            elif self._end is None or _revision(course.reached) >= _revision(self._end):
+                await subscription.moved.wait()
+            else:
+                return
+
+    def _find_delta(self, reached: Cursor) -> Delta | None:
+        at = _revision(reached)
+        return next((each for each in self._recent if each.after <= at < _revision(each.reached)), None)
+
+    async def _read_on(self) -> None:
+        if not self._subscriptions:
+            self._recent.clear()
+            self._end = None
+            return
+        end = self._end
+        delta = await self._in_pool(lambda: self._find_delta_after(end)) if end else None
+        if delta is None:
+            await self._start_over()
+        else:
+            self._recent.append(delta)
+            self._end = delta.reached
+        for subscription in self._subscriptions:
+            subscription.moved.set()
+
+    def _find_delta_after(self, end: Cursor) -> Delta | None:
+        """What comes after; None where there is too much of it for the memory, or it is no longer known."""
+        news = self._source.find_news(end)
+        if news is None or not news.complete:
+            return None
+        positions = (end.position, news.reached.position)
+        changes = translate.directory_changes(news.entries, news.removed, positions)
+        messages = tuple(changes) if news.entries or news.removed else ()
+        return Delta(after=end.position.revision, reached=news.reached, messages=messages)
+
+    async def _start_over(self) -> None:
+        """Let each stream read for itself up to now, and all follow together from here."""
+        before, self._end = self._end, None
+        self._recent.clear()
+        end = await self._in_pool(self._source.position)
+        if before is not None and end.revision < before.position.revision:
+            log.warning("the database was put back in time: outposts get the directory anew")
+            await self.begin()
+            end = await self._in_pool(self._source.position)
+        self._end = Cursor(position=end)
+
+    @contextmanager
+    def _listening(self, subscription: Subscription) -> Iterator[None]:
+        self._subscriptions.add(subscription)
+        self._woken.set()
+        try:
+            yield
+        finally:
+            self._subscriptions.discard(subscription)
+
+    async def _in_pool(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+class Slot:
+    """The right to make a whole copy now; given back after a while, so that slow ones hold up no other."""
+
+    def __init__(self, copies: asyncio.Semaphore) -> None:
+        self._copies = copies
+        self._timer: asyncio.TimerHandle | None = None
+        self._taken = False
+
+    async def take(self) -> None:
+        """Wait for it; once is enough."""
+        if self._timer is None:
+            await self._copies.acquire()
+            self._taken = True
+            self._timer = asyncio.get_running_loop().call_later(COPY_SECONDS, self.give_back)
+
+    def give_back(self) -> None:
+        """Let another have it."""
+        if self._timer is not None and self._taken:
+            self._taken = False
+            self._timer.cancel()
+            self._copies.release()
+
+
+def _revision(cursor: Cursor) -> int:
+    return cursor.position.revision
+
+
+async def _pause(error: SQLAlchemyError) -> None:
+    log.warning("the directory can't be read", extra={"reason": type(error).__name__})
+    await asyncio.sleep(RETRY_SECONDS)
