@@ -44,22 +44,33 @@ class Configuration:
         self._local: dict[str, float] = {}
         self._waiting: dict[str, HeldResource] = {}
         self._some_wait = asyncio.Event()
-        self._revision = held.revision
+        self.revision = held.revision
         self.rejections: tuple[Rejection, ...] = ()
         self.updated: float | None = None
 
     @property
     def held(self) -> Held:
         """What control may know of."""
-        known = {key: resource for key, resource in self._served.items() if not key.startswith(_LOCAL)}
-        return Held(revision=self._revision, resources=known)
+        known = dict(self._served)
+        for key in self._local:
+            known.pop(key, None)
+        return Held(revision=self.revision, resources=known)
+
+    @property
+    def count(self) -> int:
+        """How many resources that is."""
+        return len(self._served) - sum(key in self._served for key in self._local)
+
+    def find(self, key: str) -> HeldResource | None:
+        """One resource of it."""
+        return self._served.get(key)
 
     async def apply(self, change: Change) -> tuple[Rejection, ...]:
         """Make a change of control's; all that stands refused afterwards. Raises NotApplied."""
         async with self._lock:
             changed = {**_without(self._refused, change.removed), **change.changed}
             outcome = await self._bring(changed, change.removed)
-            self._revision = change.revision
+            self.revision = change.revision
             postponed = _without(self._failed, change.changed.keys() | change.removed)
             self._judge(outcome, postponed)
             return self.rejections

@@ -34,7 +34,10 @@ class ProtocolServer(Protocol[PreparedT]):
         ...
 
     def drain(self, seconds: float) -> None:
-        """Stop accepting, and return when what is in flight is done, or cut at the deadline."""
+        """Accept who waits, close the listeners, and return when what is in flight is done, or cut after `seconds`.
+
+        Whoever waits in the queue of a listener when it is closed is reset, so the queues are to be empty then.
+        """
         ...
 
     def metrics(self) -> Mapping[str, object]:

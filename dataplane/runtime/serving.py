@@ -154,13 +154,9 @@ class Serving:
         return Snapshot(histograms=snapshot.histograms, counters=snapshot.counters + own, gauges=snapshot.gauges)
 
     def _drain(self, seconds: float) -> None:
-        draining = threading.Thread(target=self.server.drain, args=(seconds,), daemon=True)
-        draining.start()
-        # The server stops accepting first of all; then new connections are to be refused, not left in a queue.
-        time.sleep(0)
-        for listener in self.listeners:
-            listener.close()
-        draining.join()
+        # Where there was nothing to serve yet, whoever waited for it is told so.
+        self._accept()
+        self.server.drain(seconds)
         os._exit(0)
 
 

@@ -38,6 +38,7 @@ from dataplane.runtime.messages import SessionEnded, Setup
 from dataplane.runtime.metrics import CONTENT_TYPE, merged, render
 from dataplane.runtime.plan import Plan
 from dataplane.runtime.report import Report, snapshot
+from dataplane.runtime.saving import Saver
 from dataplane.runtime.workers import Workers
 
 DRAIN_SECONDS = 8.5
@@ -57,9 +58,9 @@ class Supervisor:
         self._plan = plan
         self._world = world
         self._stop = asyncio.Event()
-        self._dirty = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._folder = StateFolder(plan.state, world.token)
+        self._saver = Saver(self._folder, self._current, world)
         saved = self._folder.load(plan.target.token) if plan.target else None
         self._saved = saved or Saved(revision=0, resources=())
         self._instance = _instance(plan, self._folder.instance, world.clock())
@@ -81,7 +82,7 @@ class Supervisor:
         self._begin(self._open)
         self._begin(self._configuration.follow_endings)
         self._begin(self._retry)
-        self._begin(self._save_when_dirty)
+        self._begin(self._saver.run)
         if self._watcher:
             self._begin(self._watcher.run)
         log.info("the outpost is up", extra=self._described())
@@ -105,7 +106,7 @@ class Supervisor:
         log.info("a configuration is in force", extra=fields)
         for rejection in rejections:
             log.warning("a resource is refused", extra={"key": rejection.key, "reason": rejection.reason})
-        self._dirty.set()
+        self._saver.touch()
         return rejections
 
     def vitals(self) -> Vitals:
@@ -125,12 +126,12 @@ class Supervisor:
         others = tuple(each for each in credentials.addresses if each != address)
         self._workers.connect(replace(credentials, addresses=(address, *others)))
         log.info("connected to control", extra={"link": address})
-        self._dirty.set()
+        self._saver.touch()
 
     async def delivered(self, ending: Ending) -> None:
         """A queued sign-out has reached control."""
         log.info("control has a sign-out", extra={"session": ending.session})
-        self._dirty.set()
+        self._saver.touch()
 
     def drain(self) -> None:
         """Control wants us to end."""
@@ -225,41 +226,36 @@ class Supervisor:
         # The same sign-out again, as often as anybody likes, costs nothing.
         if self._configuration.end(ending):
             self._endings.add(ending)
-            self._dirty.set()
+            self._saver.touch()
 
     def _follow_options(self) -> None:
         """Log as the outpost's options say; workers do so by themselves."""
-        options = self.held.resources.get("options")
+        options = self._configuration.find("options")
         if options:
             serving_options = translate.resource(options.data)
             if isinstance(serving_options, Options):
                 logs.set_level(serving_options.log_level)
 
-    async def _save_when_dirty(self) -> None:
-        while True:
-            await self._dirty.wait()
-            self._dirty.clear()
-            await asyncio.to_thread(self._save)
-
-    def _save(self) -> None:
-        held = self._configuration.held
+    def _current(self) -> tuple[Saved, tuple[str, ...]] | None:
+        """The last good state, as it is to lie on the disk."""
         if not self._plan.target or self._configuration.updated is None:
-            return
+            return None
+        held = self._configuration.held
         saved = Saved(
             revision=held.revision,
             resources=tuple(held.resources.values()),
             credentials=self._keeper.credentials if self._keeper else None,
             endings=self._endings.waiting,
         )
-        self._folder.save(saved, (self._plan.target.token,))
+        return saved, (self._plan.target.token,)
 
     async def _end(self) -> None:
         await self._workers.drain(DRAIN_SECONDS)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._dirty.is_set():
-            self._save()
+        if self._saver.behind:
+            await self._saver.save()
         self._responder.close()
         self._folder.close()
         log.info("the outpost has ended")
@@ -290,10 +286,10 @@ class Supervisor:
         return None
 
     def _last_error(self) -> str:
-        if self._watcher and self._watcher.status.last_error:
-            return self._watcher.status.last_error
-        rejections = self._configuration.rejections
-        return f"{rejections[0].key}: {rejections[0].reason}" if rejections else ""
+        """All that is wrong; what is worst comes first."""
+        link = self._watcher.status.last_error if self._watcher else ""
+        refused = [f"{each.key}: {each.reason}" for each in self._configuration.rejections[:1]]
+        return "; ".join(filter(None, (link, *refused, self._folder.error)))
 
     async def _metrics_page(self) -> Page:
         counted = await self._workers.scrape()
@@ -303,14 +299,14 @@ class Supervisor:
     def _report(self) -> Report:
         status = self._watcher.status if self._watcher else None
         keeper = self._keeper
-        held = self._configuration.held
         gauges: dict[str, float] = {
             "garrison_outpost_workers": len(self._workers.pids),
             "garrison_outpost_memory_bytes": self.vitals().memory,
-            "garrison_outpost_config_revision": held.revision,
-            "garrison_outpost_resources": len(held.resources),
+            "garrison_outpost_config_revision": self._configuration.revision,
+            "garrison_outpost_resources": self._configuration.count,
             "garrison_outpost_rejected_resources": len(self._configuration.rejections),
             "garrison_outpost_queued_sign_outs": len(self._endings.waiting),
+            "garrison_outpost_state_unsaved": bool(self._folder.error),
         }
         if keeper and keeper.credentials:
             gauges["garrison_outpost_clock_skew_seconds"] = keeper.skew

@@ -33,7 +33,7 @@ def outpost(control: FakeControl, tmp_path: Path) -> Iterator[OutpostProcess]:
 
 def test_enrols_says_hello_applies_and_beats(control: FakeControl, outpost: OutpostProcess, tmp_path: Path) -> None:
     hello = control.hellos[0]
-    assert (hello.type, hello.protocol, hello.revision, dict(hello.held)) == ("proxy", 1, 0, {})
+    assert (hello.type, hello.protocol, hello.revision, dict(hello.held)) == ("proxy", 2, 0, {})
     assert hello.instance == (outpost.state / "instance").read_text().strip()
     assert eventually(lambda: control.healths, "a beat")[-1].memory_bytes > 0
     assert control.token not in (tmp_path / "outpost.log").read_text()

@@ -1,0 +1,63 @@
+"""Brings the last good state to the disk: after each change, and after each failure again until the disk takes it.
+
+A state is written whole, which takes long where there is much of it: the next time waits for several times as long, so
+that changes that never end cost a part of a core, not all of it.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from dataplane.link.state import Saved, StateFolder
+from dataplane.link.world import World
+
+FIRST_RETRY = 1.0
+LONGEST_RETRY = 60.0
+"""Seconds between two tries at a disk that takes nothing."""
+SHARE = 4.0
+LONGEST_PAUSE = 30.0
+"""Times as long as a save took, and seconds at most, until the next."""
+
+
+class Saver:
+    """Saves what `current` gives: the state and the tokens that are to open it, or None where there is none yet."""
+
+    def __init__(
+        self, folder: StateFolder, current: Callable[[], tuple[Saved, tuple[str, ...]] | None], world: World
+    ) -> None:
+        self._folder = folder
+        self._current = current
+        self._world = world
+        self._dirty = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def behind(self) -> bool:
+        """Whether something is not on the disk."""
+        return self._dirty.is_set()
+
+    def touch(self) -> None:
+        """Something has changed."""
+        self._dirty.set()
+
+    async def save(self) -> bool:
+        """Save now what is the case now; whether the disk has it."""
+        async with self._one_at_a_time:
+            self._dirty.clear()
+            current = self._current()
+            if current is None or await asyncio.to_thread(self._folder.save, *current):
+                return True
+            self._dirty.set()
+            return False
+
+    async def run(self) -> None:
+        """Save whenever something has changed. Never returns by itself."""
+        retry = FIRST_RETRY
+        while True:
+            await self._dirty.wait()
+            began = self._world.monotonic()
+            if await self.save():
+                retry = FIRST_RETRY
+                pause = min(LONGEST_PAUSE, SHARE * (self._world.monotonic() - began))
+            else:
+                pause, retry = retry, min(LONGEST_RETRY, retry * 2)
+            await self._world.sleep(pause)
