@@ -19,7 +19,7 @@ from control.fleet.authority import Client
 from control.fleet.instances import forget_old, mark_all_disconnected
 from control.link.history import History
 from control.link.messages import Health, Hello
-from control.store import SYSTEM, Store, Unit
+from control.store import SYSTEM, Store
 
 BATCH_SECONDS = 60.0
 GAP_SECONDS = 0.1
@@ -299,7 +299,7 @@ class Roster:
         with self._store.write(SYSTEM) as unit:
             for token in batch.used:
                 unit.tokens.touch(token)
-            existing = _existing(unit, {each.outpost for each in batch.instances + batch.events})
+            existing = unit.outposts.known({each.outpost for each in batch.instances + batch.events})
             unit.instances.save(instance for instance in batch.instances if instance.outpost in existing)
             unit.instance_events.record(event for event in batch.events if event.outpost in existing)
             unit.drains.forget(batch.done)
@@ -308,7 +308,3 @@ class Roster:
         with self._store.write(SYSTEM) as unit:
             forget_old(unit)
             return {(each.outpost, each.uid) for each in unit.instances.all()}
-
-
-def _existing(unit: Unit, outposts: set[UUID]) -> set[UUID]:
-    return {outpost for outpost in outposts if unit.outposts.find(outpost) is not None}
