@@ -17,7 +17,7 @@ from dataplane.io.dial import TcpAddress, Upstream, dial
 from dataplane.io.stream import Expired, LimitHit, SocketStream, loop_now
 from dataplane.io.tls import TlsStream
 from dataplane.sansio import PeerError
-from dataplane.sansio.clienthello import HelloReader, TooLarge
+from dataplane.sansio.clienthello import HelloReader, TooLarge, find_server_name
 
 _log = logging.getLogger("dataplane.io")
 _SILENCE = 60.0
@@ -52,6 +52,7 @@ class Passage:
 
     def __init__(self, settings: PassageSettings) -> None:
         self._settings = settings
+        self._bytes = settings.server_name.encode()
         self._open: dict[Greenlet[..., None], str] = {}
         self._silent_until: dict[str, float] = {}
         self._closed = False
@@ -64,35 +65,43 @@ class Passage:
 
         Raises LimitHit and OSError.
         """
-        with self._telling(peer):
-            reader = HelloReader()
-            if self._find_name(stream, reader) != self._settings.server_name:
+        reader = HelloReader()
+        try:
+            if not self._is_wanted(stream, reader):
                 ours.begin_with(reader.taken)
                 return False
             with self._place(peer) as owner, self._dial() as upstream:
                 self._splice(stream, upstream, reader.taken, owner)
             return True
+        except LimitHit as hit:
+            self._tell(hit, peer)
+            raise
 
     def cut(self) -> None:
         """For a drain: end all that pass, without waiting, and let no more in. Outposts come back by themselves."""
         self._closed = True
         gevent.killall([*self._open], block=False)
 
-    def _find_name(self, stream: SocketStream, reader: HelloReader) -> str | None:
+    def _is_wanted(self, stream: SocketStream, reader: HelloReader) -> bool:
+        """Whether the client wants the other listener; what makes no sense is left to our own TLS and its alerts."""
         stream.until(loop_now() + self._settings.hello, "client_hello_timeout")
         while True:
             data = stream.read()
             reader.receive(data)
             try:
                 hello = reader.maybe_read()
+                if hello is not None:
+                    return self._is_named(hello)
             except TooLarge as error:
                 raise LimitHit("client_hello_size", error.reason) from error
             except PeerError:
-                return None  # our own TLS knows which alert becomes it
-            if hello is not None:
-                return hello.server_name
+                return False
             if not data:
-                return None
+                return False
+
+    def _is_named(self, hello: bytes) -> bool:
+        # Most visitors want us, and that shows without taking their ClientHello apart.
+        return self._bytes in hello.lower() and find_server_name(hello) == self._settings.server_name
 
     @contextmanager
     def _place(self, peer: str) -> "Iterator[Greenlet[..., None]]":
@@ -158,14 +167,9 @@ class Passage:
     def _awake(self, stream: SocketStream) -> None:
         stream.until(loop_now() + self._settings.idle, "link_idle_timeout")
 
-    @contextmanager
-    def _telling(self, peer: str) -> Iterator[None]:
-        try:
-            yield
-        except LimitHit as hit:
-            now = loop_now()
-            if hit.limit != "drain" and now >= self._silent_until.get(hit.limit, 0.0):
-                self._silent_until[hit.limit] = now + _SILENCE
-                fields = {"limit": hit.limit, "reason": hit.reason, "peer": peer, "open": len(self._open)}
-                _log.warning("a connection hit a limit of the passage to the link", extra=fields)
-            raise
+    def _tell(self, hit: LimitHit, peer: str) -> None:
+        now = loop_now()
+        if hit.limit != "drain" and now >= self._silent_until.get(hit.limit, 0.0):
+            self._silent_until[hit.limit] = now + _SILENCE
+            fields = {"limit": hit.limit, "reason": hit.reason, "peer": peer, "open": len(self._open)}
+            _log.warning("a connection hit a limit of the passage to the link", extra=fields)

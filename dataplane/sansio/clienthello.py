@@ -5,8 +5,6 @@ Reads only: whoever gets the connection is handed the same bytes and judges them
 is no ClientHello is PeerError, whose code is the TLS alert (section 6) that tells so.
 """
 
-from dataclasses import dataclass
-
 from dataplane.sansio.cursor import Cursor
 from dataplane.sansio.errors import PeerError
 
@@ -28,13 +26,6 @@ class TooLarge(PeerError):
     """The ClientHello is longer than we look at."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientHello:
-    """What we want to know of one. `server_name` is in lower case, None where the client names none."""
-
-    server_name: str | None
-
-
 class HelloReader:
     """Takes bytes until they hold a ClientHello. `taken` is all of them."""
 
@@ -49,8 +40,8 @@ class HelloReader:
         """Take bytes from the client."""
         self.taken += data
 
-    def maybe_read(self) -> ClientHello | None:
-        """The ClientHello, None while bytes are lacking. Raises PeerError, TooLarge among them."""
+    def maybe_read(self) -> bytes | None:
+        """The ClientHello without headers, None while bytes are lacking. Raises PeerError, TooLarge among them."""
         while not (wanted := _length(self._message)) or len(self._message) < wanted:
             fragment = self._maybe_take_fragment()
             if fragment is None:
@@ -59,7 +50,7 @@ class HelloReader:
                 return None
             self._message += fragment
         _bound(max(self._position, wanted))
-        return ClientHello(server_name=_find_server_name(self._message[_MESSAGE_HEADER:wanted]))
+        return self._message[_MESSAGE_HEADER:wanted]
 
     def _maybe_take_fragment(self) -> bytes | None:
         """The content of the next record (RFC 8446 section 5.1)."""
@@ -81,6 +72,23 @@ class HelloReader:
         return fragment
 
 
+def find_server_name(hello: bytes) -> str | None:
+    """The name in lower case, None where the client names none. Raises PeerError."""
+    # The fields in the order of RFC 8446 section 4.1.2; before TLS 1.3 there may be no extensions at all.
+    fields = Cursor(hello, _DECODE_ERROR)
+    fields.take(2)  # legacy_version
+    fields.take(32)  # random
+    fields.take(fields.unsigned(1))  # legacy_session_id
+    fields.take(fields.unsigned(2))  # cipher_suites
+    fields.take(fields.unsigned(1))  # legacy_compression_methods
+    if not fields.remaining:
+        return None
+    extensions = fields.take(fields.unsigned(2))
+    if fields.remaining:
+        raise PeerError(_DECODE_ERROR, f"{fields.remaining} bytes after the extensions")
+    return _find_in(Cursor(extensions, _DECODE_ERROR))
+
+
 def _length(message: bytes) -> int:
     """Of the whole handshake message with its header; 0 while that isn't known."""
     if not _CLIENT_HELLO.startswith(message[:1]):
@@ -93,22 +101,6 @@ def _length(message: bytes) -> int:
 def _bound(size: int) -> None:
     if size > MAX_BYTES:
         raise TooLarge(_DECODE_ERROR, f"a ClientHello of {size} bytes or more, where {MAX_BYTES} are taken")
-
-
-def _find_server_name(body: bytes) -> str | None:
-    """By the fields in the order of RFC 8446 section 4.1.2; before TLS 1.3 there may be no extensions at all."""
-    hello = Cursor(body, _DECODE_ERROR)
-    hello.take(2)  # legacy_version
-    hello.take(32)  # random
-    hello.take(hello.unsigned(1))  # legacy_session_id
-    hello.take(hello.unsigned(2))  # cipher_suites
-    hello.take(hello.unsigned(1))  # legacy_compression_methods
-    if not hello.remaining:
-        return None
-    extensions = hello.take(hello.unsigned(2))
-    if hello.remaining:
-        raise PeerError(_DECODE_ERROR, f"{hello.remaining} bytes after the extensions")
-    return _find_in(Cursor(extensions, _DECODE_ERROR))
 
 
 def _find_in(extensions: Cursor) -> str | None:
