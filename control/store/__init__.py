@@ -5,7 +5,7 @@ What leaves here are the frozen values of `control.domain`, never rows. Every wr
 """
 
 from control.store.engine import open_engine
-from control.store.failures import DatabaseBusy, DatabaseUnavailable
+from control.store.failures import DatabaseBusy, DatabaseUnavailable, DatabaseUnwritable
 from control.store.sealing import Sealer, SealingError
 from control.store.unit import SYSTEM, Actor, Event, Store, Unit
 
@@ -14,6 +14,7 @@ __all__ = [
     "Actor",
     "DatabaseBusy",
     "DatabaseUnavailable",
+    "DatabaseUnwritable",
     "Event",
     "Sealer",
     "SealingError",

@@ -1,7 +1,8 @@
 """What the database can fail at through no fault of ours, told in our own words whatever driver it came from.
 
-`DatabaseUnavailable` is worth another try later: the server is away, restarts, is full or fails over. `DatabaseBusy` is
-worth one soon: somebody else held what was needed for too long. Everything else is a bug and stays what it is.
+`DatabaseUnavailable` is worth another try later: the server is away, restarts or fails over. `DatabaseUnwritable` is,
+once somebody has seen to its disk. `DatabaseBusy` is worth one soon: somebody else held what was needed for too long.
+Everything else is a bug and stays what it is.
 """
 
 import sqlite3
@@ -14,16 +15,22 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 # Primary result codes of SQLite (https://www.sqlite.org/rescode.html), in the low byte of the extended ones.
 _SQLITE_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-_SQLITE_AWAY = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+_SQLITE_UNWRITABLE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY})
+_SQLITE_AWAY = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
 # SQLSTATE (PostgreSQL's manual, appendix A): transactions rolled back for others' sake, locks and statements that took
-# too long. Then by class: connections, resources, an operator's intervention; and a transaction that was idle too long
-# or found itself on a standby.
+# too long; a full disk, a standby. Then by class: connections, resources, an operator's intervention; and a transaction
+# that was idle too long.
 _POSTGRESQL_BUSY = frozenset({"40001", "40P01", "55P03", "57014"})
-_POSTGRESQL_AWAY = ("08", "53", "57P", "58", "25P03", "25P04", "25006")
+_POSTGRESQL_UNWRITABLE = frozenset({"53100", "25006"})
+_POSTGRESQL_AWAY = ("08", "53", "57P", "58", "25P03", "25P04")
 
 
 class DatabaseUnavailable(OperationalError):
     """The database doesn't answer, or not as it should; it may do so later."""
+
+
+class DatabaseUnwritable(DatabaseUnavailable):
+    """The disk is full or read-only: nothing can be written. What was committed is there and can be read."""
 
 
 class DatabaseBusy(DatabaseUnavailable):
@@ -32,7 +39,7 @@ class DatabaseBusy(DatabaseUnavailable):
 
 @contextmanager
 def told_plainly() -> Iterator[None]:
-    """Raise DatabaseUnavailable or DatabaseBusy for what the block meets of these kinds."""
+    """Raise DatabaseUnavailable, or one of its kinds, for what the block meets of them."""
     try:
         yield
     except SQLAlchemyError as error:
@@ -62,6 +69,8 @@ def _of_sqlite(error: sqlite3.Error) -> type[DatabaseUnavailable] | None:
     code = (error.sqlite_errorcode & 0xFF) if hasattr(error, "sqlite_errorcode") else None
     if code in _SQLITE_BUSY:
         return DatabaseBusy
+    if code in _SQLITE_UNWRITABLE:
+        return DatabaseUnwritable
     return DatabaseUnavailable if code in _SQLITE_AWAY else None
 
 
@@ -69,6 +78,8 @@ def _of_postgresql(error: psycopg.Error) -> type[DatabaseUnavailable] | None:
     state = error.sqlstate
     if state in _POSTGRESQL_BUSY:
         return DatabaseBusy
+    if state in _POSTGRESQL_UNWRITABLE:
+        return DatabaseUnwritable
     # Without a state it is libpq that speaks: of a connection that couldn't be made, or was lost.
     is_away = isinstance(error, psycopg.OperationalError) if state is None else state.startswith(_POSTGRESQL_AWAY)
     return DatabaseUnavailable if is_away else None

@@ -16,14 +16,16 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from control.domain.errors import InUse, Invalid, NotFound
-from control.store import DatabaseBusy
+from control.store import DatabaseBusy, DatabaseUnavailable, DatabaseUnwritable
 from control.web.context import request_id
 
 log = logging.getLogger("control.web")
 
 API = "/api/v1/"
-# Seconds after which a long unit of work, such as a large blueprint, has most likely ended.
-RETRY_AFTER = "5"
+# Seconds: after these a long unit of work, such as a large blueprint, has most likely ended.
+RETRY_BUSY = "5"
+# And these are not too many to wait once somebody has mended the database.
+RETRY_AWAY = "30"
 _CODES = {
     HTTPStatus.BAD_REQUEST: "bad_request",
     HTTPStatus.UNAUTHORIZED: "unauthorized",
@@ -54,9 +56,19 @@ def install(app: Flask, registry: CollectorRegistry) -> None:
         registry=registry,
     )
 
+    away = Counter(
+        "garrison_web_database_unavailable",
+        "Requests answered with 503, as the database is away, or full or read-only.",
+        registry=registry,
+    )
+
     def database_busy(_error: DatabaseBusy) -> Response:
         busy.inc()
         return _database_busy()
+
+    def database_away(error: DatabaseUnavailable) -> Response:
+        away.inc()
+        return _database_away(error)
 
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(CSRFError, _forged)
@@ -65,6 +77,7 @@ def install(app: Flask, registry: CollectorRegistry) -> None:
     app.register_error_handler(InUse, _in_use)
     app.register_error_handler(Invalid, _invalid)
     app.register_error_handler(DatabaseBusy, database_busy)
+    app.register_error_handler(DatabaseUnavailable, database_away)
     app.register_error_handler(Exception, _broken)
     app.after_request(_redirect_here)
 
@@ -121,7 +134,16 @@ def _invalid(error: Invalid) -> Response:
 def _database_busy() -> Response:
     log.warning("the database is busy", extra={"request_id": request_id(), "path": request.path})
     response = error_response(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
-    response.headers["Retry-After"] = RETRY_AFTER
+    response.headers["Retry-After"] = RETRY_BUSY
+    return response
+
+
+def _database_away(error: DatabaseUnavailable) -> Response:
+    fields = {"request_id": request_id(), "path": request.path, "reason": str(error.orig)}
+    code = "database_unwritable" if isinstance(error, DatabaseUnwritable) else "database_unavailable"
+    log.error("the database can't be used", extra=fields)
+    response = error_response(HTTPStatus.SERVICE_UNAVAILABLE, code)
+    response.headers["Retry-After"] = RETRY_AWAY
     return response
 
 

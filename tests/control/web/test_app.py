@@ -12,7 +12,7 @@ from flask import Flask, abort, request
 from prometheus_client import CollectorRegistry, generate_latest
 
 from control.domain.errors import InUse, NotFound
-from control.store import SYSTEM, DatabaseBusy, Sealer, Store, open_engine
+from control.store import SYSTEM, DatabaseBusy, DatabaseUnavailable, DatabaseUnwritable, Sealer, Store, open_engine
 from control.web import WebSettings, create_app
 from control.web.errors import Refused
 from control.web.headers import allow_form_action
@@ -35,6 +35,10 @@ def app(store: Store, clock: Clock) -> Flask:
                 raise InUse("group", "staff", "application 'wiki'")
             case "busy":
                 raise DatabaseBusy("BEGIN", None, sqlite3.OperationalError("database is locked"))
+            case "away":
+                raise DatabaseUnavailable("SELECT 1", None, sqlite3.OperationalError("unable to open database file"))
+            case "full":
+                raise DatabaseUnwritable("COMMIT", None, sqlite3.OperationalError("database or disk is full"))
             case "bug":
                 raise ZeroDivisionError("secret detail")
             case _:
@@ -56,7 +60,7 @@ def app(store: Store, clock: Clock) -> Flask:
     ("kind", "status"),
     [
         *((str(status), status) for status in (400, 403, 404, 413, 429, 500, 503)),
-        *(("busy", 503), ("refused", 429), ("missing", 404), ("used", 409), ("bug", 500)),
+        *(("busy", 503), ("away", 503), ("full", 503), ("refused", 429), ("missing", 404), ("used", 409), ("bug", 500)),
     ],
 )
 def test_an_error_page_has_words_and_the_request_id(app: Flask, kind: str, status: int) -> None:
@@ -72,6 +76,18 @@ def test_a_busy_database_says_when_to_come_back(app: Flask, caplog: pytest.LogCa
     response = app.test_client().get("/fail/busy")
     assert response.headers["Retry-After"] == "5"
     assert not any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.parametrize(("kind", "reason"), [("away", "unable to open database file"), ("full", "disk is full")])
+def test_a_database_that_is_away_is_no_bug_of_ours(
+    app: Flask, caplog: pytest.LogCaptureFixture, kind: str, reason: str
+) -> None:
+    response = app.test_client().get(f"/fail/{kind}")
+    assert response.headers["Retry-After"] == "30"
+    assert ("disk of the database is full" in response.text) == (kind == "full")
+    assert not any(record.exc_info for record in caplog.records)
+    assert [record for record in caplog.records if reason in getattr(record, "reason", "")]
+    assert reason not in response.text
 
 
 def test_requests_turned_away_by_a_busy_database_are_counted(store: Store, clock: Clock, tmp_path: Path) -> None:
@@ -240,9 +256,8 @@ def test_health(app: Flask, tmp_path: Path, clock: Clock) -> None:
 
 
 def test_readiness_ends_with_the_table(app: Flask, tmp_path: Path) -> None:
-    engine = open_engine(f"sqlite:///{tmp_path / 'garrison.db'}")
-    with engine.begin() as connection:
-        connection.execute(sa.text("DROP TABLE revision"))
+    with closing(sqlite3.connect(tmp_path / "garrison.db", isolation_level=None)) as other:
+        other.execute("DROP TABLE revision")
     assert app.test_client().get("/-/health/ready/").status_code == 503
 
 
