@@ -7,7 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from control.domain.outpost import Drain, Instance, InstanceEvent, LinkProcess, Outpost, Token
+from control.domain.outpost import Drain, Instance, InstanceEvent, InstanceState, LinkProcess, Outpost, Token
 from control.store import tables
 from control.store.base import Context, LinkTable, Repository, chunks
 
@@ -63,6 +63,13 @@ class Tokens(Repository[Token]):
         """The tokens of one account, the newest first."""
         return sorted(self._select(self.table.c.user == user), key=lambda token: token.created, reverse=True)
 
+    def users_with_several(self) -> frozenset[UUID]:
+        """The accounts with more than one valid token, as there are while one is being rotated."""
+        unexpired = sa.or_(self.table.c.expires.is_(None), self.table.c.expires > self.context.now)
+        valid = sa.select(self.table.c.user).where(self.table.c.revoked.is_(None), unexpired)
+        several = valid.group_by(self.table.c.user).having(sa.func.count() > 1)
+        return frozenset(row[0] for row in self.context.rows(several))
+
     def touch(self, token: UUID) -> None:
         """Remember that the token was used now; no change worth an audit event."""
         statement = sa.update(self.table).where(self.table.c.id == token).values(last_used=self.context.now)
@@ -81,6 +88,13 @@ class Instances(Repository[Instance]):
     def of_outpost(self, outpost: UUID) -> list[Instance]:
         """The instances of one outpost."""
         return self._select(self.table.c.outpost == outpost)
+
+    def counts_by_holder(self) -> dict[UUID, int]:
+        """How many instances each link process holds; those without any are left out."""
+        column = self.table.c.holder
+        held = sa.and_(column.is_not(None), self.table.c.state != InstanceState.DISCONNECTED)
+        statement = sa.select(column, sa.func.count().label("instances")).where(held).group_by(column)
+        return {row._mapping[column]: int(row._mapping["instances"]) for row in self.context.rows(statement)}
 
     def of_outposts(self, outposts: Collection[UUID]) -> list[Instance]:
         """The instances of these outposts."""
