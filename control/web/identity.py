@@ -3,6 +3,7 @@
 The session is read once a request. The cookie holds nothing but a random secret; what it opens is in the database.
 """
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
@@ -18,8 +19,10 @@ from control.auth.sessions import OpenedSession, Origin, Session
 from control.auth.signing_in import ANONYMOUS
 from control.domain.identity import Person
 from control.domain.security import SIGN_IN_LIFETIME, SignIn
-from control.store import SYSTEM, Actor
+from control.store import SYSTEM, Actor, DatabaseUnavailable
 from control.web.context import request_id, web
+
+log = logging.getLogger("control.web")
 
 COOKIE = "garrison_session"
 SIGN_IN_PATH = "/sign-in"
@@ -159,6 +162,14 @@ def _read_session(secret: str) -> Session | None:
         session = sessions.find_session(unit, secret)
         stale = session is not None and sessions.needs_touch(unit, session.sign_in)
     if session is not None and stale:
+        _touch(session)
+    return session
+
+
+def _touch(session: Session) -> None:
+    """Note that it is in use. Fallback: where nothing can be written, looking at pages goes on without."""
+    try:
         with web().store.write(SYSTEM) as unit:
             unit.sign_ins.touch(session.sign_in.id)
-    return session
+    except DatabaseUnavailable as error:
+        log.warning("the last use of a session can't be noted", extra={"reason": str(error.orig)})
