@@ -78,8 +78,10 @@ def door(*addresses: TcpAddress, **changes: Any) -> Iterator[Door]:
     server = TcpServer(open_conversation, QUICK, replace(PASSAGE, addresses=addresses, **changes))
     with listen() as listener:
         server.serve(listener, names.context)
-        yield Door(server, listener.getsockname()[1])
-        server.drain(0.05)
+        try:
+            yield Door(server, listener.getsockname()[1])
+        finally:
+            server.drain(0.05)
         assert (server.connections, server.passing) == (0, 0)
 
 
@@ -97,6 +99,14 @@ def echo(peer: Peer) -> None:
 def sleep(_: Peer) -> None:
     """Takes nothing, says nothing."""
     gevent.sleep(9)
+
+
+def take(peer: Peer, size: int) -> bytes:
+    """So many bytes, or what comes before the end."""
+    data = b""
+    while len(data) < size and (piece := peer.recv(size - len(data))):
+        data += piece
+    return data
 
 
 def nowhere() -> TcpAddress:

@@ -14,10 +14,11 @@ from gevent import ssl as gevent_ssl
 from dataplane.io.dial import TcpAddress
 from dataplane.io.tcp import TcpServer
 from dataplane.io.tls import ServerNames, server_context
-from tests.dataplane.io.doors import HELLO, NAME, OWN, QUICK, Peer, door, echo, nowhere, reset, there
+from tests.dataplane.io.doors import HELLO, NAME, OWN, QUICK, Peer, door, echo, nowhere, reset, take, there
 from tests.dataplane.io.echo import open_conversation
 from tests.dataplane.io.test_tcp import connect, listen, read_all, until
 from tests.dataplane.io.test_tls import serial, shown
+from tests.dataplane.sansio.test_clienthello import message, record, server_name
 from tests.support.fake_authority import Authority, Pair
 
 
@@ -167,24 +168,31 @@ class TestSplicing:
             for byte in HELLO:
                 client.sendall(bytes([byte]))
                 gevent.sleep(0)
-            assert client.recv(len(HELLO), socket.MSG_WAITALL) == HELLO
+            assert take(client, len(HELLO)) == HELLO
+
+    def test_the_name_may_be_written_in_any_case(self) -> None:
+        hello = record(message(server_name(b"Link.GARRISON.internal")))
+        with there(echo) as link, door(link) as front, connect(front.port) as client:
+            client.sendall(hello)
+            assert take(client, len(hello)) == hello
 
     def test_small_writes_do_not_wait_for_each_other(self) -> None:
         """TCP_NODELAY on both sides of the door: Nagle and delayed acknowledgements would take 40 ms a time."""
 
         def play(peer: Peer) -> None:
-            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            echo(peer)
+            take(peer, len(HELLO))
+            while pair := take(peer, 2):
+                peer.sendall(pair)
 
         with there(play) as link, door(link) as front, connect(front.port) as client:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client.sendall(HELLO)
-            assert client.recv(len(HELLO), socket.MSG_WAITALL) == HELLO
             with gevent.Timeout(1):
                 for _ in range(50):
                     client.sendall(b"a")
+                    gevent.sleep(0.002)  # so that the door writes it before the next comes
                     client.sendall(b"b")
-                    assert client.recv(2, socket.MSG_WAITALL) == b"ab"
+                    assert take(client, 2) == b"ab"
 
     @pytest.mark.parametrize("resets", ["client", "link"])
     def test_a_reset_ends_both(self, resets: str) -> None:
@@ -211,4 +219,4 @@ class TestSplicing:
     def test_the_next_address_is_tried_when_one_is_down(self) -> None:
         with there(echo) as link, door(nowhere(), link) as front, connect(front.port) as client:
             client.sendall(HELLO)
-            assert client.recv(len(HELLO), socket.MSG_WAITALL) == HELLO
+            assert take(client, len(HELLO)) == HELLO

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import gevent
 import pytest
 
-from tests.dataplane.io.doors import HELLO, Door, Peer, black_hole, door, echo, hold, nowhere, sleep, there
+from tests.dataplane.io.doors import HELLO, Door, Peer, black_hole, door, echo, hold, nowhere, sleep, take, there
 from tests.dataplane.io.test_tcp import connect, read_all, until
 from tests.dataplane.sansio.test_clienthello import extension, message, record
 
@@ -152,7 +152,7 @@ class TestDrain:
     def test_what_passes_is_cut(self) -> None:
         with there(echo) as link, door(link, idle=9) as front, connect(front.port) as client:
             client.sendall(HELLO)
-            client.recv(len(HELLO), socket.MSG_WAITALL)
+            take(client, len(HELLO))
             self.drained_at_once(front, client)
 
     def test_half_closed_too(self) -> None:
