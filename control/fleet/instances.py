@@ -123,15 +123,28 @@ def ask_drain(unit: Unit, outpost: Outpost, uid: str) -> Drain:
     if instance.state is InstanceState.DISCONNECTED:
         raise _refused("not_connected", uid, "an instance that is connected")
     asked = [drain for drain in unit.drains.all() if (drain.outpost, drain.uid) == (outpost.id, uid)]
-    if asked and is_live(asked[-1], unit.now):
-        return asked[-1]
+    standing = find_drain(asked, instance, unit.now)
+    if standing is not None:
+        return standing
     unit.drains.forget(drain.id for drain in asked)
     return unit.drains.add(Drain(id=uuid4(), outpost=outpost.id, uid=uid, asked=unit.now))
 
 
-def is_live(drain: Drain, now: datetime) -> bool:
-    """Whether a wish to drain still counts."""
+def find_drain(drains: Iterable[Drain], instance: Instance, now: datetime) -> Drain | None:
+    """The wish that this instance ends: one that still counts, and not one that an earlier run of it was to obey."""
+    mine = (drain for drain in drains if (drain.outpost, drain.uid) == (instance.outpost, instance.uid))
+    return next((drain for drain in mine if _is_live(drain, now) and not _began_after(drain, instance)), None)
+
+
+def _is_live(drain: Drain, now: datetime) -> bool:
     return now - drain.asked <= DRAIN_KEPT
+
+
+def _began_after(drain: Drain, instance: Instance) -> bool:
+    """Whether this run of the instance began after the wish, by our clock."""
+    if instance.started is None:
+        return False
+    return instance.started - timedelta(seconds=instance.clock_skew) > drain.asked
 
 
 def history(unit: Unit, outpost: Outpost, uid: str) -> tuple[InstanceEvent, ...]:
@@ -187,7 +200,7 @@ def forget_old(unit: Unit) -> None:
         for instance in _to_forget(instances, unit.now):
             unit.instances.remove(instance)
     unit.instance_events.drop_before(unit.now - KEPT)
-    unit.drains.forget(drain.id for drain in unit.drains.all() if not is_live(drain, unit.now))
+    unit.drains.forget(drain.id for drain in unit.drains.all() if not _is_live(drain, unit.now))
 
 
 def _to_forget(gone: Iterable[Instance], now: datetime) -> list[Instance]:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from control.domain.application import Application, Binding, ProxyProvider
 from control.domain.identity import Group, Person, ancestors
-from control.domain.outpost import Outpost, Token
+from control.domain.outpost import Drain, Outpost, Token
 from control.domain.security import Authority, Certificate, CookieKey, Revocation
 from control.fleet.tokens import TokenState, token_state
 from control.store import Unit
@@ -36,6 +36,7 @@ class Facts:
     revocations: tuple[Revocation, ...]
     people: Mapping[UUID, Person]
     authorities: tuple[Authority, ...]
+    drains: tuple[Drain, ...] = ()
 
     def next_change(self) -> datetime | None:
         """When time alone makes these facts others, as far as somebody would wait for it: a token runs out."""
@@ -62,6 +63,7 @@ def read_facts(unit: Unit) -> Facts:
         revocations=revocations,
         people=_people(unit, changed),
         authorities=tuple(unit.authorities.all()),
+        drains=tuple(unit.drains.all()),
     )
 
 

@@ -16,6 +16,7 @@ from control.domain.grant import IssuedSession, Refusal, RefusalReason
 from control.fleet.authority import Client
 from control.link import reading, translate
 from control.link.caller import CallRefused, get_client, get_outpost, peer_address, require_provider, unanswered
+from control.link.limits import Crowd, Limits
 from control.link.metrics import Metrics
 from control.link.revisions import Revisions
 from control.store import Actor, Store
@@ -45,13 +46,15 @@ class Gatekeeper(Protocol):
 
 
 class Desk:
-    """Where calls wait for a thread: at most `MAX_WAITING` of them, callers checked first."""
+    """Where calls wait for a thread: at most `MAX_WAITING` of them, callers checked first, each outpost its share."""
 
-    def __init__(self, store: Store, revisions: Revisions) -> None:
+    def __init__(self, store: Store, revisions: Revisions, limits: Limits) -> None:
         self._store = store
         self._revisions = revisions
         self._pool = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="gate")
         self._waiting = 0
+        self._crowd = Crowd()
+        self._limits = limits
 
     async def ask(self, context: Context, provider: str, work: Callable[[Actor, UUID], Answer]) -> Answer:
         """Do the work for a caller who may ask it about that provider. Raises CallRefused."""
@@ -62,7 +65,8 @@ class Desk:
             caller = self._caller(client, address)
             return work(caller, require_provider(self._served(client), reading.read_id(provider)))
 
-        return await self.run(checked)
+        with self._crowd.entered(client.outpost, self._limits.calls_of_outpost, "too_many_calls_of_outpost"):
+            return await self.run(checked)
 
     async def run(self, work: Callable[[], Answer]) -> Answer:
         """Do the work in a thread. Raises CallRefused when too many wait."""

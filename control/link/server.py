@@ -8,7 +8,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +21,7 @@ from control.link.caller import get_outpost
 from control.link.credentials import ServerCredentials
 from control.link.gate import Desk, Gatekeeper, GateService
 from control.link.housekeeping import authorities, keep_house
+from control.link.limits import Allowance, Limits
 from control.link.metrics import FleetCollector, Metrics, metrics_socket
 from control.link.revisions import Revisions, State
 from control.link.roster import Roster
@@ -64,6 +65,7 @@ class LinkSettings:
     wake_socket: Path
     metrics_socket: Path
     url: str
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +142,7 @@ class Parts:
         self.metrics = Metrics()
         self.revisions = Revisions(store, settings.url, clock)
         self.roster = Roster(store, clock)
-        self.desk = Desk(store, self.revisions)
+        self.desk = Desk(store, self.revisions, settings.limits)
         self.watch = WatchService(
             Fleet(
                 revisions=self.revisions,
@@ -148,6 +150,8 @@ class Parts:
                 metrics=self.metrics,
                 clock=clock,
                 identify=self._identify,
+                limits=settings.limits,
+                hellos=Allowance(settings.limits.hellos, settings.limits.hello_seconds),
             )
         )
         collector = FleetCollector(
@@ -158,8 +162,10 @@ class Parts:
     async def load(self) -> ServerCredentials:
         """Read what there is before anyone may call."""
         await self.roster.load()
+        # Before the first state is read, which then knows whose certificates count.
+        credentials = ServerCredentials(await self.desk.run(lambda: authorities(self._store)), self._clock)
         await self.revisions.load()
-        return ServerCredentials(await self.desk.run(lambda: authorities(self._store)), self._clock)
+        return credentials
 
     def add_services(self, server: grpc.aio.Server, gatekeeper: Gatekeeper) -> None:
         """Let the server serve them."""

@@ -6,30 +6,29 @@ What the instance says is taken here and judged at once; `watch` does the writin
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, assert_never
 
 import grpc
 
-from control.domain.outpost import Outpost, Rejection
+from control.domain.outpost import Drain, InstanceState, Outpost, Rejection
 from control.fleet.authority import Client
-from control.fleet.instances import PROTOCOLS
+from control.fleet.instances import find_drain, find_objection_to_protocol
 from control.link import reading
 from control.link.caller import CallRefused, find_objection, refused
+from control.link.limits import Allowance, Crowd, Limits, exhausted
 from control.link.messages import Applied, DirectoryApplied, Health, HeldPart, Hello, TokenHeld
 from control.link.metrics import Metrics
 from control.link.revisions import Part, Revisions, State
-from control.link.roster import Key, Progress, Roster
+from control.link.roster import SAYS_FAREWELL, Key, Progress, Roster
 from control.link.sync import Sync
 from control.link.translate import Encoded
 from protos.outpost.v1 import link_pb2
 
 MOST_SHOWN = 100
-# Some 100 MiB of memory, and more than a fleet's largest outpost comes to.
-MOST_HELD = 1_000_000
 
 Requests = AsyncIterator[link_pb2.WatchRequest]
 Said = Hello | Applied | Health | DirectoryApplied | TokenHeld
@@ -45,6 +44,13 @@ class Fleet:
     metrics: Metrics
     clock: Callable[[], datetime]
     identify: Callable[[Client], Coroutine[Any, Any, Outpost]]
+    limits: Limits
+    hellos: Allowance
+    crowd: Crowd = field(default_factory=Crowd)
+
+    def part(self, client: Client) -> Part | None:
+        """What the client's outpost is to hold."""
+        return self.revisions.state.parts.get(client.outpost)
 
 
 class Stream:
@@ -57,6 +63,8 @@ class Stream:
         self.dirty = asyncio.Event()
         self.ending: asyncio.Future[CallRefused] = asyncio.get_running_loop().create_future()
         self.pushed_at = 0.0
+        # The wish to drain that the instance was told of on this stream.
+        self.drain: Drain | None = None
         self._fleet = fleet
 
     def on_state(self, state: State) -> None:
@@ -75,8 +83,7 @@ class Stream:
         """The instance has said something."""
         match message:
             case Hello():
-                self.sync.hello(message)
-                self.dirty.set()
+                self._take_hello(message)
             case Applied():
                 self._applied(message)
             case Health():
@@ -88,12 +95,44 @@ class Stream:
             case _:
                 assert_never(message)
 
+    def next_drain(self) -> Drain | None:
+        """The wish that this instance ends, if it is to be told of one."""
+        known = self._fleet.roster.instances.get(self.key)
+        if self.drain is not None or known is None:
+            return None
+        return find_drain(self._fleet.revisions.state.facts.drains, known, self._fleet.clock())
+
+    def told_to_drain(self, drain: Drain) -> None:
+        """The wish has been passed on."""
+        self.drain = drain
+        known = self._fleet.roster.instances.get(self.key)
+        if known is not None and known.protocol < SAYS_FAREWELL:
+            # It will drain without saying so.
+            self._fleet.roster.drains(self.key)
+
+    def gone(self, why: str) -> None:
+        """The instance has gone; `why` is empty where nobody sent it away."""
+        roster = self._fleet.roster
+        known = roster.instances.get(self.key)
+        if self.drain is not None and known is not None and known.state is InstanceState.DRAINING:
+            roster.has_drained(self.drain.id)
+        roster.leave(self.key, why)
+
     def tell(self, part: Part, *, urgent: bool) -> None:
         """Note how far the instance is."""
         refusals = islice(self.sync.refused.values(), MOST_SHOWN)
         rejections = tuple(Rejection(key=each.key, reason=each.reason) for each in refusals)
         progress = Progress(applied=self.sync.revision, wanted=part.wanted.revision, rejections=rejections)
         self._fleet.roster.progress(self.key, progress, urgent=urgent)
+
+    def _take_hello(self, hello: Hello) -> None:
+        if not self._fleet.hellos.spend(self.key):
+            limits = self._fleet.limits
+            message = f"too many Hellos: {limits.hellos} at once and one every {limits.hello_seconds:g} s are answered"
+            self.end(exhausted("too_many_hellos", message))
+            return
+        self.sync.hello(hello)
+        self.dirty.set()
 
     def _applied(self, applied: Applied) -> None:
         if not self.sync.applied(applied):
@@ -104,7 +143,7 @@ class Stream:
         for each in applied.rejected:
             fields = {"instance": self.key[1], "resource": each.key, "reason": each.reason}
             log.warning("an outpost refused a resource", extra=fields)
-        part = self._fleet.revisions.state.parts.get(self.client.outpost)
+        part = self._fleet.part(self.client)
         if part is not None:
             self.tell(part, urgent=True)
         self.dirty.set()
@@ -115,16 +154,15 @@ def check_hello(hello: Hello, client: Client, outpost: Outpost) -> None:
     if hello.instance != client.instance:
         message = "the instance is not the one the certificate was given to"
         raise CallRefused(grpc.StatusCode.PERMISSION_DENIED, "wrong_instance", message)
-    if hello.protocol not in PROTOCOLS:
-        served = f"{PROTOCOLS[0]} to {PROTOCOLS[-1]}"
-        message = f"version {hello.protocol} of the link's protocol is not served here, only {served}"
-        raise CallRefused(grpc.StatusCode.FAILED_PRECONDITION, "protocol", message)
+    objection = find_objection_to_protocol(hello.protocol)
+    if objection:
+        raise CallRefused(grpc.StatusCode.FAILED_PRECONDITION, "protocol", objection)
     if hello.type != outpost.type:
         message = f"this outpost is of type {outpost.type}, not {hello.type!r}"
         raise CallRefused(grpc.StatusCode.FAILED_PRECONDITION, "wrong_type", message)
 
 
-async def heard(requests: Requests) -> AsyncIterator[Said]:
+async def heard(requests: Requests, most_held: int) -> AsyncIterator[Said]:
     """What an outpost says, with a Hello in parts put together. Raises CallRefused where it is too large."""
     hello: Hello | None = None
     held: dict[str, str] = {}
@@ -132,16 +170,23 @@ async def heard(requests: Requests) -> AsyncIterator[Said]:
         match reading.read_watch(request):
             case Hello(continued=True) as begun:
                 hello, held = begun, dict(begun.held)
+                _check_size(held, most_held)
             case HeldPart() as part if hello is not None:
                 held.update(part.held)
-                if len(held) > MOST_HELD:
-                    message = f"an instance may hold {MOST_HELD} resources"
-                    raise CallRefused(grpc.StatusCode.RESOURCE_EXHAUSTED, "too_much_held", message)
+                _check_size(held, most_held)
                 if part.last:
                     yield replace(hello, held=held, continued=False)
                     hello, held = None, {}
             case HeldPart() | None:
                 # Of no Hello, or a newer outpost's word that we don't know.
                 pass
+            case Hello() as said:
+                _check_size(said.held, most_held)
+                yield said
             case said:
                 yield said
+
+
+def _check_size(held: Mapping[str, str], most: int) -> None:
+    if len(held) > most:
+        raise exhausted("too_much_held", f"too much is held: this outpost may hold {most} resources")

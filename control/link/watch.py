@@ -7,7 +7,8 @@ reads, and whatever ends the stream (`Ending`) comes from outside of both.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import grpc
@@ -16,6 +17,7 @@ from control.domain.outpost import Outpost
 from control.fleet.authority import Client
 from control.link import translate
 from control.link.caller import CallRefused, find_objection, get_client, peer_address, unanswered
+from control.link.limits import Allowance
 from control.link.messages import Hello
 from control.link.roster import Key
 from control.link.stream import Fleet, Requests, Said, Stream, check_hello, heard
@@ -26,6 +28,8 @@ HELLO_SECONDS = 10.0
 LOST_SECONDS = 60.0
 # Ends that belong to a normal day: a restart, a renewed certificate.
 ORDINARY = frozenset({"stopping", "replaced"})
+# Refusals after which an instance is listed all the same, with the reason: somebody has to do something about it.
+LISTED = frozenset({"protocol", "wrong_type"})
 
 Context = grpc.aio.ServicerContext[link_pb2.WatchRequest, link_pb2.WatchResponse]
 log = logging.getLogger("control.link")
@@ -42,9 +46,11 @@ class WatchService(link_pb2_grpc.LinkServicer):
     async def Watch(self, requests: Requests, context: Context) -> None:  # noqa: N802 - gRPC names it
         """Serve one stream until it ends."""
         try:
-            said = heard(requests)
-            stream = await self._admit(said, context)
-            await self._serve(stream, said, context)
+            client = get_client(context.auth_context())
+            with self._room(client):
+                said = heard(requests, self._most_held(client))
+                stream = await self._admit(client, said, context)
+                await self._serve(stream, said, context)
         except Exception as error:  # noqa: BLE001 - `unanswered` logs it
             refusal = unanswered(error)
         else:
@@ -57,13 +63,32 @@ class WatchService(link_pb2_grpc.LinkServicer):
         for stream in tuple(self._streams.values()):
             stream.end(_stopping())
 
-    async def _admit(self, said: AsyncIterator[Said], context: Context) -> Stream:
-        client = get_client(context.auth_context())
+    @contextmanager
+    def _room(self, client: Client) -> Iterator[None]:
+        """Count the stream, from before its Hello. Raises CallRefused where there are too many."""
+        crowd, limits = self._fleet.crowd, self._fleet.limits
+        instance = (client.outpost, client.instance)
+        with (
+            crowd.entered(client.outpost, limits.streams_of_outpost, "too_many_streams_of_outpost"),
+            crowd.entered(instance, limits.streams_of_instance, "too_many_streams_of_instance"),
+        ):
+            yield
+
+    def _most_held(self, client: Client) -> int:
+        part = self._fleet.part(client)
+        return self._fleet.limits.most_held(len(part.wanted.resources) if part else 0)
+
+    async def _admit(self, client: Client, said: AsyncIterator[Said], context: Context) -> Stream:
         outpost = self._find_known(client) or await self._fleet.identify(client)
         hello = await _first_hello(said)
-        check_hello(hello, client, outpost)
-        key = self._fleet.roster.join(client, hello, peer_address(context.peer()))
-        stream = Stream(self._fleet, client, key)
+        address = peer_address(context.peer())
+        try:
+            check_hello(hello, client, outpost)
+        except CallRefused as error:
+            if error.reason in LISTED:
+                self._fleet.roster.refuse(client, hello, address, str(error))
+            raise
+        stream = Stream(self._fleet, client, self._fleet.roster.join(client, hello, address))
         stream.take(hello)
         return stream
 
@@ -81,7 +106,7 @@ class WatchService(link_pb2_grpc.LinkServicer):
                 log.info("an outpost connected", extra=_fields(stream))
                 # The state may have moved on between the look at the token and now.
                 stream.on_state(self._fleet.revisions.state)
-                await _first_of(self._write(stream, context), _read(stream, said), _ended(stream))
+                await _first_of(self._write(stream, context), self._read(stream, said), _ended(stream))
         except CallRefused as error:
             why = str(error)
             raise
@@ -102,20 +127,30 @@ class WatchService(link_pb2_grpc.LinkServicer):
         log.info("an outpost disconnected", extra={**_fields(stream), "reason": why})
         if self._streams.get(stream.key) is stream:
             del self._streams[stream.key]
-            self._fleet.roster.leave(stream.key, why)
+            stream.gone(why)
 
     async def _write(self, stream: Stream, context: Context) -> NoReturn:
         loop = asyncio.get_running_loop()
-        digests_at = loop.time() + self._refresh_seconds(stream)
+        compared_at = loop.time()
         while True:
-            await _set_within(stream.dirty, digests_at - loop.time())
+            # Looked up each time, as the interval may have been changed meanwhile.
+            await _set_within(stream.dirty, compared_at + self._refresh_seconds(stream) - loop.time())
+            await self._drain(stream, context)
             await self._push(stream, context)
-            if loop.time() >= digests_at:
+            if loop.time() >= compared_at + self._refresh_seconds(stream):
                 await self._send_digests(stream, context)
-                digests_at = loop.time() + self._refresh_seconds(stream)
+                compared_at = loop.time()
+
+    async def _drain(self, stream: Stream, context: Context) -> None:
+        drain = stream.next_drain()
+        if drain is None:
+            return
+        log.info("an outpost is asked to drain", extra=_fields(stream))
+        await context.write(translate.drain())
+        stream.told_to_drain(drain)
 
     async def _push(self, stream: Stream, context: Context) -> None:
-        part = self._fleet.revisions.state.parts.get(stream.client.outpost)
+        part = self._fleet.part(stream.client)
         if part is None:
             return
         push = stream.sync.next_push(part.wanted)
@@ -127,14 +162,21 @@ class WatchService(link_pb2_grpc.LinkServicer):
             await context.write(message)
 
     async def _send_digests(self, stream: Stream, context: Context) -> None:
-        part = self._fleet.revisions.state.parts.get(stream.client.outpost)
+        part = self._fleet.part(stream.client)
         busy = stream.sync.in_flight is not None and time.monotonic() - stream.pushed_at < LOST_SECONDS
         if part is not None and not busy:
             for message in translate.digests(part.wanted.revision, stream.sync.expected(part.wanted)):
                 await context.write(message)
 
+    async def _read(self, stream: Stream, said: AsyncIterator[Said]) -> None:
+        limits = self._fleet.limits
+        pace = Allowance(limits.messages, limits.message_seconds)
+        async for message in said:
+            await pace.wait(stream.key)
+            stream.take(message)
+
     def _refresh_seconds(self, stream: Stream) -> float:
-        part = self._fleet.revisions.state.parts.get(stream.client.outpost)
+        part = self._fleet.part(stream.client)
         return part.refresh_seconds if part else LOST_SECONDS
 
     async def _refuse(self, error: CallRefused, context: Context) -> NoReturn:
@@ -153,11 +195,6 @@ async def _first_hello(said: AsyncIterator[Said]) -> Hello:
     if not isinstance(first, Hello):
         raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, "no_hello", "expected Hello within ten seconds")
     return first
-
-
-async def _read(stream: Stream, said: AsyncIterator[Said]) -> None:
-    async for message in said:
-        stream.take(message)
 
 
 async def _ended(stream: Stream) -> NoReturn:

@@ -25,6 +25,7 @@ from control.domain.grant import IssuedIdentity, IssuedSession, Refusal, Refusal
 from control.fleet.enrolment import Answer, Message, enrol, mac
 from control.fleet.tokens import fingerprint
 from control.link import LinkSettings
+from control.link.limits import Limits
 from control.link.server import Link, serving
 from control.store import Actor, Store
 from protos.outpost.v1 import gate_pb2_grpc, link_pb2, link_pb2_grpc, resources_pb2
@@ -136,6 +137,7 @@ class Control:
     gatekeeper: FakeGatekeeper = field(default_factory=FakeGatekeeper)
     sends_wakes: bool = True
     port: int = 0
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def settings(self) -> LinkSettings:
@@ -144,6 +146,7 @@ class Control:
             wake_socket=self.folder / "wake.sock",
             metrics_socket=self.folder / "link.metrics.sock",
             url="http://localhost:9000",
+            limits=self.limits,
         )
 
     @asynccontextmanager

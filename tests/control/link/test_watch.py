@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from control.domain.outpost import InstanceState
+from control.link.limits import Limits
 from control.link.server import Link
 from control.store import Store
 from protos.outpost.v1 import link_pb2, resources_pb2
@@ -349,6 +350,7 @@ def test_a_storm_of_outposts_that_come_back_is_not_shed(control: Control) -> Non
     deployed = deploy(control.store)
     given = control.enrol(deployed)
     crowd = [given] * 600
+    control.limits = Limits(streams_of_instance=len(crowd))
 
     async def come_back(link: Link, one: Credentials) -> None:
         async with outpost(link, one) as edge:

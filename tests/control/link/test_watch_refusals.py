@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from control.fleet.authority import Client, issue_client
 from control.fleet.tokens import replace_token, revoke_token
+from control.link.limits import Limits
 from control.store import Unit
 from tests.support.fleet import Deployed, deploy
 from tests.support.links import Control, Credentials, outpost
@@ -35,8 +36,8 @@ def refused_hello(control: Control, deployed: Deployed, **fields: Any) -> tuple[
 
 
 def test_a_protocol_that_is_not_served(control: Control) -> None:
-    code, message = refused_hello(control, deploy(control.store), protocol=7)
-    assert (code, "version 7" in message) == (grpc.StatusCode.FAILED_PRECONDITION, True)
+    told = "speaks version 7 of the link's protocol; this control serves 1 to 2: upgrade control"
+    assert refused_hello(control, deploy(control.store), protocol=7) == (grpc.StatusCode.FAILED_PRECONDITION, told)
 
 
 def test_a_type_that_is_not_the_outposts(control: Control) -> None:
@@ -49,16 +50,20 @@ def test_an_instance_that_is_not_the_certificates(control: Control) -> None:
     assert code is grpc.StatusCode.PERMISSION_DENIED
 
 
-def test_more_than_anyone_can_hold(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("control.link.stream.MOST_HELD", 3)
+def test_more_than_anyone_can_hold(control: Control) -> None:
+    # The options and a provider are to be held, and four times as many may.
+    control.limits = Limits(held=3)
     given = control.enrol(deploy(control.store))
 
     async def play() -> None:
         async with control.link() as link, outpost(link, given) as edge:
-            await edge.hello(held={"a": "1", "b": "1"}, continued=True)
-            await edge.more_held({"c": "1", "d": "1"}, last=False)
+            await edge.hello(held={str(number): "1" for number in range(6)}, continued=True)
+            await edge.more_held({"c": "1", "d": "1", "e": "1"}, last=False)
             code, message = await edge.status()
-            assert (code, "3 resources" in message) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
+            assert (code, "8 resources" in message) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
+        async with control.link() as link, outpost(link, given) as edge:
+            await edge.hello(held={str(number): "1" for number in range(9)})
+            assert (await edge.status())[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
 
     asyncio.run(play())
 
