@@ -13,7 +13,11 @@ from tests.dataplane.sansio.test_clienthello import extension, message, record
 
 
 class TestLimits:
-    @pytest.mark.parametrize("rubbish", [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"\x00" * 100, record(b"\x01\0\0\0")])
+    @pytest.mark.parametrize(
+        "rubbish",
+        [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"\x00" * 100, record(b"\x01\0\0\0")],
+        ids=["HTTP", "zeros", "an empty hello"],
+    )
     def test_what_is_no_tls_is_our_own_tls_to_refuse(self, rubbish: bytes) -> None:
         met: list[Peer] = []
         with there(met.append) as link, door(link) as front:
@@ -23,7 +27,7 @@ class TestLimits:
             until(front.ended)
             assert (met, front.hits) == ([], {})
 
-    @pytest.mark.parametrize("begun", [b"", HELLO[:100]])
+    @pytest.mark.parametrize("begun", [b"", HELLO[:100]], ids=["nothing", "a part"])
     def test_a_hello_that_takes_too_long(self, begun: bytes) -> None:
         with there(hold) as link, door(link) as front, connect(front.port) as client:
             client.sendall(begun)
