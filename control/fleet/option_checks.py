@@ -85,6 +85,11 @@ def duration(value: object) -> timedelta:
     return found
 
 
+def duration_or_never(value: object) -> timedelta:
+    """A duration, or none at all for ""."""
+    return timedelta() if value == "" else duration(value)
+
+
 def url(value: object) -> str:
     """An http(s) URL, or "" for none."""
     if value is None or value == "":

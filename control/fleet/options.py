@@ -20,6 +20,8 @@ from control.fleet.fields import problem as note
 MOST_BYTES = 32 * 1024
 # authentik never refreshes more often, whatever is written.
 SHORTEST_REFRESH = timedelta(seconds=30)
+# The link looks so often who is due.
+SHORTEST_ROTATION = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,7 @@ class OutpostOptions:
 
     log_level: str
     refresh_interval: timedelta
+    garrison_token_rotation: timedelta | None
     authentik_host: str
     authentik_host_insecure: bool
     authentik_host_browser: str
@@ -78,6 +81,13 @@ OPTIONS: tuple[Option, ...] = (
         expected="a duration like hours=1;minutes=2;seconds=3 (shorter than seconds=30 counts as that)",
         meaning="How often control and outpost compare what they hold, beside every change being pushed at once.",
         read=checks.duration,
+    ),
+    Option(
+        key="garrison_token_rotation",
+        default=None,
+        expected='a duration like days=30, or "" for never (shorter than hours=1 counts as that)',
+        meaning="How often the outpost gets a new token; nothing: each 30 days where control starts it, else never.",
+        read=checks.optional(checks.duration_or_never),
     ),
     Option(
         key="authentik_host",
@@ -262,6 +272,8 @@ def parse_options(config: Mapping[str, object]) -> OutpostOptions:
     if problems:
         raise Invalid(problems)
     values["refresh_interval"] = max(values["refresh_interval"], SHORTEST_REFRESH)
+    if values["garrison_token_rotation"]:
+        values["garrison_token_rotation"] = max(values["garrison_token_rotation"], SHORTEST_ROTATION)
     return OutpostOptions(**values)
 
 

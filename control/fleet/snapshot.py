@@ -5,7 +5,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -14,7 +14,8 @@ from control.domain.application import Application, Binding, ProxyProvider
 from control.domain.identity import Group, Person, ancestors
 from control.domain.outpost import Drain, Outpost, Token
 from control.domain.security import Authority, Certificate, CookieKey, Revocation
-from control.fleet.tokens import TokenState, token_state
+from control.fleet.authority import next_turn
+from control.fleet.tokens import TokenState, token_state, valid_tokens
 from control.store import Unit
 
 Item = TypeVar("Item")
@@ -36,25 +37,32 @@ class Facts:
     revocations: tuple[Revocation, ...]
     people: Mapping[UUID, Person]
     authorities: tuple[Authority, ...]
+    # The token in force of each outpost that has one.
+    newest_tokens: Mapping[UUID, Token] = field(default_factory=dict)
     drains: tuple[Drain, ...] = ()
 
     def next_change(self) -> datetime | None:
-        """When time alone makes these facts others, as far as somebody would wait for it: a token runs out."""
+        """When time alone makes these facts others, as far as somebody would wait for it.
+
+        A token runs out, or an authority retires or is known to all.
+        """
         ends = [token.expires for token in self.tokens.values() if token_state(token, self.at) is TokenState.VALID]
-        return min((end for end in ends if end is not None), default=None)
+        turns = (*ends, next_turn(self.authorities, self.at))
+        return min((turn for turn in turns if turn is not None), default=None)
 
 
 def read_facts(unit: Unit) -> Facts:
     """The facts of this moment."""
     outposts = {outpost.id: outpost for outpost in unit.outposts.all()}
     accounts = {outpost.service_account for outpost in outposts.values()}
+    tokens = [token for token in unit.tokens.all() if token.user in accounts]
     revocations = tuple(unit.revocations.live())
     changed = {revocation.user for revocation in revocations if revocation.changed and revocation.user is not None}
     return Facts(
         revision=unit.revision(),
         at=unit.now,
         outposts=outposts,
-        tokens={token.id: token for token in unit.tokens.all() if token.user in accounts},
+        tokens={token.id: token for token in tokens},
         providers={provider.id: provider for provider in unit.providers.all()},
         applications={each.provider: each for each in unit.applications.all() if each.provider is not None},
         bindings=_grouped((binding.application, binding) for binding in unit.bindings.all()),
@@ -64,7 +72,15 @@ def read_facts(unit: Unit) -> Facts:
         people=_people(unit, changed),
         authorities=tuple(unit.authorities.all()),
         drains=tuple(unit.drains.all()),
+        newest_tokens=_newest(outposts.values(), tokens, unit.now),
     )
+
+
+def _newest(outposts: Iterable[Outpost], tokens: Iterable[Token], now: datetime) -> dict[UUID, Token]:
+    """The newest valid token of each outpost."""
+    # The newest come first, so they have to be put in last.
+    of_account = {token.user: token for token in reversed(valid_tokens(tokens, now))}
+    return {each.id: of_account[each.service_account] for each in outposts if each.service_account in of_account}
 
 
 def _people(unit: Unit, wanted: set[UUID]) -> dict[UUID, Person]:

@@ -5,8 +5,9 @@ revoked keeps its row: whoever still uses it can be told so, and proven that it 
 """
 
 from base64 import urlsafe_b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from secrets import token_bytes
@@ -67,7 +68,7 @@ def create_deployment_identity(unit: Unit, outpost: UUID, name: str) -> Deployme
             updated=unit.now,
         )
     )
-    token = _add_token(unit, account.id, f"ak-outpost-{outpost}-api", f"Token of outpost {name}")
+    token = add_token(unit, account.id, outpost, name)
     return DeploymentIdentity(account=account, token=token)
 
 
@@ -78,10 +79,15 @@ def remove_deployment_identity(unit: Unit, account: UUID) -> None:
     unit.users.remove(unit.users.get(account))
 
 
+def valid_tokens(tokens: Iterable[Token], now: datetime) -> tuple[Token, ...]:
+    """Those that prove something, the newest first."""
+    valid = (token for token in tokens if token_state(token, now) is TokenState.VALID)
+    return tuple(sorted(valid, key=lambda token: token.created, reverse=True))
+
+
 def find_token(unit: Unit, outpost: Outpost) -> Token | None:
     """The token in force: the newest that is valid."""
-    tokens = unit.tokens.of_user(outpost.service_account)
-    return next((token for token in tokens if token_state(token, unit.now) is TokenState.VALID), None)
+    return next(iter(valid_tokens(unit.tokens.of_user(outpost.service_account), unit.now)), None)
 
 
 def get_token(unit: Unit, outpost: Outpost) -> Token:
@@ -93,13 +99,32 @@ def get_token(unit: Unit, outpost: Outpost) -> Token:
 
 
 def replace_token(unit: Unit, outpost: Outpost) -> Token:
-    """Give the outpost a new token; every earlier one is revoked and gives up the identifier."""
-    identifier = f"ak-outpost-{outpost.id}-api"
+    """Give the outpost a new token; every earlier one is revoked at once, as for one that has leaked."""
     for token in unit.tokens.of_user(outpost.service_account):
-        retired = revoke_token(unit, token)
-        if retired.identifier == identifier:
-            unit.tokens.update(replace(retired, identifier=f"{identifier}-{retired.fingerprint[:12]}"))
-    return _add_token(unit, outpost.service_account, identifier, f"Token of outpost {outpost.name}")
+        revoke_token(unit, token)
+    return add_token(unit, outpost.service_account, outpost.id, outpost.name)
+
+
+def add_token(unit: Unit, account: UUID, outpost: UUID, name: str) -> Token:
+    """A new token of the outpost, the newest of all; an earlier one gives up the identifier."""
+    identifier = f"ak-outpost-{outpost}-api"
+    known = unit.tokens.of_user(account)
+    for token in known:
+        if token.identifier == identifier:
+            unit.tokens.update(replace(token, identifier=f"{identifier}-{token.fingerprint[:12]}"))
+    secret = new_secret()
+    return unit.tokens.add(
+        Token(
+            id=uuid4(),
+            identifier=identifier,
+            user=account,
+            fingerprint=fingerprint(secret),
+            secret=secret,
+            description=f"Token of outpost {name}",
+            # Which one is the newest must not depend on whose clock was right.
+            created=max([unit.now, *(token.created + timedelta(microseconds=1) for token in known)]),
+        )
+    )
 
 
 def revoke_token(unit: Unit, token: Token) -> Token:
@@ -123,21 +148,6 @@ def ensure_embedded(unit: Unit) -> Outpost:
             type=OutpostType.PROXY,
             service_account=identity.account.id,
             embedded=True,
-            created=unit.now,
-        )
-    )
-
-
-def _add_token(unit: Unit, account: UUID, identifier: str, description: str) -> Token:
-    secret = new_secret()
-    return unit.tokens.add(
-        Token(
-            id=uuid4(),
-            identifier=identifier,
-            user=account,
-            fingerprint=fingerprint(secret),
-            secret=secret,
-            description=description,
             created=unit.now,
         )
     )

@@ -1,22 +1,27 @@
 """Who calls: from the client certificate to the outpost it speaks for, or why it may not.
 
-TLS has already made sure that our authority signed the certificate; here it is asked whether the token behind it
-still proves anything. Checked at the start of a stream, on every new revision, and on each unary call.
+TLS has made sure, when the connection began, that the certificate was good. Here it is asked whether it still is,
+since connections last, and whether the token behind it proves anything yet. Checked at the start of a stream, on every
+new revision, and on each unary call.
 """
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from urllib.parse import unquote
 from uuid import UUID
 
 import grpc
+from cryptography import x509
 from sqlalchemy.exc import SQLAlchemyError
 
 from control.domain.errors import NotFound
 from control.domain.outpost import Outpost, Token
-from control.fleet.authority import Client, find_client
+from control.domain.security import Authority
+from control.fleet.authority import Client, find_client, key_identifier, trusted
 from control.fleet.snapshot import Facts
 from control.fleet.tokens import TokenState, token_state
 from control.store import Unit
@@ -32,6 +37,8 @@ class Objection(StrEnum):
     UNKNOWN_TOKEN = "unknown_token"
     REVOKED_TOKEN = "revoked_token"
     EXPIRED_TOKEN = "expired_token"
+    EXPIRED_CERTIFICATE = "expired_certificate"
+    RETIRED_AUTHORITY = "retired_authority"
 
 
 EXPLAINED = {
@@ -40,6 +47,8 @@ EXPLAINED = {
     Objection.UNKNOWN_TOKEN: "the token the certificate was given for does not exist any more",
     Objection.REVOKED_TOKEN: "the token the certificate was given for was revoked or replaced",
     Objection.EXPIRED_TOKEN: "the token the certificate was given for has expired",
+    Objection.EXPIRED_CERTIFICATE: "the certificate has expired",
+    Objection.RETIRED_AUTHORITY: "the authority that signed the certificate has retired",
 }
 
 
@@ -71,9 +80,23 @@ def get_client(auth_context: Mapping[str, Iterable[bytes]]) -> Client:
     """Whom the peer's certificate speaks for. Raises CallRefused."""
     names = (name.decode("utf-8", "replace") for name in auth_context.get("x509_subject_alternative_name", ()))
     client = next((found for found in map(find_client, names) if found is not None), None)
-    if client is None:
+    certificate = next(iter(auth_context.get("x509_pem_cert", ())), None)
+    if client is None or certificate is None:
         raise refused(Objection.NO_CLIENT)
-    return client
+    issuer, expires = _bounds(certificate)
+    return replace(client, issuer=issuer, expires=expires)
+
+
+@lru_cache(maxsize=4096)
+def _bounds(certificate: bytes) -> tuple[bytes, datetime]:
+    """The key that signed a certificate and when it ends. TLS has found the issuer by that name of its key."""
+    parsed = x509.load_pem_x509_certificate(certificate)
+    try:
+        issuer = parsed.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    except (x509.ExtensionNotFound, ValueError):
+        # None that we made.
+        issuer = None
+    return issuer or b"", parsed.not_valid_after_utc
 
 
 def refused(objection: Objection) -> CallRefused:
@@ -85,6 +108,7 @@ def get_outpost(unit: Unit, client: Client) -> Outpost:
     """The outpost the client speaks for, if its token is still good. Raises CallRefused."""
     outpost = unit.outposts.find(client.outpost)
     objection = _objection(outpost, unit.tokens.find(client.token), unit.now)
+    objection = objection or _to_certificate(client, unit.authorities.all(), unit.now)
     if outpost is None or objection is not None:
         raise refused(objection or Objection.UNKNOWN_OUTPOST)
     return outpost
@@ -92,7 +116,8 @@ def get_outpost(unit: Unit, client: Client) -> Outpost:
 
 def find_objection(facts: Facts, client: Client, now: datetime) -> Objection | None:
     """What speaks against a client that was welcome before."""
-    return _objection(facts.outposts.get(client.outpost), facts.tokens.get(client.token), now)
+    objection = _objection(facts.outposts.get(client.outpost), facts.tokens.get(client.token), now)
+    return objection or _to_certificate(client, facts.authorities, now)
 
 
 def require_provider(served: Iterable[UUID], provider: UUID | None) -> UUID:
@@ -121,3 +146,10 @@ def _objection(outpost: Outpost | None, token: Token | None, now: datetime) -> O
             return Objection.EXPIRED_TOKEN
         case TokenState.VALID:
             return None
+
+
+def _to_certificate(client: Client, authorities: Iterable[Authority], now: datetime) -> Objection | None:
+    if client.expires is None or client.expires <= now:
+        return Objection.EXPIRED_CERTIFICATE
+    known = {key_identifier(each.certificate) for each in trusted(authorities, now)}
+    return None if client.issuer in known else Objection.RETIRED_AUTHORITY
