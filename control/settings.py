@@ -132,7 +132,7 @@ def open_store(settings: Settings, *, migrate: bool) -> Store:
         _expect_key(settings)
     if migrate:
         _upgrade(engine)
-    store = Store(engine, Sealer(secret_key(settings)), now, _waker(settings))
+    store = Store(engine, Sealer(secret_key(settings)), None, _waker(settings))
     if is_old:
         _expect_right_key(settings, store)
     return store

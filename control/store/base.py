@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Table
 
 from control.domain.errors import InUse, Invalid, NotFound, Problem
 from control.store.changes import Change
+from control.store.columns import find_problem
 from control.store.sealing import Sealer
 
 Entity = TypeVar("Entity")
@@ -149,10 +150,17 @@ class Repository(Generic[Entity]):
         return cls._query().where(column == sa.bindparam("wanted"))
 
     def _select(self, *where: sa.ColumnElement[bool]) -> list[Entity]:
-        statement = self._query().where(*where).order_by(self.table.c[self.order])
+        statement = self._query().where(*where).order_by(*self._in_order())
         return self._entities(self.context.rows(statement))
 
+    @classmethod
+    def _in_order(cls) -> tuple[sa.Column[Any], ...]:
+        """The natural order; what is equal there has one all the same, whatever the database has done meanwhile."""
+        return cls.table.c[cls.order], cls.table.c[cls.key]
+
     def _by(self, column: sa.Column[Any], value: object) -> Entity | None:
+        if _is_nowhere(value):
+            return None
         found = self._entities(self.context.rows(self._lookup(column), {"wanted": value}))
         return found[0] if found else None
 
@@ -183,6 +191,9 @@ class Repository(Generic[Entity]):
     def _row(self, table: Table, entity: Entity) -> dict[str, Any]:
         names = {field.name for field in fields(self.entity)} & set(table.c.keys())
         values = {name: getattr(entity, name) for name in names}
+        problems = [found for name in names - set(self.sealed) if (found := find_problem(table.c[name], values[name]))]
+        if problems:
+            raise Invalid(problems)
         for name in names & set(self.sealed):
             if values[name] is not None:
                 values[name] = self.context.sealer.seal(self._place(name, values[self.key]), values[name])
@@ -198,7 +209,7 @@ class Repository(Generic[Entity]):
                 raise Invalid([Problem(field=name, code="already_taken", found=str(value), expected="another one")])
 
     def _is_taken(self, name: str, value: object, key: object) -> bool:
-        return bool(self.context.rows(self._others(name), {"wanted": value, "own": key}))
+        return not _is_nowhere(value) and bool(self.context.rows(self._others(name), {"wanted": value, "own": key}))
 
     @classmethod
     @cache
@@ -212,6 +223,11 @@ class Repository(Generic[Entity]):
         entity = after if after is not None else before
         target, name = str(getattr(entity, self.key)), str(getattr(entity, self.name))
         self.context.note(Change(kind=self.kind, target=target, name=name, before=before, after=after))
+
+
+def _is_nowhere(value: object) -> bool:
+    """Whether no row has the value: no text of ours holds a NUL, and PostgreSQL can't even be asked for one."""
+    return isinstance(value, str) and "\0" in value
 
 
 class LinkTable:

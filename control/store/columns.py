@@ -1,4 +1,7 @@
-"""Column types that keep domain values whole on every database: aware times, enumerations, tuples."""
+"""Column types that keep domain values whole on every database: aware times, enumerations, tuples.
+
+And how text in columns is searched, upper and lower case alike, and what text they can hold.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,8 +10,14 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 
+from control.domain.errors import Problem
 from control.domain.outpost import Rejection
+
+# What SQLite calls `str.lower`; its own `lower` knows the letters of ASCII only.
+UNICODE_LOWER = "unicode_lower"
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -75,3 +84,42 @@ def rejections() -> Listed:
         item=lambda pair: Rejection(key=pair[0], reason=pair[1]),
         plain=lambda rejection: [rejection.key, rejection.reason],
     )
+
+
+def holds(column: sa.Column[str], text: str) -> sa.ColumnElement[bool]:
+    """Whether the column's text has `text` in it, upper and lower case alike."""
+    if text.isascii():
+        return column.icontains(text, autoescape=True)
+    escaped = text.replace("/", "//").replace("%", "/%").replace("_", "/_")
+    return _Lowered(column).like(_Lowered(sa.literal(f"%{escaped}%")), escape="/")
+
+
+class _Lowered(sa.sql.functions.FunctionElement[str]):
+    """The text in lower case, in every script. Slower than `lower` on SQLite, so only where it makes a difference."""
+
+    name = "lowered"
+    type = sa.String()
+    inherit_cache = True
+
+
+@compiles(_Lowered, "sqlite")
+def _lowered_by_python(element: _Lowered, compiler: SQLCompiler, **_: object) -> str:
+    return f"{UNICODE_LOWER}({compiler.process(element.clauses)})"
+
+
+@compiles(_Lowered, "postgresql")
+def _lowered_by_locale(element: _Lowered, compiler: SQLCompiler, **_: object) -> str:
+    """By the database's locale; columns are in "C", which knows ASCII only."""
+    return f'lower({compiler.process(element.clauses)} COLLATE "default")'
+
+
+def find_problem(column: sa.Column[Any], value: object) -> Problem | None:
+    """Why the column can't hold the text. SQLite would take it, so PostgreSQL must not be the first to say so."""
+    if not isinstance(value, str):
+        return None
+    if "\0" in value:
+        return Problem(field=column.name, code="not_text", expected="text without NUL")
+    longest = column.type.length if isinstance(column.type, sa.String) else None
+    if longest is not None and len(value) > longest:
+        return Problem(field=column.name, code="too_long", expected=f"at most {longest} characters")
+    return None

@@ -5,15 +5,20 @@ time-out does not help a read that becomes a write; `control.store.postgresql` s
 """
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from control.store import postgresql
+from control.store.columns import UNICODE_LOWER
 
 SQLITE_BUSY_MS = 10_000
+SQLITE_AGAIN_SECONDS = 0.01
 # How often to look for commits of others: where they are announced, only in case one was not heard.
 LOOK_SECONDS = {"sqlite": 0.25, "postgresql": 1.0}
 _OPTION = "garrison_begin"
@@ -57,6 +62,11 @@ def beginning(engine: Engine, how: Begin) -> Engine:
     return engine.execution_options(**{_OPTION: how}, **options)
 
 
+def time_of(connection: Connection) -> datetime:
+    """What time it is where the database is."""
+    return postgresql.time_of(connection) if connection.dialect.name == "postgresql" else datetime.now(UTC)
+
+
 def announce(connection: Connection) -> None:
     """Tell whoever listens of the commit that is about to be."""
     if connection.dialect.name == "postgresql":
@@ -79,8 +89,24 @@ def _begin_postgresql(connection: Connection) -> None:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection type
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "foreign_keys=ON", f"busy_timeout={SQLITE_BUSY_MS}", "synchronous=FULL"):
+    for pragma in (f"busy_timeout={SQLITE_BUSY_MS}", "foreign_keys=ON", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}")
+    _use_write_ahead_log(connection)
+    connection.create_function(UNICODE_LOWER, 1, str.lower, deterministic=True)
+
+
+def _use_write_ahead_log(connection: Any) -> None:  # noqa: ANN401 - the driver's own connection type
+    """Two that do this for a new file at the same moment get in each other's way, and no busy time-out helps there."""
+    deadline = time.monotonic() + SQLITE_BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(SQLITE_AGAIN_SECONDS)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -11,6 +11,7 @@ from control.domain.identity import Group, Person, User, UserKind
 from control.store import tables
 from control.store.base import Context, LinkTable, Repository, chunks
 from control.store.changes import Change, Membership
+from control.store.columns import holds
 from control.store.nesting import above, below
 
 
@@ -44,10 +45,12 @@ class Users(Repository[User]):
 
     def search(self, text: str, kinds: Collection[UserKind], offset: int, limit: int) -> tuple[list[User], int]:
         """One page of the accounts of these kinds whose username, name or e-mail holds `text`; how many there are."""
+        if "\0" in text:
+            return [], 0
         columns = (self.table.c.username, self.table.c.name, self.table.c.email)
         where: list[sa.ColumnElement[bool]] = [self.table.c.kind.in_(kinds)]
         if text:
-            where.append(sa.or_(*(column.icontains(text, autoescape=True) for column in columns)))
+            where.append(sa.or_(*(holds(column, text) for column in columns)))
         return self._page(where, offset, limit)
 
     def members(self, group: UUID, offset: int, limit: int) -> tuple[list[User], int]:

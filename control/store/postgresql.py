@@ -12,6 +12,7 @@ The URL goes to libpq as it is, so all its parameters work: TLS, several hosts, 
 import asyncio
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import psycopg
@@ -88,6 +89,12 @@ def begin_writing(connection: Connection, *, patiently: bool) -> None:
     settings = PATIENT if patiently else WRITER
     locals_ = "".join(f"SET LOCAL {name} = '{value}'; " for name, value in settings.items())
     connection.exec_driver_sql(f"{locals_}SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+
+
+def time_of(connection: Connection) -> datetime:
+    """The server's time; of a writer, once it has waited for the others."""
+    time: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+    return time.astimezone(UTC)
 
 
 def announce(connection: Connection) -> None:

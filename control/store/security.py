@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -162,10 +163,22 @@ class AuditEvents(Repository[AuditEvent]):
     order = "at"
 
     def record(self, events: Iterable[AuditEvent]) -> None:
-        """Append events."""
-        self._insert_many(events)
+        """Append events; what is longer than its column is cut, as no unit may fail for what is said of it."""
+        self._insert_many(map(_fitting, events))
 
     def latest(self, count: int) -> list[AuditEvent]:
         """The newest events."""
-        statement = self._query().order_by(self.table.c.at.desc()).limit(count)
+        statement = self._query().order_by(*(column.desc() for column in self._in_order())).limit(count)
         return self._entities(self.context.rows(statement))
+
+
+_LENGTHS = {
+    name: column.type.length or 0
+    for name, column in tables.audit_events.c.items()
+    if isinstance(column.type, sa.String)
+}
+
+
+def _fitting(event: AuditEvent) -> AuditEvent:
+    texts = {name: getattr(event, name).replace("\0", "\N{REPLACEMENT CHARACTER}") for name in _LENGTHS}
+    return replace(event, **{name: text[: _LENGTHS[name]] for name, text in texts.items()})

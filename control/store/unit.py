@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
-from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
@@ -21,8 +20,9 @@ from control.store.catalogue import Applications, Bindings, CookieKeys, ProxyPro
 from control.store.changes import Change
 from control.store.deployments import Drains, InstanceEvents, Instances, LinkProcesses, Outposts, Tokens
 from control.store.directory import Directory, DirectoryLog
-from control.store.engine import LOOK_SECONDS, Begin, announce, beginning, listen
+from control.store.engine import LOOK_SECONDS, Begin, announce, beginning, listen, time_of
 from control.store.failures import told_plainly
+from control.store.identifiers import ordered_id
 from control.store.people import Groups, Memberships, Users
 from control.store.revoking import Revoking
 from control.store.sealing import Sealer
@@ -127,7 +127,7 @@ def _event(change: Change) -> Event:
 
 def _audited(event: Event, actor: Actor, now: datetime) -> AuditEvent:
     return AuditEvent(
-        id=uuid4(),
+        id=ordered_id(now),
         at=now,
         actor=actor.name,
         action=event.action,
@@ -141,10 +141,17 @@ def _audited(event: Event, actor: Actor, now: datetime) -> AuditEvent:
     )
 
 
+Clock = Callable[[], datetime] | None
+"""The time of units; None is the database's own, which is one for all machines that share it.
+
+Revocations are compared with sessions by it: clocks that differ would let some slip through.
+"""
+
+
 class Store:
     """The database as the rest of control sees it: units that read and units that write."""
 
-    def __init__(self, engine: Engine, sealer: Sealer, clock: Callable[[], datetime], wake: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, sealer: Sealer, clock: Clock, wake: Callable[[], None]) -> None:
         self.sealer = sealer
         self._engine = engine
         self._reading = beginning(engine, Begin.READING)
@@ -156,7 +163,7 @@ class Store:
     def read(self) -> Iterator[Unit]:
         """One consistent view; nothing may be written. Raises DatabaseUnavailable."""
         with told_plainly(), self._reading.connect() as connection:
-            yield Unit(connection, self.sealer, self._clock())
+            yield self._unit(connection)
             connection.rollback()
 
     @contextmanager
@@ -166,7 +173,7 @@ class Store:
         Raises DatabaseBusy where others write for too long, DatabaseUnavailable.
         """
         with told_plainly(), self._writing.connect() as connection, connection.begin():
-            unit = Unit(connection, self.sealer, self._clock())
+            unit = self._unit(connection)
             yield unit
             changed = unit.finish(actor)
         if changed:
@@ -183,3 +190,6 @@ class Store:
         SQLite tells nobody: there it is up to `wake`.
         """
         await listen(self._engine, heard, listening)
+
+    def _unit(self, connection: Connection) -> Unit:
+        return Unit(connection, self.sealer, time_of(connection) if self._clock is None else self._clock())

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from psycopg import sql
 
-from control.store import DatabaseBusy, DatabaseUnavailable, Store, open_engine, postgresql
+from control.store import DatabaseBusy, DatabaseUnavailable, DatabaseUnwritable, Store, open_engine, postgresql
 from tests.support import builders
 from tests.support.databases import POSTGRESQL, Database
 from tests.support.peers_program import eventually
@@ -134,8 +134,8 @@ def test_a_server_that_is_away_is_told_and_that_is_back_serves(store: Store, pos
         (psycopg.errors.LockNotAvailable, DatabaseBusy),
         (psycopg.errors.TooManyConnections, DatabaseUnavailable),
         (psycopg.errors.CannotConnectNow, DatabaseUnavailable),
-        (psycopg.errors.DiskFull, DatabaseUnavailable),
-        (psycopg.errors.ReadOnlySqlTransaction, DatabaseUnavailable),
+        (psycopg.errors.DiskFull, DatabaseUnwritable),
+        (psycopg.errors.ReadOnlySqlTransaction, DatabaseUnwritable),
         (psycopg.errors.UniqueViolation, sa.exc.IntegrityError),
         (psycopg.errors.UndefinedTable, sa.exc.ProgrammingError),
     ],
