@@ -129,7 +129,7 @@ def _in_records(change: DirectoryChange) -> Iterator[Record]:
 
 
 class Journal:
-    """The file. `failures` counts what did not reach the disk; `error` says what is wrong, empty while nothing is."""
+    """The file. `error` says what is wrong with it, empty while nothing is."""
 
     def __init__(self, path: Path, key: bytes, random: Callable[[int], bytes]) -> None:
         self._path = path
@@ -141,7 +141,6 @@ class Journal:
         self._good = 0
         self._base = 0
         self._records = 0
-        self.failures = 0
         self.error = ""
 
     @property
@@ -182,7 +181,6 @@ class Journal:
         try:
             work()
         except OSError as error:
-            self.failures += 1
             if not self.error:
                 fields = {"file": str(self._path), "error": str(error)}
                 log.warning("the directory can't be saved", extra=fields)

@@ -15,6 +15,7 @@ import re
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -41,6 +42,13 @@ class StateUnreadable(Exception):
     """The state file is damaged, or sealed for a token that we don't have."""
 
 
+@dataclass(frozen=True, slots=True)
+class DirectoryKey:
+    """What the directory on disk is sealed under: so it lies there as long as a token opens the state."""
+
+    secret: bytes = field(repr=False)
+
+
 class Saved(msgspec.Struct, frozen=True, kw_only=True):
     """The last good state: what is needed to serve and to reach control again."""
 
@@ -48,6 +56,7 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     resources: tuple[HeldResource, ...]
     credentials: Credentials | None = None
     endings: tuple[Ending, ...] = ()
+    directory_key: DirectoryKey | None = None
 
     @property
     def held(self) -> Held:

@@ -17,10 +17,21 @@ import grpc
 from dataplane.link import translate
 from dataplane.link.backoff import Pace
 from dataplane.link.channel import gate_stub, link_stub, open_stream_channel
+from dataplane.link.directory import DirectoryAssembly, DirectoryChange
 from dataplane.link.endings import Ending, Endings
 from dataplane.link.held import Assembly, Change, ConfigPart, Held, LinkBroken, NotApplied, Rejection, drifted
 from dataplane.link.keeper import Keeper
-from dataplane.link.messages import DirectoryPart, Drain, NewToken, Pushed, Unknown, Vitals, Wanted
+from dataplane.link.messages import (
+    DirectoryPart,
+    Drain,
+    NewToken,
+    Position,
+    Pushed,
+    Standing,
+    Unknown,
+    Vitals,
+    Wanted,
+)
 from dataplane.link.target import Credentials, Instance
 from dataplane.link.world import World
 from protos.outpost.v1 import link_pb2
@@ -89,6 +100,19 @@ class Receiver(Protocol):
         ...
 
 
+class DirectoryHolder(Protocol):
+    """Who holds users and groups, where the outpost serves them."""
+
+    @property
+    def position(self) -> Position | None:
+        """How far control's feed is held; None where there is none of it yet."""
+        ...
+
+    def apply(self, change: DirectoryChange) -> None:
+        """Make a change. Raises LinkBroken where that is too much to hold."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
     """Spans in seconds."""
@@ -109,6 +133,12 @@ class Context:
     timing: Timing = field(default_factory=Timing)
     endings: Endings = field(default_factory=Endings)
     refused: dict[str, str] = field(default_factory=dict)
+    directory: DirectoryHolder | None = None
+
+    @property
+    def standing(self) -> Standing:
+        """What a Hello says beside the resources."""
+        return Standing(directory=self.directory.position if self.directory else None)
 
 
 class Stream:
@@ -126,6 +156,7 @@ class Stream:
         self._gate = gate_stub(self._channel)
         # Parts of Digests that are not whole yet.
         self._wanted: dict[str, str] = {}
+        self._directory = DirectoryAssembly()
 
     @property
     def lasted(self) -> float:
@@ -177,7 +208,8 @@ class Stream:
 
     def _say_hello(self) -> None:
         context = self._context
-        for message in translate.hello(context.instance, context.receiver.held, context.world.clock()):
+        now = context.world.clock()
+        for message in translate.hello(context.instance, context.receiver.held, now, context.standing):
             self._outbox.put_nowait(message)
 
     async def _take(self, message: Pushed, assembly: Assembly) -> None:
@@ -190,8 +222,20 @@ class Stream:
                 self._compare(message)
             case Drain():
                 self._context.receiver.drain()
-            case NewToken() | DirectoryPart() | Unknown():
+            case DirectoryPart():
+                self._take_directory(message)
+            case NewToken() | Unknown():
                 log.info("control sent something that this version doesn't know")
+
+    def _take_directory(self, part: DirectoryPart) -> None:
+        directory = self._context.directory
+        if directory is None:
+            log.warning("control sent users or groups, which an outpost of this type has no use for")
+            return
+        change = self._directory.add(part, directory.position)
+        if change:
+            directory.apply(change)
+        self._outbox.put_nowait(translate.directory_applied(directory.position))
 
     def _compare(self, part: Wanted) -> None:
         self._wanted.update(part.digests)

@@ -69,8 +69,8 @@ def _position_message(position: Position | None) -> link_pb2.DirectoryPosition |
     return link_pb2.DirectoryPosition(epoch=position.epoch, position=position.position) if position else None
 
 
-def directory_applied(position: Position) -> link_pb2.WatchRequest:
-    """The answer to a part of the directory."""
+def directory_applied(position: Position | None) -> link_pb2.WatchRequest:
+    """The answer to a part of the directory: how far it is held now, which a part of a whole copy does not change."""
     return link_pb2.WatchRequest(directory_applied=link_pb2.DirectoryApplied(position=_position_message(position)))
 
 
@@ -117,6 +117,8 @@ def pushed(message: link_pb2.WatchResponse) -> Pushed:
 
 
 def _directory_part(directory: link_pb2.Directory) -> DirectoryPart:
+    if not directory.position.epoch:
+        raise LinkBroken("a part of the directory has no position")
     return DirectoryPart(
         position=Position(directory.position.epoch, directory.position.position),
         begins=directory.begins,

@@ -46,14 +46,13 @@ class HeldDirectory:
         return self._directory.entries
 
     @property
-    def size(self) -> int:
-        """The bytes of all entries."""
-        return self._directory.size
-
-    @property
-    def failures(self) -> int:
-        """How often the disk did not take it."""
-        return self._journal.failures
+    def gauges(self) -> dict[str, float]:
+        """How it is, by the names of metrics."""
+        return {
+            "garrison_outpost_directory_entries": len(self._directory.entries),
+            "garrison_outpost_directory_bytes": self._directory.size,
+            "garrison_outpost_directory_unsaved": bool(self._journal.error),
+        }
 
     @property
     def error(self) -> str:

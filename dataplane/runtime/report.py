@@ -36,6 +36,9 @@ _HELP = {
     "garrison_outpost_link_connections_total": "Connections made to control",
     "garrison_outpost_link_losses_total": "Connections to control that broke",
     "garrison_outpost_state_save_failures_total": "Times that the last good state could not be saved",
+    "garrison_outpost_directory_entries": "Users and groups held",
+    "garrison_outpost_directory_bytes": "Bytes of the users and groups held",
+    "garrison_outpost_directory_unsaved": "Whether the disk does not take the users and groups",
     "garrison_outpost_state_unsaved": "Whether the disk does not take the last good state",
 }
 

@@ -22,9 +22,10 @@ from dataplane.link.backoff import Pace
 from dataplane.link.endings import Ending, Endings
 from dataplane.link.enrol import enrol
 from dataplane.link.held import Change, Held, Rejection
+from dataplane.link.journal import Journal
 from dataplane.link.keeper import Keeper
 from dataplane.link.messages import Vitals
-from dataplane.link.state import Saved, StateFolder
+from dataplane.link.state import DirectoryKey, Saved, StateFolder
 from dataplane.link.stream import Context, Timing
 from dataplane.link.target import Credentials, Instance, Target
 from dataplane.link.watch import Watcher
@@ -32,6 +33,7 @@ from dataplane.link.world import World
 from dataplane.runtime import logs, vitals
 from dataplane.runtime.configuration import Configuration
 from dataplane.runtime.descriptors import ENOUGH, connections_within, raise_limit
+from dataplane.runtime.directory import HeldDirectory
 from dataplane.runtime.http import Page, Responder
 from dataplane.runtime.listeners import open_single, open_slots
 from dataplane.runtime.messages import SessionEnded, Setup
@@ -42,6 +44,8 @@ from dataplane.runtime.saving import Saver
 from dataplane.runtime.workers import Workers
 
 DRAIN_SECONDS = 8.5
+# Those that serve users and groups.
+DIRECTORY_TYPES = frozenset({"ldap"})
 _RESTART_LOOP = 5.0
 _RETRY = 60.0
 # For the first configuration: enrolment and a push take less, where there is somebody to give it.
@@ -67,6 +71,8 @@ class Supervisor:
         self._workers = self._open_workers()
         self._configuration = Configuration(self._workers, world.clock, self._saved.held)
         self._endings = Endings(self._saved.endings)
+        self._directory_key = self._saved.directory_key or DirectoryKey(world.token(32))
+        self._directory = self._load_directory() if plan.type in DIRECTORY_TYPES else None
         self._keeper = self._make_keeper(plan.target) if plan.target else None
         self._watcher = self._make_watcher(self._keeper) if self._keeper else None
         self._responder = Responder(self._routes())
@@ -83,6 +89,8 @@ class Supervisor:
         self._begin(self._configuration.follow_endings)
         self._begin(self._retry)
         self._begin(self._saver.run)
+        if self._directory:
+            self._begin(self._directory.keep)
         if self._watcher:
             self._begin(self._watcher.run)
         log.info("the outpost is up", extra=self._described())
@@ -158,13 +166,22 @@ class Supervisor:
         tls = [listener.tls for listener in plan.listeners]
         return Workers(setup, [list(zip(slot, tls, strict=True)) for slot in opened], self._session_ended)
 
+    def _load_directory(self) -> HeldDirectory:
+        journal = Journal(self._plan.state / "directory", self._directory_key.secret, self._world.token)
+        return HeldDirectory(journal, self._world)
+
     def _make_keeper(self, target: Target) -> Keeper:
         request = partial(enrol, target, self._instance, self._world.clock, self._world.token)
         return Keeper(request, self._world, self._saved.credentials)
 
     def _make_watcher(self, keeper: Keeper) -> Watcher:
         context = Context(
-            instance=self._instance, keeper=keeper, receiver=self, world=self._world, endings=self._endings
+            instance=self._instance,
+            keeper=keeper,
+            receiver=self,
+            world=self._world,
+            endings=self._endings,
+            directory=self._directory,
         )
         if self._plan.control_socket:
             context.timing = Timing(pace=_BESIDE_CONTROL)
@@ -246,6 +263,7 @@ class Supervisor:
             resources=tuple(held.resources.values()),
             credentials=self._keeper.credentials if self._keeper else None,
             endings=self._endings.waiting,
+            directory_key=self._directory_key,
         )
         return saved, (self._plan.target.token,)
 
@@ -256,6 +274,8 @@ class Supervisor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._saver.behind:
             await self._saver.save()
+        if self._directory:
+            await self._directory.finish()
         self._responder.close()
         self._folder.close()
         log.info("the outpost has ended")
@@ -289,7 +309,8 @@ class Supervisor:
         """All that is wrong; what is worst comes first."""
         link = self._watcher.status.last_error if self._watcher else ""
         refused = [f"{each.key}: {each.reason}" for each in self._configuration.rejections[:1]]
-        return "; ".join(filter(None, (link, *refused, self._folder.error)))
+        directory = self._directory.error if self._directory else ""
+        return "; ".join(filter(None, (link, *refused, self._folder.error, directory)))
 
     async def _metrics_page(self) -> Page:
         counted = await self._workers.scrape()
@@ -308,6 +329,8 @@ class Supervisor:
             "garrison_outpost_queued_sign_outs": len(self._endings.waiting),
             "garrison_outpost_state_unsaved": bool(self._folder.error),
         }
+        if self._directory:
+            gauges |= self._directory.gauges
         if keeper and keeper.credentials:
             gauges["garrison_outpost_clock_skew_seconds"] = keeper.skew
             gauges["garrison_outpost_certificate_expiry_timestamp_seconds"] = keeper.credentials.expires
