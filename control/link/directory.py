@@ -25,6 +25,8 @@ from control.link.metrics import Metrics
 from control.store import Store
 from protos.outpost.v1 import link_pb2
 
+# The version of the protocol that knows of the directory.
+PROTOCOL = 2
 # Parts on their way to one outpost that it has not answered.
 WINDOW = 2
 # An outpost that answers none for so long is cut: to call again may help it.

@@ -50,3 +50,4 @@ def _drop_expired(store: Store) -> None:
         unit.sign_ins.drop_expired()
         unit.codes.drop_expired()
         unit.revocations.drop_expired()
+        unit.directory.trim()

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
+from control.domain.directory import Position
+
 
 class Held(Protocol):
     """A resource as far as it is compared: by key and digest."""
@@ -19,14 +21,6 @@ class Held(Protocol):
 
 
 Item = TypeVar("Item", bound=Held)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """A place in the feed of users and groups."""
-
-    epoch: str
-    position: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +82,9 @@ class Health:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryApplied:
-    """That the instance holds the feed up to this place."""
+    """The answer to a part of the feed: how far the instance holds it now, if it does."""
 
-    position: Position
+    position: Position | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from control.link.messages import Applied, DirectoryApplied, Health, HeldPart, Hello, Position, Rejected, TokenHeld
+from control.domain.directory import Position
+from control.link.messages import Applied, DirectoryApplied, Health, HeldPart, Hello, Rejected, TokenHeld
 from protos.outpost.v1 import link_pb2
 
 # What the database can hold of a peer's numbers and words.
@@ -60,8 +61,10 @@ def _hello(hello: link_pb2.Hello) -> Hello:
     )
 
 
-def _position(position: link_pb2.DirectoryPosition) -> Position:
-    return Position(epoch=_line(position.epoch), position=min(position.position, MOST))
+def _position(position: link_pb2.DirectoryPosition) -> Position | None:
+    """The position, if it is one that we may have given."""
+    epoch = read_id(position.epoch)
+    return Position(epoch=epoch, revision=min(position.position, MOST)) if epoch else None
 
 
 def _fingerprint(text: str) -> str:

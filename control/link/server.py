@@ -19,6 +19,7 @@ from control.domain.outpost import Outpost
 from control.fleet.authority import Client
 from control.link.caller import get_outpost
 from control.link.credentials import ServerCredentials
+from control.link.directory import Feed
 from control.link.gate import Desk, Gatekeeper, GateService
 from control.link.housekeeping import authorities, keep_house
 from control.link.limits import Allowance, Limits
@@ -119,11 +120,12 @@ async def serving(
         stack.push_async_callback(parts.close)
         credentials = await parts.load()
         stack.enter_context(parts.revisions.listening(lambda state: _on_state(state, parts, credentials)))
+        stack.enter_context(parts.revisions.listening(lambda _: parts.feed.wake()))
         parts.metrics.faulty.set(len(parts.revisions.state.faulty))
         await stack.enter_async_context(wake_socket(settings.wake_socket, parts.revisions.wake))
         await stack.enter_async_context(metrics_socket(settings.metrics_socket, parts.metrics.registry))
         housekeeping = keep_house(store, parts.revisions, parts.roster, credentials)
-        work = [parts.revisions.follow(), parts.roster.keep(), housekeeping]
+        work = [parts.revisions.follow(), parts.feed.follow(), parts.roster.keep(), housekeeping]
         failed = await stack.enter_async_context(_background(work))
         server, port = _server(settings.address, credentials)
         parts.add_services(server, gatekeeper)
@@ -141,6 +143,7 @@ class Parts:
         self._clock = clock
         self.metrics = Metrics()
         self.revisions = Revisions(store, settings.url, clock)
+        self.feed = Feed(store, self.metrics)
         self.roster = Roster(store, clock)
         self.desk = Desk(store, self.revisions, settings.limits)
         self.watch = WatchService(
@@ -150,6 +153,7 @@ class Parts:
                 metrics=self.metrics,
                 clock=clock,
                 identify=self._identify,
+                feed=self.feed,
                 limits=settings.limits,
                 hellos=Allowance(settings.limits.hellos, settings.limits.hello_seconds),
             )
@@ -162,6 +166,7 @@ class Parts:
     async def load(self) -> ServerCredentials:
         """Read what there is before anyone may call."""
         await self.roster.load()
+        await self.feed.begin()
         # Before the first state is read, which then knows whose certificates count.
         credentials = ServerCredentials(await self.desk.run(lambda: authorities(self._store)), self._clock)
         await self.revisions.load()
@@ -176,6 +181,7 @@ class Parts:
     async def close(self) -> None:
         """Write what is not written and let the threads go."""
         await self.roster.close()
+        self.feed.close()
         self.revisions.close()
         self.desk.close()
 

@@ -19,6 +19,7 @@ from control.fleet.authority import Client
 from control.fleet.instances import find_drain, find_objection_to_protocol
 from control.link import reading
 from control.link.caller import CallRefused, find_objection, refused
+from control.link.directory import Feed, Subscription
 from control.link.limits import Allowance, Crowd, Limits, exhausted
 from control.link.messages import Applied, DirectoryApplied, Health, HeldPart, Hello, TokenHeld
 from control.link.metrics import Metrics
@@ -46,6 +47,7 @@ class Fleet:
     identify: Callable[[Client], Coroutine[Any, Any, Outpost]]
     limits: Limits
     hellos: Allowance
+    feed: Feed
     crowd: Crowd = field(default_factory=Crowd)
 
     def part(self, client: Client) -> Part | None:
@@ -65,6 +67,8 @@ class Stream:
         self.pushed_at = 0.0
         # The wish to drain that the instance was told of on this stream.
         self.drain: Drain | None = None
+        # The stream's part in the feed of users and groups, if it has one.
+        self.directory: Subscription | None = None
         self._fleet = fleet
 
     def on_state(self, state: State) -> None:
@@ -91,7 +95,8 @@ class Stream:
             case TokenHeld():
                 self._fleet.roster.holds(self.key, message.fingerprint)
             case DirectoryApplied():
-                pass
+                if self.directory is not None:
+                    self.directory.answered()
             case _:
                 assert_never(message)
 

@@ -15,8 +15,10 @@ import grpc
 
 from control.domain.outpost import Outpost
 from control.fleet.authority import Client
+from control.fleet.directory import exposes_directory
 from control.link import translate
 from control.link.caller import CallRefused, find_objection, get_client, peer_address, unanswered
+from control.link.directory import PROTOCOL, Subscription
 from control.link.limits import Allowance
 from control.link.messages import Hello
 from control.link.roster import Key
@@ -90,6 +92,8 @@ class WatchService(link_pb2_grpc.LinkServicer):
             raise
         stream = Stream(self._fleet, client, self._fleet.roster.join(client, hello, address))
         stream.take(hello)
+        if exposes_directory(outpost) and hello.protocol >= PROTOCOL:
+            stream.directory = Subscription(hello.directory, stream.dirty)
         return stream
 
     def _find_known(self, client: Client) -> Outpost | None:
@@ -106,7 +110,11 @@ class WatchService(link_pb2_grpc.LinkServicer):
                 log.info("an outpost connected", extra=_fields(stream))
                 # The state may have moved on between the look at the token and now.
                 stream.on_state(self._fleet.revisions.state)
-                await _first_of(self._write(stream, context), self._read(stream, said), _ended(stream))
+                work: list[Coroutine[Any, Any, None]]
+                work = [self._write(stream, context), self._read(stream, said), _ended(stream)]
+                if stream.directory is not None:
+                    work.append(self._fleet.feed.serve(stream.directory))
+                await _first_of(*work)
         except CallRefused as error:
             why = str(error)
             raise
@@ -137,6 +145,7 @@ class WatchService(link_pb2_grpc.LinkServicer):
             await _set_within(stream.dirty, compared_at + self._refresh_seconds(stream) - loop.time())
             await self._drain(stream, context)
             await self._push(stream, context)
+            await self._send_directory(stream, context)
             if loop.time() >= compared_at + self._refresh_seconds(stream):
                 await self._send_digests(stream, context)
                 compared_at = loop.time()
@@ -159,6 +168,12 @@ class WatchService(link_pb2_grpc.LinkServicer):
             return
         stream.pushed_at = time.monotonic()
         for message in translate.config_parts(push):
+            await context.write(message)
+
+    async def _send_directory(self, stream: Stream, context: Context) -> None:
+        """One part at a time: a config that comes meanwhile goes before the next."""
+        message = stream.directory.take() if stream.directory is not None else None
+        if message is not None:
             await context.write(message)
 
     async def _send_digests(self, stream: Stream, context: Context) -> None:
