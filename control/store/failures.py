@@ -13,9 +13,18 @@ import psycopg
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-# Primary result codes of SQLite (https://www.sqlite.org/rescode.html), in the low byte of the extended ones.
+# Result codes of SQLite (https://www.sqlite.org/rescode.html): primary ones in the low byte of the extended ones.
 _SQLITE_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _SQLITE_UNWRITABLE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY})
+# What a disk that Linux has made read-only, since it fails, answers to writes.
+_SQLITE_WRITE_FAILED = frozenset(
+    {
+        sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_IOERR_FSYNC,
+        sqlite3.SQLITE_IOERR_DIR_FSYNC,
+        sqlite3.SQLITE_IOERR_TRUNCATE,
+    }
+)
 _SQLITE_AWAY = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
 # SQLSTATE (PostgreSQL's manual, appendix A): transactions rolled back for others' sake, locks and statements that took
 # too long; a full disk, a standby. Then by class: connections, resources, an operator's intervention; and a transaction
@@ -30,7 +39,7 @@ class DatabaseUnavailable(OperationalError):
 
 
 class DatabaseUnwritable(DatabaseUnavailable):
-    """The disk is full or read-only: nothing can be written. What was committed is there and can be read."""
+    """The disk is full, read-only or failing: nothing can be written. What was committed is there and can be read."""
 
 
 class DatabaseBusy(DatabaseUnavailable):
@@ -66,10 +75,11 @@ def find_kind(error: SQLAlchemyError) -> type[DatabaseUnavailable] | None:
 
 def _of_sqlite(error: sqlite3.Error) -> type[DatabaseUnavailable] | None:
     # Errors that SQLite didn't raise itself, such as bad parameters, have no code.
-    code = (error.sqlite_errorcode & 0xFF) if hasattr(error, "sqlite_errorcode") else None
+    extended = error.sqlite_errorcode if hasattr(error, "sqlite_errorcode") else 0
+    code = extended & 0xFF
     if code in _SQLITE_BUSY:
         return DatabaseBusy
-    if code in _SQLITE_UNWRITABLE:
+    if code in _SQLITE_UNWRITABLE or extended in _SQLITE_WRITE_FAILED:
         return DatabaseUnwritable
     return DatabaseUnavailable if code in _SQLITE_AWAY else None
 
