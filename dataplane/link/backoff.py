@@ -31,3 +31,7 @@ class Backoff:
         window = min(self._pace.longest, self._pace.first * 2 ** min(self._failures, 32))
         self._failures += 1
         return self._uniform(0.0, window)
+
+    def wait_refused(self) -> float:
+        """The wait after control has said that it does not serve us: somebody has to upgrade something first."""
+        return self._uniform(self._pace.longest / 2, self._pace.longest)

@@ -6,11 +6,11 @@ certificate has made its successor, whose channel stands before this one closes.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, Protocol
+from typing import Protocol
 
 import grpc
 
@@ -38,6 +38,7 @@ from protos.outpost.v1 import link_pb2
 
 _CALL_DEADLINE = 5.0
 _REFUSAL_SECONDS = 1.0
+_FAREWELL_SECONDS = 1.0
 # Codes by which control says that a sign-out will never be accepted; after any other it is tried again.
 _FINAL = frozenset(
     {
@@ -61,11 +62,12 @@ class Trust(Enum):
 
 
 class LinkLost(Exception):
-    """The stream to control is gone; the message says why."""
+    """The stream to control is gone; the message says why. `unsupported`: control doesn't serve this outpost."""
 
-    def __init__(self, message: str, trust: Trust = Trust.UNTOUCHED) -> None:
+    def __init__(self, message: str, trust: Trust = Trust.UNTOUCHED, *, unsupported: bool = False) -> None:
         super().__init__(message)
         self.trust = trust
+        self.unsupported = unsupported
 
 
 class Receiver(Protocol):
@@ -124,7 +126,10 @@ class Timing:
 
 @dataclass(slots=True, kw_only=True)
 class Context:
-    """What the streams of one outpost share. `refused`: key to digest of resources that control knows are refused."""
+    """What the streams of one outpost share. `refused`: key to digest of resources that control knows are refused.
+
+    `news` is set when the vitals have changed so that control should know at once.
+    """
 
     instance: Instance
     keeper: Keeper
@@ -133,6 +138,7 @@ class Context:
     timing: Timing = field(default_factory=Timing)
     endings: Endings = field(default_factory=Endings)
     refused: dict[str, str] = field(default_factory=dict)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
     directory: DirectoryHolder | None = None
 
     @property
@@ -142,17 +148,21 @@ class Context:
 
 
 class Stream:
-    """One connection. `since` is when its channel stood, None before."""
+    """One connection. `stood`: its channel did; `since` is when control let it in, None before."""
 
     def __init__(self, context: Context, credentials: Credentials, address: str) -> None:
         self._context = context
         self._credentials = credentials
         self.address = address
         self.successor: Stream | None = None
+        self.stood = False
         self.since: float | None = None
         self._channel = open_stream_channel(credentials, address)
         self._heard = asyncio.Event()
-        self._outbox: asyncio.Queue[link_pb2.WatchRequest] = asyncio.Queue()
+        self._admitted = asyncio.Event()
+        self._ended = asyncio.Event()
+        # None ends it.
+        self._outbox: asyncio.Queue[link_pb2.WatchRequest | None] = asyncio.Queue()
         self._gate = gate_stub(self._channel)
         # Parts of Digests that are not whole yet.
         self._wanted: dict[str, str] = {}
@@ -160,13 +170,21 @@ class Stream:
 
     @property
     def lasted(self) -> float:
-        """For how long it has stood; 0 when it never did."""
+        """For how long control has served it; 0 when it never did."""
         return 0.0 if self.since is None else self._context.world.monotonic() - self.since
 
     async def ready(self) -> None:
         """Wait until the channel stands."""
         await self._channel.channel_ready()
-        self.since = self._context.world.monotonic()
+        self.stood = True
+
+    async def farewell(self) -> None:
+        """Say how we are, and nothing more; wait until control has heard all that was said."""
+        if self._admitted.is_set():
+            self._say_health()
+        self._outbox.put_nowait(None)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), _FAREWELL_SECONDS)
 
     async def serve(self) -> None:
         """Serve until there is a successor. Raises LinkLost."""
@@ -185,6 +203,8 @@ class Stream:
         # Control may refuse a stream whose channel stands: being heard, or left alone for a while, is being let in.
         with suppress(TimeoutError):
             await asyncio.wait_for(self._heard.wait(), _REFUSAL_SECONDS)
+        self.since = self._context.world.monotonic()
+        self._admitted.set()
         await self._context.receiver.connected(self._credentials, self.address)
         await asyncio.Event().wait()
 
@@ -200,11 +220,13 @@ class Stream:
             raise _explained(error, self.address) from error
         except LinkBroken as error:
             raise LinkLost(f"control broke the protocol of the link: {error}") from error
+        finally:
+            self._ended.set()
         raise LinkLost("control closed the stream")
 
     async def _send(self) -> AsyncIterator[link_pb2.WatchRequest]:
-        while True:
-            yield await self._outbox.get()
+        while message := await self._outbox.get():
+            yield message
 
     def _say_hello(self) -> None:
         context = self._context
@@ -263,10 +285,15 @@ class Stream:
         context = self._context
         # A write that meets the end of the stream hides control's reason behind INTERNAL (grpc/grpc#36066), so
         # nothing follows the Hello while it may still be refused.
-        await context.world.sleep(min(_REFUSAL_SECONDS, context.timing.beat))
+        await self._admitted.wait()
         while True:
-            self._outbox.put_nowait(translate.health(context.receiver.vitals(), context.world.clock()))
-            await context.world.sleep(context.timing.beat)
+            context.news.clear()
+            self._say_health()
+            await _first_of(context.world.sleep(context.timing.beat), _is_set(context.news))
+
+    def _say_health(self) -> None:
+        context = self._context
+        self._outbox.put_nowait(translate.health(context.receiver.vitals(), context.world.clock()))
 
     async def _forward_endings(self) -> None:
         context = self._context
@@ -315,7 +342,7 @@ def _explained(error: grpc.aio.AioRpcError, address: str) -> LinkLost:
         case grpc.StatusCode.UNAUTHENTICATED:
             return LinkLost(f"control no longer accepts our certificate: {details}", Trust.REFUSED)
         case grpc.StatusCode.FAILED_PRECONDITION:
-            return LinkLost(f"control does not serve this version of the outpost: {details}")
+            return LinkLost(f"control does not serve this outpost: {details}", unsupported=True)
         case grpc.StatusCode.UNAVAILABLE:
             doubtful = any(sign in details.lower() for sign in _TLS_SIGNS)
             trust = Trust.DOUBTED if doubtful else Trust.UNTOUCHED
@@ -324,7 +351,11 @@ def _explained(error: grpc.aio.AioRpcError, address: str) -> LinkLost:
             return LinkLost(f"the link at {address} broke: {code.name}: {details}")
 
 
-async def _first_of(*work: Coroutine[Any, Any, None]) -> None:
+async def _is_set(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+async def _first_of(*work: Awaitable[None]) -> None:
     """Run all until the first ends, end the others, and raise what it raised."""
     tasks = [asyncio.ensure_future(each) for each in work]
     try:

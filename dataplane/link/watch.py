@@ -21,10 +21,14 @@ log = logging.getLogger("dataplane.link")
 
 @dataclass(slots=True, kw_only=True)
 class LinkStatus:
-    """Where the link is, for metrics and health. `last_error` is empty while all is well."""
+    """Where the link is, for metrics and health. `last_error` is empty while all is well.
+
+    `unsupported`: control has said that it does not serve this version of the outpost.
+    """
 
     connected: bool = False
     last_error: str = ""
+    unsupported: bool = False
     connections: int = 0
     losses: int = 0
 
@@ -38,6 +42,9 @@ class Watcher:
         self._worked = ""
         self._doubted = ""
         self._told: set[str] = set()
+        self._stream: Stream | None = None
+        self._stood = False
+        self._leaving = False
         self.status = LinkStatus()
 
     async def run(self) -> None:
@@ -45,7 +52,8 @@ class Watcher:
         world = self._context.world
         backoff = Backoff(self._context.timing.pace, world.uniform)
         while True:
-            wait = backoff.wait_after(await self._round())
+            lasted = await self._round()
+            wait = backoff.wait_refused() if self.status.unsupported else backoff.wait_after(lasted)
             log.info("calling control again", extra={"in_seconds": round(wait, 2)})
             await world.sleep(wait)
 
@@ -53,10 +61,21 @@ class Watcher:
         """A stream stands."""
         self.status.connected = True
         self.status.last_error = ""
+        self.status.unsupported = False
         self.status.connections += 1
         self._vain = 0
         self._doubted = ""
         self._told.clear()
+
+    def tell_news(self) -> None:
+        """Have control know at once how this instance is."""
+        self._context.news.set()
+
+    async def farewell(self) -> None:
+        """End the stream, if there is one, once control has all that was said on it; to be called last."""
+        self._leaving = True
+        if self._stream:
+            await self._stream.farewell()
 
     async def _round(self) -> float:
         """Try every address until one serves, first the one that did the last time; for how long it did."""
@@ -65,11 +84,13 @@ class Watcher:
         except EnrolmentFailed as error:
             self._note(str(error))
             return 0.0
+        self._stood = False
         for address in sorted(credentials.addresses, key=lambda each: each != self._worked):
             lasted = await self._serve(credentials, address)
             if lasted:
                 return lasted
-        self._count_in_vain()
+        if not self._stood:
+            self._count_in_vain()
         return 0.0
 
     async def _serve(self, credentials: Credentials, address: str) -> float:
@@ -77,12 +98,15 @@ class Watcher:
         lasted = 0.0
         stream: Stream | None = Stream(self._context, credentials, address)
         while stream:
+            self._stream = stream
             try:
                 await stream.serve()
             except LinkLost as error:
                 self._lost(error, credentials)
             finally:
                 lasted += stream.lasted
+                self._stood |= stream.stood
+                self._stream = None
                 await stream.close()
             if stream.lasted:
                 self._worked = stream.address
@@ -90,6 +114,9 @@ class Watcher:
         return lasted
 
     def _lost(self, error: LinkLost, credentials: Credentials) -> None:
+        if self._leaving:
+            return
+        self.status.unsupported = error.unsupported
         match error.trust:
             case Trust.REFUSED:
                 self._context.keeper.distrust()

@@ -125,6 +125,7 @@ class Supervisor:
             memory=vitals.memory_of((os.getpid(), *self._workers.pids)),
             load=vitals.load(),
             last_error=self._last_error(),
+            draining=self._stop.is_set(),
         )
 
     async def connected(self, credentials: Credentials, address: str) -> None:
@@ -268,7 +269,11 @@ class Supervisor:
         return saved, (self._plan.target.token,)
 
     async def _end(self) -> None:
+        if self._watcher:
+            self._watcher.tell_news()
         await self._workers.drain(DRAIN_SECONDS)
+        if self._watcher:
+            await self._watcher.farewell()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -293,7 +298,9 @@ class Supervisor:
     async def _ready_page(self) -> Page:
         reason = self._find_unready_reason()
         if reason is None:
-            return Page(status=HTTPStatus.OK, body=b"ready\n")
+            # Served all the same, from the last good state: nobody should restart it for that.
+            unsupported = f"but {self._last_error()}\n" if self._is_unsupported() else ""
+            return Page(status=HTTPStatus.OK, body=f"ready\n{unsupported}".encode())
         return Page(status=HTTPStatus.SERVICE_UNAVAILABLE, body=reason.encode() + b"\n")
 
     def _find_unready_reason(self) -> str | None:
@@ -304,6 +311,10 @@ class Supervisor:
         if self._watcher and self._configuration.updated is None:
             return f"no configuration yet: {self._last_error() or 'waiting for control'}"
         return None
+
+    def _is_unsupported(self) -> bool:
+        """Whether control has said that it doesn't serve this version."""
+        return self._watcher is not None and self._watcher.status.unsupported
 
     def _last_error(self) -> str:
         """All that is wrong; what is worst comes first."""
@@ -322,6 +333,7 @@ class Supervisor:
         keeper = self._keeper
         gauges: dict[str, float] = {
             "garrison_outpost_workers": len(self._workers.pids),
+            "garrison_outpost_unsupported": self._is_unsupported(),
             "garrison_outpost_memory_bytes": self.vitals().memory,
             "garrison_outpost_config_revision": self._configuration.revision,
             "garrison_outpost_resources": self._configuration.count,

@@ -92,9 +92,9 @@ class _Connection:
 class FakeControl:
     """The control plane. What outposts said is in `hellos`, `applied`, `healths`, `ended`."""
 
-    def __init__(self) -> None:
+    def __init__(self, authority: Authority | None = None) -> None:
         self.token = secrets.token_urlsafe(32)
-        self.authority = Authority()
+        self.authority = authority or Authority()
         self.https: Pair | None = None
         self.lifetime = 24 * 3600.0
         self.skew = 0.0

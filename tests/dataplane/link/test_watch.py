@@ -40,6 +40,7 @@ class Outpost:
         self.told: list[Ending] = []
         self.drained = asyncio.Event()
         self.failures_to_come = 0
+        self.is_draining = False
         self.waits: list[float] = []
         world = World(sleep=self._sleep, uniform=self._longest)
         self.keeper = Keeper(request, world)
@@ -54,7 +55,8 @@ class Outpost:
             await asyncio.sleep(0.01)
 
     def _longest(self, low: float, high: float) -> float:
-        assert low == 0
+        # Full jitter, but for whoever is not served.
+        assert low in {0, 15}
         self.waits.append(high)
         return high
 
@@ -66,7 +68,7 @@ class Outpost:
         return ()
 
     def vitals(self) -> Vitals:
-        return Vitals(uptime=1.0, workers=1, memory=1, load=0.0, last_error="")
+        return Vitals(uptime=1.0, workers=1, memory=1, load=0.0, last_error="", draining=self.is_draining)
 
     async def connected(self, credentials: Credentials, address: str) -> None:
         assert address in credentials.addresses
@@ -172,7 +174,7 @@ def test_a_server_of_another_ca_is_not_trusted_and_its_ca_asked_for(control: Fak
     ("code", "words", "enrolments"),
     [
         (grpc.StatusCode.UNAUTHENTICATED, "control no longer accepts our certificate: revoked", 2),
-        (grpc.StatusCode.FAILED_PRECONDITION, "control does not serve this version of the outpost: revoked", 1),
+        (grpc.StatusCode.FAILED_PRECONDITION, "control does not serve this outpost: revoked", 1),
         (grpc.StatusCode.ABORTED, "ABORTED: revoked", 1),
     ],
 )
@@ -303,3 +305,80 @@ def test_a_peer_that_is_dead_is_found_by_keepalive(control: FakeControl, monkeyp
         return await request_of(control)()
 
     play(request, story)
+
+
+def test_who_is_not_served_is_patient_and_is_served_again_when_control_can(control: FakeControl) -> None:
+    control.refuse_streams = grpc.StatusCode.FAILED_PRECONDITION, "speaks version 0 of the link's protocol"
+    control.hold(options())
+
+    async def story(outpost: Outpost) -> None:
+        await until(lambda: len(outpost.waits) >= 2)
+        assert outpost.watcher.status.unsupported
+        assert not outpost.watcher.status.connected
+        control.refuse_streams = None
+        await until(lambda: outpost.watcher.status.connected)
+        assert not outpost.watcher.status.unsupported
+        assert outpost.watcher.status.last_error == ""
+
+    outpost = play(request_of(control), story)
+    # Each wait is the longest, or at least half of it.
+    assert set(outpost.waits) == {30}
+    assert len(control.enrolments) == 1
+
+
+def test_of_two_links_the_one_that_serves_us_is_used(control: FakeControl) -> None:
+    control.hold(options())
+    with FakeControl(authority=control.authority) as older:
+        older.refuse_streams = grpc.StatusCode.FAILED_PRECONDITION, "speaks version 2 of the link's protocol"
+        control.link_addresses = [f"localhost:{older.link_port}", f"localhost:{control.link_port}"]
+
+        async def story(outpost: Outpost) -> None:
+            await until(lambda: outpost.held.resources)
+            assert not outpost.watcher.status.unsupported
+
+        outpost = play(request_of(control), story)
+    assert outpost.places == [f"localhost:{control.link_port}"]
+    assert outpost.waits == []
+
+
+def test_news_is_told_before_the_next_beat(control: FakeControl) -> None:
+    control.hold(options())
+
+    async def story(outpost: Outpost) -> None:
+        await until(lambda: control.healths)
+        assert not control.healths[-1].draining
+        outpost.is_draining = True
+        begun = time.monotonic()
+        outpost.watcher.tell_news()
+        await until(lambda: control.healths[-1].draining)
+        assert time.monotonic() - begun < 1.0
+
+    play(request_of(control), story)
+
+
+def test_a_farewell_is_heard_with_all_that_was_said_before(control: FakeControl) -> None:
+    control.hold(options())
+
+    async def story(outpost: Outpost) -> None:
+        await until(lambda: outpost.watcher.status.connected)
+        outpost.is_draining = True
+        outpost.watcher.tell_news()
+        # With nothing awaited in between, as the process may end at once.
+        await outpost.watcher.farewell()
+        assert control.healths[-1].draining
+        assert not control.connections
+
+    outpost = play(request_of(control), story)
+    assert outpost.watcher.status.losses == 0
+
+
+def test_a_farewell_to_nobody_takes_no_time(control: FakeControl) -> None:
+    control.link_addresses = [f"127.0.0.1:{free_port()}"]
+
+    async def story(outpost: Outpost) -> None:
+        await until(lambda: outpost.waits)
+        await outpost.watcher.farewell()
+
+    begun = time.monotonic()
+    play(request_of(control), story)
+    assert time.monotonic() - begun < 5.0
