@@ -131,7 +131,7 @@ class Stage:
         edge.line = relay
         return edge
 
-    def with_application(self, outpost: Outpost) -> Edge:
+    def with_application(self, outpost: Outpost, validity: str = "hours=24") -> Edge:
         """Start an outpost with an application before it that bears its name; it ends with the stage."""
         name = outpost.name
         front = Front(traefik(), Ports(outpost=outpost.http, application=self.echo.port))
@@ -139,7 +139,7 @@ class Stage:
         site = Site(provider=name, host=f"{name}.example.test", scheme="http", port=front.port)
         self.garrison.apply(
             {
-                "providers": providers({name: site}),
+                "providers": [{**each, "access_token_validity": validity} for each in providers({name: site})],
                 "applications": applications({name: site}),
                 "outposts": [{"name": name, "type": "proxy", "providers": [name]}],
             }

@@ -1,0 +1,73 @@
+"""A small disk of its own, ext4 in a file: to be filled, and to fail so that Linux makes it read-only."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.peers_program import require
+
+BLOCK = 4096
+
+
+@dataclass
+class Disk:
+    """A mounted disk; what is to be kept lies in `folder`."""
+
+    image: Path
+    folder: Path
+
+    def mount(self) -> None:
+        """Have it in the tree, writable."""
+        options = "loop,errors=remount-ro"
+        subprocess.run([require("mount", "mount"), "-o", options, str(self.image), str(self.folder)], check=True)
+
+    def unmount(self) -> None:
+        """Take it out; nothing may use it."""
+        subprocess.run([require("umount", "mount"), str(self.folder)], check=True)
+
+    def fill(self) -> None:
+        """Leave no block free."""
+        with self._filler.open("ab", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(BLOCK))
+
+    def free(self) -> None:
+        """Give back what `fill` took."""
+        self._filler.unlink(missing_ok=True)
+
+    def fail(self) -> None:
+        """Report an error as a failing disk does (Linux, fs/ext4/sysfs.c): the kernel makes it read-only."""
+        device = subprocess.run(
+            [require("findmnt", "util-linux"), "--noheadings", "--output", "SOURCE", str(self.folder)],
+            capture_output=True, text=True, check=True,
+        ).stdout.strip()  # fmt: skip
+        Path("/sys/fs/ext4", Path(device).name, "trigger_fs_error").write_text("1")
+
+    def mend(self) -> None:
+        """Check it and have it writable again; nothing may use it."""
+        self.unmount()
+        subprocess.run([require("e2fsck", "e2fsprogs"), "-p", str(self.image)], check=False, stdout=subprocess.DEVNULL)
+        self.mount()
+
+    @property
+    def _filler(self) -> Path:
+        return self.folder / "filler"
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[Disk]:
+    """A disk of that size, mounted on the folder until the block ends."""
+    disk = Disk(image=folder.with_suffix(".img"), folder=folder)
+    disk.folder.mkdir(parents=True)
+    with disk.image.open("wb") as file:
+        file.truncate(megabytes << 20)
+    # All of it is root's, without blocks kept back, and its structures are there from the beginning.
+    options = ["-q", "-m", "0", "-O", "^has_journal", "-E", "lazy_itable_init=0"]
+    subprocess.run([require("mkfs.ext4", "e2fsprogs"), *options, str(disk.image)], check=True)
+    disk.mount()
+    try:
+        yield disk
+    finally:
+        disk.unmount()
