@@ -38,6 +38,11 @@ class Metrics:
         self.refused = Counter(
             "garrison_link_refused", "Calls and streams refused or cut.", ["reason"], registry=self.registry
         )
+        self.listens = Gauge(
+            "garrison_link_hears_commits",
+            "Whether PostgreSQL tells of commits; where it doesn't, they are looked for each second.",
+            registry=self.registry,
+        )
         self.faulty = Gauge(
             "garrison_link_faulty_outposts",
             "Outposts that get no updates, since their stored options can't be used.",

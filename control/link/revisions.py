@@ -1,7 +1,7 @@
 """Follows the database: after each commit the fleet's state is computed once, for all streams.
 
-Writers send a datagram to the wake socket; the revision is looked at every 250 ms besides, since a datagram may be
-lost. A commit is acted on at once, further ones within the next 50 ms together.
+Writers send a datagram to the wake socket, or PostgreSQL tells (`Store.listen`); as either may be lost, the revision is
+looked at every `Store.look_seconds` besides. A commit is acted on at once, further ones within the next 50 ms together.
 """
 
 import asyncio
@@ -25,7 +25,6 @@ from control.link.messages import Wanted
 from control.link.translate import Encoded, encode
 from control.store import Store
 
-POLL_SECONDS = 0.25
 GAP_SECONDS = 0.05
 RETRY_SECONDS = 1.0
 
@@ -100,6 +99,8 @@ class Revisions:
         self._listeners: set[Callable[[State], None]] = set()
         self._woken = asyncio.Event()
         self._wanted_anew = False
+        self._loaded_at = clock()
+        self._answers = True
         self.state = compute(_nothing(), url, {})
 
     def wake(self) -> None:
@@ -125,6 +126,7 @@ class Revisions:
         self._wanted_anew = False
         loop = asyncio.get_running_loop()
         self.state = await loop.run_in_executor(self._pool, self._compute)
+        self._loaded_at = self._clock()
         for listener in tuple(self._listeners):
             listener(self.state)
 
@@ -133,11 +135,14 @@ class Revisions:
         while True:
             await self._wait()
             try:
-                if await self._is_stale():
+                stale = await self._is_stale()
+                self._note_answer(None)
+                if stale:
                     await self.load()
                     await asyncio.sleep(GAP_SECONDS)
             except SQLAlchemyError as error:
-                log.warning("the database can't be read", extra={"reason": type(error).__name__})
+                self._wanted_anew = True
+                self._note_answer(error)
                 await asyncio.sleep(RETRY_SECONDS)
 
     def close(self) -> None:
@@ -146,7 +151,7 @@ class Revisions:
 
     async def _wait(self) -> None:
         try:
-            async with asyncio.timeout(POLL_SECONDS):
+            async with asyncio.timeout(self._store.look_seconds):
                 await self._woken.wait()
         except TimeoutError:
             pass
@@ -154,10 +159,22 @@ class Revisions:
 
     async def _is_stale(self) -> bool:
         change = self.state.facts.next_change()
-        if self._wanted_anew or (change is not None and change <= self._clock()):
+        if self._wanted_anew or (change is not None and change <= self._now()):
             return True
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, self._revision) != self.state.revision
+
+    def _now(self) -> datetime:
+        """The time by the clock that the facts go by, which may be another than ours."""
+        return self.state.facts.at + (self._clock() - self._loaded_at)
+
+    def _note_answer(self, error: SQLAlchemyError | None) -> None:
+        """Say once that the database doesn't answer, and once that it does again."""
+        if error is not None and self._answers:
+            log.warning("the database can't be read", extra={"reason": type(error).__name__})
+        if error is None and not self._answers:
+            log.info("the database can be read again")
+        self._answers = error is None
 
     def _revision(self) -> int:
         with self._store.read() as unit:

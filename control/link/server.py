@@ -125,7 +125,8 @@ async def serving(
         await stack.enter_async_context(wake_socket(settings.wake_socket, parts.revisions.wake))
         await stack.enter_async_context(metrics_socket(settings.metrics_socket, parts.metrics.registry))
         housekeeping = keep_house(store, parts.revisions, parts.roster, credentials)
-        work = [parts.revisions.follow(), parts.feed.follow(), parts.roster.keep(), housekeeping]
+        listening = store.listen(parts.revisions.wake, parts.metrics.listens.set)
+        work = [parts.revisions.follow(), listening, parts.feed.follow(), parts.roster.keep(), housekeeping]
         failed = await stack.enter_async_context(_background(work))
         server, port = _server(settings.address, credentials)
         parts.add_services(server, gatekeeper)
