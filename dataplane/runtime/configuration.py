@@ -13,7 +13,7 @@ from typing import Protocol
 from dataplane.link.endings import Ending
 from dataplane.link.held import Change, Held, HeldResource, NotApplied, Rejection
 from dataplane.link.translate import locally_ended
-from dataplane.runtime.workers import Outcome
+from dataplane.runtime.rollout import Outcome
 
 _LOCAL = "local/"
 # No session lives longer than its provider allows, and none is allowed more.

@@ -6,6 +6,8 @@ connections over the slots' sockets; one whose worker is being replaced keeps it
 
 import errno
 import socket
+import struct
+from array import array
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -14,6 +16,10 @@ from pathlib import Path
 from dataplane.runtime.plan import Address, Listener, TcpAddress, UnixAddress
 
 _BACKLOG = 4096
+_SO_ATTACH_FILTER = 26
+# In classic BPF (linux/filter.h), as code, jump if true, jump if not, operand: the byte of TCP's flags; of them SYN and
+# ACK; a SYN alone is dropped, everything else taken whole.
+_DROP_SYN = ((0x30, 0, 0, 13), (0x54, 0, 0, 0x12), (0x15, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
 _NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 
 
@@ -40,6 +46,32 @@ def close_all(slots: Iterable[Iterable[socket.socket]]) -> None:
     for slot in slots:
         for listening in slot:
             listening.close()
+
+
+def turn_away(slots: Iterable[Iterable[socket.socket]]) -> None:
+    """Let no connection begin any more, while those that have begun can still be accepted.
+
+    Closing a listener resets whoever waits in its queue, and whoever comes while it is emptied. Dropping the first
+    packet of new connections is gentler: the client sends it again after a second, and is refused once all is closed.
+    """
+    program = array("B", b"".join(struct.pack("HBBI", *each) for each in _DROP_SYN))
+    address, _ = program.buffer_info()
+    for slot in slots:
+        for listening in slot:
+            # Where the kernel has no such filters, the drain is as good as without.
+            with suppress(OSError):
+                listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(_DROP_SYN), address))
+
+
+def queued(slot: Iterable[socket.socket]) -> int:
+    """How many connections wait to be accepted; none where nobody listens any more."""
+    return sum(_queued(listening) for listening in slot if listening.fileno() >= 0)
+
+
+def _queued(listening: socket.socket) -> int:
+    """Of a listening socket, tcpi_unacked is the length of its queue (tcp(7), linux/tcp.h)."""
+    information = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28)
+    return int(struct.unpack_from("=I", information, 24)[0])
 
 
 def open_single(address: Address, origin: str) -> socket.socket:

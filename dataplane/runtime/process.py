@@ -6,7 +6,8 @@ import os
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process, create_subprocess_exec
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
 
 from dataplane.runtime.messages import Answer, InheritedListener, Message, Question, Ready, SessionEnded, Setup
 from dataplane.runtime.pipe import Frames, PipeBroken, encode
@@ -16,6 +17,44 @@ log = logging.getLogger("dataplane.workers")
 
 class WorkerGone(Exception):
     """The worker has ended, or does not answer."""
+
+
+class Worker(Protocol):
+    """One worker, as all of them are led."""
+
+    @property
+    def slot(self) -> int:
+        """Which sockets it serves."""
+        ...
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        ...
+
+    async def ready(self, deadline: float) -> None:
+        """Wait until it can take a configuration. Raises WorkerGone."""
+        ...
+
+    def tell(self, message: Message) -> None:
+        """Send without waiting."""
+        ...
+
+    async def ask(self, question: Callable[[int], Question], deadline: float) -> Answer:
+        """Send a question and wait for its answer. Raises WorkerGone."""
+        ...
+
+    async def wait(self) -> int:
+        """Its exit status, once it has ended."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once."""
+        ...
+
+
+Start = Callable[[int, Setup, Iterable[socket.socket], Callable[[SessionEnded], None]], Awaitable[Worker]]
+"""Starts the worker of a slot; the last argument is told of every sign-out that happens there."""
 
 
 class WorkerProcess:

@@ -24,6 +24,7 @@ class Report:
 _HELP = {
     "garrison_outpost_workers": "Workers that serve",
     "garrison_outpost_unsupported": "Whether control has said that it does not serve this version of the outpost",
+    "garrison_outpost_worker_crash_loops": "Workers that keep ending soon after their start",
     "garrison_outpost_memory_bytes": "Resident memory of the supervisor and its workers",
     "garrison_outpost_config_revision": "Revision of the configuration in force",
     "garrison_outpost_resources": "Resources held",

@@ -11,6 +11,20 @@ from dataclasses import dataclass, field
 from dataplane.link.held import HeldResource, Rejection
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a change came to: what is served now, all that is refused, and its newest version for another try.
+
+    `served` goes on to show what is served. `failed` was left out because the workers failed while it was in; it stands
+    among the rejections too.
+    """
+
+    served: Mapping[str, HeldResource]
+    rejections: tuple[Rejection, ...] = ()
+    refused: Mapping[str, HeldResource] = field(default_factory=dict)
+    failed: Mapping[str, HeldResource] = field(default_factory=dict)
+
+
 class Stuck(Exception):
     """A worker refuses keys that it was not given."""
 
@@ -34,7 +48,7 @@ class Attempt:
     @property
     def removals(self) -> tuple[str, ...]:
         """What is served and no longer to be."""
-        return tuple(key for key in self.served if key in self.removed or key in self.dropped)
+        return tuple(sorted(key for key in self.removed.union(self.dropped) if key in self.served))
 
     @property
     def result(self) -> dict[str, HeldResource]:

@@ -8,13 +8,11 @@ way: nothing new is accepted, what is in flight is finished within ten seconds.
 
 import asyncio
 import logging
-import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from http import HTTPStatus
 
 from dataplane.config import Options
 from dataplane.link import translate
@@ -30,16 +28,15 @@ from dataplane.link.stream import Context, Timing
 from dataplane.link.target import Credentials, Instance, Target
 from dataplane.link.watch import Watcher
 from dataplane.link.world import World
-from dataplane.runtime import logs, vitals
+from dataplane.runtime import logs
+from dataplane.runtime.condition import Condition
 from dataplane.runtime.configuration import Configuration
 from dataplane.runtime.descriptors import ENOUGH, connections_within, raise_limit
 from dataplane.runtime.directory import HeldDirectory
-from dataplane.runtime.http import Page, Responder
+from dataplane.runtime.http import Responder
 from dataplane.runtime.listeners import open_single, open_slots
 from dataplane.runtime.messages import SessionEnded, Setup
-from dataplane.runtime.metrics import CONTENT_TYPE, merged, render
 from dataplane.runtime.plan import Plan
-from dataplane.runtime.report import Report, snapshot
 from dataplane.runtime.saving import Saver
 from dataplane.runtime.workers import Workers
 
@@ -75,7 +72,8 @@ class Supervisor:
         self._directory = self._load_directory() if plan.type in DIRECTORY_TYPES else None
         self._keeper = self._make_keeper(plan.target) if plan.target else None
         self._watcher = self._make_watcher(self._keeper) if self._keeper else None
-        self._responder = Responder(self._routes())
+        self._condition = self._make_condition()
+        self._responder = Responder(self._condition.routes())
 
     async def run(self) -> None:
         """Serve until told to stop."""
@@ -119,14 +117,7 @@ class Supervisor:
 
     def vitals(self) -> Vitals:
         """How this instance is."""
-        return Vitals(
-            uptime=self._world.clock() - self._instance.started,
-            workers=len(self._workers.pids),
-            memory=vitals.memory_of((os.getpid(), *self._workers.pids)),
-            load=vitals.load(),
-            last_error=self._last_error(),
-            draining=self._stop.is_set(),
-        )
+        return self._condition.vitals()
 
     async def connected(self, credentials: Credentials, address: str) -> None:
         """A stream stands: workers call over the same address first."""
@@ -170,6 +161,20 @@ class Supervisor:
     def _load_directory(self) -> HeldDirectory:
         journal = Journal(self._plan.state / "directory", self._directory_key.secret, self._world.token)
         return HeldDirectory(journal, self._world)
+
+    def _make_condition(self) -> Condition:
+        return Condition(
+            instance=self._instance,
+            clock=self._world.clock,
+            stopping=self._stop.is_set,
+            workers=self._workers,
+            configuration=self._configuration,
+            endings=self._endings,
+            folder=self._folder,
+            directory=self._directory,
+            keeper=self._keeper,
+            watcher=self._watcher,
+        )
 
     def _make_keeper(self, target: Target) -> Keeper:
         request = partial(enrol, target, self._instance, self._world.clock, self._world.token)
@@ -285,85 +290,6 @@ class Supervisor:
         self._folder.close()
         log.info("the outpost has ended")
 
-    # What it tells.
-
-    def _routes(self) -> dict[str, Callable[[], Awaitable[Page]]]:
-        return {
-            "/": _no_content,
-            "/outpost.goauthentik.io/ping": _no_content,
-            "/-/health/ready/": self._ready_page,
-            "/metrics": self._metrics_page,
-        }
-
-    async def _ready_page(self) -> Page:
-        reason = self._find_unready_reason()
-        if reason is None:
-            # Served all the same, from the last good state: nobody should restart it for that.
-            unsupported = f"but {self._last_error()}\n" if self._is_unsupported() else ""
-            return Page(status=HTTPStatus.OK, body=f"ready\n{unsupported}".encode())
-        return Page(status=HTTPStatus.SERVICE_UNAVAILABLE, body=reason.encode() + b"\n")
-
-    def _find_unready_reason(self) -> str | None:
-        if self._stop.is_set():
-            return "the outpost is draining"
-        if not self._workers.pids:
-            return "no worker serves yet"
-        if self._watcher and self._configuration.updated is None:
-            return f"no configuration yet: {self._last_error() or 'waiting for control'}"
-        return None
-
-    def _is_unsupported(self) -> bool:
-        """Whether control has said that it doesn't serve this version."""
-        return self._watcher is not None and self._watcher.status.unsupported
-
-    def _last_error(self) -> str:
-        """All that is wrong; what is worst comes first."""
-        link = self._watcher.status.last_error if self._watcher else ""
-        refused = [f"{each.key}: {each.reason}" for each in self._configuration.rejections[:1]]
-        directory = self._directory.error if self._directory else ""
-        return "; ".join(filter(None, (link, *refused, self._folder.error, directory)))
-
-    async def _metrics_page(self) -> Page:
-        counted = await self._workers.scrape()
-        text = render(merged((snapshot(self._report()), counted)))
-        return Page(status=HTTPStatus.OK, body=text, content_type=CONTENT_TYPE)
-
-    def _report(self) -> Report:
-        status = self._watcher.status if self._watcher else None
-        keeper = self._keeper
-        gauges: dict[str, float] = {
-            "garrison_outpost_workers": len(self._workers.pids),
-            "garrison_outpost_unsupported": self._is_unsupported(),
-            "garrison_outpost_memory_bytes": self.vitals().memory,
-            "garrison_outpost_config_revision": self._configuration.revision,
-            "garrison_outpost_resources": self._configuration.count,
-            "garrison_outpost_rejected_resources": len(self._configuration.rejections),
-            "garrison_outpost_queued_sign_outs": len(self._endings.waiting),
-            "garrison_outpost_state_unsaved": bool(self._folder.error),
-        }
-        if self._directory:
-            gauges |= self._directory.gauges
-        if keeper and keeper.credentials:
-            gauges["garrison_outpost_clock_skew_seconds"] = keeper.skew
-            gauges["garrison_outpost_certificate_expiry_timestamp_seconds"] = keeper.credentials.expires
-        return Report(
-            instance=self._instance,
-            outpost_name=keeper.credentials.name if keeper and keeper.credentials else "",
-            connected=bool(status and status.connected),
-            updated=self._configuration.updated,
-            ready=self._find_unready_reason() is None,
-            gauges=gauges,
-            counters={
-                "garrison_outpost_dropped_sign_outs_total": self._endings.dropped,
-                "garrison_outpost_worker_restarts_total": self._workers.restarts,
-                "garrison_outpost_silent_scrapes_total": self._workers.silent_scrapes,
-                "garrison_outpost_link_connections_total": status.connections if status else 0,
-                "garrison_outpost_link_losses_total": status.losses if status else 0,
-                "garrison_outpost_state_save_failures_total": self._folder.failures,
-            },
-            enrolment_failures=keeper.failures if keeper else {},
-        )
-
     def _described(self) -> dict[str, object]:
         plan = self._plan
         return {
@@ -394,7 +320,3 @@ def _make_room() -> None:
     if descriptors < ENOUGH:
         fields = {"descriptors": descriptors, "connections_per_worker": connections_within(descriptors)}
         log.info("the limit of open files bounds the connections (RLIMIT_NOFILE)", extra=fields)
-
-
-async def _no_content() -> Page:
-    return Page(status=HTTPStatus.NO_CONTENT)

@@ -1,109 +1,31 @@
-"""All workers of an outpost: kept alive, configured together, scraped together, drained together.
+"""Leads the workers: starts and replaces them, brings changes to all of them, counts what they counted.
 
-Each slot has its listening sockets for good; a worker that dies is replaced on the same ones, after a wait that
-grows while it keeps dying young, and accepts only once it knows what the others serve. A change is prepared by all
-workers and committed by all, or by none. Workers that fail are no verdict on what they were given: it is tried again,
-and revocations get through whatever fails.
+A slot is a worker's place with its listening sockets. A replacement accepts on the same sockets, after it has been
+brought to what the others serve; so does one that is started in a drain for those who wait at a slot without a worker.
+Workers that fail are no verdict on what they were given: it is tried again, and what ends sessions goes first and gets
+through whatever fails.
 """
 
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import replace
 
 from dataplane.link.held import HeldResource, NotApplied, Rejection
 from dataplane.link.target import Credentials
 from dataplane.link.translate import is_revocation
-from dataplane.runtime.listeners import close_all
-from dataplane.runtime.messages import (
-    Answer,
-    Commit,
-    Connect,
-    Drain,
-    Message,
-    Prepare,
-    Prepared,
-    PrepareFailed,
-    Question,
-    Scrape,
-    Scraped,
-    Serve,
-    SessionEnded,
-    Setup,
-)
-from dataplane.runtime.metrics import left_behind, merged
-from dataplane.runtime.process import WorkerGone, inherited, start_worker
-from dataplane.runtime.rollout import Attempt, Stuck
+from dataplane.runtime.counts import Counts
+from dataplane.runtime.fates import Fates, describe_exit
+from dataplane.runtime.listeners import close_all, queued, turn_away
+from dataplane.runtime.messages import Connect, Drain, Question, Scrape, Scraped, Serve, SessionEnded, Setup
+from dataplane.runtime.process import Start, Worker, WorkerGone, inherited, start_worker
+from dataplane.runtime.rollout import Attempt, Outcome, Stuck
 from dataplane.runtime.server import Snapshot
+from dataplane.runtime.twosteps import Failed, Patience, TwoSteps
 
 log = logging.getLogger("dataplane.workers")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """Spans in seconds: deadlines of workers' answers, and the waits before a replacement."""
-
-    start: float = 30.0
-    prepare: float = 30.0
-    scrape: float = 1.0
-    check: float = 5.0
-    first_restart: float = 0.1
-    longest_restart: float = 10.0
-    settled: float = 30.0
-    retry: float = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What a change came to: what is served now, all that is refused, and its newest version for another try.
-
-    `failed` was left out because the workers failed while it was in; it stands among the rejections too.
-    """
-
-    served: Mapping[str, HeldResource]
-    rejections: tuple[Rejection, ...] = ()
-    refused: Mapping[str, HeldResource] = field(default_factory=dict)
-    failed: Mapping[str, HeldResource] = field(default_factory=dict)
-
-
-class Worker(Protocol):
-    """One worker, as all of them are led."""
-
-    @property
-    def slot(self) -> int:
-        """Which sockets it serves."""
-        ...
-
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        ...
-
-    async def ready(self, deadline: float) -> None:
-        """Wait until it can take a configuration. Raises WorkerGone."""
-        ...
-
-    def tell(self, message: Message) -> None:
-        """Send without waiting."""
-        ...
-
-    async def ask(self, question: Callable[[int], Question], deadline: float) -> Answer:
-        """Send a question and wait for its answer. Raises WorkerGone."""
-        ...
-
-    async def wait(self) -> int:
-        """Its exit status, once it has ended."""
-        ...
-
-    def kill(self) -> None:
-        """End it at once."""
-        ...
-
-
-Start = Callable[[int, Setup, Iterable[socket.socket], Callable[[SessionEnded], None]], Awaitable[Worker]]
 
 
 class Workers:
@@ -124,16 +46,20 @@ class Workers:
         self._start = start
         self._live: dict[int, Worker] = {}
         self._started: set[Worker] = set()
+        self._given_up: dict[Worker, str] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._some_live = asyncio.Event()
         # One change, and one newcomer, at a time.
         self._lock = asyncio.Lock()
-        self._served: Mapping[str, HeldResource] = {}
+        self._steps = TwoSteps(lambda: [*self._live.values()], self._give_up, self._patience)
+        self._served: dict[str, HeldResource] = {}
         self._serving = False
         self._credentials: Credentials | None = None
-        self._counted: dict[int, Snapshot] = {}
-        self._left = Snapshot()
+        self._counts = Counts()
+        self._fates = Fates(settled=self._patience.settled)
         self._draining = asyncio.Event()
+        self._ends = 0.0
+        self._over = False
         self.restarts = 0
         self.silent_scrapes = 0
 
@@ -141,6 +67,21 @@ class Workers:
     def pids(self) -> tuple[int, ...]:
         """The processes that serve."""
         return tuple(worker.pid for worker in self._live.values())
+
+    @property
+    def unserved(self) -> float:
+        """For how many seconds nobody has been serving: 0 while somebody does, infinite when nobody ever has."""
+        return self._fates.unserved(_now())
+
+    @property
+    def looping(self) -> int:
+        """How many slots there are whose workers keep ending."""
+        return len(self._fates.looping(_now()))
+
+    @property
+    def trouble(self) -> str:
+        """What an admin has to know of them; empty while all is well."""
+        return self._fates.trouble(_now())
 
     def start(self) -> None:
         """Start a worker in every slot and keep them going."""
@@ -164,176 +105,188 @@ class Workers:
 
         Raises NotApplied when they fail on the revocations alone as well.
         """
-        news = {key: each for key, each in changed.items() if not self._serves(each)}
+        news = self._unserved(changed)
         lean = {key: each for key, each in news.items() if is_revocation(each)}
+        await self._some_live.wait()
+        await self._hasten(lean)
         reason = ""
         for tried in (news, news, lean, lean):
             await self._some_live.wait()
             try:
-                attempt = await self._try(tried, removed)
-            except (_Failed, Stuck) as error:
+                outcome = await self._try(tried, removed)
+            except (Failed, Stuck) as error:
                 reason = str(error)
                 log.critical("the workers failed on a change", extra={"reason": reason, "resources": len(tried)})
                 await asyncio.sleep(self._patience.retry)
             else:
-                return _outcome(attempt, {key: each for key, each in news.items() if key not in tried}, reason)
+                return _without(outcome, {key: each for key, each in news.items() if key not in tried}, reason)
         raise NotApplied(reason)
+
+    async def _hasten(self, lean: Mapping[str, HeldResource]) -> None:
+        """What ends sessions waits for nothing that may fail, and for no worker that hangs."""
+        if not lean or not self._serving:
+            return
+        async with self._lock:
+            if await self._steps.hasten(tuple(lean.values())) and self._live:
+                self._served.update(lean)
+
+    async def _try(self, changed: Mapping[str, HeldResource], removed: frozenset[str]) -> Outcome:
+        """Prepare and commit, once. Raises Failed or Stuck."""
+        async with self._lock:
+            attempt = Attempt(served=self._served, changed=self._unserved(changed), removed=removed)
+            if attempt.upserts or attempt.removals:
+                attempt = await self._steps.prepare(attempt)
+                await self._steps.commit()
+            rejections, refused = attempt.rejections, attempt.refused
+            # In place, for there may be many that stay.
+            for key in attempt.removals:
+                del self._served[key]
+            self._served.update((each.key, each) for each in attempt.upserts)
+            self.serve()
+            return Outcome(served=self._served, rejections=rejections, refused=refused)
+
+    def _unserved(self, resources: Mapping[str, HeldResource]) -> dict[str, HeldResource]:
+        """Those that are not served as they are."""
+        return {key: each for key, each in resources.items() if not self._serves(each)}
 
     def _serves(self, resource: HeldResource) -> bool:
         served = self._served.get(resource.key)
         return served is not None and served.digest == resource.digest
-
-    async def _try(self, changed: Mapping[str, HeldResource], removed: frozenset[str]) -> Attempt:
-        """Prepare and commit, once. Raises _Failed or Stuck."""
-        async with self._lock:
-            attempt = Attempt(served=self._served, changed=changed, removed=removed)
-            if attempt.upserts or attempt.removals:
-                attempt = await self._prepare_all(attempt)
-                await self._ask_all(_commit)
-                self._served = attempt.result
-            self.serve()
-            return attempt
 
     async def scrape(self) -> Snapshot:
         """What all workers counted, those that have ended included; a silent one counts as it last said."""
         workers = list(self._live.values())
         heard = await asyncio.gather(*(self._hear(worker, self._patience.scrape) for worker in workers))
         self.silent_scrapes += heard.count(False)
-        return merged((self._left, *self._counted.values()))
+        return self._counts.total()
 
     async def drain(self, seconds: float) -> None:
-        """Let all workers finish what is in flight; whoever is not done in time is ended."""
+        """Let all workers finish what waits and what is in flight; whoever is not done in time is ended."""
+        self._ends = _now() + seconds
+        turn_away(self._sockets(slot) for slot in range(len(self._slots)))
         self._draining.set()
-        for worker in self._started:
-            worker.tell(Drain(seconds=seconds))
-        close_all([listening for listening, _ in slot] for slot in self._slots)
+        for worker in self._live.values():
+            self._send_off(worker)
         _, late = await asyncio.wait(self._tasks, timeout=seconds + 1.0) if self._tasks else (set(), set())
         self.kill()
         if late:
             await asyncio.wait(late)
 
+    def _send_off(self, worker: Worker) -> None:
+        """From here on the slot's sockets are the worker's alone, so that they close when it closes them."""
+        worker.tell(Drain(seconds=max(0.0, self._ends - _now())))
+        close_all([self._sockets(worker.slot)])
+
     def kill(self) -> None:
         """End all workers at once."""
         self._draining.set()
+        self._over = True
         for worker in self._started:
             worker.kill()
 
     async def _keep(self, slot: int) -> None:
-        deaths = 0
-        loop = asyncio.get_running_loop()
-        while not self._draining.is_set():
-            began = loop.time()
-            try:
-                await self._live_once(slot)
-            except Exception:  # A bug of ours, or no process to be had: the slot is tried again all the same.
-                log.exception("a worker could not be led", extra={"worker": slot})
+        """A worker in the slot until the drain, and in it for as long as somebody waits whom nobody serves."""
+        while not self._over and (not self._draining.is_set() or queued(self._sockets(slot))):
+            how = await self._live_guarded(slot)
+            deaths = self._fates.ended(slot, how, _now())
             if self._draining.is_set():
-                return
+                continue
             self.restarts += 1
-            deaths = 0 if loop.time() - began >= self._patience.settled else deaths + 1
             wait = min(self._patience.longest_restart, self._patience.first_restart * 2 ** min(deaths, 10))
             log.warning("a worker is replaced", extra={"worker": slot, "in_seconds": wait})
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._draining.wait(), wait)
+        close_all([self._sockets(slot)])
 
-    async def _live_once(self, slot: int) -> None:
+    def _sockets(self, slot: int) -> list[socket.socket]:
+        return [each for each, _ in self._slots[slot]]
+
+    async def _live_guarded(self, slot: int) -> str:
+        """One worker's life, from its start; how it ended."""
+        self._fates.began(slot, _now())
+        try:
+            return await self._live_once(slot)
+        except Exception as error:  # No process to be had, most likely: the slot is tried again all the same.
+            log.exception("a worker could not be led", extra={"worker": slot})
+            return f"it could not be led: {error!r}"
+
+    async def _live_once(self, slot: int) -> str:
         sockets = self._slots[slot]
-        setup = _for_slot(self._setup, slot, sockets)
-        worker = await self._start(slot, setup, [each for each, _ in sockets], self._on_ended)
+        setup = replace(self._setup, slot=slot, listeners=inherited(sockets))
+        worker = await self._start(slot, setup, self._sockets(slot), self._on_ended)
         self._started.add(worker)
-        if self._draining.is_set():
+        if self._over:
             worker.kill()
         try:
             await self._admit(worker)
         except WorkerGone as error:
-            log.warning("a worker did not start", extra={"worker": slot, "reason": str(error)})
-            worker.kill()
+            self._give_up(worker, str(error))
+        except Exception as error:  # A bug of ours: the slot is tried again all the same.
+            log.exception("a worker could not be admitted", extra={"worker": slot})
+            self._give_up(worker, repr(error))
         checking = asyncio.create_task(self._check(worker))
         status = await worker.wait()
         checking.cancel()
-        self._dismiss(worker, status)
+        return self._dismiss(worker, status)
 
     async def _admit(self, worker: Worker) -> None:
-        """Bring a newcomer to what the others serve."""
+        """Bring a newcomer to what the others serve; only what changes meanwhile has to wait for it."""
         await worker.ready(self._patience.start)
+        known = self._served.copy()
+        if known:
+            await self._steps.bring(worker, known.values(), ())
         async with self._lock:
-            if self._credentials:
-                worker.tell(Connect(credentials=self._credentials))
-            await self._catch_up(worker)
-            if self._serving:
-                worker.tell(Serve())
-            self._live[worker.slot] = worker
-            self._some_live.set()
+            news = [each for key, each in self._served.items() if known.get(key) is not each]
+            gone = known.keys() - self._served.keys()
+            if news or gone:
+                await self._steps.bring(worker, news, gone)
+            self._welcome(worker)
         log.info("a worker serves", extra={"worker": worker.slot, "pid": worker.pid})
 
-    async def _catch_up(self, worker: Worker) -> None:
-        if not self._served:
-            return
-        answer = await worker.ask(_prepare(tuple(self._served.values()), ()), self._patience.prepare)
-        match answer:
-            case Prepared(refused=refused) if refused:
-                log.error("a new worker refuses what others serve", extra={"worker": worker.slot, "keys": [*refused]})
-            case PrepareFailed(reason=reason):
-                raise WorkerGone(f"it can't prepare what others serve: {reason}")
-            case _:
-                pass
-        await worker.ask(_commit, self._patience.prepare)
+    def _welcome(self, worker: Worker) -> None:
+        if self._credentials:
+            worker.tell(Connect(credentials=self._credentials))
+        if self._serving:
+            worker.tell(Serve())
+        if self._draining.is_set():
+            self._send_off(worker)
+        self._live[worker.slot] = worker
+        self._fates.serves(worker.slot)
+        self._some_live.set()
 
-    def _dismiss(self, worker: Worker, status: int) -> None:
+    def _dismiss(self, worker: Worker, status: int) -> str:
+        """A worker has ended; how."""
         self._started.discard(worker)
         self._retire(worker)
-        counted = self._counted.pop(worker.slot, None)
-        if counted:
-            self._left = merged((self._left, left_behind(counted)))
+        self._counts.leave(worker.slot)
+        how = self._given_up.pop(worker, "") or describe_exit(status)
         level = logging.INFO if self._draining.is_set() and not status else logging.WARNING
-        log.log(level, "a worker has ended", extra={"worker": worker.slot, "pid": worker.pid, "status": status})
+        log.log(level, "a worker has ended", extra={"worker": worker.slot, "pid": worker.pid, "how": how})
+        return how
+
+    def _give_up(self, worker: Worker, reason: str) -> None:
+        """End a worker that is of no use any more."""
+        log.error("a worker is given up", extra={"worker": worker.slot, "pid": worker.pid, "reason": reason})
+        self._given_up.setdefault(worker, f"given up: {reason}")
+        self._retire(worker)
+        worker.kill()
 
     def _retire(self, worker: Worker) -> None:
         if self._live.get(worker.slot) is worker:
             del self._live[worker.slot]
+            self._fates.rests(worker.slot, _now())
         if not self._live:
             self._some_live.clear()
 
-    async def _prepare_all(self, attempt: Attempt) -> Attempt:
-        """Prepare until no worker refuses anything. Raises _Failed or Stuck."""
-        while True:
-            answers = await self._ask_all(_prepare(attempt.upserts, attempt.removals))
-            refusals: dict[str, str] = {}
-            for answer in answers:
-                if isinstance(answer, PrepareFailed):
-                    raise _Failed(answer.reason)
-                if isinstance(answer, Prepared):
-                    refusals.update(answer.refused)
-            if not refusals:
-                return attempt
-            attempt = attempt.refuse(refusals)
-
-    async def _ask_all(self, question: Callable[[int], Question]) -> list[Answer]:
-        """The answers of all live workers. One that gives none is ended: its replacement catches up."""
-        workers = list(self._live.values())
-        answers = await asyncio.gather(
-            *(worker.ask(question, self._patience.prepare) for worker in workers), return_exceptions=True
-        )
-        given: list[Answer] = []
-        for worker, answer in zip(workers, answers, strict=True):
-            if isinstance(answer, WorkerGone):
-                self._retire(worker)
-                worker.kill()
-            elif isinstance(answer, BaseException):
-                raise answer
-            else:
-                given.append(answer)
-        if not given:
-            raise _Failed("every worker died of it or gave no answer")
-        return given
-
     async def _check(self, worker: Worker) -> None:
-        """End a worker that hangs: its share of the connections would hang with it."""
+        """Give up a worker that hangs: its share of the connections would hang with it."""
         while True:
             await asyncio.sleep(self._patience.check)
-            if not await self._hear(worker, self._patience.prepare):
-                log.error("a worker does not answer and is ended", extra={"worker": worker.slot, "pid": worker.pid})
-                worker.kill()
+            # A change has deadlines of its own; whoever is asked after it is asked before the next.
+            async with self._lock:
+                pass
+            if not await self._hear(worker, self._patience.answer):
+                self._give_up(worker, f"it gave no sign of life within {self._patience.answer:g} s")
                 return
 
     async def _hear(self, worker: Worker, deadline: float) -> bool:
@@ -343,42 +296,17 @@ class Workers:
         except WorkerGone:
             return False
         if isinstance(answer, Scraped) and self._live.get(worker.slot) is worker:
-            self._counted[worker.slot] = answer.snapshot
+            self._counts.take(worker.slot, answer.snapshot)
         return True
 
 
-class _Failed(Exception):
-    """Workers failed, for whatever reason: no verdict on what they were given."""
-
-
-def _outcome(attempt: Attempt, failed: Mapping[str, HeldResource], reason: str) -> Outcome:
+def _without(outcome: Outcome, failed: Mapping[str, HeldResource], reason: str) -> Outcome:
     left_out = tuple(Rejection(key=key, digest=each.digest, reason=reason) for key, each in failed.items())
-    return Outcome(
-        served=attempt.result, rejections=(*attempt.rejections, *left_out), refused=attempt.refused, failed=failed
-    )
+    return replace(outcome, rejections=(*outcome.rejections, *left_out), failed=failed)
 
 
-def _for_slot(setup: Setup, slot: int, sockets: Sequence[tuple[socket.socket, bool]]) -> Setup:
-    return Setup(
-        slot=slot,
-        type=setup.type,
-        version=setup.version,
-        listeners=inherited(sockets),
-        control_socket=setup.control_socket,
-        trusted_cidrs=setup.trusted_cidrs,
-        service_hosts=setup.service_hosts,
-        browser_url=setup.browser_url,
-        log_level=setup.log_level,
-        passage=setup.passage,
-    )
-
-
-def _prepare(changed: tuple[HeldResource, ...], removed: tuple[str, ...]) -> Callable[[int], Question]:
-    return lambda serial: Prepare(serial=serial, changed=changed, removed=removed)
-
-
-def _commit(serial: int) -> Question:
-    return Commit(serial=serial)
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _scrape(serial: int) -> Question:

@@ -10,8 +10,7 @@ from dataplane.link.endings import Ending
 from dataplane.link.held import Change, Held, HeldResource, NotApplied, Rejection
 from dataplane.link.translate import resource as read_resource
 from dataplane.runtime.configuration import Configuration
-from dataplane.runtime.rollout import Attempt
-from dataplane.runtime.workers import Outcome
+from dataplane.runtime.rollout import Attempt, Outcome
 
 
 class Crew:

@@ -28,7 +28,8 @@ from dataplane.runtime.messages import (
 )
 from dataplane.runtime.process import WorkerGone
 from dataplane.runtime.server import Sample, Snapshot
-from dataplane.runtime.workers import Patience, Workers
+from dataplane.runtime.twosteps import Patience
+from dataplane.runtime.workers import Workers
 from tests.dataplane.runtime.test_pipe import CREDENTIALS
 
 SETUP = Setup(
