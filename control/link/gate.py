@@ -4,7 +4,7 @@ The work is synchronous, so it runs in a bounded pool; when too much waits, a ca
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn, Protocol, TypeVar
 from uuid import UUID
@@ -15,10 +15,19 @@ from control.auth.gatekeeper import Redemption, SessionClaim
 from control.domain.grant import IssuedSession, Refusal, RefusalReason
 from control.fleet.authority import Client
 from control.link import reading, translate
-from control.link.caller import CallRefused, get_client, get_outpost, peer_address, require_provider, unanswered
+from control.link.caller import (
+    CallRefused,
+    find_objection,
+    get_client,
+    get_outpost,
+    peer_address,
+    refused,
+    require_provider,
+    unanswered,
+)
 from control.link.limits import Crowd, Limits
 from control.link.metrics import Metrics
-from control.link.revisions import Revisions
+from control.link.revisions import Revisions, State
 from control.store import Actor, Store
 from protos.outpost.v1 import gate_pb2, gate_pb2_grpc
 
@@ -66,7 +75,27 @@ class Desk:
             return work(caller, require_provider(self._served(client), reading.read_id(provider)))
 
         with self._crowd.entered(client.outpost, self._limits.calls_of_outpost, "too_many_calls_of_outpost"):
-            return await self.run(checked)
+            return await self._while_welcome(client, self.run(checked))
+
+    async def _while_welcome(self, client: Client, work: Coroutine[Any, Any, Answer]) -> Answer:
+        """What the work yields, unless its caller loses its leave to call meanwhile. Raises CallRefused."""
+        lost: asyncio.Future[CallRefused] = asyncio.get_running_loop().create_future()
+
+        def on_state(state: State) -> None:
+            objection = find_objection(state.facts, client, state.facts.at)
+            if objection is not None and not lost.done():
+                lost.set_result(refused(objection))
+
+        asked = asyncio.ensure_future(work)
+        try:
+            with self._revisions.listening(on_state):
+                await asyncio.wait((asked, lost), return_when=asyncio.FIRST_COMPLETED)
+            if lost.done():
+                raise lost.result()
+            return asked.result()
+        finally:
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
 
     async def run(self, work: Callable[[], Answer]) -> Answer:
         """Do the work in a thread. Raises CallRefused when too many wait."""

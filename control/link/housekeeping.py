@@ -1,4 +1,4 @@
-"""What has to be done now and then: dropping what has run out, and renewing certificates."""
+"""What has to be done now and then: dropping what has run out, renewing certificates, rotating tokens by schedule."""
 
 import asyncio
 import logging
@@ -7,7 +7,8 @@ from typing import NoReturn
 from sqlalchemy.exc import SQLAlchemyError
 
 from control.domain.security import Authority
-from control.fleet.authority import ensure_authority
+from control.fleet.authority import drop_retired, ensure_authority
+from control.fleet.rotation import keep_rotating
 from control.link.credentials import ServerCredentials
 from control.link.revisions import Revisions
 from control.link.roster import Roster
@@ -31,6 +32,7 @@ async def clean_up(store: Store, revisions: Revisions, roster: Roster, credentia
         if credentials.renew(await asyncio.to_thread(authorities, store)):
             log.info("the link has a new certificate")
         await asyncio.to_thread(_drop_expired, store)
+        await asyncio.to_thread(_rotate_tokens, store)
         await roster.forget()
         # Revocations that ran out are gone now; outposts may forget them too.
         revisions.refresh()
@@ -41,6 +43,7 @@ async def clean_up(store: Store, revisions: Revisions, roster: Roster, credentia
 def authorities(store: Store) -> list[Authority]:
     """The authorities of the link, one of them fit to sign."""
     with store.write(SYSTEM) as unit:
+        drop_retired(unit)
         ensure_authority(unit)
         return unit.authorities.all()
 
@@ -51,3 +54,8 @@ def _drop_expired(store: Store) -> None:
         unit.codes.drop_expired()
         unit.revocations.drop_expired()
         unit.directory.trim()
+
+
+def _rotate_tokens(store: Store) -> None:
+    with store.write(SYSTEM) as unit:
+        keep_rotating(unit)

@@ -14,7 +14,7 @@ from typing import Any, assert_never
 
 import grpc
 
-from control.domain.outpost import Drain, InstanceState, Outpost, Rejection
+from control.domain.outpost import Drain, InstanceState, Outpost, Rejection, Token
 from control.fleet.authority import Client
 from control.fleet.instances import find_drain, find_objection_to_protocol
 from control.link import reading
@@ -30,6 +30,8 @@ from control.link.translate import Encoded
 from protos.outpost.v1 import link_pb2
 
 MOST_SHOWN = 100
+# Since this version of the protocol an instance keeps tokens that it is sent.
+TAKES_TOKENS = 2
 
 Requests = AsyncIterator[link_pb2.WatchRequest]
 Said = Hello | Applied | Health | DirectoryApplied | TokenHeld
@@ -69,6 +71,8 @@ class Stream:
         self.drain: Drain | None = None
         # The stream's part in the feed of users and groups, if it has one.
         self.directory: Subscription | None = None
+        # By fingerprint, the newest token that the instance was sent on this stream.
+        self.sent_token = ""
         self._fleet = fleet
 
     def on_state(self, state: State) -> None:
@@ -77,6 +81,11 @@ class Stream:
         if objection is not None:
             self.end(refused(objection))
         self.dirty.set()
+
+    def check(self) -> None:
+        """Before anything is written: what is new may be just what the instance must not have. Raises CallRefused."""
+        if self.ending.done():
+            raise self.ending.result()
 
     def end(self, why: CallRefused) -> None:
         """End the stream, whatever it is doing."""
@@ -106,6 +115,18 @@ class Stream:
         if self.drain is not None or known is None:
             return None
         return find_drain(self._fleet.revisions.state.facts.drains, known, self._fleet.clock())
+
+    def next_token(self) -> Token | None:
+        """The newest token of the outpost, if the instance lacks it and was not sent it on this stream."""
+        facts = self._fleet.revisions.state.facts
+        known, token = self._fleet.roster.instances.get(self.key), facts.newest_tokens.get(self.client.outpost)
+        if known is None or token is None or known.protocol < TAKES_TOKENS:
+            return None
+        if find_objection(facts, self.client, self._fleet.clock()) is not None:
+            # A token that has leaked was replaced: whoever has the old one must not be told the new one.
+            return None
+        has = (self.sent_token, known.environment_token, known.held_token)
+        return None if token.fingerprint in has else token
 
     def told_to_drain(self, drain: Drain) -> None:
         """The wish has been passed on."""
@@ -152,6 +173,13 @@ class Stream:
         if part is not None:
             self.tell(part, urgent=True)
         self.dirty.set()
+
+
+def introduced(hello: Hello, token: Token | None) -> Hello:
+    """The Hello, in which an older version says nothing of tokens: it has none but that of its certificate."""
+    if hello.environment_token or token is None:
+        return hello
+    return replace(hello, environment_token=token.fingerprint)
 
 
 def check_hello(hello: Hello, client: Client, outpost: Outpost) -> None:

@@ -22,7 +22,7 @@ from control.link.directory import PROTOCOL, Subscription
 from control.link.limits import Allowance
 from control.link.messages import Hello
 from control.link.roster import Key
-from control.link.stream import Fleet, Requests, Said, Stream, check_hello, heard
+from control.link.stream import Fleet, Requests, Said, Stream, check_hello, heard, introduced
 from protos.outpost.v1 import link_pb2, link_pb2_grpc
 
 HELLO_SECONDS = 10.0
@@ -90,6 +90,7 @@ class WatchService(link_pb2_grpc.LinkServicer):
             if error.reason in LISTED:
                 self._fleet.roster.refuse(client, hello, address, str(error))
             raise
+        hello = introduced(hello, self._fleet.revisions.state.facts.tokens.get(client.token))
         stream = Stream(self._fleet, client, self._fleet.roster.join(client, hello, address))
         stream.take(hello)
         if exposes_directory(outpost) and hello.protocol >= PROTOCOL:
@@ -144,6 +145,7 @@ class WatchService(link_pb2_grpc.LinkServicer):
             # Looked up each time, as the interval may have been changed meanwhile.
             await _set_within(stream.dirty, compared_at + self._refresh_seconds(stream) - loop.time())
             await self._drain(stream, context)
+            await self._hand_token(stream, context)
             await self._push(stream, context)
             await self._send_directory(stream, context)
             if loop.time() >= compared_at + self._refresh_seconds(stream):
@@ -158,7 +160,16 @@ class WatchService(link_pb2_grpc.LinkServicer):
         await context.write(translate.drain())
         stream.told_to_drain(drain)
 
+    async def _hand_token(self, stream: Stream, context: Context) -> None:
+        token = stream.next_token()
+        if token is None:
+            return
+        log.info("an outpost is sent its new token", extra=_fields(stream))
+        stream.sent_token = token.fingerprint
+        await context.write(translate.new_token(token.secret))
+
     async def _push(self, stream: Stream, context: Context) -> None:
+        stream.check()
         part = self._fleet.part(stream.client)
         if part is None:
             return
@@ -171,6 +182,7 @@ class WatchService(link_pb2_grpc.LinkServicer):
             await context.write(message)
 
     async def _send_directory(self, stream: Stream, context: Context) -> None:
+        stream.check()
         """One part at a time: a config that comes meanwhile goes before the next."""
         message = stream.directory.take() if stream.directory is not None else None
         if message is not None:
