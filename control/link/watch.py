@@ -182,8 +182,8 @@ class WatchService(link_pb2_grpc.LinkServicer):
             await context.write(message)
 
     async def _send_directory(self, stream: Stream, context: Context) -> None:
-        stream.check()
         """One part at a time: a config that comes meanwhile goes before the next."""
+        stream.check()
         message = stream.directory.take() if stream.directory is not None else None
         if message is not None:
             await context.write(message)
