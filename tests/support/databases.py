@@ -7,14 +7,16 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
+from sqlalchemy.pool import QueuePool
 
 from control.store import Sealer, Store, open_engine
 from control.store.migrate import upgrade
+from tests.support.peers_program import eventually
 from tests.support.postgres import PostgresServer
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
@@ -45,9 +47,14 @@ class Database:
         return Store(self.engine(), Sealer(KEY), clock, wake)
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, when threads that a test leaves behind have given theirs back."""
         for engine in self._engines:
+            eventually(partial(_is_idle, engine), "connections are given back")
             engine.dispose()
+
+
+def _is_idle(engine: Engine) -> bool:
+    return not isinstance(engine.pool, QueuePool) or engine.pool.checkedout() == 0
 
 
 @contextmanager
