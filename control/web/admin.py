@@ -3,7 +3,7 @@
 from flask import Blueprint, Flask, abort
 from flask.typing import ResponseReturnValue
 
-from control.web import applications, certificates, groups, outposts, overview, providers, tokens, users
+from control.web import applications, certificates, groups, outposts, overview, providers, tokens, trust, users
 from control.web.identity import ask_to_sign_in, find_person
 
 NOUNS = (
@@ -15,6 +15,7 @@ NOUNS = (
     groups.blueprint,
     tokens.blueprint,
     certificates.blueprint,
+    trust.blueprint,
 )
 
 

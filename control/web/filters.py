@@ -24,10 +24,10 @@ def absolute(when: datetime) -> str:
     return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def time_element(when: datetime, now: datetime) -> Markup:
+def time_element(when: datetime, words: str) -> Markup:
     """A <time> whose words a script keeps fresh and whose title tells the moment."""
     stamp = when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(stamp, absolute(when), relative(when, now))
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(stamp, absolute(when), words)
 
 
 def size(count: int) -> str:

@@ -2,51 +2,32 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from control.domain.application import Application, Binding, ProxyProvider
 from control.domain.outpost import Instance, Outpost
+from control.fleet.assignment import assigned
 from control.fleet.instances import OutpostHealth, judge
 from control.store import Unit
 from control.web.context import web
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
-    """Which outposts serve which providers, and how they are."""
-
-    healths: tuple[OutpostHealth, ...]
-    providers: Mapping[UUID, tuple[ProxyProvider, ...]]
-    outposts: Mapping[UUID, tuple[OutpostHealth, ...]]
-
-
-def read_served(unit: Unit, providers: Sequence[ProxyProvider]) -> Served:
-    """All outposts with their health; `providers` by outpost, and outposts by provider."""
+def read_serving(unit: Unit, providers: Sequence[ProxyProvider]) -> Mapping[UUID, tuple[OutpostHealth, ...]]:
+    """Which outposts serve each of these providers, and how they are."""
     outposts = unit.outposts.all()
-    healths = tuple(
-        judge(each, found, web().settings.version, unit.now) for each, found in _with_instances(unit, outposts)
-    )
-    by_outpost = {outpost.id: served_by(outpost, outposts, providers) for outpost in outposts}
-    by_provider: dict[UUID, list[OutpostHealth]] = defaultdict(list)
-    for health in healths:
-        for provider in by_outpost[health.outpost.id]:
-            by_provider[provider.id].append(health)
-    return Served(
-        healths=healths,
-        providers=by_outpost,
-        outposts={key: tuple(found) for key, found in by_provider.items()},
-    )
+    serving: dict[UUID, set[UUID]] = {
+        outpost.id: {provider.id for provider in assigned(outpost, outposts, providers)} for outpost in outposts
+    }
+    healths = read_healths(unit, [outpost for outpost in outposts if serving[outpost.id]])
+    return {
+        provider.id: tuple(health for health in healths if provider.id in serving[health.outpost.id])
+        for provider in providers
+    }
 
 
-def served_by(
-    outpost: Outpost, outposts: Sequence[Outpost], providers: Sequence[ProxyProvider]
-) -> tuple[ProxyProvider, ...]:
-    """What one outpost serves: what it names, or, embedded, what no other does."""
-    if not outpost.embedded or outpost.manual:
-        return tuple(provider for provider in providers if provider.id in outpost.providers)
-    elsewhere = {key for other in outposts if other.id != outpost.id for key in other.providers}
-    return tuple(provider for provider in providers if provider.id not in elsewhere)
+def read_healths(unit: Unit, outposts: Sequence[Outpost]) -> tuple[OutpostHealth, ...]:
+    """How these outposts are, in their order."""
+    return _judged(unit, outposts, unit.instances.of_outposts([outpost.id for outpost in outposts]))
 
 
 def bindings_by_application(bindings: Sequence[Binding]) -> Mapping[UUID, tuple[Binding, ...]]:
@@ -67,8 +48,8 @@ def application_by_provider(applications: Sequence[Application]) -> Mapping[UUID
     return {found.provider: found for found in applications if found.provider is not None}
 
 
-def _with_instances(unit: Unit, outposts: Sequence[Outpost]) -> list[tuple[Outpost, list[Instance]]]:
-    instances: dict[UUID, list[Instance]] = defaultdict(list)
-    for instance in unit.instances.all():
-        instances[instance.outpost].append(instance)
-    return [(outpost, instances[outpost.id]) for outpost in outposts]
+def _judged(unit: Unit, outposts: Sequence[Outpost], instances: Sequence[Instance]) -> tuple[OutpostHealth, ...]:
+    by_outpost: dict[UUID, list[Instance]] = defaultdict(list)
+    for instance in instances:
+        by_outpost[instance.outpost].append(instance)
+    return tuple(judge(each, by_outpost[each.id], web().settings.version, unit.now) for each in outposts)

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Generic, TypeVar
 from urllib.parse import urldefrag
 
-from flask import Response, flash, make_response, redirect, render_template, request
+from flask import Response, flash, g, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from control.web.forms import Form
@@ -55,8 +55,10 @@ def done(url: str, code: str, **parameters: str) -> ResponseReturnValue:
     return redirect(url, 303)
 
 
-def live(page: str) -> ResponseReturnValue:
-    """A part of a page that is polled: 304 while it stays the same."""
+def live(template: str, **values: object) -> ResponseReturnValue:
+    """A part of a page that is polled: 304 while it stays the same. The browser's script turns times into words."""
+    g.absolute_times = True
+    page = render_template(template, **values)
     response = make_response(page)
     response.set_etag(sha256(page.encode()).hexdigest()[:32])
     response.headers["Cache-Control"] = "private, no-cache"
@@ -87,6 +89,13 @@ class Paging(Generic[Item]):
     def last(self) -> int:
         """The number of the last item here."""
         return min(self.page * self.size, self.total)
+
+
+def paged(found: Sequence[Item], query: str = "", size: int = PAGE_SIZE) -> Paging[Item]:
+    """The page of a list that the address asks for; the last one where it asks for a later one."""
+    page = min(wanted_page(), max(1, -(-len(found) // size)))
+    start = (page - 1) * size
+    return Paging(items=found[start : start + size], total=len(found), page=page, query=query, size=size)
 
 
 def wanted_page() -> int:

@@ -1,13 +1,16 @@
 """What templates may use beside their own variables: brand, assets, icons, and values in words."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
-from flask import Blueprint, Flask, Response, abort, make_response, url_for
+from flask import Blueprint, Flask, Response, abort, g, make_response, url_for
 from markupsafe import Markup
 
+from control.fleet.instances import OutpostHealth
 from control.web import filters
 from control.web.assets import A_YEAR
 from control.web.context import web
+from control.web.standing import Standing, tally
 
 blueprint = Blueprint("brand", __name__, url_prefix="/-/brand")
 
@@ -27,7 +30,7 @@ def install(app: Flask) -> None:
     """Give the app's templates their globals and filters."""
     app.register_blueprint(blueprint)
     app.jinja_env.globals.update(asset=_asset, icon=_icon, brand_style_sheet=_brand_style_sheet)
-    app.jinja_env.filters.update(ago=_ago, bytes=filters.size, duration=filters.duration)
+    app.jinja_env.filters.update(ago=_ago, bytes=filters.size, duration=filters.duration, tally=_tally)
     app.context_processor(lambda: {"brand": web().brand, "version": web().settings.version})
 
 
@@ -43,5 +46,11 @@ def _brand_style_sheet() -> str:
     return url_for("brand.colours", digest=web().brand.digest())
 
 
+def _tally(health: OutpostHealth) -> Mapping[Standing, int]:
+    return tally(health.instances)
+
+
 def _ago(when: datetime) -> Markup:
-    return filters.time_element(when, web().clock())
+    """In a part that is polled the moment itself: its answers differ only when something happened."""
+    words = filters.absolute(when) if "absolute_times" in g else filters.relative(when, web().clock())
+    return filters.time_element(when, words)

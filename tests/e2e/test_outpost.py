@@ -81,8 +81,9 @@ def test_from_create_to_a_person_at_the_application(
 
     expect(page.get_by_role("heading", level=1)).to_have_text("shopfront")
     token = page.get_by_label("AUTHENTIK_TOKEN")
+    page.get_by_role("button", name="Show token").click()
     expect(token).to_have_attribute("type", "password")
-    page.get_by_role("button", name="Show").click()
+    page.get_by_role("button", name="Show", exact=True).click()
     expect(token).to_have_attribute("type", "text")
     token.locator("xpath=..").get_by_role("button", name="Copy").click()
     assert pasted(page) == token.input_value() == stage.garrison.token("shopfront")

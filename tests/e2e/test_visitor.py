@@ -116,7 +116,17 @@ def test_pages_fit_the_screen_in_light_and_dark(
         page.goto(stage.garrison.url + "/admin/")
         check(page, tmp_path / "sign-in.png", scheme)
         fill_sign_in(page, ADMIN, ADMIN_PASSWORD)
-        for path in ("", "outposts/", "outposts/new", "providers/", "applications/", "users/", "groups/", "tokens/"):
+        for path in (
+            "",
+            "outposts/",
+            "outposts/new",
+            "providers/",
+            "applications/",
+            "users/",
+            "groups/",
+            "tokens/",
+            "trust/",
+        ):
             page.goto(stage.garrison.url + "/admin/" + path)
             check(page, tmp_path / f"{path.replace('/', '-') or 'overview'}.png", scheme)
         page.goto(stage.garrison.url + "/")

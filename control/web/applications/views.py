@@ -22,8 +22,8 @@ from control.web.applications.forms import (
 )
 from control.web.context import web
 from control.web.forms import Form, moved, reference, saving
-from control.web.lookups import bindings_by_application, is_open, read_served
-from control.web.pages import done, show_form
+from control.web.lookups import bindings_by_application, is_open, read_serving
+from control.web.pages import done, paged, search_text, show_form
 from control.web.providers.forms import fields_of as provider_fields_of
 
 blueprint = Blueprint("applications", __name__, url_prefix="/applications")
@@ -32,21 +32,22 @@ blueprint.register_blueprint(bindings)
 
 @blueprint.get("/")
 def index() -> ResponseReturnValue:
-    """All applications: what guards them, who serves them, whether they are open to everybody."""
+    """All applications or those searched for: what guards them, who serves them, whether they are open to everybody."""
+    query = search_text()
     with web().store.read() as unit:
-        applications = unit.applications.all()
-        providers = unit.providers.all()
+        paging = paged([each for each in unit.applications.all() if _matches(each, query)], query)
         rules = bindings_by_application(unit.bindings.all())
-        served = read_served(unit, providers)
-    by_id = {provider.id: provider for provider in providers}
+        by_id = unit.providers.find_many({each.provider for each in paging.items if each.provider is not None})
+        serving, total = read_serving(unit, list(by_id.values())), unit.applications.count()
     return render_template(
         "applications/index.html",
-        applications=applications,
+        paging=paging,
+        total=total,
         providers=by_id,
         rules=rules,
-        open={each.id for each in applications if is_open(rules.get(each.id, ()))},
-        served=served,
-        launch={each.id: _launch_url(each, by_id) for each in applications},
+        open={each.id for each in paging.items if is_open(rules.get(each.id, ()))},
+        serving=serving,
+        launch={each.id: _launch_url(each, by_id) for each in paging.items},
     )
 
 
@@ -57,7 +58,7 @@ def detail(key: UUID) -> ResponseReturnValue:
         application = unit.applications.get(key)
         provider = unit.providers.find(application.provider) if application.provider else None
         rules = read_rules(unit, key)
-        outposts = read_served(unit, unit.providers.all()).outposts.get(provider.id, ()) if provider else ()
+        outposts = read_serving(unit, [provider])[provider.id] if provider else ()
     return render_template(
         "applications/detail.html",
         application=application,
@@ -159,6 +160,11 @@ def _show(form: ApplicationForm, application: Application | None) -> ResponseRet
         providers = [(str(each.id), each.name) for each in unit.providers.all() if each.id not in taken]
     back = url_for(".detail", key=application.id) if application is not None else url_for(".index")
     return show_form("applications/form.html", form, back, application=application, providers=providers)
+
+
+def _matches(application: Application, query: str) -> bool:
+    texts = (application.name, application.slug, application.category)
+    return any(query.lower() in text.lower() for text in texts)
 
 
 def _launch_url(application: Application, providers: dict[UUID, ProxyProvider]) -> str:

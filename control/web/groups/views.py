@@ -14,7 +14,7 @@ from control.web.context import web
 from control.web.forms import Form, read_attributes, saving
 from control.web.groups.forms import GroupForm, MembersForm, values_of
 from control.web.identity import actor
-from control.web.pages import PAGE_SIZE, Paging, done, search_text, show_form, wanted_page
+from control.web.pages import PAGE_SIZE, Paging, done, paged, search_text, show_form, wanted_page
 
 blueprint = Blueprint("groups", __name__, url_prefix="/groups")
 
@@ -24,13 +24,11 @@ CANDIDATES = 50
 @blueprint.get("/")
 def index() -> ResponseReturnValue:
     """All groups, or those whose name holds what is searched for."""
-    query, page = search_text(), wanted_page()
+    query = search_text()
     with web().store.read() as unit:
         groups = unit.groups.by_id()
         counts = unit.memberships.counts()
-    found = [group for group in groups.values() if query.lower() in group.name.lower()]
-    start = (page - 1) * PAGE_SIZE
-    paging = Paging(items=found[start : start + PAGE_SIZE], total=len(found), page=page, query=query)
+    paging = paged([group for group in groups.values() if query.lower() in group.name.lower()], query)
     administer = {group.id for group in paging.items if _is_super(group, groups)}
     return render_template("groups/index.html", paging=paging, groups=groups, counts=counts, administer=administer)
 

@@ -1,34 +1,47 @@
 """Counts, the health of outposts and processes, what happened last, and what to do first."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from control.domain.identity import UserKind
-from control.fleet.instances import OutpostHealth
+from control.domain.outpost import Outpost
+from control.fleet.rotation import TokenStatus, token_status
 from control.store import Unit
 from control.web.context import web
-from control.web.lookups import bindings_by_application, is_open, read_served
+from control.web.lookups import bindings_by_application, is_open, read_healths
 from control.web.overview.events import read_lines
 from control.web.pages import live
-from control.web.processes import read_processes
+from control.web.processes import Process, read_processes
+from control.web.standing import Standing, tally
 
 blueprint = Blueprint("overview", __name__)
 
+# Rotations that are told one by one; of the rest the number.
+MOST_ROTATIONS = 5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceCounts:
-    """Instances of all outposts, each counted once by what matters most."""
+class Health:
+    """Outposts at a glance: instances by standing, tokens between old and new, the processes of this machine."""
 
-    healthy: int = 0
-    outdated: int = 0
-    unhealthy: int = 0
+    outposts: int
+    counts: Mapping[Standing, int]
+    rotations: Sequence[tuple[Outpost, TokenStatus]]
+    more_rotations: int
+    processes: Sequence[Process]
 
     @property
-    def total(self) -> int:
+    def instances(self) -> int:
         """All of them."""
-        return self.healthy + self.outdated + self.unhealthy
+        return sum(self.counts.values())
+
+    @property
+    def connected(self) -> bool:
+        """Whether any instance does its work."""
+        return self.counts[Standing.HEALTHY] + self.counts[Standing.OUTDATED] > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +51,6 @@ class Counts:
     applications: int
     open_applications: int
     providers: int
-    outposts: int
     users: int
     groups: int
 
@@ -62,19 +74,17 @@ class FirstSteps:
 def index() -> ResponseReturnValue:
     """The whole page."""
     with web().store.read() as unit:
-        counts = read_counts(unit)
-        healths = read_served(unit, ()).healths
-        steps = first_steps(unit, counts, healths)
-        events = read_lines(unit)
-    return render_template("overview/index.html", counts=counts, steps=steps, events=events, **_health_values(healths))
+        counts, health = read_counts(unit), read_health(unit)
+        steps, events = first_steps(unit, counts, health), read_lines(unit)
+    return render_template("overview/index.html", counts=counts, steps=steps, events=events, health=health)
 
 
 @blueprint.get("/overview/live")
 def live_health() -> ResponseReturnValue:
     """The part of the page that is polled."""
     with web().store.read() as unit:
-        healths = read_served(unit, ()).healths
-    return live(render_template("overview/health.html", **_health_values(healths)))
+        health = read_health(unit)
+    return live("overview/health.html", health=health)
 
 
 def read_counts(unit: Unit) -> Counts:
@@ -85,35 +95,30 @@ def read_counts(unit: Unit) -> Counts:
         applications=len(applications),
         open_applications=sum(is_open(bindings.get(each.id, ())) for each in applications),
         providers=unit.providers.count(),
-        outposts=unit.outposts.count(),
         users=unit.users.search("", [UserKind.INTERNAL, UserKind.SERVICE], 0, 1)[1],
         groups=unit.groups.count(),
     )
 
 
-def first_steps(unit: Unit, counts: Counts, healths: tuple[OutpostHealth, ...]) -> FirstSteps:
+def read_health(unit: Unit) -> Health:
+    """How outposts and processes are."""
+    outposts = unit.outposts.all()
+    between = unit.tokens.users_with_several()
+    rotating = [outpost for outpost in outposts if outpost.service_account in between]
+    return Health(
+        outposts=len(outposts),
+        counts=tally(view for health in read_healths(unit, outposts) for view in health.instances),
+        rotations=[(outpost, token_status(unit, outpost)) for outpost in rotating[:MOST_ROTATIONS]],
+        more_rotations=len(rotating[MOST_ROTATIONS:]),
+        processes=read_processes(web().settings.processes_file),
+    )
+
+
+def first_steps(unit: Unit, counts: Counts, health: Health) -> FirstSteps:
     """Which of the first steps have been taken."""
     return FirstSteps(
         application=counts.applications > 0,
         binding=counts.applications > counts.open_applications,
         person=unit.users.search("", [UserKind.INTERNAL], 0, 1)[1] > 1,
-        outpost=any(health.healthy for health in healths),
+        outpost=health.connected,
     )
-
-
-def count_instances(healths: tuple[OutpostHealth, ...]) -> InstanceCounts:
-    """Every instance under one of three headings."""
-    views = [view for health in healths for view in health.instances]
-    healthy = [view for view in views if view.healthy]
-    outdated = [view for view in healthy if view.outdated]
-    return InstanceCounts(
-        healthy=len(healthy) - len(outdated), outdated=len(outdated), unhealthy=len(views) - len(healthy)
-    )
-
-
-def _health_values(healths: tuple[OutpostHealth, ...]) -> dict[str, object]:
-    return {
-        "healths": healths,
-        "instances": count_instances(healths),
-        "processes": read_processes(web().settings.processes_file),
-    }

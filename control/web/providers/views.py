@@ -10,8 +10,8 @@ from control.fleet.providers import create_proxy_provider, remove_provider, serv
 from control.store import Unit
 from control.web.context import web
 from control.web.forms import Form, saving
-from control.web.lookups import application_by_provider, read_served
-from control.web.pages import done, show_form
+from control.web.lookups import application_by_provider, read_serving
+from control.web.pages import done, paged, search_text, show_form
 from control.web.providers.forms import ProviderForm, fields_of, values_of
 from control.web.providers.snippets import proxy_snippets
 
@@ -20,12 +20,14 @@ blueprint = Blueprint("providers", __name__, url_prefix="/providers")
 
 @blueprint.get("/")
 def index() -> ResponseReturnValue:
-    """All providers, what they guard and who serves them."""
+    """All providers or those searched for, what they guard and who serves them."""
+    query = search_text()
     with web().store.read() as unit:
-        providers = unit.providers.all()
+        paging = paged([each for each in unit.providers.all() if _matches(each, query)], query)
         applications = application_by_provider(unit.applications.all())
-        served = read_served(unit, providers)
-    return render_template("providers/index.html", providers=providers, applications=applications, served=served)
+        serving, total = read_serving(unit, paging.items), unit.providers.count()
+    values = {"paging": paging, "total": total, "applications": applications, "serving": serving}
+    return render_template("providers/index.html", **values)
 
 
 @blueprint.get("/<uuid:key>/")
@@ -34,7 +36,7 @@ def detail(key: UUID) -> ResponseReturnValue:
     with web().store.read() as unit:
         provider = unit.providers.get(key)
         application = unit.applications.find_for_provider(key)
-        outposts = read_served(unit, unit.providers.all()).outposts.get(key, ())
+        outposts = read_serving(unit, [provider])[key]
         certificate = unit.certificates.find(provider.certificate) if provider.certificate else None
     return render_template(
         "providers/detail.html",
@@ -76,7 +78,7 @@ def delete(key: UUID) -> ResponseReturnValue:
     with web().store.read() as unit:
         provider = unit.providers.get(key)
         application = unit.applications.find_for_provider(key)
-        outposts = read_served(unit, [provider]).outposts.get(key, ())
+        outposts = read_serving(unit, [provider])[key]
     form = Form()
     if request.method == "POST" and application is None and form.validate_on_submit():
         with saving(form) as unit:
@@ -96,6 +98,10 @@ def certificate_choices(unit: Unit) -> list[tuple[str, str]]:
 def mode_words() -> list[ProxyMode]:
     """The modes a form offers."""
     return list(served_modes())
+
+
+def _matches(provider: ProxyProvider, query: str) -> bool:
+    return any(query.lower() in text.lower() for text in (provider.name, provider.external_host))
 
 
 def _show(form: ProviderForm, provider: ProxyProvider | None) -> ResponseReturnValue:

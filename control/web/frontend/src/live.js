@@ -1,5 +1,8 @@
 // htmx as our Content-Security-Policy wants it, and polls that stay out of the way: they pause in a hidden tab, and
-// an answer is swapped only if it says something new and nobody has a menu open in that part.
+// an answer is swapped only if it says something new and nobody is busy with that part. What has the focus and an id
+// keeps the focus: htmx gives it to its successor.
+import { prepareTimes } from "./times.js";
+
 const lastAnswer = new WeakMap();
 
 export function configureHtmx(htmx) {
@@ -25,6 +28,13 @@ function isPoll({ elt, requestConfig }) {
     return requestConfig !== undefined && !requestConfig.triggeringEvent && /\bevery\b/.test(trigger);
 }
 
+/** A menu is open in the part, words of it are selected, or a dialog waits that gives the focus back to it. */
+function isBusy(part) {
+    if (part.querySelector("details[data-menu][open]") || document.querySelector("dialog[open]")) return true;
+    const selection = document.getSelection();
+    return !selection.isCollapsed && selection.containsNode(part, true);
+}
+
 export function watchLiveParts() {
     document.addEventListener("htmx:beforeRequest", (event) => {
         if (isPoll(event.detail) && document.hidden) event.preventDefault();
@@ -32,12 +42,13 @@ export function watchLiveParts() {
     document.addEventListener("htmx:beforeSwap", (event) => {
         const { detail } = event;
         if (!isPoll(detail) || !detail.shouldSwap) return;
-        const inUse = detail.target.querySelector("details[data-menu][open]") !== null;
-        if (inUse || lastAnswer.get(detail.elt) === detail.serverResponse) detail.shouldSwap = false;
+        if (isBusy(detail.target) || lastAnswer.get(detail.elt) === detail.serverResponse) detail.shouldSwap = false;
         else lastAnswer.set(detail.elt, detail.serverResponse);
     });
-    // Anything else that changes the part makes the remembered answer worthless.
     document.addEventListener("htmx:afterSwap", (event) => {
-        if (!isPoll(event.detail)) lastAnswer.delete(event.detail.target);
+        const { target } = event.detail;
+        prepareTimes(target); // before anything is painted: polls answer with the moments themselves
+        // Anything else that changes the part makes the remembered answer worthless.
+        if (!isPoll(event.detail)) lastAnswer.delete(target);
     });
 }

@@ -1,6 +1,8 @@
 // Tabs after the ARIA pattern. Without JavaScript the sections stand one under the other and the tabs are links.
 import { all } from "./dom.js";
 
+let lastChosen = location.hash; // so that a part that is swapped comes back as it was left
+
 function prepare(set) {
     const tabs = [...set.querySelectorAll("[role=tablist] a")];
     const panel = (tab) => document.getElementById(tab.hash.slice(1));
@@ -13,6 +15,10 @@ function prepare(set) {
             panel(tab).hidden = !is;
         }
     };
+    const choose = (chosen) => {
+        lastChosen = chosen.hash;
+        select(chosen);
+    };
     for (const tab of tabs) {
         tab.role = "tab";
         tab.parentElement.role = "presentation";
@@ -21,18 +27,18 @@ function prepare(set) {
         panel(tab).tabIndex = 0;
         tab.addEventListener("click", (event) => {
             event.preventDefault();
-            select(tab);
+            choose(tab);
         });
         tab.addEventListener("keydown", (event) => {
             const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
             if (!step) return;
             event.preventDefault();
             const next = tabs.at((tabs.indexOf(tab) + step) % tabs.length);
-            select(next);
+            choose(next);
             next.focus();
         });
     }
-    select(tabs.find((tab) => tab.hash === location.hash) ?? tabs.find((tab) => tab.classList.contains("active")) ?? tabs[0]);
+    select(tabs.find((tab) => tab.hash === lastChosen) ?? tabs.find((tab) => tab.classList.contains("active")) ?? tabs[0]);
 }
 
 export function prepareTabs(root) {

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ViewportSize
@@ -14,8 +15,11 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from control.auth import sessions
 from control.auth.sessions import Origin
-from control.domain.outpost import InstanceState
+from control.domain.outpost import Instance, InstanceEvent, InstanceEventKind, InstanceState, LinkProcess
+from control.fleet.authority import ensure_authority, rotate_authority
 from control.fleet.outposts import create_outpost
+from control.fleet.rotation import rotate_token
+from control.fleet.tokens import get_token
 from control.store import Store
 from control.web import identity
 from tests.support import builders
@@ -67,20 +71,42 @@ def furnish(store: Store) -> tuple[str, ...]:
     with store.write(ADMIN) as unit:
         create_outpost(unit, {"name": "never seen", "type": "proxy", "providers": []})
         away = instance(edge.id, unit.now - timedelta(days=1), state=InstanceState.DISCONNECTED)
-        unit.instances.save([away, instance(edge.id, unit.now, rejections=(), version="0.0.1")])
+        refused = instance(edge.id, unit.now, state=InstanceState.DISCONNECTED, protocol=0)
+        draining = instance(edge.id, unit.now, state=InstanceState.DRAINING, clock_skew=90.0, applied_revision=1)
+        old = get_token(unit, edge)
+        outdated = instance(edge.id, unit.now, rejections=(), version="0.0.1", environment_token=old.fingerprint)
+        unit.instances.save([away, refused, draining, outdated])
+        unit.instance_events.record(_event(away, kind) for kind in InstanceEventKind)
+        rotate_token(unit, edge)
+        ensure_authority(unit)
+        rotate_authority(unit)
+        unit.link_processes.add(LinkProcess(id=uuid4(), name="link", started=unit.now, last_seen=unit.now))
         for number in range(8):  # tiles of all tints
             unit.applications.add(builders.application(f"tile-{number}"))
         provider, application = unit.providers.all()[0], unit.applications.all()[0]
-    nouns = ("applications", "providers", "outposts", "users", "groups", "tokens", "certificates")
+    nouns = ("applications", "providers", "outposts", "users", "groups", "tokens", "certificates", "trust")
     details = (
         f"outposts/{edge.id}/",
+        f"outposts/{edge.id}/instances/{away.id}/",
+        f"outposts/{edge.id}/instances/{refused.id}/",
         f"outposts/{long.id}/",
         f"providers/{provider.id}/",
         f"applications/{application.id}/",
     )
-    forms = ("outposts/new", "applications/new-with-provider", f"outposts/{edge.id}/delete")
+    forms = (
+        "outposts/new",
+        "applications/new-with-provider",
+        f"outposts/{edge.id}/delete",
+        f"outposts/{edge.id}/token/rotate",
+        f"outposts/{edge.id}/token/retire",
+        "trust/rotate",
+    )
     admin = ("", *(f"{noun}/" for noun in nouns), *details, *forms)
     return ("/", "/account/password", "/sign-in?again=1", "/nowhere", *(f"/admin/{path}" for path in admin))
+
+
+def _event(of: Instance, kind: InstanceEventKind) -> InstanceEvent:
+    return InstanceEvent(id=uuid4(), outpost=of.outpost, uid=of.uid, at=of.last_seen, kind=kind, detail=LONG)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -30,8 +30,9 @@ def test_creating_shows_how_to_deploy(site: Site) -> None:
         token = get_token(unit, outpost)
         event = next(event for event in unit.audit.latest(9) if event.kind == "outpost")
         assert (event.actor, event.action, event.address) == ("root", "created", "127.0.0.1")
-    page = site.admin.get(f"{LIST}{outpost.id}/").text
-    assert token.secret in page
+    url = f"{LIST}{outpost.id}/"
+    assert token.secret not in site.admin.get(url).text
+    page = site.admin.submit(url, f"{url}token/show").text
     assert f"AUTHENTIK_TOKEN={token.secret}" in page
     for heading in ("docker run", "Compose", "Kubernetes", "systemd", "Command line"):
         assert heading in page

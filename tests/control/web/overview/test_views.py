@@ -3,8 +3,11 @@
 import json
 from pathlib import Path
 
+from control.domain.outpost import InstanceState
+from control.fleet.outposts import create_outpost
+from control.fleet.rotation import rotate_token
+from control.fleet.tokens import get_token
 from control.store import Event, Store
-from control.web.overview.views import count_instances
 from control.web.processes import read_processes
 from tests.support.site import Site, fill, instance, make_site
 from tests.support.stores import ADMIN, Clock
@@ -43,11 +46,31 @@ def test_every_instance_is_counted_once(site: Site, clock: Clock) -> None:
                 instance(outpost.id, clock.now, rejections=()),
                 instance(outpost.id, clock.now, rejections=(), version="0.0.1"),
                 instance(outpost.id, clock.now, version="0.0.1"),
+                instance(outpost.id, clock.now, state=InstanceState.DRAINING),
+                instance(outpost.id, clock.now, state=InstanceState.DISCONNECTED),
+                instance(outpost.id, clock.now, state=InstanceState.DISCONNECTED, protocol=0),
             ]
         )
     page = site.admin.get("/admin/overview/live").text
-    assert 'aria-label="1 healthy, 1 outdated, 2 unhealthy"' in page
-    assert count_instances(()).total == 0
+    assert 'aria-label="1 healthy, 1 outdated, 1 draining, 2 with errors, 1 unsupported, 1 disconnected"' in page
+    assert 'text-anchor="middle">7</text>' in page
+    assert 'href="/admin/outposts/?standing=unsupported"' in page
+
+
+def test_rotations_are_told(site: Site, clock: Clock) -> None:
+    assert "is being rotated" not in site.admin.get("/admin/overview/live").text
+    with site.store.write(ADMIN) as unit:
+        for number in range(7):
+            outpost = create_outpost(unit, {"name": f"site {number}", "type": "proxy"})
+            old = get_token(unit, outpost).fingerprint
+            rotate_token(unit, outpost)
+            holdouts = range(2 if number == 0 else 0)
+            unit.instances.save(instance(outpost.id, clock.now, environment_token=old) for _ in holdouts)
+    page = site.admin.get("/admin/").text
+    assert "<strong>site 0</strong> is being rotated: 2 instances still start with the old one" in page
+    assert "<strong>site 1</strong> is being rotated: the old one can be retired" in page
+    assert "site 5</strong> is being" not in page
+    assert "those of 2 more outposts" in page
 
 
 def test_processes(store: Store, clock: Clock, tmp_path: Path) -> None:
@@ -59,7 +82,7 @@ def test_processes(store: Store, clock: Clock, tmp_path: Path) -> None:
         {"name": "link", "pid": None, "state": "backoff", "restarts": 3, "since": None, "last_exit": "signal 9"},
     ]
     path.write_text(json.dumps(children))
-    page = site.admin.get("/admin/overview/live").text
+    page = site.admin.get("/admin/").text
     assert "started <time" in page
     assert "since" not in page
     for words in ("restarting", "restarted 3×", "signal 9", "1 hour ago"):

@@ -1,0 +1,70 @@
+"""What the page of one outpost shows, read in one unit: for the whole page and for the parts that are swapped.
+
+The token stands on it only after somebody asked to see it (`revealed`); until then the texts to copy have a
+placeholder, so that looking at an outpost tells no secret and leaves no trace in the audit trail.
+"""
+
+from collections.abc import Mapping
+
+from control.domain.outpost import Outpost
+from control.fleet.instances import health
+from control.fleet.options import options_of
+from control.fleet.outposts import assigned_providers
+from control.fleet.rotation import TokenStatus, token_status
+from control.fleet.tokens import find_token
+from control.store import Unit
+from control.web.context import web
+from control.web.lookups import application_by_provider
+from control.web.outposts.deployment import Deployment
+from control.web.outposts.listing import instance_rows
+from control.web.outposts.snippets import deployment_snippets
+
+PLACEHOLDER = "PASTE-THE-TOKEN-HERE"
+
+
+def read_page(unit: Unit, outpost: Outpost, *, revealed: bool = False) -> Mapping[str, object]:
+    """Everything."""
+    return {
+        **read_instances(unit, outpost),
+        **read_deployment(unit, outpost, revealed=revealed),
+        "providers": assigned_providers(unit, outpost),
+        "applications": application_by_provider(unit.applications.all()),
+    }
+
+
+def read_instances(unit: Unit, outpost: Outpost) -> Mapping[str, object]:
+    """The instances, with the search and the standing that the address names."""
+    status = find_status(unit, outpost)
+    found = health(unit, outpost, web().settings.version)
+    rows = instance_rows(found, status.holdouts if status is not None else ())
+    return {"outpost": outpost, "health": found, "rows": rows, "status": status}
+
+
+def read_deployment(unit: Unit, outpost: Outpost, *, revealed: bool) -> Mapping[str, object]:
+    """How to deploy one more instance."""
+    token = find_token(unit, outpost)
+    deployment = _deployment(outpost, token.secret if token is not None and revealed else PLACEHOLDER)
+    return {
+        "outpost": outpost,
+        "token": token,
+        "revealed": revealed,
+        "deployment": deployment,
+        "snippets": deployment_snippets(deployment) if token is not None else (),
+    }
+
+
+def find_status(unit: Unit, outpost: Outpost) -> TokenStatus | None:
+    """How the token's rotation stands; None where the outpost has no token in force."""
+    return token_status(unit, outpost) if find_token(unit, outpost) is not None else None
+
+
+def _deployment(outpost: Outpost, token: str) -> Deployment:
+    options, settings = options_of(outpost), web().settings
+    return Deployment(
+        outpost=outpost,
+        options=options,
+        host=options.authentik_host or settings.url,
+        token=token,
+        version=settings.version,
+        image_base=settings.image_base,
+    )
