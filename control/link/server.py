@@ -27,34 +27,13 @@ from control.link.metrics import FleetCollector, Metrics, metrics_socket
 from control.link.revisions import Revisions, State
 from control.link.roster import Roster
 from control.link.stream import Fleet
+from control.link.transport import Transport
 from control.link.wake import wake_socket
 from control.link.watch import WatchService
 from control.store import Store
 from protos.outpost.v1 import gate_pb2_grpc, link_pb2_grpc
 
 STOP_SECONDS = 3.0
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-
-OPTIONS: tuple[tuple[str, int], ...] = (
-    # Two processes on one port would share outposts between them without a word.
-    ("grpc.so_reuseport", 0),
-    # The default sheds the storm of outposts that come back after a restart.
-    ("grpc.server.max_pending_requests", 100_000),
-    ("grpc.server.max_pending_requests_hard_limit", 200_000),
-    # The port is open to the world, and whoever can't finish a handshake has no certificate; the default is 120 s.
-    ("grpc.server_handshake_timeout_ms", 5_000),
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    # As outposts have it: a ping after 10 s of silence, answered within 5 s.
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    # It is this one that ends a connection whose peer acknowledges TCP segments but no pings; its default is 60 s.
-    ("grpc.http2.ping_timeout_ms", 5_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
-)
-
 log = logging.getLogger("control.link")
 
 
@@ -66,6 +45,7 @@ class LinkSettings:
     wake_socket: Path
     metrics_socket: Path
     url: str
+    transport: Transport = field(default_factory=Transport)
     limits: Limits = field(default_factory=Limits)
 
 
@@ -128,7 +108,7 @@ async def serving(
         listening = store.listen(parts.revisions.wake, parts.metrics.listens.set)
         work = [parts.revisions.follow(), listening, parts.feed.follow(), parts.roster.keep(), housekeeping]
         failed = await stack.enter_async_context(_background(work))
-        server, port = _server(settings.address, credentials)
+        server, port = _server(settings, credentials)
         parts.add_services(server, gatekeeper)
         await server.start()
         stack.push_async_callback(server.stop, STOP_SECONDS)
@@ -202,12 +182,12 @@ def _on_state(state: State, parts: Parts, credentials: ServerCredentials) -> Non
         log.info("the link has a new certificate")
 
 
-def _server(address: str, credentials: ServerCredentials) -> tuple[grpc.aio.Server, int]:
-    server = grpc.aio.server(options=OPTIONS)
+def _server(settings: LinkSettings, credentials: ServerCredentials) -> tuple[grpc.aio.Server, int]:
+    server = grpc.aio.server(options=settings.transport.options())
     try:
-        return server, server.add_secure_port(address, credentials.channel_credentials())
+        return server, server.add_secure_port(settings.address, credentials.channel_credentials())
     except RuntimeError as error:
-        raise CannotListen(address) from error
+        raise CannotListen(settings.address) from error
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ import grpc
 
 from dataplane.link import translate
 from dataplane.link.backoff import Pace
-from dataplane.link.channel import gate_stub, link_stub, open_stream_channel
+from dataplane.link.channel import USUAL, Transport, gate_stub, link_stub, open_stream_channel
 from dataplane.link.directory import DirectoryAssembly, DirectoryChange
 from dataplane.link.endings import Ending, Endings
 from dataplane.link.held import Assembly, Change, ConfigPart, Held, LinkBroken, NotApplied, Rejection, drifted
@@ -136,6 +136,7 @@ class Context:
     receiver: Receiver
     world: World
     timing: Timing = field(default_factory=Timing)
+    transport: Transport = USUAL
     endings: Endings = field(default_factory=Endings)
     refused: dict[str, str] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -157,7 +158,7 @@ class Stream:
         self.successor: Stream | None = None
         self.stood = False
         self.since: float | None = None
-        self._channel = open_stream_channel(credentials, address)
+        self._channel = open_stream_channel(credentials, address, context.transport)
         self._heard = asyncio.Event()
         self._admitted = asyncio.Event()
         self._ended = asyncio.Event()

@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 
-from control.link.server import OPTIONS
+from control.link.transport import Transport
 from protos.outpost.v1 import link_pb2, link_pb2_grpc
 
 Requests = AsyncIterator[link_pb2.WatchRequest]
@@ -54,7 +54,7 @@ async def _hear(requests: Requests) -> None:
 async def main(given: dict[str, str]) -> None:
     """Serve until the standard input ends."""
     echo = Echo(bytes.fromhex(given["payload"]))
-    server = grpc.aio.server(options=OPTIONS)
+    server = grpc.aio.server(options=Transport().options())
     link_pb2_grpc.add_LinkServicer_to_server(echo, server)  # type: ignore[no-untyped-call]  # generated
     pair = (given["key"].encode(), given["certificate"].encode())
     tls = grpc.ssl_server_credentials([pair], given["ca"].encode(), require_client_auth=True)

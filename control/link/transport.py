@@ -1,0 +1,53 @@
+"""How the link's server is tuned: gRPC's channel arguments as a function of a few spans and numbers.
+
+Outposts have the counterpart in dataplane/link/channel.py: both ends keep alive alike, and the server must tolerate
+pings as often as they come, or it ends the connection (GOAWAY, too_many_pings). Tests scale the spans down.
+"""
+
+from dataclasses import dataclass
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transport:
+    """Spans in seconds.
+
+    After `keepalive` of silence a ping is sent, which has to be answered within `answer`. Pings of a peer may come
+    `tolerance` apart. A TLS handshake takes `handshake` at most. `pending` calls may wait to be taken up.
+    """
+
+    keepalive: float = 10.0
+    answer: float = 5.0
+    tolerance: float = 5.0
+    handshake: float = 5.0
+    message_bytes: int = 16 * MEBIBYTE
+    pending: int = 100_000
+    streams_of_connection: int = 256
+
+    def options(self) -> tuple[tuple[str, int], ...]:
+        """The arguments of the server."""
+        return (
+            # Two processes on one port would share outposts between them without a word.
+            ("grpc.so_reuseport", 0),
+            # The defaults, 1,000 and 3,000, shed the storm of outposts that come back after a restart.
+            ("grpc.server.max_pending_requests", self.pending),
+            ("grpc.server.max_pending_requests_hard_limit", 2 * self.pending),
+            # The port is open to the world, and whoever can't finish a handshake has no certificate; default 120 s.
+            ("grpc.server_handshake_timeout_ms", _milliseconds(self.handshake)),
+            # Of one connection; the default is no limit. Further calls wait at the client (RFC 9113 section 5.1.2).
+            ("grpc.max_concurrent_streams", self.streams_of_connection),
+            ("grpc.max_receive_message_length", self.message_bytes),
+            ("grpc.max_send_message_length", self.message_bytes),
+            ("grpc.keepalive_time_ms", _milliseconds(self.keepalive)),
+            ("grpc.keepalive_timeout_ms", _milliseconds(self.answer)),
+            # This one ends a connection whose peer acknowledges TCP segments but no pings; its default is 60 s.
+            ("grpc.http2.ping_timeout_ms", _milliseconds(self.answer)),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.max_pings_without_data", 0),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", _milliseconds(self.tolerance)),
+        )
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
