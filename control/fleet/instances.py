@@ -6,7 +6,7 @@ history is the link alone.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -172,11 +172,17 @@ def _refused(code: str, uid: str, expected: str) -> Invalid:
     return Invalid([Problem(field="instance", code=code, found=uid, expected=expected)])
 
 
-def mark_all_disconnected(unit: Unit) -> None:
-    """Say of every instance that it is away: whoever held its stream is no more."""
-    connected = [each for each in unit.instances.all() if each.state is not InstanceState.DISCONNECTED]
-    unit.instances.save(replace(each, state=InstanceState.DISCONNECTED, connected_since=None) for each in connected)
-    unit.instance_events.record(_abandoned(each, unit.now) for each in connected)
+def mark_abandoned(unit: Unit, living: Collection[UUID]) -> None:
+    """Say of every instance that none of the living link processes holds that it is away."""
+    abandoned = [each for each in unit.instances.all() if _is_connected(each) and each.holder not in living]
+    unit.instances.save(
+        replace(each, state=InstanceState.DISCONNECTED, connected_since=None, holder=None) for each in abandoned
+    )
+    unit.instance_events.record(_abandoned(each, unit.now) for each in abandoned)
+
+
+def _is_connected(instance: Instance) -> bool:
+    return instance.state is not InstanceState.DISCONNECTED
 
 
 def _abandoned(instance: Instance, now: datetime) -> InstanceEvent:

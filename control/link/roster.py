@@ -1,11 +1,12 @@
 """The instances of outposts as this process sees them. Beats stay in memory; what matters reaches the database.
 
-A change of state is written at once (a few together), beats once a minute. Only this process writes instances.
+A change of state is written at once (a few together), beats once a minute. Only link processes write instances, and of
+each only its holder: the one it called last, which may be another by now.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,10 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from control.domain.outpost import Instance, InstanceEvent, InstanceEventKind, InstanceState, Rejection
 from control.fleet.authority import Client
-from control.fleet.instances import forget_old, mark_all_disconnected
+from control.fleet.instances import forget_old
 from control.link.history import History
 from control.link.messages import Health, Hello
 from control.store import SYSTEM, Store
+from control.store.deployments import Held
 
 BATCH_SECONDS = 60.0
 GAP_SECONDS = 0.1
@@ -46,9 +48,13 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Batch:
-    """What one transaction writes: `used` are tokens, `done` the wishes to drain that were carried out."""
+    """What one transaction writes: `used` are tokens, `done` the wishes to drain that were carried out.
+
+    `claimed` are instances that have called here since the last one, whoever held them before.
+    """
 
     instances: tuple[Instance, ...]
+    claimed: frozenset[Key]
     used: frozenset[UUID]
     done: frozenset[UUID]
     events: tuple[InstanceEvent, ...]
@@ -62,12 +68,14 @@ class _Batch:
 class Roster:
     """All instances by outpost and uid, with what is not written yet."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, clock: Callable[[], datetime], holder: UUID) -> None:
         self._store = store
         self._clock = clock
+        self._holder = holder
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="roster")
         self._urgent: set[Key] = set()
         self._beaten: set[Key] = set()
+        self._claimed: set[Key] = set()
         self._used: set[UUID] = set()
         self._done: set[UUID] = set()
         self._history = History(clock)
@@ -76,13 +84,14 @@ class Roster:
         self.instances: dict[Key, Instance] = {}
 
     async def load(self) -> None:
-        """Begin: nobody is connected, and history is as the database tells it."""
+        """Begin: nobody is connected here, and history is as the database tells it."""
         self.instances = await self._in_pool(self._load)
 
     def join(self, client: Client, hello: Hello, address: str) -> Key:
         """An instance has said Hello."""
         key = (client.outpost, client.instance)
         self._used.add(client.token)
+        self._claimed.add(key)
         known = self.instances.get(key)
         self._put(self._introduced(key, hello, address))
         # Another connection of the same run, with a renewed certificate for example, is no event.
@@ -102,7 +111,7 @@ class Roster:
         is_news = told is None or now - told >= REFUSED_AGAIN
         refused = self._introduced(key, hello, address)
         self._put(
-            replace(refused, state=InstanceState.DISCONNECTED, connected_since=None, last_error=reason),
+            replace(_away(refused), last_error=reason),
             urgent=is_news,
         )
         if is_news:
@@ -170,16 +179,28 @@ class Roster:
         if known is not None:
             lost = LOST if known.state is InstanceState.CONNECTED and known.protocol >= SAYS_FAREWELL else ""
             error = why or known.last_error or lost
-            self._put(replace(known, state=InstanceState.DISCONNECTED, connected_since=None, last_error=error))
+            self._claimed.discard(key)
+            self._put(replace(_away(known), last_error=error))
             self._note(key, InstanceEventKind.DISCONNECTED, why or lost)
+
+    def taken(self, elsewhere: Iterable[Key], before: datetime) -> list[Key]:
+        """Forget what other processes hold. Those of them that have older streams here are returned."""
+        known = [key for key in elsewhere if key in self.instances and not self._is_newer(key, before)]
+        older = [key for key in known if self.instances[key].state is not InstanceState.DISCONNECTED]
+        for key in known:
+            self._drop(key)
+        return older
+
+    def reclaim(self) -> None:
+        """The others thought us dead: say again what is connected here."""
+        for instance in tuple(self.instances.values()):
+            if instance.state is not InstanceState.DISCONNECTED:
+                self._put(instance)
 
     def drop_outposts(self, existing: Mapping[UUID, object]) -> None:
         """Forget the instances of outposts that are gone; the database has done so. Their streams may still end."""
         for key in [key for key in self.instances if key[0] not in existing]:
-            del self.instances[key]
-            self._urgent.discard(key)
-            self._beaten.discard(key)
-            self._refused_at.pop(key, None)
+            self._drop(key)
 
     async def keep(self) -> NoReturn:
         """Write what has to be written, for ever."""
@@ -208,6 +229,7 @@ class Roster:
     def _take(self, events: Iterable[InstanceEvent]) -> _Batch:
         batch = _Batch(
             instances=tuple(self.instances[key] for key in self._urgent & self.instances.keys()),
+            claimed=frozenset(self._claimed),
             used=frozenset(self._used),
             done=frozenset(self._done),
             events=tuple(events),
@@ -215,11 +237,12 @@ class Roster:
         self._some_urgent.clear()
         if not batch.is_empty:
             self._beaten -= self._urgent
-            self._urgent, self._used, self._done = set(), set(), set()
+            self._urgent, self._claimed, self._used, self._done = set(), set(), set(), set()
         return batch
 
     def _give_back(self, batch: _Batch) -> None:
         self._urgent |= {(each.outpost, each.uid) for each in batch.instances}
+        self._claimed |= {key for key in batch.claimed if self._is_connected(key)}
         self._used |= batch.used
         self._done |= batch.done
         self._history.give_back(batch.events)
@@ -254,6 +277,7 @@ class Roster:
             build=hello.build[:80],
             address=address[:80],
             started=hello.started,
+            holder=self._holder,
             connected_since=now,
             last_seen=now,
             applied_revision=hello.revision,
@@ -263,6 +287,22 @@ class Roster:
             environment_token=hello.environment_token,
             held_token=hello.held_token,
         )
+
+    def _is_connected(self, key: Key) -> bool:
+        known = self.instances.get(key)
+        return known is not None and known.state is not InstanceState.DISCONNECTED
+
+    def _is_newer(self, key: Key, moment: datetime) -> bool:
+        """Whether the instance has called here since, so that what was read then says nothing about it."""
+        since = self.instances[key].connected_since
+        return key in self._claimed or (since is not None and since >= moment)
+
+    def _drop(self, key: Key) -> None:
+        del self.instances[key]
+        self._urgent.discard(key)
+        self._beaten.discard(key)
+        self._claimed.discard(key)
+        self._refused_at.pop(key, None)
 
     def _note(self, key: Key, kind: InstanceEventKind, detail: str) -> None:
         self._history.note(key, kind, detail)
@@ -291,20 +331,42 @@ class Roster:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def _load(self) -> dict[Key, Instance]:
-        with self._store.write(SYSTEM) as unit:
-            mark_all_disconnected(unit)
-            return {(each.outpost, each.uid): each for each in unit.instances.all()}
+        with self._store.read() as unit:
+            return {(each.outpost, each.uid): each for each in unit.instances.all() if each.holder is None}
 
     def _save(self, batch: _Batch) -> None:
         with self._store.write(SYSTEM) as unit:
             for token in batch.used:
                 unit.tokens.touch(token)
-            existing = unit.outposts.known({each.outpost for each in batch.instances + batch.events})
-            unit.instances.save(instance for instance in batch.instances if instance.outpost in existing)
-            unit.instance_events.record(event for event in batch.events if event.outpost in existing)
+            outposts = unit.outposts.known({each.outpost for each in batch.instances + batch.events})
+            held = unit.instances.held(outposts)
+            elsewhere = {key for key, each in held.items() if each.holder not in {None, self._holder}} - batch.claimed
+            unit.instances.save(
+                _same(instance, held)
+                for instance in batch.instances
+                if instance.outpost in outposts and (instance.outpost, instance.uid) not in elsewhere
+            )
+            unit.instance_events.record(
+                event for event in batch.events if event.outpost in outposts and not _is_past(event, elsewhere)
+            )
             unit.drains.forget(batch.done)
 
     def _forget(self) -> set[Key]:
         with self._store.write(SYSTEM) as unit:
             forget_old(unit)
             return {(each.outpost, each.uid) for each in unit.instances.all()}
+
+
+def _away(instance: Instance) -> Instance:
+    return replace(instance, state=InstanceState.DISCONNECTED, connected_since=None, holder=None)
+
+
+def _same(instance: Instance, held: Mapping[Key, Held]) -> Instance:
+    """Under the id that another process may have given it."""
+    known = held.get((instance.outpost, instance.uid))
+    return replace(instance, id=known.id) if known is not None else instance
+
+
+def _is_past(event: InstanceEvent, elsewhere: Collection[Key]) -> bool:
+    """Whether it tells that an instance has gone which is connected elsewhere already."""
+    return event.kind is InstanceEventKind.DISCONNECTED and (event.outpost, event.uid) in elsewhere

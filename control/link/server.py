@@ -24,6 +24,7 @@ from control.link.gate import Desk, Gatekeeper, GateService
 from control.link.housekeeping import authorities, keep_house
 from control.link.limits import Allowance, Limits
 from control.link.metrics import FleetCollector, Metrics, metrics_socket
+from control.link.presence import Presence, Round, read_seat
 from control.link.revisions import Revisions, State
 from control.link.roster import Roster
 from control.link.stream import Fleet
@@ -34,6 +35,7 @@ from control.store import Store
 from protos.outpost.v1 import gate_pb2_grpc, link_pb2_grpc
 
 STOP_SECONDS = 3.0
+
 log = logging.getLogger("control.link")
 
 
@@ -106,7 +108,8 @@ async def serving(
         await stack.enter_async_context(metrics_socket(settings.metrics_socket, parts.metrics.registry))
         housekeeping = keep_house(store, parts.revisions, parts.roster, credentials)
         listening = store.listen(parts.revisions.wake, parts.metrics.listens.set)
-        work = [parts.revisions.follow(), listening, parts.feed.follow(), parts.roster.keep(), housekeeping]
+        presence = parts.presence.keep(parts.on_round)
+        work = [parts.revisions.follow(), listening, presence, parts.feed.follow(), parts.roster.keep(), housekeeping]
         failed = await stack.enter_async_context(_background(work))
         server, port = _server(settings, credentials)
         parts.add_services(server, gatekeeper)
@@ -125,7 +128,8 @@ class Parts:
         self.metrics = Metrics()
         self.revisions = Revisions(store, settings.url, clock)
         self.feed = Feed(store, self.metrics)
-        self.roster = Roster(store, clock)
+        self.presence = Presence(store, clock, read_seat(settings.wake_socket.with_name("link.id")))
+        self.roster = Roster(store, clock, self.presence.id)
         self.desk = Desk(store, self.revisions, settings.limits)
         self.watch = WatchService(
             Fleet(
@@ -146,6 +150,7 @@ class Parts:
 
     async def load(self) -> ServerCredentials:
         """Read what there is before anyone may call."""
+        await self.presence.enter()
         await self.roster.load()
         await self.feed.begin()
         # Before the first state is read, which then knows whose certificates count.
@@ -159,9 +164,16 @@ class Parts:
         link_pb2_grpc.add_LinkServicer_to_server(self.watch, server)  # type: ignore[no-untyped-call]  # generated
         gate_pb2_grpc.add_GateServicer_to_server(gate, server)  # type: ignore[no-untyped-call]  # without annotations
 
+    def on_round(self, found: Round) -> None:
+        """What a look at the other link processes came to."""
+        if found.was_struck:
+            self.roster.reclaim()
+        self.watch.end_older(self.roster.taken(found.elsewhere, found.begun))
+
     async def close(self) -> None:
         """Write what is not written and let the threads go."""
         await self.roster.close()
+        await self.presence.leave()
         self.feed.close()
         self.revisions.close()
         self.desk.close()

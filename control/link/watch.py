@@ -7,7 +7,7 @@ reads, and whatever ends the stream (`Ending`) comes from outside of both.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -58,6 +58,14 @@ class WatchService(link_pb2_grpc.LinkServicer):
         else:
             return
         await self._refuse(refusal, context)
+
+    def end_older(self, keys: Iterable[Key]) -> None:
+        """End the streams of instances that have newer ones, here or at another link process."""
+        for key in keys:
+            older = self._streams.get(key)
+            if older is not None:
+                message = "a newer stream of this instance took its place"
+                older.end(CallRefused(grpc.StatusCode.ABORTED, "replaced", message))
 
     def stop(self) -> None:
         """End every stream: the process ends."""
@@ -125,12 +133,8 @@ class WatchService(link_pb2_grpc.LinkServicer):
     def _replace(self, stream: Stream) -> None:
         if self._stopping:
             raise _stopping()
-        older = self._streams.get(stream.key)
+        self.end_older([stream.key])
         self._streams[stream.key] = stream
-        if older is not None:
-            older.end(
-                CallRefused(grpc.StatusCode.ABORTED, "replaced", "a newer stream of this instance took its place")
-            )
 
     def _gone(self, stream: Stream, why: str) -> None:
         log.info("an outpost disconnected", extra={**_fields(stream), "reason": why})

@@ -1,6 +1,7 @@
 """Outposts, their tokens, and what is known of their instances."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -76,6 +77,14 @@ class Tokens(Repository[Token]):
         self.context.connection.execute(statement)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """An instance's id and the link process that holds it."""
+
+    id: UUID
+    holder: UUID | None
+
+
 class Instances(Repository[Instance]):
     """The running copies of outposts. Their beats are no changes: nothing here is audited or wakes anyone."""
 
@@ -99,6 +108,19 @@ class Instances(Repository[Instance]):
     def of_outposts(self, outposts: Collection[UUID]) -> list[Instance]:
         """The instances of these outposts."""
         return [each for some in chunks(outposts) for each in self._select(self.table.c.outpost.in_(some))]
+
+    def held(self, outposts: Collection[UUID]) -> dict[tuple[UUID, str], Held]:
+        """The instances of these outposts, by outpost and uid, as far as it takes to see whose they are."""
+        columns = (self.table.c.outpost, self.table.c.uid, self.table.c.id, self.table.c.holder)
+        found = (sa.select(*columns).where(self.table.c.outpost.in_(some)) for some in chunks(outposts))
+        rows = (row for statement in found for row in self.context.rows(statement))
+        return {(row.outpost, row.uid): Held(id=row.id, holder=row.holder) for row in rows}
+
+    def held_by_others(self, holder: UUID) -> frozenset[tuple[UUID, str]]:
+        """Outpost and uid of the instances that other link processes hold."""
+        theirs = self.table.c.holder.is_not(None) & (self.table.c.holder != holder)
+        rows = self.context.rows(sa.select(self.table.c.outpost, self.table.c.uid).where(theirs))
+        return frozenset((row.outpost, row.uid) for row in rows)
 
     def save(self, instances: Iterable[Instance]) -> None:
         """Create or replace instances: in three statements, however many there are."""
@@ -161,10 +183,10 @@ class LinkProcesses(Repository[LinkProcess]):
     kind = "link process"
     order = "started"
 
-    def beat(self, process: UUID) -> None:
-        """It lives."""
+    def beat(self, process: UUID) -> bool:
+        """It lives; False when it is not on the list."""
         statement = sa.update(self.table).where(self.table.c.id == process).values(last_seen=self.context.now)
-        self.context.connection.execute(statement)
+        return self.context.connection.execute(statement).rowcount > 0
 
     def _note(self, before: LinkProcess | None, after: LinkProcess | None) -> None:
         """Nothing, as with instances."""

@@ -19,7 +19,7 @@ from control.fleet.instances import (
     health,
     history,
     judge,
-    mark_all_disconnected,
+    mark_abandoned,
 )
 from control.store import Store
 from tests.support.fleet import deploy
@@ -120,7 +120,7 @@ def test_after_a_crash_nobody_is_connected(store: Store, clock: Clock) -> None:
     here = instance(edge, clock.now, connected_since=clock.now, last_error="why")
     with store.write(ADMIN) as unit:
         unit.instances.save([here])
-        mark_all_disconnected(unit)
+        mark_abandoned(unit, ())
     with store.read() as unit:
         expected = replace(here, state=InstanceState.DISCONNECTED, connected_since=None)
         assert unit.instances.all() == [expected]
