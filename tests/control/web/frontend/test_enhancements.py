@@ -224,6 +224,53 @@ def test_a_live_part_leaves_an_open_menu_alone(page: Page, sample: Sample) -> No
     expect(page.locator("#live")).to_have_text("changed")
 
 
+def polled_again(sample: Sample) -> None:
+    """Wait until answers that came after now were dealt with."""
+    asked = sample.asked.count("GET /live")
+    eventually(lambda: sample.asked.count("GET /live") > asked + 2, "more polls")
+
+
+def test_what_has_the_focus_in_a_live_part_keeps_it_and_the_page_its_place(page: Page, sample: Sample) -> None:
+    sample.live = "<a id='row' href='#row'>one</a>"
+    page.focus("#row")
+    page.evaluate("document.body.style.paddingBottom = '200vh'; scrollTo(0, 40)")
+    sample.live = "<p>above</p><a id='row' href='#row'>two</a>"
+    expect(page.locator("#row")).to_have_text("two")
+    expect(page.locator("#row")).to_be_focused()
+    assert page.evaluate("scrollY") == 40
+
+
+def test_a_live_part_waits_while_words_of_it_are_selected(page: Page, sample: Sample) -> None:
+    page.locator("#live b").dblclick()
+    sample.live = "<b>two</b>"
+    polled_again(sample)
+    assert page.evaluate("getSelection().toString().trim()") == "one"
+    page.mouse.click(600, 5)
+    expect(page.locator("#live b")).to_have_text("two")
+
+
+def test_a_live_part_waits_for_a_dialog_that_was_opened_from_it(page: Page, sample: Sample) -> None:
+    link = "<a id='drain' href='/modal' hx-get='/modal' hx-target='#modal' hx-swap='innerHTML'>{}</a>"
+    sample.live = link.format("Drain")
+    page.click("#drain")
+    expect(page.locator("#modal")).to_have_attribute("open", "")
+    sample.live = link.format("Drain it")
+    polled_again(sample)
+    expect(page.locator("#drain")).to_have_text("Drain")
+    page.keyboard.press("Escape")
+    expect(page.locator("#drain")).to_have_text("Drain it")
+    expect(page.locator("#drain")).to_be_focused()
+
+
+def test_moments_are_words_before_anybody_sees_them(page: Page, sample: Sample) -> None:
+    page.evaluate("""document.addEventListener("htmx:afterSwap", () => {
+        window.swapped = document.querySelector("#live time")?.textContent;
+    })""")
+    moment = page.locator("#then").get_attribute("datetime")
+    sample.live = f"<time datetime='{moment}'>2026-11-22 12:00 UTC</time>"
+    assert eventually(lambda: page.evaluate("window.swapped"), "a swap") == "3 minutes ago"
+
+
 def test_polls_pause_in_a_hidden_tab(page: Page, sample: Sample) -> None:
     hidden = "Object.defineProperty(document, 'hidden', {configurable: true, get: () => %s})"
     page.evaluate(hidden % "true")
