@@ -87,25 +87,38 @@ def open_single(address: Address, origin: str) -> socket.socket:
 
 
 def _probed(address: TcpAddress) -> TcpAddress:
-    """The address, with its port chosen if it was 0, when nobody else listens there."""
-    with _listening(address, shared=False) as probe:
+    """The address, with its port chosen if it was 0, when nobody else listens there.
+
+    To have bound it says so. Nobody is let in meanwhile, who would be reset in a moment.
+    """
+    with _bound(address, shared=False) as probe:
         return replace(address, port=probe.getsockname()[1])
 
 
 def _listening(address: TcpAddress, *, shared: bool) -> socket.socket:
+    listening = _bound(address, shared=shared)
+    try:
+        listening.listen(_BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _bound(address: TcpAddress, *, shared: bool) -> socket.socket:
     if address.host in {"", "::"}:
         try:
-            return _bound(socket.AF_INET6, ("::", address.port), shared=shared)
+            return _bound_to(socket.AF_INET6, ("::", address.port), shared=shared)
         except OSError as error:
             if error.errno not in _NO_IPV6 or address.host:
                 raise
-            return _bound(socket.AF_INET, ("0.0.0.0", address.port), shared=shared)  # noqa: S104  every address is meant
+            return _bound_to(socket.AF_INET, ("0.0.0.0", address.port), shared=shared)  # noqa: S104  every address is meant
     found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, target = found[0]
-    return _bound(family, (str(target[0]), int(target[1])), shared=shared)
+    return _bound_to(family, (str(target[0]), int(target[1])), shared=shared)
 
 
-def _bound(family: socket.AddressFamily, target: tuple[str, int], *, shared: bool) -> socket.socket:
+def _bound_to(family: socket.AddressFamily, target: tuple[str, int], *, shared: bool) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -116,7 +129,6 @@ def _bound(family: socket.AddressFamily, target: tuple[str, int], *, shared: boo
         # Accepted sockets inherit it.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listening.bind(target)
-        listening.listen(_BACKLOG)
         listening.setblocking(False)
     except OSError:
         listening.close()
