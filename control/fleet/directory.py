@@ -33,18 +33,18 @@ def exposes_directory(outpost: Outpost) -> bool:
     return outpost.type is OutpostType.LDAP
 
 
-def find_news(unit: Unit, after: Cursor, limit: int = PAGE) -> News | None:
+def find_news(unit: Unit, after: Cursor) -> News | None:
     """What comes after a place, as far as one page goes; None when only a whole copy leads from there to the present.
 
     That is so where the log doesn't reach back so far, and where the place is of another history.
     """
     if not unit.directory.leads_on(after.position):
         return None
-    touched = unit.directory.touched(after, limit)
+    touched = unit.directory.touched(after, PAGE)
     entries = tuple(unit.directory.entries(EXPOSED_KINDS, touched))
     held = {entry.key for entry in entries}
     keys = dict.fromkeys(key_of(each.kind, each.target) for each in touched)
-    complete = len(touched) < limit
+    complete = len(touched) < PAGE
     return News(
         entries=entries,
         removed=tuple(key for key in keys if key not in held),

@@ -45,13 +45,15 @@ def add_outpost(unit: Unit, name: str, sites: Iterable[Site] = (), **fields: Any
     identity = create_deployment_identity(unit, key, name)
     sites = list(sites)
     outpost = Outpost(
-        id=key,
-        name=name,
-        type=OutpostType.PROXY,
-        service_account=identity.account.id,
-        providers=frozenset(site.provider.id for site in sites),
-        created=unit.now,
-        **fields,
+        **{
+            "id": key,
+            "name": name,
+            "type": OutpostType.PROXY,
+            "service_account": identity.account.id,
+            "providers": frozenset(site.provider.id for site in sites),
+            "created": unit.now,
+            **fields,
+        }
     )
     return Deployed(outpost=unit.outposts.add(outpost), token=identity.token, sites=sites)
 

@@ -160,7 +160,7 @@ class Control:
     def enrol(self, deployed: Deployed, uid: str | None = None) -> Credentials:
         """What an outpost gets for its token."""
         applicant = Applicant(deployed.token.secret, uid=uid or uuid4().hex, clock=self.clock.now.timestamp())
-        answer = applicant.enrol(self.store)
+        answer = applicant.enrol(self.store, type=str(deployed.outpost.type))
         assert answer.status == 200, answer.body
         given = json.loads(answer.body)
         return Credentials(applicant.uid, given["certificate"].encode(), applicant.key_pem(), given["ca"].encode())
@@ -193,6 +193,10 @@ class Actress:
         self.gate = gate_pb2_grpc.GateStub(open_channel)  # type: ignore[no-untyped-call]  # generated
         self.held: dict[str, str] = {}
         self.resources: dict[str, resources_pb2.Resource] = {}
+
+    def key(self, deployed: Deployed) -> tuple[UUID, str]:
+        """What the roster knows it by."""
+        return deployed.outpost.id, self.uid
 
     async def hello(self, **fields: Any) -> None:
         said = {"instance": self.uid, "type": "proxy", "protocol": 1, "version": "0.1.0", "hostname": "edge-1"}

@@ -1,0 +1,108 @@
+"""An LDAP outpost that a test plays word by word, and what control's directory is in the words of the feed."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from control.domain.identity import Group, User, UserKind
+from control.link.server import Link
+from control.store import Store
+from protos.outpost.v1 import directory_pb2, link_pb2
+from tests.support.links import Actress, Credentials, channel
+
+Entries = Mapping[str, directory_pb2.DirectoryEntry]
+
+
+class LdapActress(Actress):
+    """Holds what it is sent; answers when the test says so, or by itself in `follow`."""
+
+    def __init__(self, open_channel: Any, uid: str) -> None:
+        super().__init__(open_channel, uid)
+        self.position: link_pb2.DirectoryPosition | None = None
+        self.entries: dict[str, directory_pb2.DirectoryEntry] = {}
+        self.copies = 0
+        self._copy: dict[str, directory_pb2.DirectoryEntry] | None = None
+
+    async def hello(self, **fields: Any) -> None:
+        await super().hello(**{"type": "ldap", "protocol": 2, "directory": self.position, **fields})
+
+    async def part(self) -> link_pb2.Directory:
+        """Hear the next part of the directory, whatever else comes, and take it over without an answer."""
+        while (heard := await self.hear()).WhichOneof("message") != "directory":
+            if heard.WhichOneof("message") == "config" and heard.config.last:
+                await self.applied(heard.config.revision)
+        self._take(heard.directory)
+        return heard.directory
+
+    async def answer(self) -> None:
+        """Say how far the directory is held."""
+        applied = link_pb2.DirectoryApplied(position=self.position)
+        await self.call.write(link_pb2.WatchRequest(directory_applied=applied))
+
+    async def follow(self, wanted: Entries) -> list[link_pb2.Directory]:
+        """Take parts and answer until the entries are what is wanted."""
+        parts = []
+        while self._copy is not None or self.entries != wanted:
+            parts.append(await self.part())
+            await self.answer()
+        return parts
+
+    def _take(self, part: link_pb2.Directory) -> None:
+        if part.begins:
+            self.copies += 1
+            self._copy = {}
+        taking = self.entries if self._copy is None else self._copy
+        for data in part.entries:
+            entry = directory_pb2.DirectoryEntry.FromString(data)
+            taking[entry.key] = entry
+        for key in part.removed:
+            taking.pop(key, None)
+        if self._copy is None or part.complete:
+            self.entries, self.position, self._copy = taking, part.position, None
+
+
+@asynccontextmanager
+async def ldap_outpost(link: Link, given: Credentials) -> AsyncIterator[LdapActress]:
+    """An LDAP outpost on a channel of its own, which has said nothing yet."""
+    async with channel(link, given) as open_channel:
+        yield LdapActress(open_channel, given.uid)
+
+
+def directory_of(store: Store) -> dict[str, directory_pb2.DirectoryEntry]:
+    """What LDAP outposts are to hold, made from the store's own values."""
+    with store.read() as unit:
+        users = [user for user in unit.users.all() if user.kind is not UserKind.OUTPOST]
+        groups_of = unit.memberships.groups_of_each([user.id for user in users])
+        groups = unit.groups.all()
+    entries = [directory_pb2.DirectoryEntry(key=f"group/{each.id}", group=_group(each)) for each in groups]
+    for user in users:
+        entry = directory_pb2.DirectoryEntry(key=f"user/{user.id}", user=_user(user, groups_of[user.id]))
+        entries.append(entry)
+    return {entry.key: entry for entry in entries}
+
+
+def _user(user: User, groups: frozenset[UUID]) -> directory_pb2.DirectoryUser:
+    message = directory_pb2.DirectoryUser(
+        id=str(user.id),
+        username=user.username,
+        name=user.name,
+        email=user.email,
+        active=user.active,
+        groups=sorted(map(str, groups)),
+        attributes=json.dumps(user.attributes),
+    )
+    message.created.FromDatetime(user.created)
+    message.updated.FromDatetime(user.updated)
+    return message
+
+
+def _group(group: Group) -> directory_pb2.DirectoryGroup:
+    return directory_pb2.DirectoryGroup(
+        id=str(group.id),
+        name=group.name,
+        superuser=group.superuser,
+        parents=sorted(map(str, group.parents)),
+        attributes=json.dumps(group.attributes),
+    )
