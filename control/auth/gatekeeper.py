@@ -91,7 +91,7 @@ def _redeem(unit: Unit, issuer: Issuer, redemption: Redemption) -> IssuedSession
         return Refusal(refused.reason)
     except OAuth2Error:
         return Refusal(RefusalReason.INVALID_CODE)
-    return _issued(token["subject"], token["id_token"])
+    return _issued(unit, token["subject"], token["id_token"])
 
 
 def _request(provider: ProxyProvider, redemption: Redemption) -> Request:
@@ -106,12 +106,13 @@ def _request(provider: ProxyProvider, redemption: Redemption) -> Request:
     return Request("POST", parameters)
 
 
-def _issued(subject: TokenSubject, id_token: str) -> IssuedSession:
+def _issued(unit: Unit, subject: TokenSubject, id_token: str) -> IssuedSession:
     return IssuedSession(
         id=subject.session,
         identity=identity_of(subject.person),
-        authenticated=subject.issued,
+        authenticated=subject.dated,
         expires=subject.expires,
+        clock=unit.now,
         id_token=id_token,
     )
 
@@ -143,10 +144,11 @@ def _look_up(unit: Unit, issuer: Issuer, claim: SessionClaim) -> IssuedSession |
         provider=provider,
         application=application,
         nonce="",
-        issued=claim.authenticated,
+        issued=min(claim.authenticated, unit.now),
+        dated=claim.authenticated,
         expires=min(claim.expires, claim.authenticated + provider.access_token_validity),
     )
-    return _issued(subject, sign(id_token_claims(issuer, subject), unit.signing_keys.all()[-1]))
+    return _issued(unit, subject, sign(id_token_claims(issuer, subject), unit.signing_keys.all()[-1]))
 
 
 def _is_over(unit: Unit, claim: SessionClaim, provider: ProxyProvider) -> bool:

@@ -29,13 +29,15 @@ class IssuedIdentity:
 class IssuedSession:
     """A session at one provider. `id` is the sign-in it was born of (`sid`); no credential, safe to show.
 
-    `authenticated` is the moment control issued it, so what is revoked before then never ends it.
+    `authenticated` is the moment control issued it (`control.store.moments`), so what is revoked before then never
+    ends it. `clock` is control's time as it answers.
     """
 
     id: UUID
     identity: IssuedIdentity
     authenticated: datetime
     expires: datetime
+    clock: datetime
     id_token: str = field(repr=False)
 
 

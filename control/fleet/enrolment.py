@@ -20,7 +20,8 @@ from control.fleet.enrolment_request import BadRequest, EnrolmentRequest, parse_
 from control.fleet.tokens import TokenState, token_state
 from control.store import Actor, Event, Store, Unit
 
-TOLERATED_SKEW = timedelta(minutes=10)
+# Clocks ten minutes off are served, with some room; `control.store.revoking.SLACK` is as much.
+TOLERATED_SKEW = timedelta(minutes=15)
 OK, BAD_REQUEST, UNAUTHORIZED, FORBIDDEN = 200, 400, 401, 403
 
 

@@ -272,7 +272,7 @@ def redeemed(answer: IssuedSession | Refusal) -> gate_pb2.RedeemCodeResponse:
     """The answer to RedeemCode."""
     match answer:
         case IssuedSession():
-            return gate_pb2.RedeemCodeResponse(session=_session(answer))
+            return gate_pb2.RedeemCodeResponse(session=_session(answer), clock=_timestamp(answer.clock))
         case Refusal(reason=reason):
             return gate_pb2.RedeemCodeResponse(refusal=gate_pb2.Refusal(reason=_REASONS[reason]))
         case _:

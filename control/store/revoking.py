@@ -26,12 +26,13 @@ from control.store.consequences import (
     UserEnded,
     consequences,
 )
+from control.store.moments import Moments
 from control.store.people import Groups, Memberships, Users
 
 # Longer than any proxy session can be, where there is no provider to ask.
 LONGEST_SESSION = timedelta(days=1)
 # Between the end of a sign-in and that of the codes given under it; and how far the clock of an outpost may be behind.
-SLACK = timedelta(minutes=10)
+SLACK = timedelta(minutes=15)
 
 
 @dataclass(slots=True)
@@ -69,10 +70,13 @@ class Revoking:
         for consequence in consequences(change):
             self._touch(consequence)
 
-    def revocations(self, now: datetime) -> list[Revocation]:
+    def revocations(self, now: datetime, moments: Moments) -> list[Revocation]:
         """Everything that is revoked, each once."""
-        touched, longest = self._touched, self._providers.longest_validity() or LONGEST_SESSION
-        made = partial(Revocation, at=now, until=now + longest + SLACK)
+        touched = self._touched
+        if touched == _Touched():
+            return []
+        longest, at = self._providers.longest_validity() or LONGEST_SESSION, moments.of_revocation()
+        made = partial(Revocation, at=at, until=max(at, now) + longest + SLACK)
         changed = self._users.with_sessions(self._changed_users(), now - SIGN_IN_LIFETIME - SLACK - longest)
         return [
             *(made(id=uuid4(), sign_in=key) for key in _in_order(touched.sign_ins)),

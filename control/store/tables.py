@@ -44,7 +44,14 @@ def _to(target: str, ondelete: str = "CASCADE") -> ForeignKey:
     return ForeignKey(f"{target}.id", ondelete=ondelete)
 
 
-revision = Table("revision", metadata, Column("id", Integer, primary_key=True), Column("n", BigInteger, nullable=False))
+# One row. `latest` is the last moment that a session or a revocation was dated by (control.store.moments).
+revision = Table(
+    "revision",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("n", BigInteger, nullable=False),
+    Column("latest", UtcDateTime),
+)
 
 users = Table(
     "users",

@@ -23,6 +23,7 @@ from control.store.directory import Directory, DirectoryLog
 from control.store.engine import LOOK_SECONDS, Begin, announce, beginning, listen, time_of
 from control.store.failures import told_plainly
 from control.store.identifiers import ordered_id
+from control.store.moments import Moments
 from control.store.people import Groups, Memberships, Users
 from control.store.revoking import Revoking
 from control.store.sealing import Sealer
@@ -93,6 +94,7 @@ class Unit:
         self.codes = AuthorizationCodes(context)
         self.revocations = Revocations(context)
         self.audit = AuditEvents(context)
+        self.moments = Moments(context)
         self._revoking = Revoking(self.users, self.groups, self.memberships, self.applications, self.providers)
         self._directory_log = DirectoryLog(context, self.groups, self.memberships)
 
@@ -109,7 +111,7 @@ class Unit:
         self.audit.record(_audited(event, actor, self.now) for event in [*map(_event, self.changes), *self._events])
         if not self.changes:
             return False
-        self.revocations.put(self._revoking.revocations(self.now))
+        self.revocations.put(self._revoking.revocations(self.now, self.moments))
         self._directory_log.write()
         announce(self._connection)
         self._connection.execute(sa.update(tables.revision).values(n=tables.revision.c.n + 1))

@@ -71,7 +71,9 @@ def issued_session() -> IssuedSession:
         additional_headers={"X-Team": "blue"},
     )
     now = datetime.now(UTC)
-    return IssuedSession(id=uuid4(), identity=identity, authenticated=now, expires=now, id_token="ey.secret.jwt")
+    return IssuedSession(
+        id=uuid4(), identity=identity, authenticated=now, expires=now, clock=now, id_token="ey.secret.jwt"
+    )
 
 
 def signing_request(key: Any, name: str = "x") -> str:

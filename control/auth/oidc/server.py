@@ -181,6 +181,7 @@ class _IdToken(OpenIDCode):  # type: ignore[misc] # authlib has no type informat
             application=client.application,
             nonce=grant.request.authorization_code.stored.nonce,
             issued=server.unit.now,
+            dated=server.unit.moments.of_session(),
             expires=server.unit.now + client.provider.access_token_validity,
         )
         response[1]["id_token"] = sign(id_token_claims(server.issuer, subject), ensure_signing_key(server.unit))

@@ -19,6 +19,7 @@ class TokenSubject:
     """Whom a token speaks of, to which application, from when until when.
 
     `authenticated` is when the person signed in, where that is still known; `nonce` is empty in a token given again.
+    `dated` is the moment its session counts from (`control.store.moments`), `issued` the time.
     """
 
     person: Person
@@ -28,6 +29,7 @@ class TokenSubject:
     application: Application
     nonce: str
     issued: datetime
+    dated: datetime
     expires: datetime
 
 

@@ -23,12 +23,14 @@ class RedeemCodeRequest(_message.Message):
     def __init__(self, provider: _Optional[str] = ..., code: _Optional[str] = ..., redirect_uri: _Optional[str] = ..., code_verifier: _Optional[str] = ...) -> None: ...
 
 class RedeemCodeResponse(_message.Message):
-    __slots__ = ("session", "refusal")
+    __slots__ = ("session", "refusal", "clock")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_FIELD_NUMBER: _ClassVar[int]
     session: ProxySession
     refusal: Refusal
-    def __init__(self, session: _Optional[_Union[ProxySession, _Mapping]] = ..., refusal: _Optional[_Union[Refusal, _Mapping]] = ...) -> None: ...
+    clock: _timestamp_pb2.Timestamp
+    def __init__(self, session: _Optional[_Union[ProxySession, _Mapping]] = ..., refusal: _Optional[_Union[Refusal, _Mapping]] = ..., clock: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class LookUpSessionRequest(_message.Message):
     __slots__ = ("provider", "session", "subject", "authenticated", "expires")

@@ -307,6 +307,16 @@ def test_ghsa_x883_2vmg_xwf7_what_changes_counts_at_the_next_look(
     assert world.gatekeeper.look_up_session(claim(session, world)) == refusal, what
 
 
+def test_a_clock_that_is_set_back_saves_no_session_and_ends_no_new_one(world: World, clock: Clock) -> None:
+    before = issued(world)
+    clock.advance(minutes=-10)
+    change(world, lambda unit: people.set_password(unit, world.alice.id, "$argon2id$other"))
+    assert world.gatekeeper.look_up_session(claim(before, world)) == ENDED
+    after = issued(world)
+    assert isinstance(world.gatekeeper.look_up_session(claim(after, world)), IssuedSession)
+    assert (after.clock, after.expires) == (clock.now, clock.now + timedelta(hours=24))
+
+
 def test_a_session_made_after_a_revocation_is_not_ended_by_it(world: World, clock: Clock) -> None:
     change(world, lambda unit: people.set_active(unit, world.alice.id, active=False))
     change(world, lambda unit: people.set_active(unit, world.alice.id, active=True))

@@ -154,8 +154,8 @@ def test_a_token_of_an_outpost_that_is_gone(store: Store, deployed: Deployed, ap
     assert told(applicant.enrol(store)) == {"error": "unknown_token"}
 
 
-@pytest.mark.parametrize(("minutes", "status"), [(9, 200), (-9, 200), (11, 403), (-11, 403)])
-def test_a_recorded_request_is_good_for_ten_minutes(
+@pytest.mark.parametrize(("minutes", "status"), [(14, 200), (-14, 200), (16, 403), (-16, 403)])
+def test_a_recorded_request_is_good_for_a_quarter_of_an_hour(
     store: Store, applicant: Applicant, clock: Clock, minutes: int, status: int
 ) -> None:
     recorded = applicant.message()

@@ -61,6 +61,9 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_instance_events_at"), ["at"], unique=False)
         batch_op.create_index(batch_op.f("ix_instance_events_outpost_at"), ["outpost", "at"], unique=False)
 
+    with op.batch_alter_table("revision", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("latest", sa.DateTime(timezone=True), nullable=True))
+
     with op.batch_alter_table("authorities", schema=None) as batch_op:
         batch_op.add_column(sa.Column("retires", sa.DateTime(timezone=True), nullable=True))
 
@@ -83,6 +86,9 @@ def downgrade() -> None:
 
     with op.batch_alter_table("authorities", schema=None) as batch_op:
         batch_op.drop_column("retires")
+
+    with op.batch_alter_table("revision", schema=None) as batch_op:
+        batch_op.drop_column("latest")
 
     with op.batch_alter_table("instance_events", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_instance_events_outpost_at"))
