@@ -341,14 +341,8 @@ class Roster:
             outposts = unit.outposts.known({each.outpost for each in batch.instances + batch.events})
             held = unit.instances.held(outposts)
             elsewhere = {key for key, each in held.items() if each.holder not in {None, self._holder}} - batch.claimed
-            unit.instances.save(
-                _same(instance, held)
-                for instance in batch.instances
-                if instance.outpost in outposts and (instance.outpost, instance.uid) not in elsewhere
-            )
-            unit.instance_events.record(
-                event for event in batch.events if event.outpost in outposts and not _is_past(event, elsewhere)
-            )
+            unit.instances.save(_same(each, held) for each in batch.instances if _is_ours(each, outposts, elsewhere))
+            unit.instance_events.record(each for each in batch.events if _is_ours(each, outposts, elsewhere))
             unit.drains.forget(batch.done)
 
     def _forget(self) -> set[Key]:
@@ -367,6 +361,6 @@ def _same(instance: Instance, held: Mapping[Key, Held]) -> Instance:
     return replace(instance, id=known.id) if known is not None else instance
 
 
-def _is_past(event: InstanceEvent, elsewhere: Collection[Key]) -> bool:
-    """Whether it tells that an instance has gone which is connected elsewhere already."""
-    return event.kind is InstanceEventKind.DISCONNECTED and (event.outpost, event.uid) in elsewhere
+def _is_ours(of: Instance | InstanceEvent, outposts: Collection[UUID], elsewhere: Collection[Key]) -> bool:
+    """Whether it is ours to write; what an older stream still says of an instance that others hold is not."""
+    return of.outpost in outposts and (of.outpost, of.uid) not in elsewhere
