@@ -214,6 +214,7 @@ def _credentials(target: Target, question: Question, answer: _Answer, now: float
         name=answer.name,
         issued=now,
         expires=leaf.not_valid_after_utc.timestamp(),
+        token=token_fingerprint(target.token),
     )
 
 

@@ -1,9 +1,12 @@
 """Keeps the client certificate: enrols when there is none, when it is refused or doubted, and before it ends.
 
+A better one may be to be had sooner, of a newer token: it is fetched while the present one goes on being used.
+
 When enrolment fails, a certificate that is still good goes on being used: the link may be up while control's web
 is not.
 """
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -29,6 +32,7 @@ class Keeper:
         self._world = world
         self._refused = False
         self._doubted = False
+        self._hurried = asyncio.Event()
         self.credentials = credentials
         self.failures: Counter[str] = Counter()
         self.skew = 0.0
@@ -40,6 +44,10 @@ class Keeper:
     def doubt(self) -> None:
         """The link may have moved or have a new CA: enrol if that is possible, before the next connection."""
         self._doubted = True
+
+    def hurry(self) -> None:
+        """The certificate is of a token that may go soon: renew it in a moment, though it isn't due."""
+        self._hurried.set()
 
     async def get(self) -> Credentials:
         """Credentials for a new connection. Raises EnrolmentFailed when there are none that could do."""
@@ -58,6 +66,9 @@ class Keeper:
         """New credentials, once the present ones are due; tries until it has them."""
         backoff = Backoff(_RENEWAL_PACE, self._world.uniform)
         await self._until_due()
+        if self._hurried.is_set():
+            # All instances were told at the same moment.
+            await self._world.sleep(backoff.wait_after(0.0))
         while True:
             try:
                 return await self._renew()
@@ -68,7 +79,18 @@ class Keeper:
     async def _until_due(self) -> None:
         # In naps, because the wall clock may be set while we sleep.
         while self.credentials and (left := self.credentials.renewal - self._world.clock()) > 0:
-            await self._world.sleep(min(left, _LONGEST_NAP))
+            if self._hurried.is_set():
+                return
+            await self._nap(min(left, _LONGEST_NAP))
+
+    async def _nap(self, seconds: float) -> None:
+        """Sleep, unless there is a hurry."""
+        naps = [asyncio.ensure_future(each) for each in (self._world.sleep(seconds), self._hurried.wait())]
+        try:
+            await asyncio.wait(naps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for nap in naps:
+                nap.cancel()
 
     async def _renew(self) -> Credentials:
         try:
@@ -78,6 +100,7 @@ class Keeper:
             raise
         self._refused = False
         self._doubted = False
+        self._hurried.clear()
         self.credentials = enrolled.credentials
         self.skew = enrolled.skew
         self._tell(enrolled)

@@ -26,6 +26,7 @@ from dataplane.link.endings import Ending
 from dataplane.link.held import Held, HeldResource
 from dataplane.link.keys import token_fingerprint, wrapping_key
 from dataplane.link.target import Credentials
+from dataplane.link.tokens import SentToken
 
 _MAGIC = b"garrison-outpost-state 1\n"
 _LATER = re.compile(rb"garrison-outpost-state (\d{1,9})\n")
@@ -57,6 +58,7 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     credentials: Credentials | None = None
     endings: tuple[Ending, ...] = ()
     directory_key: DirectoryKey | None = None
+    tokens: tuple[SentToken, ...] = ()
 
     @property
     def held(self) -> Held:

@@ -33,6 +33,7 @@ from dataplane.link.messages import (
     Wanted,
 )
 from dataplane.link.target import Credentials, Instance
+from dataplane.link.tokens import Tokens
 from dataplane.link.world import World
 from protos.outpost.v1 import link_pb2
 
@@ -141,11 +142,16 @@ class Context:
     refused: dict[str, str] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     directory: DirectoryHolder | None = None
+    tokens: Tokens = field(default_factory=Tokens)
 
     @property
     def standing(self) -> Standing:
         """What a Hello says beside the resources."""
-        return Standing(directory=self.directory.position if self.directory else None)
+        return Standing(
+            directory=self.directory.position if self.directory else None,
+            environment_token=self.tokens.environment,
+            held_token=self.tokens.stored,
+        )
 
 
 class Stream:
@@ -168,6 +174,8 @@ class Stream:
         # Parts of Digests that are not whole yet.
         self._wanted: dict[str, str] = {}
         self._directory = DirectoryAssembly()
+        # What control knows to lie in the state.
+        self._token_told = ""
 
     @property
     def lasted(self) -> float:
@@ -185,11 +193,13 @@ class Stream:
             self._say_health()
         self._outbox.put_nowait(None)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), _FAREWELL_SECONDS)
+            async with asyncio.timeout(_FAREWELL_SECONDS):
+                await self._ended.wait()
 
     async def serve(self) -> None:
         """Serve until there is a successor. Raises LinkLost."""
-        await _first_of(self._read(), self._beat(), self._forward_endings(), self._renew(), self._announce())
+        work = (self._beat(), self._forward_endings(), self._acknowledge_tokens(), self._renew(), self._announce())
+        await _first_of(self._read(), *work)
 
     async def close(self) -> None:
         """Give up the channel."""
@@ -198,12 +208,15 @@ class Stream:
     async def _announce(self) -> None:
         connect = self._context.timing.connect
         try:
-            await asyncio.wait_for(self.ready(), connect)
+            # Not wait_for, here and elsewhere: it swallows a cancellation that comes with what it waits for.
+            async with asyncio.timeout(connect):
+                await self.ready()
         except TimeoutError:
             raise LinkLost(f"the link at {self.address} did not answer within {connect:g} s") from None
         # Control may refuse a stream whose channel stands: being heard, or left alone for a while, is being let in.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._heard.wait(), _REFUSAL_SECONDS)
+            async with asyncio.timeout(_REFUSAL_SECONDS):
+                await self._heard.wait()
         self.since = self._context.world.monotonic()
         self._admitted.set()
         await self._context.receiver.connected(self._credentials, self.address)
@@ -232,6 +245,7 @@ class Stream:
     def _say_hello(self) -> None:
         context = self._context
         now = context.world.clock()
+        self._token_told = context.standing.held_token
         for message in translate.hello(context.instance, context.receiver.held, now, context.standing):
             self._outbox.put_nowait(message)
 
@@ -247,7 +261,9 @@ class Stream:
                 self._context.receiver.drain()
             case DirectoryPart():
                 self._take_directory(message)
-            case NewToken() | Unknown():
+            case NewToken():
+                self._context.tokens.take(message.secret)
+            case Unknown():
                 log.info("control sent something that this version doesn't know")
 
     def _take_directory(self, part: DirectoryPart) -> None:
@@ -296,6 +312,11 @@ class Stream:
         context = self._context
         self._outbox.put_nowait(translate.health(context.receiver.vitals(), context.world.clock()))
 
+    async def _acknowledge_tokens(self) -> None:
+        while True:
+            self._token_told = await self._context.tokens.stored_other_than(self._token_told)
+            self._outbox.put_nowait(translate.token_held(self._token_told))
+
     async def _forward_endings(self) -> None:
         context = self._context
         while True:
@@ -328,7 +349,8 @@ class Stream:
             address = self.address if self.address in credentials.addresses else credentials.addresses[0]
             successor = Stream(self._context, credentials, address)
             try:
-                await asyncio.wait_for(successor.ready(), self._context.timing.connect)
+                async with asyncio.timeout(self._context.timing.connect):
+                    await successor.ready()
             except TimeoutError:
                 await successor.close()
                 log.warning("the link doesn't take the renewed certificate", extra={"link": address})

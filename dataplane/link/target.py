@@ -39,7 +39,10 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What enrolment yields: a client certificate with its key, the installation's CA, and the link's addresses."""
+    """What enrolment yields: a client certificate with its key, the installation's CA, and the link's addresses.
+
+    `token` is the fingerprint of the one it was got with: the certificate is good as long as that is.
+    """
 
     certificate: str
     private_key: str = field(repr=False)
@@ -49,6 +52,7 @@ class Credentials:
     name: str
     issued: float
     expires: float
+    token: str = ""
 
     @property
     def renewal(self) -> float:

@@ -109,11 +109,17 @@ def pushed(message: link_pb2.WatchResponse) -> Pushed:
         case "command" if message.command.WhichOneof("command") == "drain":
             return Drain()
         case "command" if message.command.WhichOneof("command") == "new_token":
-            return NewToken(message.command.new_token.secret)
+            return NewToken(_token(message.command.new_token.secret))
         case "directory":
             return _directory_part(message.directory)
         case _:
             return Unknown()
+
+
+def _token(secret: str) -> str:
+    if not secret:
+        raise LinkBroken("the new token is empty")
+    return secret
 
 
 def _directory_part(directory: link_pb2.Directory) -> DirectoryPart:

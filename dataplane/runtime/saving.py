@@ -19,12 +19,20 @@ LONGEST_PAUSE = 30.0
 
 
 class Saver:
-    """Saves what `current` gives: the state and the tokens that are to open it, or None where there is none yet."""
+    """Saves what `current` gives: the state and the tokens that are to open it, or None where there is none yet.
+
+    `saved` is told of each that the disk has.
+    """
 
     def __init__(
-        self, folder: StateFolder, current: Callable[[], tuple[Saved, tuple[str, ...]] | None], world: World
+        self,
+        folder: StateFolder,
+        current: Callable[[], tuple[Saved, tuple[str, ...]] | None],
+        world: World,
+        saved: Callable[[Saved], None] = lambda _: None,
     ) -> None:
         self._folder = folder
+        self._saved = saved
         self._current = current
         self._world = world
         self._dirty = asyncio.Event()
@@ -44,7 +52,10 @@ class Saver:
         async with self._one_at_a_time:
             self._dirty.clear()
             current = self._current()
-            if current is None or await asyncio.to_thread(self._folder.save, *current):
+            if current is None:
+                return True
+            if await asyncio.to_thread(self._folder.save, *current):
+                self._saved(current[0])
                 return True
             self._dirty.set()
             return False

@@ -26,6 +26,7 @@ from dataplane.link.messages import Vitals
 from dataplane.link.state import DirectoryKey, Saved, StateFolder
 from dataplane.link.stream import Context, Timing
 from dataplane.link.target import Credentials, Instance, Target
+from dataplane.link.tokens import Tokens, enrol_with
 from dataplane.link.watch import Watcher
 from dataplane.link.world import World
 from dataplane.runtime import logs
@@ -61,13 +62,14 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._folder = StateFolder(plan.state, world.token)
-        self._saver = Saver(self._folder, self._current, world)
+        self._saver = Saver(self._folder, self._current, world, self._is_saved)
         saved = self._folder.load(plan.target.token) if plan.target else None
         self._saved = saved or Saved(revision=0, resources=())
         self._instance = _instance(plan, self._folder.instance, world.clock())
         self._workers = self._open_workers()
         self._configuration = Configuration(self._workers, world.clock, self._saved.held)
         self._endings = Endings(self._saved.endings)
+        self._tokens = Tokens(plan.target.token if plan.target else "", self._saved.tokens, self._saver.touch)
         self._directory_key = self._saved.directory_key or DirectoryKey(world.token(32))
         self._directory = self._load_directory() if plan.type in DIRECTORY_TYPES else None
         self._keeper = self._make_keeper(plan.target) if plan.target else None
@@ -177,8 +179,15 @@ class Supervisor:
         )
 
     def _make_keeper(self, target: Target) -> Keeper:
-        request = partial(enrol, target, self._instance, self._world.clock, self._world.token)
-        return Keeper(request, self._world, self._saved.credentials)
+        attempt = partial(enrol, instance=self._instance, clock=self._world.clock, random=self._world.token)
+        keeper = Keeper(partial(enrol_with, self._tokens, target, attempt), self._world, self._saved.credentials)
+        self._renew_if_older(keeper)
+        return keeper
+
+    def _renew_if_older(self, keeper: Keeper) -> None:
+        """Have a certificate of the newest token, so that retiring those before cuts nothing."""
+        if keeper.credentials and keeper.credentials.token != self._tokens.newest:
+            keeper.hurry()
 
     def _make_watcher(self, keeper: Keeper) -> Watcher:
         context = Context(
@@ -188,6 +197,7 @@ class Supervisor:
             world=self._world,
             endings=self._endings,
             directory=self._directory,
+            tokens=self._tokens,
         )
         if self._plan.control_socket:
             context.timing = Timing(pace=_BESIDE_CONTROL)
@@ -261,7 +271,7 @@ class Supervisor:
 
     def _current(self) -> tuple[Saved, tuple[str, ...]] | None:
         """The last good state, as it is to lie on the disk."""
-        if not self._plan.target or self._configuration.updated is None:
+        if not self._plan.target or (self._configuration.updated is None and not self._tokens.unsaved):
             return None
         held = self._configuration.held
         saved = Saved(
@@ -270,8 +280,13 @@ class Supervisor:
             credentials=self._keeper.credentials if self._keeper else None,
             endings=self._endings.waiting,
             directory_key=self._directory_key,
+            tokens=self._tokens.sent,
         )
-        return saved, (self._plan.target.token,)
+        return saved, self._tokens.all
+
+    def _is_saved(self, saved: Saved) -> None:
+        if self._tokens.kept(saved.tokens) and self._keeper:
+            self._renew_if_older(self._keeper)
 
     async def _end(self) -> None:
         if self._watcher:

@@ -100,6 +100,9 @@ class FakeControl:
         self.skew = 0.0
         self.enrol_error: tuple[int, dict[str, str]] | None = None
         self.knows_token = True
+        # Others that are good beside `token`, and those of all that are revoked.
+        self.newer_tokens: list[str] = []
+        self.revoked_tokens: set[str] = set()
         self.refuse_streams: tuple[grpc.StatusCode, str] | None = None
         self.refuse_calls: tuple[grpc.StatusCode, str] | None = None
         self.refused = 0
@@ -110,6 +113,7 @@ class FakeControl:
         self.hellos: list[link_pb2.Hello] = []
         self.applied: list[link_pb2.Applied] = []
         self.healths: list[link_pb2.Health] = []
+        self.tokens_held: list[str] = []
         self.redeemed: list[gate_pb2.RedeemCodeRequest] = []
         self.ended: list[gate_pb2.EndSessionRequest] = []
         self.connections: list[_Connection] = []
@@ -175,17 +179,29 @@ class FakeControl:
         question = json.loads(body)
         self.enrolments.append(question)
         nonce = base64.urlsafe_b64decode(question["nonce"])
-        if not self.knows_token or question["token_id"] != _fingerprint(self.token):
+        known = {_fingerprint(each): each for each in (self.token, *self.newer_tokens)}
+        token = known.get(question["token_id"])
+        if not self.knows_token or token is None:
             return 401, {}, b'{"error": "unknown_token"}'
-        if not hmac.compare_digest(mac, hmac.new(_derive(self.token, b"outpost"), body, hashlib.sha256).hexdigest()):
+        if not hmac.compare_digest(mac, hmac.new(_derive(token, b"outpost"), body, hashlib.sha256).hexdigest()):
             return 401, {}, b'{"error": "bad_mac"}'
         status, answer = self.enrol_error or (200, self._answer(question))
+        if token in self.revoked_tokens:
+            status, answer = 403, {"error": "revoked_token"}
         raw = json.dumps(answer).encode()
-        return status, {"X-Garrison-Mac": self.prove(nonce + raw)}, raw
+        return status, {"X-Garrison-Mac": self.prove(nonce + raw, token)}, raw
 
-    def prove(self, message: bytes) -> str:
+    def prove(self, message: bytes, token: str = "") -> str:
         """Control's MAC."""
-        return hmac.new(_derive(self.token, b"control"), message, hashlib.sha256).hexdigest()
+        return hmac.new(_derive(token or self.token, b"control"), message, hashlib.sha256).hexdigest()
+
+    def send_token(self) -> str:
+        """Rotate: a new token beside the others, sent to all streams."""
+        secret = secrets.token_urlsafe(32)
+        self.newer_tokens.append(secret)
+        command = link_pb2.Command(new_token=link_pb2.NewToken(secret=secret))
+        self.tell(link_pb2.WatchResponse(command=command))
+        return secret
 
     def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -300,6 +316,8 @@ class _Link(link_pb2_grpc.LinkServicer):
                         control.applied.append(request.applied)
                     case "health":
                         control.healths.append(request.health)
+                    case "token_held":
+                        control.tokens_held.append(request.token_held.fingerprint)
         except grpc.RpcError:
             pass
         finally:

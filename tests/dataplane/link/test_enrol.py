@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dataplane.link.enrol import Enrolled, EnrolmentFailed, Failure, enrol, skew_warning
+from dataplane.link.keys import token_fingerprint
 from dataplane.link.target import Instance, Target
 from tests.support.fake_control import FakeControl, free_port
 
@@ -46,6 +47,7 @@ def test_a_token_buys_a_certificate_and_never_travels(control: FakeControl) -> N
     assert control.token not in str(control.enrolments)
     assert "PRIVATE KEY" not in str(control.enrolments)
     assert "PRIVATE KEY" not in repr(enrolled)
+    assert enrolled.credentials.token == token_fingerprint(control.token)
 
 
 def test_a_path_prefix_of_control_is_kept(control: FakeControl) -> None:
@@ -98,7 +100,7 @@ def test_a_control_that_is_not_ready(control: FakeControl, status: int) -> None:
 
 @pytest.mark.parametrize("status", [200, 403])
 def test_a_host_that_cannot_prove_the_token(control: FakeControl, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "prove", lambda _: "0" * 64)
+    monkeypatch.setattr(control, "prove", lambda *_: "0" * 64)
     control.enrol_error = None if status == 200 else (status, {"error": "revoked_token"})
     error = failure(target_of(control))
     assert error.failure is Failure.NOT_CONTROL
@@ -109,7 +111,7 @@ def test_a_host_that_cannot_prove_the_token(control: FakeControl, status: int, m
 
 def test_a_replayed_answer_proves_nothing(control: FakeControl, monkeypatch: pytest.MonkeyPatch) -> None:
     fixed = control.prove(b"the nonce of yesterday")
-    monkeypatch.setattr(control, "prove", lambda _: fixed)
+    monkeypatch.setattr(control, "prove", lambda *_: fixed)
     assert failure(target_of(control)).failure is Failure.NOT_CONTROL
 
 

@@ -88,6 +88,46 @@ def test_doubted_credentials_are_replaced_if_that_is_possible() -> None:
     assert [asyncio.run(subject.get()).issued for _ in range(3)] == [900.0, 1000.0, 1000.0]
 
 
+def test_a_hurry_renews_in_a_moment_what_is_not_due() -> None:
+    stage = Stage(True)
+    subject = keeper(stage, FRESH)
+    subject.hurry()
+    assert asyncio.run(subject.get()).issued == 900.0
+    assert asyncio.run(subject.renewed()).issued == 1005.0
+    assert stage.slept == [5.0]
+
+
+def test_a_hurry_is_over_with_the_next_certificate() -> None:
+    stage = Stage(True, True)
+    subject = keeper(stage, FRESH)
+    subject.hurry()
+    asyncio.run(subject.renewed())
+    asyncio.run(subject.renewed())
+    assert sum(stage.slept) == 5.0 + 200.0
+
+
+def test_a_hurry_that_comes_during_the_wait_ends_it() -> None:
+    stage = Stage(True)
+
+    async def sleep(seconds: float) -> None:
+        """The first nap lasts until somebody ends it."""
+        stage.slept.append(seconds)
+        if len(stage.slept) == 1:
+            await asyncio.Event().wait()
+
+    async def play() -> float:
+        world = World(clock=lambda: stage.now, sleep=sleep, uniform=lambda _, high: high)
+        waiting = Keeper(stage.enrol, world, FRESH)
+        renewing = asyncio.ensure_future(waiting.renewed())
+        while not stage.slept:  # noqa: ASYNC110  what is waited for knows nothing of events
+            await asyncio.sleep(0)
+        waiting.hurry()
+        return (await renewing).issued
+
+    assert asyncio.run(asyncio.wait_for(play(), 5)) == 1000.0
+    assert stage.slept == [60.0, 5.0]
+
+
 def test_renewal_comes_at_two_thirds_and_is_tried_until_it_succeeds() -> None:
     stage = Stage(False, False, True)
     renewed = asyncio.run(keeper(stage, FRESH).renewed())

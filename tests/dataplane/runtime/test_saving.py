@@ -34,6 +34,7 @@ class Stage:
     path: Path
     time: Time
     saver: Saver
+    told: list[int]
     revision: int = 1
 
     def saved(self) -> int:
@@ -56,7 +57,9 @@ def play(path: Path, story: Callable[[Stage], Coroutine[None, None, None]], take
 
         folder = StateFolder(path, os.urandom)
         world = World(monotonic=lambda: time.now, sleep=time.sleep)
-        stage = Stage(path, time, Saver(folder, current, world))
+        told: list[int] = []
+        saver = Saver(folder, current, world, lambda saved: told.append(saved.revision))
+        stage = Stage(path, time, saver, told)
         running = asyncio.create_task(stage.saver.run())
         await story(stage)
         running.cancel()
@@ -126,5 +129,6 @@ def test_it_says_whether_the_disk_has_it(tmp_path: Path, *, works: bool) -> None
     async def story(stage: Stage) -> None:
         assert await stage.saver.save() is works
         assert stage.saver.behind is not works
+        assert stage.told == ([1] if works else [])
 
     play(path, story)
