@@ -72,8 +72,9 @@ class Scrape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
-    """Finish what is in flight within so many seconds, and end."""
+    """Serve who waits, finish what is in flight within so many seconds, and end."""
 
+    serial: int
     seconds: float
 
 
@@ -114,6 +115,13 @@ class Scraped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Draining:
+    """It has begun: the listening sockets are the worker's to close."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnded:
     """A person has signed out here; control is to be told."""
 
@@ -121,9 +129,9 @@ class SessionEnded:
     session: str
 
 
-Answer = Prepared | PrepareFailed | Committed | Scraped
-Question = Prepare | Commit | Scrape
-Message = Setup | Connect | Question | Serve | Drain | Ready | Answer | SessionEnded
+Answer = Prepared | PrepareFailed | Committed | Scraped | Draining
+Question = Prepare | Commit | Scrape | Drain
+Message = Setup | Connect | Question | Serve | Ready | Answer | SessionEnded
 
 # The position is the kind on the wire; both ends are of one version, so it needs no stability.
 KINDS: tuple[type[Message], ...] = (
@@ -139,5 +147,6 @@ KINDS: tuple[type[Message], ...] = (
     PrepareFailed,
     Committed,
     Scraped,
+    Draining,
     SessionEnded,
 )

@@ -28,6 +28,7 @@ from dataplane.runtime.messages import (
     Committed,
     Connect,
     Drain,
+    Draining,
     Message,
     Prepare,
     Prepared,
@@ -101,6 +102,7 @@ class Serving:
             case Connect():
                 self.gate.use(message.credentials)
             case Drain():
+                self.pipe.send(Draining(serial=message.serial))
                 threading.Thread(target=self._drain, args=(message.seconds,), daemon=True).start()
             case _:
                 log.error("the supervisor sent what is not for a worker", extra={"kind": type(message).__name__})

@@ -48,6 +48,7 @@ class Workers:
         self._started: set[Worker] = set()
         self._given_up: dict[Worker, str] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._parting: set[asyncio.Task[None]] = set()
         self._some_live = asyncio.Event()
         # One change, and one newcomer, at a time.
         self._lock = asyncio.Lock()
@@ -166,16 +167,24 @@ class Workers:
         turn_away(self._sockets(slot) for slot in range(len(self._slots)))
         self._draining.set()
         for worker in self._live.values():
-            self._send_off(worker)
+            self._part_with(worker)
         _, late = await asyncio.wait(self._tasks, timeout=seconds + 1.0) if self._tasks else (set(), set())
         self.kill()
         if late:
             await asyncio.wait(late)
 
-    def _send_off(self, worker: Worker) -> None:
-        """From here on the slot's sockets are the worker's alone, so that they close when it closes them."""
-        worker.tell(Drain(seconds=max(0.0, self._ends - _now())))
-        close_all([self._sockets(worker.slot)])
+    def _part_with(self, worker: Worker) -> None:
+        task = asyncio.create_task(self._send_off(worker))
+        self._parting.add(task)
+        task.add_done_callback(self._parting.discard)
+
+    async def _send_off(self, worker: Worker) -> None:
+        """Once it says so, the slot's sockets are the worker's alone, so that they close when it closes them."""
+        seconds = max(0.0, self._ends - _now())
+        # One that is gone has a successor, if somebody waits for it.
+        with suppress(WorkerGone):
+            await worker.ask(lambda serial: Drain(serial=serial, seconds=seconds), seconds)
+            close_all([self._sockets(worker.slot)])
 
     def kill(self) -> None:
         """End all workers at once."""
@@ -249,7 +258,7 @@ class Workers:
         if self._serving:
             worker.tell(Serve())
         if self._draining.is_set():
-            self._send_off(worker)
+            self._part_with(worker)
         self._live[worker.slot] = worker
         self._fates.serves(worker.slot)
         self._some_live.set()

@@ -15,6 +15,7 @@ from dataplane.runtime.messages import (
     Committed,
     Connect,
     Drain,
+    Draining,
     Message,
     Prepare,
     Prepared,
@@ -70,8 +71,6 @@ class Actor:
 
     def tell(self, message: Message) -> None:
         self.told.append(message)
-        if isinstance(message, Drain):
-            self.exited.set()
 
     async def ask(self, question: Callable[[int], Question], deadline: float) -> Answer:
         assert deadline > 0
@@ -83,6 +82,9 @@ class Actor:
                 self.committed = self.prepared
                 self.commits += 1
                 return Committed(serial=1)
+            case Drain():
+                self.exited.set()
+                return Draining(serial=1)
             case Scrape() if self.hangs:
                 raise WorkerGone("no answer")
             case Scrape():
