@@ -6,6 +6,7 @@ one. A renewed certificate brings a new channel; the old one closes with its las
 """
 
 import logging
+import threading
 from collections import Counter
 from collections.abc import Callable
 
@@ -19,6 +20,8 @@ from dataplane.link.target import Credentials
 from protos.outpost.v1 import gate_pb2, gate_pb2_grpc
 
 DEADLINE = 5.0
+# For a certificate in the place of one that control takes no more: the supervisor hears of it and enrols anew.
+RENEWAL_SECONDS = 3.0
 # The rest of the codes are answers: control was there, and said no.
 _NO_ANSWER = frozenset(
     {
@@ -33,29 +36,42 @@ _NO_ANSWER = frozenset(
 log = logging.getLogger("dataplane.link.calls")
 
 _Response = gate_pb2.RedeemCodeResponse | gate_pb2.LookUpSessionResponse
+_Call = Callable[[gate_pb2_grpc.GateStub], _Response]
 
 
 class _Line:
     """A channel with the number of calls on it."""
 
-    __slots__ = ("channel", "retired", "stub", "users")
+    __slots__ = ("_refused_at", "_retired", "_users", "channel", "stub")
 
     def __init__(self, channel: grpc.Channel) -> None:
         self.channel = channel
         self.stub = gate_stub(channel)
-        self.users = 0
-        self.retired = False
+        self._users = 0
+        self._retired = threading.Event()
+        self._refused_at: float | None = None
+
+    def call(self, call: _Call) -> _Response:
+        """Ask over this channel. Raises RpcError."""
+        self._users += 1
+        try:
+            return call(self.stub)
+        finally:
+            self._users -= 1
+            self._close_if_idle()
 
     def retire(self) -> None:
-        self.retired = True
+        self._retired.set()
         self._close_if_idle()
 
-    def release(self) -> None:
-        self.users -= 1
-        self._close_if_idle()
+    def is_replaced(self, now: float) -> bool:
+        """Whether another takes its place within a while of the first time that its certificate was refused."""
+        if self._refused_at is None:
+            self._refused_at = now
+        return self._retired.wait(max(self._refused_at + RENEWAL_SECONDS - now, 0))
 
     def _close_if_idle(self) -> None:
-        if self.retired and not self.users:
+        if self._retired.is_set() and not self._users:
             self.channel.close()
 
 
@@ -95,22 +111,28 @@ class ControlGate:
         """Hand the sign-out to the supervisor, which queues it."""
         self._forward_ending(provider, session)
 
-    def _ask(self, name: str, call: Callable[[gate_pb2_grpc.GateStub], _Response]) -> SessionAnswer:
+    def _ask(self, name: str, call: _Call) -> SessionAnswer:
         line = self._line
         if line is None:
             return self._unavailable(name, "never_connected", "the outpost has not reached control yet")
         if not self.breaker.admits(self._monotonic()):
             return self._unavailable(name, "breaker_open", "control did not answer the last calls")
-        line.users += 1
         try:
-            message = call(line.stub)
+            message = self._called(line, call)
         except grpc.RpcError as error:
             return self._failed(name, error)
-        finally:
-            line.release()
         self.breaker.succeeded()
         self.outcomes[name, "answered"] += 1
         return translate.session_answer(message)
+
+    def _called(self, line: _Line, call: _Call) -> _Response:
+        """The answer, over the channel of the next certificate where control refuses this one's. Raises RpcError."""
+        try:
+            return line.call(call)
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.UNAUTHENTICATED or not line.is_replaced(self._monotonic()):
+                raise
+        return (self._line or line).call(call)
 
     def _failed(self, name: str, error: grpc.RpcError) -> Unavailable:
         code, details = error.code(), error.details()
@@ -133,6 +155,7 @@ class ControlGate:
             self._dial(credentials)
 
     def _dial(self, credentials: Credentials) -> None:
-        if self._line:
-            self._line.retire()
+        before = self._line
         self._line = _Line(open_call_channel(credentials, credentials.addresses[self._address]))
+        if before:
+            before.retire()

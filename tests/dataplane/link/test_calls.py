@@ -4,16 +4,18 @@ import asyncio
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
 
 from dataplane.gate import Gate, Redemption, Refusal, SessionReference, Unavailable
+from dataplane.link import calls
 from dataplane.link.calls import ControlGate
 from dataplane.link.enrol import enrol
 from dataplane.link.target import Credentials, Target
 from tests.dataplane.link.test_enrol import INSTANCE
-from tests.support.fake_control import FakeControl, free_port
+from tests.support.fake_control import FakeControl, eventually, free_port
 from tests.support.relay import Relay
 
 REDEMPTION = Redemption(provider="wiki", code="c", redirect_uri="https://wiki.example.com/cb", code_verifier="v")
@@ -62,6 +64,33 @@ def test_a_call_that_control_forbids_opens_no_breaker(control: FakeControl) -> N
     for _ in range(5):
         assert gate.redeem_code(REDEMPTION) == Unavailable("PERMISSION_DENIED: not yours")
     assert not gate.breaker.is_open
+
+
+def test_a_certificate_that_is_refused_and_replaced_costs_the_caller_nothing(control: FakeControl) -> None:
+    gate = gate_of(control)
+    control.refuse_calls = grpc.StatusCode.UNAUTHENTICATED, "the token was retired"
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(gate.redeem_code, REDEMPTION) for _ in range(3)]
+        eventually(lambda: control.refused == 3, "all are refused")
+        control.refuse_calls = None
+        gate.use(credentials_of(control))
+        assert [each.result(5) for each in asked] == [Refusal.INVALID_CODE] * 3
+    assert gate.outcomes == {("redeem_code", "answered"): 3}
+
+
+def test_a_certificate_that_is_refused_for_good_keeps_callers_waiting_once(
+    control: FakeControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "RENEWAL_SECONDS", 0.2)
+    clock = Clock()
+    gate = gate_of(control, clock)
+    control.refuse_calls = grpc.StatusCode.UNAUTHENTICATED, "the token was revoked"
+    took = []
+    for clock.now in (0.0, 0.3):
+        began = time.monotonic()
+        assert gate.redeem_code(REDEMPTION) == Unavailable("UNAUTHENTICATED: the token was revoked")
+        took.append(time.monotonic() - began)
+    assert took[0] >= 0.2 > took[1]
 
 
 def test_a_call_that_control_does_not_know_is_unavailable(control: FakeControl) -> None:
