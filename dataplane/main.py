@@ -47,8 +47,9 @@ def _serve(plan: Plan) -> int:
 def _answers(address: Address) -> bool:
     try:
         connection = _connection(address)
-        connection.request("GET", "/outpost.goauthentik.io/ping")
-        return connection.getresponse().status == http.client.NO_CONTENT
+        # Not the ping: it answers for as long as the supervisor lives, with or without workers.
+        connection.request("GET", "/-/health/live/")
+        return connection.getresponse().status == http.client.OK
     except (OSError, http.client.HTTPException):
         return False
 

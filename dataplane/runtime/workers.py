@@ -8,6 +8,7 @@ through whatever fails.
 
 import asyncio
 import logging
+import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -268,7 +269,9 @@ class Workers:
         self._started.discard(worker)
         self._retire(worker)
         self._counts.leave(worker.slot)
-        how = self._given_up.pop(worker, "") or describe_exit(status)
+        given_up = self._given_up.pop(worker, "")
+        # One that was dying already has more to say of it than that we gave it up.
+        how = given_up if given_up and status == -signal.SIGKILL else describe_exit(status)
         level = logging.INFO if self._draining.is_set() and not status else logging.WARNING
         log.log(level, "a worker has ended", extra={"worker": worker.slot, "pid": worker.pid, "how": how})
         return how

@@ -1,13 +1,16 @@
 """The outpost's processes under bad luck: workers and supervisors that die, stops in the middle of a request."""
 
 import os
+import re
 import resource
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Self
@@ -161,6 +164,61 @@ def test_a_killed_supervisor_leaves_no_worker(pair: OutpostProcess) -> None:
     pair.signal(signal.SIGKILL)
     pair.wait()
     eventually(lambda: not any(alive(pid) for pid in workers), "all workers are gone")
+
+
+def test_workers_that_keep_ending_are_said_everywhere(control: FakeControl, pair: OutpostProcess) -> None:
+    stop = threading.Event()
+
+    def plague() -> None:
+        while not stop.wait(0.02):
+            for pid in pair.workers:
+                with suppress(ProcessLookupError):
+                    _signal(pid, signal.SIGSEGV)
+
+    assert healthcheck(pair) == 0
+    killing = threading.Thread(target=plague)
+    killing.start()
+    try:
+        status, reason = eventually(lambda: _unready(pair), "it is not ready")
+        assert status == 503
+        assert re.match(r"no worker has been serving for \d+ s: worker 0 keeps ending \(\d+ times in a row", reason)
+        assert "the last time killed by SIGSEGV)" in reason
+        assert pair.get("/-/health/live/")[0] == 503
+        assert healthcheck(pair) == 1
+        assert pair.get("/outpost.goauthentik.io/ping")[0] == 204
+        assert pair.metrics()["garrison_outpost_worker_crash_loops"] == 2
+        assert pair.metrics()["garrison_outpost_ready"] == 0
+        eventually(lambda: "keeps ending" in control.healths[-1].last_error, "control is told")
+    finally:
+        stop.set()
+        killing.join()
+    eventually(lambda: pair.get("/-/health/ready/")[0] == 200, "it has recovered")
+    assert healthcheck(pair) == 0
+
+
+def _unready(outpost: OutpostProcess) -> tuple[int, str] | None:
+    answer = outpost.get("/-/health/ready/")
+    return answer if "keeps ending" in answer[1] else None
+
+
+def healthcheck(outpost: OutpostProcess) -> int:
+    """The exit status of what a container is asked."""
+    command = [sys.executable, "-m", "dataplane.main", "healthcheck", "--metrics", f"127.0.0.1:{outpost.metrics_port}"]
+    return subprocess.run(command, check=False, timeout=20).returncode
+
+
+def test_one_replacement_after_all_have_died_is_no_reason_to_send_people_elsewhere(pair: OutpostProcess) -> None:
+    for victim in pair.workers:
+        _kill(victim)
+    answers: set[int] = set()
+
+    def back() -> bool:
+        answers.add(pair.get("/-/health/ready/")[0])
+        return pair.metrics().get("garrison_outpost_worker_restarts_total") == 2
+
+    eventually(back, "replacements")
+    eventually(lambda: pair.metrics()["garrison_outpost_workers"] == 2, "two workers again")
+    assert answers == {200}
 
 
 def test_workers_ignore_a_signal_that_a_service_manager_sends_to_all(pair: OutpostProcess) -> None:
