@@ -4,13 +4,15 @@ A form has one address. With JavaScript htmx swaps its fragment into the dialog 
 same address is a page.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
+from http import HTTPStatus
 from typing import Generic, TypeVar
 from urllib.parse import urldefrag
 
-from flask import Response, flash, g, make_response, redirect, render_template, request
+from flask import Response, after_this_request, flash, g, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from control.web.forms import Form
@@ -46,13 +48,19 @@ def show(template: str, **values: object) -> ResponseReturnValue:
 
 
 def done(url: str, code: str, **parameters: str) -> ResponseReturnValue:
-    """On to `url` after a change, which tells what was done."""
-    flash({"code": code, "parameters": parameters}, "success")  # type: ignore[arg-type] # Flask stores any JSON
+    """On to `url` after a change, which tells what was done: once it is, as the database may refuse to the last."""
+    after_this_request(partial(_tell, code=code, parameters=parameters))
     if request.headers.get("HX-Request"):
         # A browser that is told to go where it is only moves to the fragment: the page has to be loaded anew.
         stays = urldefrag(request.headers.get("HX-Current-URL", "")).url.endswith(urldefrag(url).url)
         return Response(status=204, headers={"HX-Refresh": "true"} if stays else {"HX-Redirect": url})
     return redirect(url, 303)
+
+
+def _tell(response: Response, code: str, parameters: Mapping[str, str]) -> Response:
+    if response.status_code < HTTPStatus.BAD_REQUEST:
+        flash({"code": code, "parameters": parameters}, "success")  # type: ignore[arg-type] # Flask stores any JSON
+    return response
 
 
 def live(template: str, **values: object) -> ResponseReturnValue:

@@ -23,7 +23,7 @@ export function configureHtmx(htmx) {
 }
 
 /** htmx asks for a poll without any event; so it does on load, but not of elements that poll. */
-function isPoll({ elt, requestConfig }) {
+export function isPoll({ elt, requestConfig }) {
     const trigger = elt.getAttribute("hx-trigger") ?? "";
     return requestConfig !== undefined && !requestConfig.triggeringEvent && /\bevery\b/.test(trigger);
 }

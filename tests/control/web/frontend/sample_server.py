@@ -27,7 +27,7 @@ FORM = """<form class="modal-content" hx-post="/modal" hx-target="#modal" method
 
 
 class Sample(ThreadingHTTPServer):
-    """The server, what it was asked, and what /live answers."""
+    """The server, what it was asked, and what /live and /fail answer."""
 
     daemon_threads = True
 
@@ -35,6 +35,8 @@ class Sample(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[str] = []
         self.live = "<b>one</b>"
+        self.live_status = 200
+        self.failure = "no"
 
     @property
     def url(self) -> str:
@@ -58,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/list":
             self._answer(200, "<li>new</li>")
         elif self.path == "/live":
-            self._answer(200, self.server.live)
+            self._answer(self.server.live_status, self.server.live)
         else:
             then = (datetime.now(UTC) - timedelta(minutes=3, seconds=20)).isoformat()
             self._answer(200, SAMPLE.read_text().replace("{then}", then))
@@ -67,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         self.server.asked.append(f"POST {self.path} {body}")
         if self.path == "/fail":
-            self._answer(500, "no")
+            self._answer(500, self.server.failure)
         elif self.path == "/modal" and "name=&" in body:
             self._answer(422, FORM.format(state="is-invalid"))
         elif self.path == "/modal":

@@ -288,6 +288,29 @@ def test_failures_are_told(page: Page) -> None:
     expect(page.locator("#toasts")).to_contain_text("Refused (500).")
 
 
+FULL = "<h1 class='empty-title'>Nothing can be saved</h1><p class='empty-subtitle'>The disk is full. Tell someone.</p>"
+
+
+def test_failures_are_told_in_the_words_of_the_page(page: Page, sample: Sample) -> None:
+    sample.failure = f"<html><body>{FULL}</body></html>"
+    page.click("#fail")
+    expect(page.locator("#toasts .g-toast")).to_have_text(["Nothing can be saved. The disk is full. Tell someone."])
+    polled_again(sample)
+    expect(page.locator("#toasts .g-toast")).to_have_count(1)
+    page.click("#toasts .g-toast")
+    expect(page.locator("#toasts .g-toast")).to_have_count(0)
+
+
+def test_a_poll_that_fails_says_so_once_until_it_succeeds(page: Page, sample: Sample) -> None:
+    sample.live, sample.live_status = FULL, 503
+    expect(page.locator("#toasts .g-toast")).to_have_text(["Nothing can be saved. The disk is full. Tell someone."])
+    polled_again(sample)
+    expect(page.locator("#toasts .g-toast")).to_have_count(1)
+    sample.live, sample.live_status = "<b>back</b>", 200
+    expect(page.locator("#live b")).to_have_text("back")
+    expect(page.locator("#toasts .g-toast")).to_have_count(0)
+
+
 def test_a_server_that_is_away_is_told_once_until_it_is_back(page: Page) -> None:
     def away(route: Route) -> None:
         route.abort()
