@@ -16,6 +16,7 @@ from dataplane.gate import Redemption, SessionAnswer, SessionReference, Unavaila
 from dataplane.link import translate
 from dataplane.link.breaker import Breaker
 from dataplane.link.channel import gate_stub, open_call_channel
+from dataplane.link.clock import ControlClock
 from dataplane.link.target import Credentials
 from protos.outpost.v1 import gate_pb2, gate_pb2_grpc
 
@@ -78,9 +79,10 @@ class _Line:
 class ControlGate:
     """Implements `dataplane.gate.Gate`. `outcomes` counts (call, outcome)."""
 
-    def __init__(self, forward_ending: Callable[[str, str], None], monotonic: Callable[[], float]) -> None:
+    def __init__(self, forward_ending: Callable[[str, str], None], clock: ControlClock) -> None:
         self._forward_ending = forward_ending
-        self._monotonic = monotonic
+        self._clock = clock
+        self._monotonic = clock.monotonic
         self._credentials: Credentials | None = None
         self._address = 0
         self._line: _Line | None = None
@@ -117,12 +119,16 @@ class ControlGate:
             return self._unavailable(name, "never_connected", "the outpost has not reached control yet")
         if not self.breaker.admits(self._monotonic()):
             return self._unavailable(name, "breaker_open", "control did not answer the last calls")
+        asked = self._monotonic()
         try:
             message = self._called(line, call)
         except grpc.RpcError as error:
             return self._failed(name, error)
         self.breaker.succeeded()
         self.outcomes[name, "answered"] += 1
+        time = translate.find_clock(message)
+        if time is not None:
+            self._clock.heard(time, asked)
         return translate.session_answer(message)
 
     def _called(self, line: _Line, call: _Call) -> _Response:

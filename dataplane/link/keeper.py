@@ -23,7 +23,10 @@ log = logging.getLogger("dataplane.link.enrol")
 
 
 class Keeper:
-    """Holds the credentials in use. `failures` counts by reason; `skew` is control's clock minus ours."""
+    """Holds the credentials in use. `failures` counts by reason; `skew` is control's clock minus ours.
+
+    `ahead` is control's clock minus our monotonic one, None while this process hasn't enrolled.
+    """
 
     def __init__(
         self, enrol: Callable[[], Awaitable[Enrolled]], world: World, credentials: Credentials | None = None
@@ -36,6 +39,7 @@ class Keeper:
         self.credentials = credentials
         self.failures: Counter[str] = Counter()
         self.skew = 0.0
+        self.ahead: float | None = None
 
     def distrust(self) -> None:
         """The link refused the certificate: enrol, or don't connect."""
@@ -103,6 +107,7 @@ class Keeper:
         self._hurried.clear()
         self.credentials = enrolled.credentials
         self.skew = enrolled.skew
+        self.ahead = self._world.clock() + enrolled.skew - self._world.monotonic()
         self._tell(enrolled)
         return enrolled.credentials
 

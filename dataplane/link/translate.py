@@ -324,6 +324,13 @@ def session_answer(message: gate_pb2.RedeemCodeResponse | gate_pb2.LookUpSession
             return Unavailable("control gave an answer that this version of the outpost doesn't know")
 
 
+def find_clock(message: gate_pb2.RedeemCodeResponse | gate_pb2.LookUpSessionResponse) -> float | None:
+    """Control's time as it answered, where it says so."""
+    if isinstance(message, gate_pb2.RedeemCodeResponse) and message.HasField("clock"):
+        return _seconds(message.clock)
+    return None
+
+
 def _session(message: gate_pb2.ProxySession) -> ProxySession:
     return ProxySession(
         id=message.id,

@@ -37,9 +37,10 @@ class Setup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connect:
-    """How to call control from now on."""
+    """How to call control from now on; `ahead` is its clock minus the monotonic one, where that is known."""
 
     credentials: Credentials
+    ahead: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ import msgspec
 from dataplane.config import ConfigRefused, Edit, Options, Resource
 from dataplane.link import translate
 from dataplane.link.calls import ControlGate
+from dataplane.link.clock import ControlClock
 from dataplane.runtime import logs
 from dataplane.runtime.builders import Surroundings, get_builder
 from dataplane.runtime.messages import (
@@ -81,6 +82,7 @@ class Serving:
 
     pipe: Pipe
     gate: ControlGate
+    clock: ControlClock
     setup: Setup
     server: ProtocolServer[Any]
     listeners: list[socket.socket]
@@ -101,6 +103,9 @@ class Serving:
                 self.pipe.send(Scraped(serial=message.serial, snapshot=self._snapshot()))
             case Connect():
                 self.gate.use(message.credentials)
+                if message.ahead is not None:
+                    now = self.clock.monotonic()
+                    self.clock.heard(now + message.ahead, now)
             case Drain():
                 self.pipe.send(Draining(serial=message.serial))
                 threading.Thread(target=self._drain, args=(message.seconds,), daemon=True).start()
@@ -206,14 +211,13 @@ def run(descriptor: int, supervisor: int) -> None:
 
 def _begin(setup: Setup, pipe: Pipe) -> Serving:
     logs.set_up(setup.log_level, {"worker": setup.slot})
-    gate = ControlGate(
-        lambda provider, session: pipe.send(SessionEnded(provider=provider, session=session)), time.monotonic
-    )
-    surroundings = Surroundings(gate=gate, clock=time.time, random=secrets.token_bytes)
+    clock = ControlClock(time.time, time.monotonic)
+    gate = ControlGate(lambda provider, session: pipe.send(SessionEnded(provider=provider, session=session)), clock)
+    surroundings = Surroundings(gate=gate, clock=clock, random=secrets.token_bytes)
     server = get_builder(setup.type)(setup, surroundings)
     listeners = [socket.socket(fileno=each.descriptor) for each in setup.listeners]
     pipe.send(Ready())
-    return Serving(pipe=pipe, gate=gate, setup=setup, server=server, listeners=listeners)
+    return Serving(pipe=pipe, gate=gate, clock=clock, setup=setup, server=server, listeners=listeners)
 
 
 def _die_with(supervisor: int) -> None:

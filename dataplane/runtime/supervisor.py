@@ -126,7 +126,8 @@ class Supervisor:
         if self._watcher:
             self._watcher.arrived()
         others = tuple(each for each in credentials.addresses if each != address)
-        self._workers.connect(replace(credentials, addresses=(address, *others)))
+        ahead = self._keeper.ahead if self._keeper else None
+        self._workers.connect(replace(credentials, addresses=(address, *others)), ahead)
         log.info("connected to control", extra={"link": address})
         self._saver.touch()
 
@@ -234,7 +235,7 @@ class Supervisor:
     async def _restore(self) -> None:
         saved = self._saved
         if saved.credentials:
-            self._workers.connect(saved.credentials)
+            self._workers.connect(saved.credentials, None)
         if saved.resources:
             await self._configuration.restore(saved.endings)
             self._follow_options()

@@ -57,6 +57,7 @@ class Workers:
         self._served: dict[str, HeldResource] = {}
         self._serving = False
         self._credentials: Credentials | None = None
+        self._ahead: float | None = None
         self._counts = Counts()
         self._fates = Fates(settled=self._patience.settled)
         self._draining = asyncio.Event()
@@ -89,11 +90,11 @@ class Workers:
         """Start a worker in every slot and keep them going."""
         self._tasks = [asyncio.create_task(self._keep(slot)) for slot in range(len(self._slots))]
 
-    def connect(self, credentials: Credentials) -> None:
+    def connect(self, credentials: Credentials, ahead: float | None) -> None:
         """Tell all workers how to call control."""
-        self._credentials = credentials
+        self._credentials, self._ahead = credentials, ahead
         for worker in self._live.values():
-            worker.tell(Connect(credentials=credentials))
+            worker.tell(Connect(credentials=credentials, ahead=ahead))
 
     def serve(self) -> None:
         """Accept connections from now on, whether or not there is a configuration."""
@@ -255,7 +256,7 @@ class Workers:
 
     def _welcome(self, worker: Worker) -> None:
         if self._credentials:
-            worker.tell(Connect(credentials=self._credentials))
+            worker.tell(Connect(credentials=self._credentials, ahead=self._ahead))
         if self._serving:
             worker.tell(Serve())
         if self._draining.is_set():

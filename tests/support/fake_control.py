@@ -105,6 +105,7 @@ class FakeControl:
         self.revoked_tokens: set[str] = set()
         self.refuse_streams: tuple[grpc.StatusCode, str] | None = None
         self.refuse_calls: tuple[grpc.StatusCode, str] | None = None
+        self.clock: int | None = None
         self.refused = 0
         self.part_size = 1000
         self.revision = 0
@@ -338,7 +339,10 @@ class _Gate(gate_pb2_grpc.GateServicer):
             context.abort(*self._control.refuse_calls)
         self._control.redeemed.append(request)
         refusal = gate_pb2.Refusal(reason=gate_pb2.Refusal.REASON_INVALID_CODE)
-        return gate_pb2.RedeemCodeResponse(refusal=refusal)
+        answer = gate_pb2.RedeemCodeResponse(refusal=refusal)
+        if self._control.clock is not None:
+            answer.clock.FromSeconds(self._control.clock)
+        return answer
 
     def EndSession(  # noqa: N802  gRPC names it
         self, request: gate_pb2.EndSessionRequest, context: grpc.ServicerContext

@@ -51,9 +51,10 @@ class Histogram:
         self.sum = 0.0
 
     def observe(self, seconds: float) -> None:
-        """Count one duration."""
+        """Count one duration; one during which the clock was set back took no time."""
         self.counts[bisect_left(BOUNDS, seconds)] += 1
-        self.sum += seconds
+        if seconds > 0.0:
+            self.sum += seconds
 
 
 class Metrics:

@@ -12,6 +12,7 @@ import pytest
 from dataplane.gate import Gate, Redemption, Refusal, SessionReference, Unavailable
 from dataplane.link import calls
 from dataplane.link.calls import ControlGate
+from dataplane.link.clock import ControlClock
 from dataplane.link.enrol import enrol
 from dataplane.link.target import Credentials, Target
 from tests.dataplane.link.test_enrol import INSTANCE
@@ -34,6 +35,9 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
+    def controls(self) -> ControlClock:
+        return ControlClock(time.time, self)
+
 
 def credentials_of(control: FakeControl) -> Credentials:
     target = Target(url=control.url, token=control.token)
@@ -41,7 +45,7 @@ def credentials_of(control: FakeControl) -> Credentials:
 
 
 def gate_of(control: FakeControl, clock: Clock | None = None) -> ControlGate:
-    gate = ControlGate(lambda _provider, _session: None, clock or Clock())
+    gate = ControlGate(lambda _provider, _session: None, (clock or Clock()).controls())
     gate.use(credentials_of(control))
     return gate
 
@@ -54,7 +58,7 @@ def test_a_refusal_is_an_answer(control: FakeControl) -> None:
 
 
 def test_before_the_first_connection_control_is_unavailable() -> None:
-    gate = ControlGate(lambda _provider, _session: None, Clock())
+    gate = ControlGate(lambda _provider, _session: None, Clock().controls())
     assert gate.redeem_code(REDEMPTION) == Unavailable("the outpost has not reached control yet")
 
 
@@ -127,11 +131,20 @@ def test_a_new_connection_of_the_supervisor_is_one_of_the_worker_too(control: Fa
     with Relay(("127.0.0.1", control.link_port)) as relay:
         control.link_addresses = [relay.address]
         credentials = credentials_of(control)
-        gate = ControlGate(lambda _provider, _session: None, Clock())
+        gate = ControlGate(lambda _provider, _session: None, Clock().controls())
         for expected in (1, 2):
             gate.use(credentials)
             assert gate.redeem_code(REDEMPTION) is Refusal.INVALID_CODE
             assert relay.accepted == expected
+
+
+def test_an_answer_tells_the_time(control: FakeControl) -> None:
+    clock = Clock().controls()
+    gate = ControlGate(lambda _provider, _session: None, clock)
+    gate.use(credentials_of(control))
+    control.clock = int(time.time()) + 600
+    gate.redeem_code(REDEMPTION)
+    assert clock() == control.clock
 
 
 def test_the_next_address_is_tried(control: FakeControl) -> None:
@@ -143,7 +156,7 @@ def test_the_next_address_is_tried(control: FakeControl) -> None:
 
 def test_a_link_of_another_installation_is_not_trusted(control: FakeControl) -> None:
     with FakeControl() as other:
-        gate = ControlGate(lambda _provider, _session: None, Clock())
+        gate = ControlGate(lambda _provider, _session: None, Clock().controls())
         own = credentials_of(control)
         stolen = Credentials(
             certificate=own.certificate,
@@ -162,5 +175,7 @@ def test_a_link_of_another_installation_is_not_trusted(control: FakeControl) -> 
 
 def test_a_sign_out_is_handed_over() -> None:
     handed: list[tuple[str, str]] = []
-    ControlGate(lambda provider, session: handed.append((provider, session)), Clock()).end_session("wiki", "s1")
+    ControlGate(lambda provider, session: handed.append((provider, session)), Clock().controls()).end_session(
+        "wiki", "s1"
+    )
     assert handed == [("wiki", "s1")]

@@ -199,9 +199,9 @@ def test_a_newcomer_learns_how_to_call_control() -> None:
     troupe = Troupe(Actor(0))
 
     async def story(workers: Workers) -> None:
-        workers.connect(CREDENTIALS)
+        workers.connect(CREDENTIALS, 600.0)
         troupe.on_stage[0].kill()
         await until(lambda: troupe.replaced == 1 and len(workers.pids) == 1)
-        assert troupe.on_stage[0].told == [Connect(credentials=CREDENTIALS)]
+        assert troupe.on_stage[0].told == [Connect(credentials=CREDENTIALS, ahead=600.0)]
 
     lead(troupe, story)
