@@ -36,11 +36,15 @@ def short_folder() -> Iterator[Path]:
 
 @dataclass
 class Garrison:
-    """One installation on free ports under `folder`; its public name is garrison.example.test."""
+    """One installation on free ports under `folder`; its public name is garrison.example.test.
+
+    `clock` is what a `tests.support.clocks.Clock` puts into the environment: of the server and of every other command.
+    """
 
     folder: Path
     flags: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    clock: Mapping[str, str] = field(default_factory=dict)
     pinned: Sequence[str] = ()
     host: str = "garrison.example.test"
     http: int = field(default_factory=free_port)
@@ -69,7 +73,7 @@ class Garrison:
     def start(self) -> "Garrison":
         """Start it and wait until it is ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        environment = {"GARRISON_BOOTSTRAP_PASSWORD": ADMIN_PASSWORD, **self.environment}
+        environment = {"GARRISON_BOOTSTRAP_PASSWORD": ADMIN_PASSWORD, **self.environment, **self.clock}
         self._program = Program("garrison serve", self.command(), environment)
         eventually(self.is_ready, "garrison serve is ready", within=60, alive=self._program)
         return self
@@ -101,7 +105,7 @@ class Garrison:
             text=True,
             timeout=60,
             check=False,
-            env=plain_environment() | dict(environment or {}),
+            env=plain_environment() | dict(self.clock) | dict(environment or {}),
         )
         assert not check or done.returncode == 0, (
             f"garrison {arguments[0]}: {done.returncode}\n{done.stdout}{done.stderr}"
