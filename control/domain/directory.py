@@ -1,11 +1,10 @@
 """The directory as LDAP outposts hold it: users, groups, and places in the feed of their changes.
 
-A place is a revision of the database, in an epoch. Each epoch goes on from where the one before ended; a new one begins
-with each start of the link. So a database that was put back in time shares none with those who were ahead of it, and
-what they hold is not mistaken for a beginning of what there is now.
+A place is a revision of the database that changed something of it, with the epoch that began there: a random name for
+that one commit. So when a database was put back in time and went on differently, what outposts hold of the history that
+was lost is not mistaken for a beginning of the present one.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -13,26 +12,18 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """A place in the feed: all changes up to this revision, in the history that this epoch belongs to."""
+    """A place in the feed: the directory as this revision left it, in the history that knows this epoch."""
 
     epoch: UUID
     revision: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Epoch:
-    """A stretch of the feed: from the revision `since` to where the next epoch begins."""
-
-    epoch: UUID
-    since: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
-    """How far the log of changes has been read: to a position, and of the next revision to a target, if at all."""
+    """How far the log of changes has been read: to a position, and beyond it to one change, where that is known."""
 
     position: Position
-    target: UUID | None = None
+    beyond: "Touched | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +77,3 @@ Entry = DirectoryUser | DirectoryGroup
 def key_of(kind: str, target: UUID) -> str:
     """The name of a user or group in the feed."""
     return f"{kind}/{target}"
-
-
-def leads_on(epochs: Sequence[Epoch], position: Position, revision: int) -> bool:
-    """Whether the changes after a position are all known, up to the present `revision`; `epochs` in their order."""
-    ends = [following.since for following in epochs[1:]] + [revision]
-    return any(
-        each.epoch == position.epoch and each.since <= position.revision <= end
-        for each, end in zip(epochs, ends, strict=False)
-    )

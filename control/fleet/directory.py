@@ -48,14 +48,14 @@ def find_news(unit: Unit, after: Cursor) -> News | None:
     return News(
         entries=entries,
         removed=tuple(key for key in keys if key not in held),
-        reached=Cursor(position=unit.directory.position()) if complete else _within(unit, touched[-1]),
+        reached=Cursor(position=unit.directory.position()) if complete else _amid(unit, touched[-1]),
         complete=complete,
     )
 
 
-def _within(unit: Unit, last: Touched) -> Cursor:
-    """Between two changes, perhaps of one revision: a position is what lies before that."""
-    return Cursor(position=unit.directory.position_at(last.revision - 1), target=last.target)
+def _amid(unit: Unit, last: Touched) -> Cursor:
+    """After a change which may be in the middle of a revision: the position is what was before that."""
+    return Cursor(position=unit.directory.position_before(last.revision), beyond=last)
 
 
 def read_position(store: Store) -> Position:

@@ -39,10 +39,10 @@ class Source:
         self._store = store
         self._metrics = metrics
 
-    def begin_epoch(self) -> None:
-        """Begin an epoch, in which a database that was put back in time differs from what it was before."""
+    def begin(self) -> None:
+        """Begin the feed, where there is none yet."""
         with self._store.write(SYSTEM) as unit:
-            unit.directory.begin_epoch()
+            unit.directory.begin()
 
     def position(self) -> Position:
         """The present end of the feed."""
@@ -85,28 +85,18 @@ class Course:
 
     def __init__(self, source: Source, held: Position | None) -> None:
         self._source = source
-        self._told = held
         self.reached = Cursor(position=held) if held else None
 
     def lead_on(self) -> Iterator[link_pb2.WatchResponse]:
         """What the outpost lacks at the moment, in messages; whatever came before the next one it then holds."""
         news = self._source.find_news(self.reached) if self.reached else None
-        while news and not news.complete:
-            yield from self._changes(news)
-            news = self._source.find_news(news.reached)
-        yield from self._changes(news) if news else self._copy()
-
-    def passed(self, reached: Cursor) -> None:
-        """The outpost was sent all up to there."""
-        self.reached, self._told = reached, reached.position
-
-    def _changes(self, news: News) -> Iterator[link_pb2.WatchResponse]:
-        position = news.reached.position
-        told = self._told or position
-        # Without a change there is nothing to tell but that another epoch has begun.
-        if news.entries or news.removed or told.epoch != position.epoch:
-            yield from translate.directory_changes(news.entries, news.removed, (told, position))
-        self.passed(news.reached)
+        while self.reached and news:
+            yield from in_parts(news, self.reached.position)
+            self.reached = news.reached
+            if news.complete:
+                return
+            news = self._source.find_news(self.reached)
+        yield from self._copy()
 
     def _copy(self) -> Iterator[link_pb2.WatchResponse]:
         """All there is, then what changed meanwhile; anew where that was trimmed from the log meanwhile."""
@@ -122,4 +112,10 @@ class Course:
                 news = self._source.find_news(news.reached)
         whole = (start, news.reached.position)
         yield from translate.directory_changes(news.entries, news.removed, whole, completes=True)
-        self.passed(news.reached)
+        self.reached = news.reached
+
+
+def in_parts(news: News, before: Position) -> Iterator[link_pb2.WatchResponse]:
+    """News for those who are at a position; nothing where there are none."""
+    if news.entries or news.removed:
+        yield from translate.directory_changes(news.entries, news.removed, (before, news.reached.position))

@@ -18,9 +18,8 @@ import grpc
 from sqlalchemy.exc import SQLAlchemyError
 
 from control.domain.directory import Cursor, Position
-from control.link import translate
 from control.link.caller import CallRefused
-from control.link.course import Course, Source
+from control.link.course import Course, Source, in_parts
 from control.link.metrics import Metrics
 from control.store import Store
 from protos.outpost.v1 import link_pb2
@@ -99,10 +98,12 @@ class Feed:
         self._woken = asyncio.Event()
         self._recent: deque[Delta] = deque(maxlen=RECENT)
         self._end: Cursor | None = None
+        # Grows whenever each stream has to look for itself.
+        self._starts = 0
 
     async def begin(self) -> None:
-        """Begin an epoch, before anybody is served."""
-        await self._in_pool(self._source.begin_epoch)
+        """Before anybody is served."""
+        await self._in_pool(self._source.begin)
 
     def wake(self) -> None:
         """Something was committed."""
@@ -128,13 +129,14 @@ class Feed:
         course = Course(self._source, subscription.held)
         with self._listening(subscription), self._metrics.directory_streams.track_inprogress():
             while True:
+                start = self._starts
                 try:
                     await self._catch_up(course, subscription)
                 except SQLAlchemyError as error:
                     # What it holds is as good as before, and so is the stream: its configuration comes over it too.
                     await _pause(error)
                 else:
-                    await self._keep_up(course, subscription)
+                    await self._keep_up(course, subscription, start)
 
     async def _catch_up(self, course: Course, subscription: Subscription) -> None:
         """Lead an outpost on by itself."""
@@ -149,15 +151,15 @@ class Feed:
         finally:
             slot.give_back()
 
-    async def _keep_up(self, course: Course, subscription: Subscription) -> None:
+    async def _keep_up(self, course: Course, subscription: Subscription, start: int) -> None:
         """Send what is read for all, until there is a gap between that and where the outpost is."""
-        while course.reached is not None:
+        while course.reached is not None and start == self._starts:
             subscription.moved.clear()
             delta = self._find_delta(course.reached)
             if delta is not None:
                 for message in delta.messages:
                     await subscription.send(message)
-                course.passed(delta.reached)
+                course.reached = delta.reached
             elif self._end is None or _revision(course.reached) >= _revision(self._end):
                 await subscription.moved.wait()
             else:
@@ -176,32 +178,24 @@ class Feed:
         delta = await self._in_pool(lambda: self._find_delta_after(end)) if end else None
         if delta is None:
             await self._start_over()
-        else:
+        elif delta.messages:
             self._recent.append(delta)
             self._end = delta.reached
         for subscription in self._subscriptions:
             subscription.moved.set()
 
     def _find_delta_after(self, end: Cursor) -> Delta | None:
-        """What comes after; None where there is too much of it for the memory, or it is no longer known."""
+        """What comes after; None where that is too much for the memory, or where only a whole copy leads on."""
         news = self._source.find_news(end)
         if news is None or not news.complete:
             return None
-        positions = (end.position, news.reached.position)
-        changes = translate.directory_changes(news.entries, news.removed, positions)
-        messages = tuple(changes) if news.entries or news.removed else ()
-        return Delta(after=end.position.revision, reached=news.reached, messages=messages)
+        return Delta(after=_revision(end), reached=news.reached, messages=tuple(in_parts(news, end.position)))
 
     async def _start_over(self) -> None:
-        """Let each stream read for itself up to now, and all follow together from here."""
-        before, self._end = self._end, None
+        """Let each stream look for itself how to get up to now, and all follow together from here."""
         self._recent.clear()
-        end = await self._in_pool(self._source.position)
-        if before is not None and end.revision < before.position.revision:
-            log.warning("the database was put back in time: outposts get the directory anew")
-            await self.begin()
-            end = await self._in_pool(self._source.position)
-        self._end = Cursor(position=end)
+        self._end = Cursor(position=await self._in_pool(self._source.position))
+        self._starts += 1
 
     @contextmanager
     def _listening(self, subscription: Subscription) -> Iterator[None]:

@@ -2,13 +2,12 @@
 
 Each unit that touches an entry logs it with the revision it takes, in the same transaction. Membership lies with the
 member: who joins or leaves a group is one changed user, however large the group; when a group goes, so do its
-memberships, and all its members have changed. The log is bounded; `directory` holds the epochs for which it is complete
+memberships, and all its members have changed. The log is bounded; it is complete after each of the epochs that are kept
 (control.domain.directory), so what was trimmed is known to be missing.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,10 +19,8 @@ from control.domain.directory import (
     DirectoryGroup,
     DirectoryUser,
     Entry,
-    Epoch,
     Position,
     Touched,
-    leads_on,
 )
 from control.domain.identity import Group, User, UserKind
 from control.store import tables
@@ -33,20 +30,18 @@ from control.store.people import Groups, Memberships
 
 # Two whole replacements of a directory of 100,000: some 25 MB. Who is further behind gets a whole copy, which is less.
 KEPT_CHANGES = 200_000
-# Of so many starts of the link.
-KEPT_EPOCHS = 100
 # What outposts are not told of: these fields change with every sign-in.
 _UNSEEN = frozenset({"password_hash", "last_sign_in"})
 
 _LOG = tables.directory_changes.c
-_EPOCHS = tables.directory.c
+_EPOCHS = tables.directory_epochs.c
 _USERS = tables.users.c
 _GROUPS = tables.groups.c
+_NEXT = sa.select(tables.revision.c.n + 1).scalar_subquery()
 _LOGGED = sa.insert(tables.directory_changes).values(
-    revision=sa.select(tables.revision.c.n + 1).scalar_subquery(),
-    target=sa.bindparam("target"),
-    kind=sa.bindparam("kind"),
+    revision=_NEXT, target=sa.bindparam("target"), kind=sa.bindparam("kind")
 )
+_BEGUN = sa.insert(tables.directory_epochs).values(revision=_NEXT, epoch=sa.bindparam("epoch"))
 
 
 class DirectoryLog:
@@ -79,6 +74,7 @@ class DirectoryLog:
         rows = [{"target": target, "kind": kind} for kind, targets in self._touched.items() for target in targets]
         if rows:
             self._context.connection.execute(_LOGGED, rows)
+            self._context.connection.execute(_BEGUN, {"epoch": uuid4()})
 
 
 def _is_seen(change: Change) -> bool:
@@ -94,39 +90,33 @@ class Directory:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def begin_epoch(self) -> None:
-        """Begin a new epoch at the present revision; positions of those before keep their meaning."""
-        last = self._context.connection.execute(sa.select(sa.func.max(_EPOCHS.id))).scalar() or 0
-        row = {"id": last + 1, "epoch": uuid4(), "since": self._revision()}
-        self._context.connection.execute(sa.insert(tables.directory), row)
-        too_many = sa.delete(tables.directory).where(_EPOCHS.id <= last + 1 - KEPT_EPOCHS)
-        self._context.connection.execute(too_many)
-
-    def epochs(self) -> list[Epoch]:
-        """All that are known, in their order."""
-        rows = self._context.rows(sa.select(_EPOCHS.epoch, _EPOCHS.since).order_by(_EPOCHS.id))
-        return [Epoch(epoch=row.epoch, since=row.since) for row in rows]
+    def begin(self) -> None:
+        """Begin the feed at the present revision, where nothing was logged yet."""
+        if not self._context.rows(sa.select(_EPOCHS.revision).limit(1)):
+            present = sa.select(tables.revision.c.n).scalar_subquery()
+            begun = sa.insert(tables.directory_epochs).values(revision=present, epoch=uuid4())
+            self._context.connection.execute(begun)
 
     def position(self) -> Position:
-        """The present end of the feed, in the newest epoch."""
-        return self.position_at(self._revision())
+        """The end of the feed."""
+        return self._position(sa.true())
 
-    def position_at(self, revision: int) -> Position:
-        """The position of a revision that is not trimmed yet."""
-        found = sa.select(_EPOCHS.epoch).where(_EPOCHS.since <= revision).order_by(_EPOCHS.id.desc()).limit(1)
-        return Position(epoch=self._context.connection.execute(found).scalar_one(), revision=revision)
+    def position_before(self, revision: int) -> Position:
+        """The last position before a revision that was not trimmed."""
+        return self._position(_EPOCHS.revision < revision)
 
     def leads_on(self, position: Position) -> bool:
-        """Whether the log tells everything that changed since."""
-        return leads_on(self.epochs(), position, self._revision())
+        """Whether the position is one of this database, and the log tells everything that changed since."""
+        known = sa.select(_EPOCHS.epoch).where(_EPOCHS.revision == position.revision)
+        return self._context.connection.execute(known).scalar() == position.epoch
 
     def touched(self, after: Cursor, limit: int) -> list[Touched]:
         """At most `limit` of the changes after a place, in their order."""
-        done = after.position.revision
-        later = _LOG.revision > done
-        if after.target is not None:
-            begun = (_LOG.revision == done + 1) & (_LOG.target > after.target)
-            later = (_LOG.revision > done + 1) | begun
+        if after.beyond is None:
+            later = _LOG.revision > after.position.revision
+        else:
+            same = (_LOG.revision == after.beyond.revision) & (_LOG.target > after.beyond.target)
+            later = (_LOG.revision > after.beyond.revision) | same
         statement = sa.select(_LOG.revision, _LOG.kind, _LOG.target).where(later)
         rows = self._context.rows(statement.order_by(_LOG.revision, _LOG.target).limit(limit))
         return [Touched(revision=row.revision, kind=row.kind, target=row.target) for row in rows]
@@ -154,25 +144,20 @@ class Directory:
             yield from self._users(self._context.rows(rows))
 
     def trim(self) -> int:
-        """Drop the oldest of the log beyond what is kept, and what led there; how many changes that were."""
+        """Drop the oldest of the log beyond what is kept; how many changes that were."""
         newest = sa.select(_LOG.revision).order_by(_LOG.revision.desc(), _LOG.target)
         last = self._context.connection.execute(newest.offset(KEPT_CHANGES).limit(1)).scalar()
         if last is None:
             return 0
-        self._begin_after(last)
+        # Whoever is just there lacks nothing of what goes.
+        self._context.connection.execute(sa.delete(tables.directory_epochs).where(_EPOCHS.revision < last))
         trimmed = sa.delete(tables.directory_changes).where(_LOG.revision <= last)
         return self._context.connection.execute(trimmed).rowcount
 
-    def _begin_after(self, revision: int) -> None:
-        """Let no position before `revision` lead on."""
-        rows = self._context.rows(sa.select(_EPOCHS.id, _EPOCHS.since).order_by(_EPOCHS.id))
-        over = [before.id for before, following in pairwise(rows) if following.since < revision]
-        self._context.connection.execute(sa.delete(tables.directory).where(_EPOCHS.id.in_(over)))
-        early = sa.update(tables.directory).where(_EPOCHS.since < revision)
-        self._context.connection.execute(early.values(since=revision))
-
-    def _revision(self) -> int:
-        return int(self._context.connection.execute(sa.select(tables.revision.c.n)).scalar_one())
+    def _position(self, where: sa.ColumnElement[bool]) -> Position:
+        statement = sa.select(_EPOCHS.epoch, _EPOCHS.revision).where(where).order_by(_EPOCHS.revision.desc()).limit(1)
+        row = self._context.connection.execute(statement).one()
+        return Position(epoch=row.epoch, revision=row.revision)
 
     def _users(self, rows: list[Row[Any]]) -> list[DirectoryUser]:
         table = tables.memberships.c

@@ -256,13 +256,13 @@ link_processes = Table(
     Column("last_seen", UtcDateTime, nullable=False),
 )
 
-# The feed of users and groups: what changed with which revision, complete for revisions after `since`.
-directory = Table(
-    "directory",
+# The feed of users and groups: what changed with which revision. Each revision that changed something begins an epoch,
+# which tells it from one of the same number in another history of the database.
+directory_epochs = Table(
+    "directory_epochs",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
     Column("epoch", Uuid, nullable=False),
-    Column("since", BigInteger, nullable=False),
 )
 
 directory_changes = Table(

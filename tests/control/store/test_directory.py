@@ -26,7 +26,7 @@ def people(store: Store) -> People:
         staff = unit.groups.add(builders.group("staff", parents=frozenset({everyone.id})))
         alice = unit.users.add(builders.user("alice"))
         unit.memberships.set_groups(alice.id, [staff.id])
-        unit.directory.begin_epoch()
+        unit.directory.begin()
     return alice, staff, everyone
 
 
@@ -117,8 +117,7 @@ def test_the_log_is_read_in_pages(store: Store) -> None:
         last = unit.users.add(builders.user("last")).id
     with store.read() as unit:
         (one, two, three) = unit.directory.touched(Cursor(position=begin), 3)
-        within = Cursor(position=replace(begin, revision=three.revision - 1), target=three.target)
-        rest = unit.directory.touched(within, 10)
+        rest = unit.directory.touched(Cursor(position=begin, beyond=three), 10)
     assert {one.target, two.target, three.target} | {each.target for each in rest[:-1]} == first
     assert rest[-1].target == last
     assert len(rest) == 3
@@ -181,55 +180,65 @@ def test_touched_entries_are_read_and_those_gone_are_left_out(store: Store, peop
     assert {entry.parents for entry in entries if isinstance(entry, DirectoryGroup)} == {()}
 
 
+def test_a_feed_without_a_beginning_begins_now(store: Store) -> None:
+    for _ in range(2):
+        with store.write(ADMIN) as unit:
+            unit.directory.begin()
+    with store.read() as unit:
+        position = unit.directory.position()
+        assert position.revision == unit.revision()
+        assert unit.directory.leads_on(position)
+        assert unit.directory.touched(Cursor(position=position), 10) == []
+
+
 @pytest.mark.usefixtures("people")
-def test_epochs_go_on_from_each_other(store: Store) -> None:
+def test_positions_lead_on_to_the_present_and_others_nowhere(store: Store) -> None:
     with store.read() as unit:
         first = unit.directory.position()
-    logged(store, lambda unit: unit.users.add(builders.user("bob")))
     with store.write(ADMIN) as unit:
-        unit.directory.begin_epoch()
+        unit.users.add(builders.user("bob"))
+    with store.write(ADMIN) as unit:
+        unit.applications.add(builders.application("wiki"))
     with store.read() as unit:
         second = unit.directory.position()
+        assert unit.revision() == second.revision + 1
         assert unit.directory.leads_on(first)
         assert unit.directory.leads_on(second)
-        assert unit.directory.position_at(first.revision) == first
-        # Of a future that this database never had.
-        assert not unit.directory.leads_on(replace(first, revision=second.revision + 1))
+        assert unit.directory.position_before(second.revision) == first
+        # Of a future, or of a past, that this database never had.
         assert not unit.directory.leads_on(replace(second, revision=second.revision + 1))
-        assert not unit.directory.leads_on(Position(epoch=uuid4(), revision=second.revision))
+        assert not unit.directory.leads_on(replace(second, epoch=uuid4()))
+        assert not unit.directory.leads_on(replace(first, revision=second.revision))
 
 
-@pytest.mark.usefixtures("people")
-def test_few_epochs_are_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(directory, "KEPT_EPOCHS", 3)
-    with store.read() as unit:
-        first = unit.directory.position()
-    for _ in range(3):
-        with store.write(ADMIN) as unit:
-            unit.directory.begin_epoch()
-    with store.read() as unit:
-        assert len(unit.directory.epochs()) == 3
-        assert not unit.directory.leads_on(first)
-        assert unit.directory.leads_on(unit.directory.position())
-
-
-@pytest.mark.usefixtures("people")
 def test_the_log_is_trimmed_and_says_so(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(directory, "KEPT_CHANGES", 3)
     positions: list[Position] = []
     for number in range(6):
-        with store.read() as unit:
-            positions.append(unit.directory.position())
         with store.write(ADMIN) as unit:
             unit.users.add(builders.user(f"u{number}"))
-        with store.write(ADMIN) as unit:
-            unit.directory.begin_epoch()
+        with store.read() as unit:
+            positions.append(unit.directory.position())
     with store.write(ADMIN) as unit:
-        assert unit.directory.trim() == 6  # three of the six, and the three of the beginning
+        assert unit.directory.trim() == 3
         assert unit.directory.trim() == 0
     with store.read() as unit:
-        assert [unit.directory.leads_on(position) for position in positions] == [False] * 3 + [True] * 3
-        left = unit.directory.touched(Cursor(position=positions[3]), 10)
-        assert len(left) == 3
+        assert [unit.directory.leads_on(position) for position in positions] == [False] * 2 + [True] * 4
+        assert len(unit.directory.touched(Cursor(position=positions[2]), 10)) == 3
+        assert unit.directory.position() == positions[-1]
+
+
+def test_a_unit_larger_than_the_log_is_trimmed_as_well(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory, "KEPT_CHANGES", 3)
+    with store.write(ADMIN) as unit:
+        unit.directory.begin()
+    with store.read() as unit:
+        before = unit.directory.position()
+    with store.write(ADMIN) as unit:
+        for number in range(6):
+            unit.users.add(builders.user(f"u{number}"))
+    with store.write(ADMIN) as unit:
+        assert unit.directory.trim() == 6
+    with store.read() as unit:
+        assert not unit.directory.leads_on(before)
         assert unit.directory.leads_on(unit.directory.position())
-        assert unit.directory.position_at(positions[3].revision).revision == positions[3].revision

@@ -11,11 +11,10 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
-        "directory",
-        sa.Column("id", sa.Integer(), nullable=False),
+        "directory_epochs",
+        sa.Column("revision", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("epoch", sa.Uuid(), nullable=False),
-        sa.Column("since", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_directory")),
+        sa.PrimaryKeyConstraint("revision", name=op.f("pk_directory_epochs")),
     )
     op.create_table(
         "directory_changes",
@@ -101,4 +100,4 @@ def downgrade() -> None:
     op.drop_table("drains")
     op.drop_table("link_processes")
     op.drop_table("directory_changes")
-    op.drop_table("directory")
+    op.drop_table("directory_epochs")
