@@ -1,9 +1,13 @@
 """A page asks the database a fixed number of questions, however much there is to show."""
 
+from typing import Any
+from uuid import uuid4
+
 import sqlalchemy as sa
 
 from control.auth import people
 from control.auth.people import GroupDraft, UserDraft
+from control.domain.outpost import InstanceEvent, InstanceEventKind
 from control.store import Store
 from tests.support.site import Site, fill, instance
 from tests.support.stores import ADMIN, Clock
@@ -21,6 +25,8 @@ LISTS = [
     "/admin/groups/",
     "/admin/tokens/",
     "/admin/certificates/",
+    "/admin/trust/",
+    "/admin/trust/live",
 ]
 MOST = 20
 
@@ -64,9 +70,14 @@ def test_lists(site: Site, clock: Clock) -> None:
 
 def test_details(site: Site, clock: Clock) -> None:
     outpost = fill(site.store)
+    with site.store.read() as unit:
+        (shown,) = unit.instances.of_outpost(outpost.id)
     wiki, alice, staff = site.world.wiki_application, site.world.alice, site.world.staff
     urls = [
         f"/admin/outposts/{outpost.id}/",
+        f"/admin/outposts/{outpost.id}/live",
+        f"/admin/outposts/{outpost.id}/token/live",
+        f"/admin/outposts/{outpost.id}/instances/{shown.id}/",
         f"/admin/applications/{wiki.id}/",
         f"/admin/users/{alice.id}/",
         f"/admin/groups/{staff.id}/",
@@ -78,5 +89,8 @@ def test_details(site: Site, clock: Clock) -> None:
     few = {url: questions(site, browser, url) for url in urls}
     grow(site.store, clock, 0)
     with site.store.write(ADMIN) as unit:
+        unit.instances.save(instance(outpost.id, clock.now) for _ in range(30))
+        happened: dict[str, Any] = {"outpost": outpost.id, "uid": shown.uid, "kind": InstanceEventKind.CONNECTED}
+        unit.instance_events.record(InstanceEvent(id=uuid4(), at=unit.now, **happened) for _ in range(30))
         people.set_group_users(unit, staff.id, [user.id for user in unit.users.all()[:30]])
     assert {url: questions(site, browser, url) for url in urls} == few

@@ -28,7 +28,7 @@ def test_before_the_link_has_run(site: Site) -> None:
 
 def test_rotating_the_authority(site: Site, clock: Clock) -> None:
     first = with_authority(site)
-    assert f">{first}<" in site.admin.get(URL).text
+    assert f'title="{first}"' in site.admin.get(URL).text
     question = site.admin.get(f"{URL}rotate").text
     assert "<strong>3 days</strong>" in question
     with site.store.read() as unit:
