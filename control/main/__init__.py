@@ -57,6 +57,12 @@ def _token(arguments: Arguments) -> int:
     return token(arguments)
 
 
+def _rotate_authority(arguments: Arguments) -> int:
+    from control.main.commands import authority
+
+    return authority(arguments)
+
+
 def _outposts(arguments: Arguments) -> int:
     from control.main.commands import outposts
 
@@ -79,6 +85,7 @@ _COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "serve": _serve,
     "apply": _apply,
     "token": _token,
+    "rotate-authority": _rotate_authority,
     "outposts": _outposts,
     "_web": _web,
     "_link": _link,

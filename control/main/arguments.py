@@ -23,6 +23,7 @@ class Arguments:
     dry_run: bool = False
     json: bool = False
     outpost: str = ""
+    change: str = ""
     socket: int = -1
 
 
@@ -52,8 +53,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands.add_parser("serve", help="run control and the embedded outpost", allow_abbrev=False))
     _add_apply(commands.add_parser("apply", help="create, change and remove objects by files", allow_abbrev=False))
     token = commands.add_parser("token", help="print the token of an outpost", allow_abbrev=False)
-    token.add_argument("outpost", metavar="OUTPOST", help="name of the outpost")
-    _add_data(token)
+    _add_token(token)
+    authority = commands.add_parser(
+        "rotate-authority", help="have another authority sign the link's certificates", allow_abbrev=False
+    )
+    _add_data(authority)
     outposts = commands.add_parser("outposts", help="list the instances of all outposts", allow_abbrev=False)
     outposts.add_argument("--json", action="store_true", help="as JSON")
     _add_data(outposts)
@@ -79,6 +83,18 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="serve no application through the front door",
     )
+
+
+def _add_token(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("outpost", metavar="OUTPOST", help="name of the outpost")
+    changes = parser.add_mutually_exclusive_group()
+    for change, meaning in (
+        ("rotate", "make a new one first; the old one counts besides, and instances are sent the new one"),
+        ("retire", "revoke the older ones first"),
+        ("replace", "make a new one and revoke the old at once, as after a leak"),
+    ):
+        changes.add_argument(f"--{change}", action="store_const", dest="change", const=change, help=meaning)
+    _add_data(parser)
 
 
 def _add_apply(parser: argparse.ArgumentParser) -> None:

@@ -1,19 +1,21 @@
-"""The commands that work on the database, with or without a running server: apply, token, outposts."""
+"""The commands that work on the database, with or without a running server."""
 
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 from control.blueprint import Run, apply_files
 from control.domain.outpost import Instance, Outpost
+from control.fleet.authority import authorities_status, ensure_authority, rotate_authority
 from control.fleet.instances import fleet_health
-from control.fleet.tokens import get_token
+from control.fleet.rotation import retire_tokens, rotate_token, token_status
+from control.fleet.tokens import get_token, replace_token
 from control.main.arguments import Arguments
 from control.serve.first_start import prepare
 from control.settings import Given, Settings, expect_database, open_store, read_settings
-from control.store import Actor, Store
+from control.store import Actor, Store, Unit
 
 CLI = Actor(name="cli")
 
@@ -35,11 +37,42 @@ def apply(arguments: Arguments) -> int:
 
 
 def token(arguments: Arguments) -> int:
-    """Print the token of an outpost and nothing else."""
+    """Print the token of an outpost and nothing else, after it was changed as told."""
     store = _existing_store(arguments)
+    if arguments.change:
+        with store.write(CLI) as unit:
+            _CHANGES[arguments.change](unit, unit.outposts.get_named(arguments.outpost))
     with store.read() as unit:
-        secret = get_token(unit, unit.outposts.get_named(arguments.outpost)).secret
+        outpost = unit.outposts.get_named(arguments.outpost)
+        secret = get_token(unit, outpost).secret
+        holdouts = token_status(unit, outpost).holdouts if arguments.change == "retire" else ()
     sys.stdout.write(secret + "\n")
+    sys.stderr.writelines(
+        f"garrison: {each.hostname} ({each.uid}) is started with another token: without its state folder it could not "
+        "come back\n"
+        for each in holdouts
+    )
+    return 0
+
+
+_CHANGES: dict[str, Callable[[Unit, Outpost], object]] = {
+    "rotate": rotate_token,
+    "retire": retire_tokens,
+    "replace": replace_token,
+}
+
+
+def authority(arguments: Arguments) -> int:
+    """Rotate the link's authority, and list those that are trusted."""
+    store = _existing_store(arguments)
+    with store.write(CLI) as unit:
+        ensure_authority(unit)
+        rotate_authority(unit)
+        views = authorities_status(unit)
+    sys.stdout.writelines(
+        f"{view.fingerprint}  {'signs' if view.signs else 'retires'}  {view.trusted_until:%Y-%m-%d %H:%M} UTC\n"
+        for view in views
+    )
     return 0
 
 

@@ -6,19 +6,19 @@ Each is told what it needs and no more: the front door faces the network and get
 import os
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
-from control.fleet.tokens import find_token
+from control.main.front_door import FrontDoorToken
 from control.serve.demo.setup import Demo
 from control.serve.programs import Program, Stage, python
 from control.settings import Listen, Settings
-from control.store import Store
 
 PRIVATE = ("GARRISON_BOOTSTRAP_PASSWORD",)
 # What the front door has no business to know.
 OF_CONTROL = (*PRIVATE, "GARRISON_SECRET_KEY", "GARRISON_DATABASE_URL", "AUTHENTIK_TOKEN")
 
 
-def programs_of(settings: Settings, store: Store, demo: Demo | None, web: int) -> tuple[Program, ...]:
+def programs_of(settings: Settings, token: FrontDoorToken, demo: Demo | None, web: int) -> tuple[Program, ...]:
     """The programs of this machine; `web` is the descriptor of the web process's socket."""
     run_folder = settings.run
     control = partial(_control_environment, settings)
@@ -42,7 +42,7 @@ def programs_of(settings: Settings, store: Store, demo: Demo | None, web: int) -
         Program(
             name="proxy",
             arguments=_front_door(settings),
-            environment=partial(_front_door_environment, settings, store),
+            environment=partial(_front_door_environment, settings, token),
             metrics=run_folder / "proxy.metrics.sock",
             stage=Stage.FRONT,
         ),
@@ -51,10 +51,14 @@ def programs_of(settings: Settings, store: Store, demo: Demo | None, web: int) -
 
 
 def _front_door(settings: Settings) -> tuple[str, ...]:
-    state = settings.data / "outposts" / "embedded"
     listeners = ("--http", str(settings.http), "--https", str(settings.https))
     metrics = ("--metrics", f"unix:{settings.run / 'proxy.metrics.sock'}")
-    return python("-m", "dataplane.main", "proxy", "--state", str(state), *listeners, *metrics)
+    return python("-m", "dataplane.main", "proxy", "--state", str(front_door_state(settings)), *listeners, *metrics)
+
+
+def front_door_state(settings: Settings) -> Path:
+    """Its state folder."""
+    return settings.data / "outposts" / "embedded"
 
 
 def _control_environment(settings: Settings) -> Mapping[str, str]:
@@ -62,14 +66,12 @@ def _control_environment(settings: Settings) -> Mapping[str, str]:
     return {**kept, "GARRISON_DATA": str(settings.data), "GARRISON_URL": settings.url}
 
 
-def _front_door_environment(settings: Settings, store: Store) -> Mapping[str, str]:
+def _front_door_environment(settings: Settings, token: FrontDoorToken) -> Mapping[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in OF_CONTROL}
-    with store.read() as unit:
-        embedded = unit.outposts.find_embedded() if settings.embedded else None
-        token = find_token(unit, embedded) if embedded is not None else None
+    secret = token.take() if settings.embedded else None
     return {
         **kept,
-        **({"AUTHENTIK_TOKEN": token.secret} if token is not None else {}),
+        **({"AUTHENTIK_TOKEN": secret} if secret is not None else {}),
         "AUTHENTIK_HOST": settings.url,
         "GARRISON_CONTROL_SOCKET": str(settings.run / "web.sock"),
         "GARRISON_LINK": loopback(settings.link),

@@ -5,16 +5,15 @@ import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
 from control.blueprint import Run, apply_files
-from control.fleet.tokens import find_token
 from control.main.arguments import Arguments
-from control.main.processes import loopback, programs_of
+from control.main.front_door import FrontDoorToken
+from control.main.processes import front_door_state, loopback, programs_of
 from control.serve import logs
 from control.serve.board import Board
 from control.serve.demo.setup import BLUEPRINT, Demo, make_demo
@@ -95,7 +94,8 @@ def _observe_and_run(settings: Settings, store: Store, demo: Demo | None, lines:
     own = CollectorRegistry()
     own.register(board)
     web = listen(settings.run / "web.sock")
-    programs = programs_of(settings, store, demo, web.fileno())
+    token = FrontDoorToken(store, front_door_state(settings))
+    programs = programs_of(settings, token, demo, web.fileno())
     metrics = {program.name: program.metrics for program in programs if program.metrics is not None}
     observatory = Observatory(Sources(own=own, metrics=metrics, ready=_ready_sockets(settings)))
     _listen(observatory, settings.metrics)
@@ -104,7 +104,7 @@ def _observe_and_run(settings: Settings, store: Store, demo: Demo | None, lines:
         report=board.show,
         is_ready=lambda: observatory.ready() and _front_door_answers(settings.http),
         announce=lambda: _announce(settings, lines),
-        versions={"proxy": partial(_token_fingerprint, store)} if settings.embedded else {},
+        versions={"proxy": token.version} if settings.embedded else {},
     )
     asyncio.run(run(plan))
 
@@ -114,13 +114,6 @@ def _listen(observatory: Observatory, metrics: Listen) -> None:
         observatory.listen(metrics.host, metrics.port)
     except OSError as error:
         raise BadSetting("--metrics", str(metrics), f"an address that is free ({error.strerror})") from error
-
-
-def _token_fingerprint(store: Store) -> str:
-    with store.read() as unit:
-        embedded = unit.outposts.find_embedded()
-        token = find_token(unit, embedded) if embedded is not None else None
-        return token.fingerprint if token is not None else ""
 
 
 def _ready_sockets(settings: Settings) -> tuple[Path, ...]:

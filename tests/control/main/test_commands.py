@@ -4,9 +4,13 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from control.domain.outpost import Instance, InstanceState
+from control.settings import Given, open_store, read_settings
+from control.store import SYSTEM, Store
 from tests.support.garrison import GARRISON
 
 PASSWORD = "a-bootstrap-password"
@@ -86,13 +90,71 @@ def test_a_token_is_printed_alone(data: str, blueprint: str) -> None:
     assert garrison("token", "Embedded outpost", "--data", data).stdout not in {"", done.stdout}
 
 
+def audited(data: str) -> list[tuple[str, str]]:
+    """Who did what, as far as tokens and authorities go."""
+    with opened(data).read() as unit:
+        return sorted((each.actor, each.action) for each in unit.audit.all() if each.action.endswith("rotated"))
+
+
+def opened(data: str) -> Store:
+    """The installation's database."""
+    return open_store(read_settings(Given(data=data), {}), migrate=False)
+
+
+def test_a_token_is_rotated_retired_and_replaced(data: str, blueprint: str) -> None:
+    garrison("apply", blueprint, "--data", data)
+    printed = [garrison("token", "edge", *change, "--data", data) for change in ([], ["--rotate"], ["--retire"])]
+    assert [(done.returncode, done.stderr) for done in printed] == [(0, "")] * 3
+    first, rotated, retired = (done.stdout for done in printed)
+    assert (rotated == first, retired == rotated) == (False, True)
+    assert garrison("token", "edge", "--replace", "--data", data).stdout not in {first, rotated}
+    assert audited(data) == [("cli", "token rotated")]
+    assert garrison("token", "edge", "--rotate", "--retire", "--data", data).returncode == 2
+    assert garrison("token", "none", "--rotate", "--data", data).stderr == "garrison: no outpost 'none'\n"
+
+
+def test_retiring_says_who_still_has_the_old_token(data: str, blueprint: str) -> None:
+    garrison("apply", blueprint, "--data", data)
+    garrison("token", "edge", "--rotate", "--data", data)
+    with opened(data).write(SYSTEM) as unit:
+        seen = Instance(
+            id=uuid4(),
+            outpost=unit.outposts.get_named("edge").id,
+            uid="5b0c",
+            hostname="edge-1",
+            state=InstanceState.CONNECTED,
+            last_seen=unit.now,
+            environment_token="an-older-one",
+        )
+        unit.instances.save([seen])
+    done = garrison("token", "edge", "--retire", "--data", data)
+    assert (done.returncode, len(done.stdout.strip())) == (0, 43)
+    assert done.stderr.startswith("garrison: edge-1 (5b0c) is started with another token:")
+
+
+def test_the_authority_is_rotated(data: str, blueprint: str) -> None:
+    garrison("apply", blueprint, "--data", data)
+    done = garrison("rotate-authority", "--data", data)
+    assert (done.returncode, done.stderr) == (0, "")
+    first = [line.split() for line in done.stdout.splitlines()]
+    assert [line[1] for line in first] == ["retires", "signs"]
+    again = [line.split() for line in garrison("rotate-authority", "--data", data).stdout.splitlines()]
+    assert [line[0] for line in again[:2]] == [line[0] for line in first]
+    assert ("cli", "rotated") in audited(data)
+    for _ in range(2):
+        assert garrison("rotate-authority", "--data", data).returncode == 0
+    refused = garrison("rotate-authority", "--data", data)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("garrison: authority: too many (found '5'); expected fewer than 5 at once;")
+
+
 def test_an_outpost_that_is_not_there(data: str, blueprint: str) -> None:
     garrison("apply", blueprint, "--data", data)
     done = garrison("token", "none", "--data", data)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "garrison: no outpost 'none'\n")
 
 
-@pytest.mark.parametrize("arguments", [("token", "edge"), ("outposts",)])
+@pytest.mark.parametrize("arguments", [("token", "edge"), ("outposts",), ("rotate-authority",)])
 def test_a_mistyped_folder_is_no_new_installation(data: str, arguments: tuple[str, ...]) -> None:
     done = garrison(*arguments, "--data", data)
     expected = f"garrison: --data: found {data!r}; expected a data folder of garrison; there is no garrison.db\n"

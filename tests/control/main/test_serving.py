@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from control.fleet.tokens import fingerprint
+from control.settings import Given, open_store, read_settings
 from tests.support.browser_http import Visitor
-from tests.support.garrison import ADMIN, ADMIN_PASSWORD, GARRISON, Garrison, short_folder
+from tests.support.garrison import ADMIN, ADMIN_PASSWORD, Garrison, short_folder
 from tests.support.peers_http import ask
 from tests.support.peers_program import eventually
 
@@ -196,20 +198,36 @@ def test_the_front_door_without_an_embedded_outpost(garrison: Garrison) -> None:
     garrison.stop()
 
 
-def test_a_new_token_of_the_embedded_outpost_is_taken_up(garrison: Garrison) -> None:
+def test_a_replaced_token_of_the_embedded_outpost_is_taken_up(garrison: Garrison) -> None:
     garrison.start()
     first = processes(garrison)["proxy"]["pid"]
-    script = (
-        "import sys; from control.settings import *; from control.fleet.tokens import replace_token; import os\n"
-        "from control.store import SYSTEM\n"
-        "store = open_store(read_settings(Given(data=sys.argv[1]), os.environ), migrate=False)\n"
-        "with store.write(SYSTEM) as unit: replace_token(unit, unit.outposts.find_embedded())\n"
-    )
-    python = str(Path(GARRISON).parent / "python")
-    subprocess.run([python, "-c", script, str(garrison.data)], check=True, timeout=30)
+    garrison.run("token", "Embedded outpost", "--replace")
     eventually(lambda: processes(garrison)["proxy"]["pid"] not in {None, first}, "the front door starts anew")
     eventually(garrison.is_ready, "it is ready again", within=30)
     assert processes(garrison)["proxy"]["restarts"] == 0
+    garrison.stop()
+
+
+def test_a_rotated_token_of_the_embedded_outpost_restarts_nothing(garrison: Garrison) -> None:
+    garrison.start()
+    first = processes(garrison)["proxy"]["pid"]
+    store = open_store(read_settings(Given(data=str(garrison.data)), {}), migrate=False)
+    token = fingerprint(garrison.run("token", "Embedded outpost", "--rotate").strip())
+
+    def held() -> bool:
+        with store.read() as unit:
+            return [each.held_token for each in unit.instances.all()] == [token]
+
+    eventually(held, "the front door has put the token into its state")
+    garrison.run("token", "Embedded outpost", "--retire")
+    with pytest.raises(AssertionError, match="not within"):
+        # Longer than it takes to look whether something has to start anew.
+        eventually(lambda: processes(garrison)["proxy"]["pid"] != first, "the front door starts anew", within=2.5)
+    with store.read() as unit:
+        used = unit.tokens.find_by_fingerprint(token)
+    assert used is not None
+    assert used.last_used is not None
+    eventually(lambda: garrison.instances("Embedded outpost")[0]["state"] == "connected", "it is connected")
     garrison.stop()
 
 
