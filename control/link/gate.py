@@ -32,7 +32,7 @@ from control.store import Actor, Store
 from protos.outpost.v1 import gate_pb2, gate_pb2_grpc
 
 THREADS = 8
-MAX_WAITING = 512
+MAX_WAITING = 2_048
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Answer = TypeVar("Answer")

@@ -25,9 +25,9 @@ class Limits:
     while it was away.
     """
 
-    streams_of_outpost: int = 1_000
+    streams_of_outpost: int = 2_000
     streams_of_instance: int = 8
-    calls_of_outpost: int = 128
+    calls_of_outpost: int = 512
     hellos: int = 60
     hello_seconds: float = 2.0
     messages: int = 1_000

@@ -23,7 +23,7 @@ class Transport:
     handshake: float = 5.0
     message_bytes: int = 16 * MEBIBYTE
     pending: int = 100_000
-    streams_of_connection: int = 256
+    streams_of_connection: int = 1_024
 
     def options(self) -> tuple[tuple[str, int], ...]:
         """The arguments of the server."""
@@ -35,7 +35,8 @@ class Transport:
             ("grpc.server.max_pending_requests_hard_limit", 2 * self.pending),
             # The port is open to the world, and whoever can't finish a handshake has no certificate; default 120 s.
             ("grpc.server_handshake_timeout_ms", _milliseconds(self.handshake)),
-            # Of one connection; the default is no limit. Further calls wait at the client (RFC 9113 section 5.1.2).
+            # Of one connection; the default is no limit. Whoever keeps to it has further calls wait (RFC 9113 section
+            # 5.1.2). It is more than what one outpost may ask at a time, which is refused with words (limits.py).
             ("grpc.max_concurrent_streams", self.streams_of_connection),
             ("grpc.max_receive_message_length", self.message_bytes),
             ("grpc.max_send_message_length", self.message_bytes),
@@ -45,7 +46,7 @@ class Transport:
             ("grpc.http2.ping_timeout_ms", _milliseconds(self.answer)),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.max_pings_without_data", 0),
-            ("grpc.http2.min_recv_ping_interval_without_data_ms", _milliseconds(self.tolerance)),
+            ("grpc.http2.min_ping_interval_without_data_ms", _milliseconds(self.tolerance)),
         )
 
 
