@@ -83,7 +83,9 @@ async def listen(engine: Engine, heard: Callable[[], None], listening: Callable[
 
 def _begin_postgresql(connection: Connection) -> None:
     how = connection.get_execution_options().get(_OPTION, Begin.READING)
-    if how is not Begin.READING:
+    if how is Begin.READING:
+        postgresql.begin_reading(connection)
+    else:
         postgresql.begin_writing(connection, patiently=how is Begin.MIGRATING)
 
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import psycopg
+import sqlalchemy as sa
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import Dialect
@@ -42,7 +43,9 @@ WRITER = {"idle_in_transaction_session_timeout": "8s"}
 # A migration takes as long as it takes, and so does waiting for one.
 PATIENT = {"statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 
-_CONNINFO = "garrison_conninfo"
+_CONNINFO, _TIME = "garrison_conninfo", "garrison_time"
+_LOCKED = sa.func.pg_advisory_xact_lock(WRITER_LOCK, type_=sa.String)
+_CLOCK = sa.func.clock_timestamp(type_=sa.DateTime(timezone=True))
 
 log = logging.getLogger("control.store")
 
@@ -85,15 +88,24 @@ def make_engine(url: str) -> Engine:
 
 
 def begin_writing(connection: Connection, *, patiently: bool) -> None:
-    """Wait until nobody else writes. One journey to the server."""
+    """Wait until nobody else writes, and note what time it is then. One journey to the server."""
     settings = PATIENT if patiently else WRITER
-    locals_ = "".join(f"SET LOCAL {name} = '{value}'; " for name, value in settings.items())
-    connection.exec_driver_sql(f"{locals_}SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+    calls = [*(sa.func.set_config(name, value, True) for name, value in settings.items()), _LOCKED]
+    # MATERIALIZED makes sure that all of it is done, and before the time is asked for.
+    held = sa.select(*(call.label(f"c{place}") for place, call in enumerate(calls))).cte("held")
+    statement = sa.select(_CLOCK).select_from(held.prefix_with("MATERIALIZED"))
+    connection.info[_TIME] = connection.execute(statement).scalar_one()
+
+
+def begin_reading(connection: Connection) -> None:
+    """The snapshot is taken by the first statement; what an earlier transaction left to know is forgotten."""
+    connection.info.pop(_TIME, None)
 
 
 def time_of(connection: Connection) -> datetime:
-    """The server's time; of a writer, once it has waited for the others."""
-    time: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+    """The server's time; of a writer, when it had waited for the others."""
+    known: datetime | None = connection.info.pop(_TIME, None)
+    time: datetime = known or connection.execute(sa.select(_CLOCK)).scalar_one()
     return time.astimezone(UTC)
 
 

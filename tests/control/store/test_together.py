@@ -3,13 +3,14 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from control.domain.errors import Invalid
-from control.store import DatabaseBusy, DatabaseUnavailable, Store, engine, postgresql
+from control.store import DatabaseBusy, DatabaseUnavailable, Sealer, Store, engine, postgresql
 from tests.support import builders
-from tests.support.databases import Database
+from tests.support.databases import KEY, Database
 from tests.support.stores import ADMIN, Clock
 
 
@@ -65,6 +66,24 @@ def test_a_writer_sees_what_was_written_while_it_waited(database: Database, cloc
         list(pool.map(count, stores * 2))
     with stores[1].read() as unit:
         assert (unit.users.get(key).attributes, unit.revision()) == ({"n": 40}, 42)
+
+
+def test_by_the_databases_time_units_follow_each_other(database: Database) -> None:
+    """Whenever they began to wait."""
+    stores = [Store(database.engine(), Sealer(KEY), None, lambda: None) for _ in range(4)]
+    times: list[datetime] = []
+
+    def write(store: Store) -> None:
+        for _ in range(10):
+            with store.write(ADMIN) as unit:
+                times.append(unit.now)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, stores))
+    with stores[0].read() as unit:
+        times.append(unit.now)
+    assert sorted(times) == times
+    assert abs(times[-1] - datetime.now(UTC)) < timedelta(seconds=5)
 
 
 def test_of_two_that_take_a_name_one_is_told(database: Database, clock: Clock) -> None:
