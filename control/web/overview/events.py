@@ -16,14 +16,23 @@ from control.store import Unit
 SHOWN = 12
 # So many events are looked through for lines to show.
 READ = 120
-# The session that a sign-in opens says nothing that the sign-in doesn't.
-_CONSEQUENCES = frozenset({("created", "sign-in")})
+# The session that a sign-in opens says nothing that the sign-in doesn't, nor an authority what its rotation did to it.
+_CONSEQUENCES = frozenset({("created", "sign-in"), ("updated", "authority")})
+# A token that is rotated gives up its identifier.
+_RENAMED = ("updated", "token", ("identifier",))
 # Whoever looks again looks often: the newest look tells of all.
 _LOOK = "viewed"
 # Objects without a name of their own: the kind says all.
-_NAMELESS = frozenset({"membership", "sign-in", "binding", "cookie key", "signing key", "authority"})
+_NAMELESS = frozenset({"membership", "sign-in", "binding", "cookie key", "signing key", "authority", "drain"})
 _FAILURES = {"signed_in": "failed to sign in as", "changed_password": "failed to change the password"}
-_KINDS = {"sign-in": "session"}
+_KINDS = {"sign-in": "session", "drain": ""}
+# What is said of some actions at some kinds, instead of both.
+_PHRASES = {
+    ("token rotated", "outpost"): "rotated the token of",
+    ("tokens retired", "outpost"): "retired old tokens of",
+    ("created", "drain"): "asked an instance to drain",
+    ("removed", "instance"): "forgot the instance",
+}
 _OF_OUTPOST = re.compile("ak-outpost-([0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-.*)?")
 _ROLES = {"user": "service account of", "token": "token of"}
 
@@ -48,7 +57,7 @@ def read_lines(unit: Unit) -> list[Line]:
 
 def lines_of(events: Iterable[AuditEvent], outposts: Mapping[UUID, str]) -> Iterator[Line]:
     """The lines of these events, given the names of the outposts there are."""
-    told = [event for event in events if (event.action, event.kind) not in _CONSEQUENCES]
+    told = [event for event in events if not _follows(event)]
     looks = Counter(_sameness(event) for event in told if event.action == _LOOK)
     for sameness, group in groupby(told, _sameness):
         newest, *others = group
@@ -63,7 +72,14 @@ def _line(event: AuditEvent, times: int, outposts: Mapping[UUID, str]) -> Line:
         return Line(event=event, times=times, verb=_FAILURES[event.action], kind="", name=name, failure="")
     kind, name = _object(event, outposts)
     failure = "" if event.outcome == "success" else event.outcome
-    return Line(event=event, times=times, verb=event.action.replace("_", " "), kind=kind, name=name, failure=failure)
+    phrase = _PHRASES.get((event.action, event.kind))
+    verb, kind = (event.action.replace("_", " "), kind) if phrase is None else (phrase, "")
+    return Line(event=event, times=times, verb=verb, kind=kind, name=name, failure=failure)
+
+
+def _follows(event: AuditEvent) -> bool:
+    is_consequence = (event.action, event.kind) in _CONSEQUENCES
+    return is_consequence or (event.action, event.kind, event.fields) == _RENAMED
 
 
 def _sameness(event: AuditEvent) -> tuple[object, ...]:

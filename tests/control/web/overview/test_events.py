@@ -1,5 +1,6 @@
 """Recent events in words for people."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -64,6 +65,31 @@ def test_accounts_and_tokens_are_named_by_their_outpost() -> None:
     assert [line.name for line in lines_of([token], {})] == ["an outpost that is gone"]
     person = event("created", "user", "ak-outpost-of-mine")
     assert [(line.kind, line.name) for line in lines_of([person], {})] == [("user", "ak-outpost-of-mine")]
+
+
+def test_what_happens_to_outposts_is_told_in_a_phrase() -> None:
+    events = [
+        event("token rotated", "outpost", "edge"),
+        event("tokens retired", "outpost", "edge"),
+        event("created", "drain", uuid4().hex),
+        event("removed", "instance", "edge-1 of edge"),
+        event("rotated", "authority", str(uuid4())),
+    ]
+    told = [" ".join(filter(None, (line.verb, line.kind, line.name))) for line in lines_of(events, {})]
+    assert told == [
+        "rotated the token of edge",
+        "retired old tokens of edge",
+        "asked an instance to drain",
+        "forgot the instance edge-1 of edge",
+        "rotated authority",
+    ]
+
+
+def test_what_a_rotation_does_to_the_old_is_left_out() -> None:
+    renamed = replace(event("updated", "token", f"ak-outpost-{EDGE}-api"), fields=("identifier",))
+    revoked = replace(renamed, fields=("revoked",))
+    retires = event("updated", "authority")
+    assert [line.event for line in lines_of([renamed, retires, revoked], {})] == [revoked]
 
 
 def test_the_page_shows_no_ids(site: Site) -> None:
