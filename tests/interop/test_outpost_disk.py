@@ -1,0 +1,113 @@
+"""The outpost's disk is read-only, or full: it serves on, says so once and to all who look, and heals with its disk."""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.disks import Disk, small_disk
+from tests.support.fake_control import FakeControl, eventually, options, provider
+from tests.support.outpost_process import OutpostProcess
+from tests.support.peers_program import require
+
+pytestmark = pytest.mark.interop
+MEGABYTES = 8
+
+
+@dataclass
+class Place:
+    """An outpost whose state folder is a small disk of its own."""
+
+    control: FakeControl
+    outpost: OutpostProcess
+    disk: Disk
+    changes: int = 0
+
+    def change(self) -> None:
+        """Another provider, which is served."""
+        self.changes += 1
+        name = f"app{self.changes}"
+        assert not self.control.settled(self.control.hold(provider(name, f"https://{name}.example.com"))).rejected
+
+    def remount(self, option: str) -> None:
+        subprocess.run([require("mount", "mount"), "-o", f"remount,{option}", str(self.disk.folder)], check=True)
+
+    def warnings(self) -> int:
+        return sum(line["event"] == "the last good state can't be saved" for line in self.outpost.log)
+
+    def saves(self, *, well: bool) -> None:
+        """Wait until the disk takes the state, or doesn't."""
+        gauge = "garrison_outpost_state_unsaved"
+        eventually(lambda: self.outpost.metrics()[gauge] == (not well), "saved" if well else "not saved")
+
+    def serves_its_last_state_without_control(self) -> None:
+        """Nothing is lost to the next start."""
+        served = self.outpost.metrics()["garrison_outpost_resources"]
+        self.outpost.signal(signal.SIGTERM)
+        assert self.outpost.wait() == 0
+        self.control.stop_link()
+        self.control.stop_http()
+        self.outpost.start()
+        self.outpost.ready()
+        assert self.outpost.metrics()["garrison_outpost_resources"] == served
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with FakeControl() as control, small_disk(tmp_path / "state", MEGABYTES) as disk:
+        revision = control.hold(options(), provider())
+        with OutpostProcess(tmp_path, control.environment()) as outpost:
+            control.settled(revision)
+            eventually((outpost.state / "state").exists, "the state is saved")
+            yield Place(control, outpost, disk)
+
+
+def test_read_only_from_the_start(place: Place) -> None:
+    outpost = place.outpost
+    outpost.signal(signal.SIGTERM)
+    assert outpost.wait() == 0
+    instance = (outpost.state / "instance").read_text()
+    place.remount("ro")
+    place.control.healths.clear()
+    outpost.start()
+    outpost.ready()
+    for _ in range(3):
+        place.change()
+    place.saves(well=False)
+    assert place.warnings() == 1
+    assert outpost.metrics()["garrison_outpost_state_save_failures_total"] >= 1
+    assert any(f'uuid="{instance.strip()}"' in name for name in outpost.metrics())
+    eventually(lambda: "Read-only file system" in place.control.healths[-1].last_error, "control is told")
+    place.remount("rw")
+    # Without another change.
+    place.saves(well=True)
+    outpost.logged("the last good state is saved again")
+    place.serves_its_last_state_without_control()
+
+
+def test_full(place: Place) -> None:
+    before = (place.outpost.state / "state").read_bytes()
+    place.disk.fill()
+    for _ in range(3):
+        place.change()
+    place.saves(well=False)
+    assert place.warnings() == 1
+    assert (place.outpost.state / "state").read_bytes() == before
+    assert sorted(path.name for path in place.outpost.state.glob(".*")) == []
+    place.disk.free()
+    place.saves(well=True)
+    place.serves_its_last_state_without_control()
+
+
+def test_read_only_of_a_sudden(place: Place) -> None:
+    chattr = require("chattr", "e2fsprogs")
+    subprocess.run([chattr, "+i", str(place.outpost.state)], check=True)
+    place.change()
+    place.saves(well=False)
+    assert place.outpost.get("/-/health/ready/")[0] == 200
+    subprocess.run([chattr, "-i", str(place.outpost.state)], check=True)
+    place.saves(well=True)
+    assert place.warnings() == 1
