@@ -15,8 +15,10 @@ from control.blueprint.sections import SECTIONS
 from control.domain.errors import Invalid
 from control.fleet.tokens import ensure_embedded
 from control.store import Actor, Store
+from tests.support import builders
 from tests.support.auth import cheap_passwords
-from tests.support.stores import ADMIN, Wakes
+from tests.support.databases import Database
+from tests.support.stores import ADMIN, Clock, Wakes
 
 OWN = "https://garrison.example.com"
 
@@ -92,6 +94,16 @@ def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def apply(store: Store, tmp_path: Path) -> Applier:
     return Applier(store, tmp_path)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_what_is_unchanged_waits_for_nobody(apply: Applier, database: Database, dry_run: bool) -> None:
+    """Nor does anybody wait for it: who writes would."""
+    apply(WHOLE)
+    with database.store(Clock()).write(ADMIN) as unit:
+        unit.users.add(builders.user("meanwhile"))
+        outcomes = apply.run([WHOLE], {}, dry_run=dry_run)
+    assert {outcome.split()[0] for outcome in outcomes} == {"unchanged"}
 
 
 def test_the_whole_of_it(apply: Applier, store: Store) -> None:
