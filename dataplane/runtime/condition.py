@@ -84,8 +84,7 @@ class Condition:
 
     def _find_workers_trouble(self) -> str:
         """A replacement takes a moment; more than a moment is worth saying."""
-        unserved = self.workers.unserved
-        nobody = f"no worker has been serving for {unserved:.0f} s" if UNSERVED <= unserved < math.inf else ""
+        nobody = "no worker serves" if UNSERVED <= self.workers.unserved < math.inf else ""
         return ": ".join(filter(None, (nobody, self.workers.trouble)))
 
     async def _live_page(self) -> Page:

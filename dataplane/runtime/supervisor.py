@@ -46,6 +46,7 @@ DRAIN_SECONDS = 8.5
 DIRECTORY_TYPES = frozenset({"ldap"})
 _RESTART_LOOP = 5.0
 _RETRY = 60.0
+_LOOK = 1.0
 # For the first configuration: enrolment and a push take less, where there is somebody to give it.
 _FIRST_CONFIG = 5.0
 # A front door starts with its control and is the only one to call it over the socket: it need not hold back.
@@ -93,6 +94,7 @@ class Supervisor:
             self._begin(self._directory.keep)
         if self._watcher:
             self._begin(self._watcher.run)
+            self._begin(partial(self._tell_of_trouble, self._watcher))
         log.info("the outpost is up", extra=self._described())
         if self._plan.target and self._plan.target.insecure:
             log.warning("AUTHENTIK_INSECURE is set: enrolment takes any certificate for control's")
@@ -254,6 +256,16 @@ class Supervisor:
         while True:
             await self._world.sleep(_RETRY)
             await self._configuration.retry()
+
+    async def _tell_of_trouble(self, watcher: Watcher) -> None:
+        """Control need not wait for the next beat to know what is wrong, or that it isn't any more."""
+        told = ""
+        while True:
+            await self._world.sleep(_LOOK)
+            error = self._condition.last_error()
+            if error != told:
+                told = error
+                watcher.tell_news()
 
     def _session_ended(self, message: SessionEnded) -> None:
         ending = Ending(provider=message.provider, session=message.session, at=self._world.clock())
