@@ -56,6 +56,12 @@ class Fleet:
         """What the client's outpost is to hold."""
         return self.revisions.state.parts.get(client.outpost)
 
+    def count_hello(self, key: Key) -> None:
+        """An instance has said Hello. Raises CallRefused where it has done so too often, on whatever stream."""
+        if not self.hellos.spend(key):
+            often = f"{self.limits.hellos} at once and one every {self.limits.hello_seconds:g} s are answered"
+            raise exhausted("too_many_hellos", f"too many Hellos: {often}")
+
 
 class Stream:
     """The state of one open stream."""
@@ -109,6 +115,11 @@ class Stream:
             case _:
                 assert_never(message)
 
+    def begin(self, hello: Hello) -> None:
+        """The instance has said who it is and what it holds."""
+        self.sync.hello(hello)
+        self.dirty.set()
+
     def next_drain(self) -> Drain | None:
         """The wish that this instance ends, if it is to be told of one."""
         known = self._fleet.roster.instances.get(self.key)
@@ -152,13 +163,12 @@ class Stream:
         self._fleet.roster.progress(self.key, progress, urgent=urgent)
 
     def _take_hello(self, hello: Hello) -> None:
-        if not self._fleet.hellos.spend(self.key):
-            limits = self._fleet.limits
-            message = f"too many Hellos: {limits.hellos} at once and one every {limits.hello_seconds:g} s are answered"
-            self.end(exhausted("too_many_hellos", message))
-            return
-        self.sync.hello(hello)
-        self.dirty.set()
+        try:
+            self._fleet.count_hello(self.key)
+        except CallRefused as error:
+            self.end(error)
+        else:
+            self.begin(hello)
 
     def _applied(self, applied: Applied) -> None:
         if not self.sync.applied(applied):

@@ -91,6 +91,7 @@ class WatchService(link_pb2_grpc.LinkServicer):
     async def _admit(self, client: Client, said: AsyncIterator[Said], context: Context) -> Stream:
         outpost = self._find_known(client) or await self._fleet.identify(client)
         hello = await _first_hello(said)
+        self._fleet.count_hello((client.outpost, client.instance))
         address = peer_address(context.peer())
         try:
             check_hello(hello, client, outpost)
@@ -100,7 +101,7 @@ class WatchService(link_pb2_grpc.LinkServicer):
             raise
         hello = introduced(hello, self._fleet.revisions.state.facts.tokens.get(client.token))
         stream = Stream(self._fleet, client, self._fleet.roster.join(client, hello, address))
-        stream.take(hello)
+        stream.begin(hello)
         if exposes_directory(outpost) and hello.protocol >= PROTOCOL:
             stream.directory = Subscription(hello.directory, stream.dirty)
         return stream
