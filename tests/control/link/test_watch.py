@@ -350,7 +350,7 @@ def test_a_storm_of_outposts_that_come_back_is_not_shed(control: Control) -> Non
     deployed = deploy(control.store)
     given = control.enrol(deployed)
     crowd = [given] * 600
-    control.limits = Limits(streams_of_instance=len(crowd))
+    control.limits = Limits(streams_of_instance=len(crowd), hellos=len(crowd))
 
     async def come_back(link: Link, one: Credentials) -> None:
         async with outpost(link, one) as edge:
