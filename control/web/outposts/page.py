@@ -26,6 +26,7 @@ def read_page(unit: Unit, outpost: Outpost, *, revealed: bool = False) -> Mappin
     """Everything."""
     return {
         **read_instances(unit, outpost),
+        **read_token(unit, outpost),
         **read_deployment(unit, outpost, revealed=revealed),
         "providers": assigned_providers(unit, outpost),
         "applications": application_by_provider(unit.applications.all()),
@@ -37,7 +38,13 @@ def read_instances(unit: Unit, outpost: Outpost) -> Mapping[str, object]:
     status = find_status(unit, outpost)
     found = health(unit, outpost, web().settings.version)
     rows = instance_rows(found, status.holdouts if status is not None else ())
-    return {"outpost": outpost, "health": found, "rows": rows, "status": status}
+    return {"outpost": outpost, "health": found, "rows": rows}
+
+
+def read_token(unit: Unit, outpost: Outpost) -> Mapping[str, object]:
+    """How the token stands. `silent` are instances too old to be sent a new one, or to say which one they have."""
+    silent = [each for each in unit.instances.of_outpost(outpost.id) if not each.environment_token]
+    return {"outpost": outpost, "status": find_status(unit, outpost), "silent": silent}
 
 
 def read_deployment(unit: Unit, outpost: Outpost, *, revealed: bool) -> Mapping[str, object]:

@@ -15,7 +15,7 @@ from control.fleet.tokens import find_token, replace_token
 from control.store import Unit
 from control.web.context import web
 from control.web.forms import Form, saving
-from control.web.outposts.page import find_status, read_deployment, read_page
+from control.web.outposts.page import read_deployment, read_page, read_token
 from control.web.pages import done, live, show_form
 from control.web.tokens.views import record_shown
 
@@ -26,9 +26,8 @@ blueprint = Blueprint("token", __name__, url_prefix="/<uuid:key>/token")
 def live_card(key: UUID) -> ResponseReturnValue:
     """How the token stands, which the page of the outpost polls."""
     with web().store.read() as unit:
-        outpost = unit.outposts.get(key)
-        status = find_status(unit, outpost)
-    return live("outposts/token.html", outpost=outpost, status=status)
+        values = read_token(unit, unit.outposts.get(key))
+    return live("outposts/token.html", **values)
 
 
 @blueprint.post("/show")
@@ -68,13 +67,13 @@ def _ask(
 ) -> ResponseReturnValue:
     with web().store.read() as unit:
         outpost = unit.outposts.get(key)
-        status = find_status(unit, outpost)
+        values = read_token(unit, outpost)
     form = Form()
     if request.method == "POST" and form.validate_on_submit():
         with saving(form) as unit:
             act(unit, unit.outposts.get(key))
             return done(_page(key), code, name=outpost.name)
-    return show_form(f"outposts/{template}.html", form, _page(key), outpost=outpost, status=status, tone=tone)
+    return show_form(f"outposts/{template}.html", form, _page(key), tone=tone, **values)
 
 
 def _page(key: UUID) -> str:

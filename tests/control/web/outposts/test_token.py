@@ -107,6 +107,20 @@ def test_holdouts_are_named(site: Site) -> None:
     assert question.count("doesn't have the new one at all") == 1
 
 
+def test_instances_too_old_to_say_are_warned_of(site: Site) -> None:
+    outpost = fill(site.store)
+    rotated(site, outpost)
+    with site.store.write(ADMIN) as unit:
+        known = unit.instances.of_outpost(outpost.id)
+        unit.instances.save(replace(each, hostname="old-timer", environment_token="") for each in known)
+    card = site.admin.get(f"{page_of(outpost)}token/live").text
+    assert "1 instance is of an older version and" in card
+    assert "The old one can be retired" not in card
+    question = site.admin.get(f"{page_of(outpost)}token/retire").text
+    assert "1 instance is of an older version: old-timer" in question
+    assert "No instance that is known" not in question
+
+
 def test_many_holdouts_are_counted(site: Site) -> None:
     outpost = fill(site.store)
     rotated(site, outpost, *((f"h{number:02}", True) for number in range(13)))
@@ -132,7 +146,10 @@ def test_retiring(site: Site) -> None:
 
 def test_with_nobody_left_the_old_one_can_go(site: Site) -> None:
     outpost = fill(site.store)
-    rotated(site, outpost)
+    rotated(site, outpost, ("new", True))
+    with site.store.write(ADMIN) as unit:
+        known = unit.instances.of_outpost(outpost.id)
+        unit.instances.save(replace(each, environment_token=get_token(unit, outpost).fingerprint) for each in known)
     assert "The old one can be retired" in site.admin.get(f"{page_of(outpost)}token/live").text
     assert "No instance that is known was started with it" in site.admin.get(f"{page_of(outpost)}token/retire").text
 
