@@ -166,7 +166,7 @@ def _target(values: _Environment) -> Target | None:
     token = values.find("AUTHENTIK_TOKEN")
     control = values.parse("GARRISON_CONTROL_SOCKET", _absolute, "")
     url = values.parse("AUTHENTIK_HOST", _url, "")
-    insecure = values.parse("AUTHENTIK_INSECURE", _boolean, default=False)
+    insecure = values.parse("AUTHENTIK_INSECURE", _boolean, default=None)
     link = tuple(str(each) for each in _link(values))
     if token is None:
         if control:

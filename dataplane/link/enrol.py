@@ -102,7 +102,7 @@ async def enrol(
 ) -> Enrolled:
     """Enrol once. Raises EnrolmentFailed."""
     question = ask(target, instance, clock(), random(32))
-    endpoint = http.Endpoint(url=target.url + PATH, socket=target.socket, insecure=target.insecure)
+    endpoint = http.Endpoint(url=target.url + PATH, socket=target.socket, insecure=bool(target.insecure))
     reply = await _post(endpoint, question, where(target))
     return read(target, question, reply, clock())
 

@@ -9,12 +9,13 @@ class Target:
     """The control plane of this outpost.
 
     `url` is AUTHENTIK_HOST without a trailing slash (empty when only `socket` is known); `socket` is the path of
-    control's own unix socket or empty; `link`, when set, overrides the addresses that control advertises.
+    control's own unix socket or empty; `link`, when set, overrides the addresses that control advertises. Where
+    `insecure` is None it is up to the outpost's options, once there are any.
     """
 
     url: str
     token: str = field(repr=False)
-    insecure: bool = False
+    insecure: bool | None = None
     socket: str = ""
     link: tuple[str, ...] = ()
 

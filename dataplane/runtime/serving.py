@@ -146,7 +146,8 @@ class Serving:
         if pending is None:
             raise RuntimeError("commit without prepare")
         self.server.commit(pending.prepared)
-        if pending.options:
+        # A front door logs as control does.
+        if pending.options and not self.setup.control_socket:
             logs.set_level(pending.options.log_level)
 
     def _accept(self) -> None:

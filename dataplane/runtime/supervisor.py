@@ -18,7 +18,7 @@ from dataplane.config import Options
 from dataplane.link import translate
 from dataplane.link.backoff import Pace
 from dataplane.link.endings import Ending, Endings
-from dataplane.link.enrol import enrol
+from dataplane.link.enrol import Enrolled, enrol
 from dataplane.link.held import Change, Held, Rejection
 from dataplane.link.journal import Journal
 from dataplane.link.keeper import Keeper
@@ -182,10 +182,18 @@ class Supervisor:
         )
 
     def _make_keeper(self, target: Target) -> Keeper:
-        attempt = partial(enrol, instance=self._instance, clock=self._world.clock, random=self._world.token)
-        keeper = Keeper(partial(enrol_with, self._tokens, target, attempt), self._world, self._saved.credentials)
+        keeper = Keeper(partial(enrol_with, self._tokens, target, self._enrol), self._world, self._saved.credentials)
         self._renew_if_older(keeper)
         return keeper
+
+    async def _enrol(self, target: Target) -> Enrolled:
+        """As the environment says, or else the options."""
+        options = self._find_options()
+        if target.insecure is None and options is not None:
+            target = replace(target, insecure=options.insecure)
+            if options.insecure:
+                log.warning("authentik_host_insecure is set: enrolment takes any certificate for control's")
+        return await enrol(target, self._instance, self._world.clock, self._world.token)
 
     def _renew_if_older(self, keeper: Keeper) -> None:
         """Have a certificate of the newest token, so that retiring those before cuts nothing."""
@@ -274,13 +282,17 @@ class Supervisor:
             self._endings.add(ending)
             self._saver.touch()
 
+    def _find_options(self) -> Options | None:
+        """The outpost's options, where there are any yet."""
+        held = self._configuration.find("options")
+        options = translate.resource(held.data) if held else None
+        return options if isinstance(options, Options) else None
+
     def _follow_options(self) -> None:
-        """Log as the outpost's options say; workers do so by themselves."""
-        options = self._configuration.find("options")
-        if options:
-            serving_options = translate.resource(options.data)
-            if isinstance(serving_options, Options):
-                logs.set_level(serving_options.log_level)
+        """Log as the outpost's options say; workers do so by themselves. A front door logs as control does."""
+        options = self._find_options()
+        if options and not self._plan.control_socket:
+            logs.set_level(options.log_level)
 
     def _current(self) -> tuple[Saved, tuple[str, ...]] | None:
         """The last good state, as it is to lie on the disk."""
