@@ -72,6 +72,13 @@ class Scrape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ping:
+    """Say that you live."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
     """Serve who waits, finish what is in flight within so many seconds, and end."""
 
@@ -116,6 +123,13 @@ class Scraped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pong:
+    """It lives."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draining:
     """It has begun: the listening sockets are the worker's to close."""
 
@@ -130,8 +144,8 @@ class SessionEnded:
     session: str
 
 
-Answer = Prepared | PrepareFailed | Committed | Scraped | Draining
-Question = Prepare | Commit | Scrape | Drain
+Answer = Prepared | PrepareFailed | Committed | Scraped | Pong | Draining
+Question = Prepare | Commit | Scrape | Ping | Drain
 Message = Setup | Connect | Question | Serve | Ready | Answer | SessionEnded
 
 # The position is the kind on the wire; both ends are of one version, so it needs no stability.
@@ -142,12 +156,14 @@ KINDS: tuple[type[Message], ...] = (
     Commit,
     Serve,
     Scrape,
+    Ping,
     Drain,
     Ready,
     Prepared,
     PrepareFailed,
     Committed,
     Scraped,
+    Pong,
     Draining,
     SessionEnded,
 )

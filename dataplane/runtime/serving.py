@@ -31,6 +31,8 @@ from dataplane.runtime.messages import (
     Drain,
     Draining,
     Message,
+    Ping,
+    Pong,
     Prepare,
     Prepared,
     PrepareFailed,
@@ -106,6 +108,8 @@ class Serving:
                 if message.ahead is not None:
                     now = self.clock.monotonic()
                     self.clock.heard(now + message.ahead, now)
+            case Ping():
+                self.pipe.send(Pong(serial=message.serial))
             case Drain():
                 self.pipe.send(Draining(serial=message.serial))
                 threading.Thread(target=self._drain, args=(message.seconds,), daemon=True).start()

@@ -7,6 +7,7 @@ through whatever fails.
 """
 
 import asyncio
+import itertools
 import logging
 import signal
 import socket
@@ -20,12 +21,14 @@ from dataplane.link.translate import is_revocation
 from dataplane.runtime.counts import Counts
 from dataplane.runtime.fates import Fates, describe_exit
 from dataplane.runtime.listeners import close_all, queued, turn_away
-from dataplane.runtime.messages import Connect, Drain, Question, Scrape, Scraped, Serve, SessionEnded, Setup
+from dataplane.runtime.messages import Connect, Drain, Ping, Question, Scrape, Scraped, Serve, SessionEnded, Setup
 from dataplane.runtime.process import Start, Worker, WorkerGone, inherited, start_worker
 from dataplane.runtime.rollout import Attempt, Outcome, Stuck
 from dataplane.runtime.server import Snapshot
 from dataplane.runtime.twosteps import Failed, Patience, TwoSteps
 
+_COUNT_EVERY = 5
+"""Looks at a worker, of which the last takes its counts."""
 log = logging.getLogger("dataplane.workers")
 
 
@@ -159,7 +162,7 @@ class Workers:
     async def scrape(self) -> Snapshot:
         """What all workers counted, those that have ended included; a silent one counts as it last said."""
         workers = list(self._live.values())
-        heard = await asyncio.gather(*(self._hear(worker, self._patience.scrape) for worker in workers))
+        heard = await asyncio.gather(*(self._hear(worker, self._patience.scrape, _scrape) for worker in workers))
         self.silent_scrapes += heard.count(False)
         return self._counts.total()
 
@@ -293,19 +296,21 @@ class Workers:
 
     async def _check(self, worker: Worker) -> None:
         """Give up a worker that hangs: its share of the connections would hang with it."""
-        while True:
+        for turn in itertools.count(1):
             await asyncio.sleep(self._patience.check)
             # A change has deadlines of its own; whoever is asked after it is asked before the next.
             async with self._lock:
                 pass
-            if not await self._hear(worker, self._patience.answer):
+            # Counting thousands of hosts takes a while; what is counted is to outlive the worker all the same.
+            question = _ping if turn % _COUNT_EVERY else _scrape
+            if not await self._hear(worker, self._patience.answer, question):
                 self._give_up(worker, f"it gave no sign of life within {self._patience.answer:g} s")
                 return
 
-    async def _hear(self, worker: Worker, deadline: float) -> bool:
-        """Take a worker's counts; whether it gave them in time."""
+    async def _hear(self, worker: Worker, deadline: float, question: Callable[[int], Question]) -> bool:
+        """Whether a worker answers in time; its counts are taken, where that was the question."""
         try:
-            answer = await worker.ask(_scrape, deadline)
+            answer = await worker.ask(question, deadline)
         except WorkerGone:
             return False
         if isinstance(answer, Scraped) and self._live.get(worker.slot) is worker:
@@ -320,6 +325,10 @@ def _without(outcome: Outcome, failed: Mapping[str, HeldResource], reason: str) 
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _ping(serial: int) -> Question:
+    return Ping(serial=serial)
 
 
 def _scrape(serial: int) -> Question:

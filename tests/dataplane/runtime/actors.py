@@ -14,6 +14,8 @@ from dataplane.runtime.messages import (
     Drain,
     Draining,
     Message,
+    Ping,
+    Pong,
     Prepare,
     Prepared,
     PrepareFailed,
@@ -97,8 +99,10 @@ class Actor:
             case Drain():
                 self.exited.set()
                 return Draining(serial=1)
-            case Scrape() if self.hangs:
+            case Scrape() | Ping() if self.hangs:
                 raise WorkerGone("no answer")
+            case Ping():
+                return Pong(serial=1)
             case Scrape():
                 sample = Sample(name="c", help="", labels={}, value=self.counted)
                 return Scraped(serial=1, snapshot=Snapshot(counters=(sample,), gauges=(sample,)))

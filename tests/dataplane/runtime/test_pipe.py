@@ -32,6 +32,7 @@ MESSAGES: list[m.Message] = [
     m.Commit(serial=2),
     m.Serve(),
     m.Scrape(serial=3),
+    m.Ping(serial=4),
     m.Drain(serial=4, seconds=8.5),
     m.Ready(),
     m.Prepared(serial=1, refused={"provider/ü": "because"}),
@@ -44,6 +45,7 @@ MESSAGES: list[m.Message] = [
             counters=(Sample(name="c", help="?", labels={}, value=3.0),),
         ),
     ),
+    m.Pong(serial=4),
     m.Draining(serial=4),
     m.SessionEnded(provider="p", session="s"),
 ]
