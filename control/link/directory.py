@@ -28,8 +28,8 @@ from protos.outpost.v1 import link_pb2
 PROTOCOL = 2
 # Parts on their way to one outpost that it has not answered.
 WINDOW = 2
-# An outpost that answers none for so long is cut: to call again may help it.
-ANSWER_SECONDS = 60.0
+# An outpost that answers none for so long is cut: to call again may help it. It answers none while it applies a config.
+ANSWER_SECONDS = 300.0
 # Whole copies that are made at once, and for how long one counts among them.
 COPIES = 2
 COPY_SECONDS = 30.0
