@@ -70,7 +70,7 @@ class Tokens:
     def take(self, secret: str) -> None:
         """Control has sent a new one."""
         token = SentToken(secret)
-        log.info("control has sent a new token", extra={"token": token.fingerprint[:12]})
+        log.info("control has sent a new token", extra={"fingerprint": token.fingerprint[:12]})
         self.sent = (token, *(each for each in self.sent if each != token))[:MOST_KEPT]
         self._taken()
 

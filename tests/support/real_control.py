@@ -72,6 +72,12 @@ class RealControl:
         assert self._link
         return self._link.parts.metrics.registry.get_sample_value("garrison_link_push_seconds_count") or 0.0
 
+    @property
+    def link(self) -> Link:
+        """The running link."""
+        assert self._link
+        return self._link
+
     def _start_web(self) -> BaseWSGIServer:
         assert self._link
         app = make_app(self.store, self.control.clock, link_addresses=(f"127.0.0.1:{self._link.port}",))

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import logging
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from control.fleet.enrolment import Answer, Message, enrol
+from control.fleet.rotation import retire_tokens, rotate_token
 from control.fleet.tokens import replace_token, revoke_token
 from control.store import Store
 from tests.support.fleet import Deployed, deploy
@@ -165,6 +167,51 @@ def test_a_recorded_request_is_good_for_a_quarter_of_an_hour(
     assert proven(answer, applicant)
     if status == 403:
         assert (told(answer)["error"], told(answer)["clock"]) == ("clock_skew", clock.now.timestamp())
+
+
+def test_a_request_that_is_played_again_in_time_helps_nobody_but_its_author(
+    store: Store, applicant: Applicant, clock: Clock
+) -> None:
+    """It yields another certificate for the same key, which only the author has; the answer is bound to its nonce."""
+    recorded = applicant.message()
+    first = enrol(store, recorded, (":9444",))
+    clock.advance(minutes=5)
+    again = enrol(store, replace(recorded, address="203.0.113.9"), (":9444",))
+    leaves = [x509.load_pem_x509_certificate(told(answer)["certificate"].encode()) for answer in (first, again)]
+    assert [leaf.public_key() for leaf in leaves] == [applicant.key.public_key()] * 2
+    assert first.mac != again.mac
+    stranger = replace_applicant(applicant, applicant.secret)
+    assert not proven(again, stranger)
+    with store.read() as unit:
+        addresses = [event.address for event in unit.audit.all() if event.action == "enrolled"]
+    assert addresses == ["192.0.2.1", "203.0.113.9"]
+
+
+def test_a_token_that_is_rotated_enrols_as_well_as_the_new_one(
+    store: Store, deployed: Deployed, applicant: Applicant
+) -> None:
+    """Each certificate names the token it was got with, and ends with it."""
+    with store.write(ADMIN) as unit:
+        new = rotate_token(unit, deployed.outpost)
+    answers = [applicant.enrol(store), replace_applicant(applicant, new.secret).enrol(store)]
+    named = []
+    for answer in answers:
+        leaf = x509.load_pem_x509_certificate(told(answer)["certificate"].encode())
+        (uri,) = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(
+            x509.UniformResourceIdentifier
+        )
+        named.append(uri.rpartition("/")[2])
+    assert named == [str(deployed.token.id), str(new.id)]
+    with store.write(ADMIN) as unit:
+        retire_tokens(unit, deployed.outpost)
+    assert told(applicant.enrol(store)) == {"error": "revoked_token"}
+
+
+def test_no_token_is_logged(store: Store, applicant: Applicant, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    applicant.enrol(store)
+    enrol(store, replace(applicant.message(), mac=""), ())
+    assert applicant.secret not in "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
 
 
 def test_every_enrolment_is_audited(store: Store, deployed: Deployed, applicant: Applicant) -> None:
