@@ -15,10 +15,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import SimpleQueue
+from socketserver import ThreadingUnixStreamServer
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -51,10 +53,14 @@ def eventually(condition: Callable[[], Any], what: str, deadline: float = DEADLI
     raise AssertionError(f"did not come true within {deadline:g} s: {what}")
 
 
-def options(name: str = "edge", log_level: str = "debug") -> resources_pb2.Resource:
+def options(name: str = "edge", log_level: str = "debug", *, insecure: bool = False) -> resources_pb2.Resource:
     """The outpost's options."""
     body = resources_pb2.Options(
-        outpost_id="0a", outpost_name=name, log_level=log_level, browser_url="https://auth.example.com"
+        outpost_id="0a",
+        outpost_name=name,
+        log_level=log_level,
+        browser_url="https://auth.example.com",
+        insecure=insecure,
     )
     return resources_pb2.Resource(key="options", digest=secrets.token_hex(4), options=body)
 
@@ -115,6 +121,7 @@ class FakeControl:
         self.applied: list[link_pb2.Applied] = []
         self.healths: list[link_pb2.Health] = []
         self.tokens_held: list[str] = []
+        self.directory_applied: list[link_pb2.DirectoryApplied] = []
         self.redeemed: list[gate_pb2.RedeemCodeRequest] = []
         self.ended: list[gate_pb2.EndSessionRequest] = []
         self.connections: list[_Connection] = []
@@ -146,6 +153,20 @@ class FakeControl:
 
     def start_http(self) -> None:
         """Take enrolments."""
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        if self.https:
+            self._http.socket = _tls_context(self.https).wrap_socket(self._http.socket, server_side=True)
+        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
+
+    @contextmanager
+    def on_socket(self, path: Path) -> Iterator[str]:
+        """Take enrolments on a unix socket too, as control does of its front door; the path."""
+        with ThreadingUnixStreamServer(str(path), self._handler()) as server:
+            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+            yield str(path)
+            server.shutdown()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
         control = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -162,10 +183,7 @@ class FakeControl:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        if self.https:
-            self._http.socket = _tls_context(self.https).wrap_socket(self._http.socket, server_side=True)
-        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
+        return Handler
 
     def stop_http(self) -> None:
         """Take no more enrolments."""
@@ -317,6 +335,8 @@ class _Link(link_pb2_grpc.LinkServicer):
                         control.applied.append(request.applied)
                     case "health":
                         control.healths.append(request.health)
+                    case "directory_applied":
+                        control.directory_applied.append(request.directory_applied)
                     case "token_held":
                         control.tokens_held.append(request.token_held.fingerprint)
         except grpc.RpcError:
