@@ -10,6 +10,9 @@ from enum import StrEnum
 
 from dataplane.gate import Identity
 
+# The level of `log_level: trace`, below logging.DEBUG: what is said with whom.
+TRACE = 5
+
 
 class ProxyMode(StrEnum):
     """How a proxy provider stands before its application, by authentik's names."""

@@ -126,6 +126,7 @@ class ControlGate:
             return self._failed(name, error)
         self.breaker.succeeded()
         self.outcomes[name, "answered"] += 1
+        log.debug("control answered a call", extra={"call": name})
         time = translate.find_clock(message)
         if time is not None:
             self._clock.heard(time, asked)

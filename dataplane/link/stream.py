@@ -14,6 +14,7 @@ from typing import Protocol
 
 import grpc
 
+from dataplane.config import TRACE
 from dataplane.link import translate
 from dataplane.link.backoff import Pace
 from dataplane.link.channel import USUAL, Transport, gate_stub, link_stub, open_stream_channel
@@ -236,10 +237,13 @@ class Stream:
             raise LinkLost(f"control broke the protocol of the link: {error}") from error
         finally:
             self._ended.set()
+            # Lets go whoever waits for something to send: gRPC itself doesn't, once the stream has ended.
+            self._outbox.put_nowait(None)
         raise LinkLost("control closed the stream")
 
     async def _send(self) -> AsyncIterator[link_pb2.WatchRequest]:
         while message := await self._outbox.get():
+            log.log(TRACE, "told control", extra={"what": message.WhichOneof("message")})
             yield message
 
     def _say_hello(self) -> None:
@@ -250,6 +254,7 @@ class Stream:
             self._outbox.put_nowait(message)
 
     async def _take(self, message: Pushed, assembly: Assembly) -> None:
+        log.log(TRACE, "control says", extra={"what": type(message).__name__})
         match message:
             case ConfigPart():
                 change = assembly.add(message)

@@ -9,7 +9,8 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-TRACE = 5
+from dataplane.config import TRACE
+
 LEVELS = {
     "trace": TRACE,
     "debug": logging.DEBUG,

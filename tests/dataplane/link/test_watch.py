@@ -1,6 +1,7 @@
 """The watcher in the test's own loop against real gRPC: its waits are virtual, its connections are not."""
 
 import asyncio
+import gc
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -92,6 +93,8 @@ def play(
     transport: Transport = USUAL,
 ) -> Outpost:
     async def run() -> Outpost:
+        complaints: list[dict[str, object]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
         outpost = Outpost(request, transport)
         watching = asyncio.create_task(outpost.watcher.run())
         try:
@@ -99,6 +102,10 @@ def play(
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
+        # What asyncio would log of tasks and generators that nobody cares for any more.
+        gc.collect()
+        await asyncio.sleep(0)
+        assert complaints == []
         return outpost
 
     return asyncio.run(run())
