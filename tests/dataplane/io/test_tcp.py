@@ -2,11 +2,8 @@
 
 import contextlib
 import errno
-import select
 import socket
 import ssl
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import gevent
 import pytest
@@ -14,56 +11,9 @@ from gevent import socket as gevent_socket
 
 from dataplane.io import tcp
 from dataplane.io.limits import Limits
-from dataplane.io.stream import loop_now
 from dataplane.io.tcp import TcpServer, peer_name
 from tests.dataplane.io.echo import open_conversation
-
-QUICK = Limits(message=0.15, read=0.15, write=0.3, idle=0.3, linger=0.2, tick=0.02, settle=0.02, parting=0.1)
-LONG = Limits(idle=60, linger=0.2, tick=0.02, settle=0.02, parting=0.1)
-
-
-def listen(family: int = socket.AF_INET) -> socket.socket:
-    listener = socket.socket(family)
-    listener.bind(("127.0.0.1" if family == socket.AF_INET else "::", 0))
-    listener.listen(64)
-    return listener
-
-
-Start = Callable[..., tuple[TcpServer, int]]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    running: list[tuple[TcpServer, socket.socket]] = []
-
-    def run(limits: Limits = QUICK, family: int = socket.AF_INET) -> tuple[TcpServer, int]:
-        server, listener = TcpServer(open_conversation, limits), listen(family)
-        server.serve(listener)
-        running.append((server, listener))
-        return server, listener.getsockname()[1]
-
-    yield run
-    for server, listener in running:
-        server.drain(0.05)
-        assert server.connections == 0
-        listener.close()
-
-
-def connect(port: int) -> gevent_socket.socket:
-    return gevent_socket.create_connection(("127.0.0.1", port), timeout=5)
-
-
-def read_all(client: gevent_socket.socket) -> bytes:
-    data = b""
-    while piece := client.recv(65536):
-        data += piece
-    return data
-
-
-def until(condition: Callable[[], bool]) -> None:
-    with gevent.Timeout(5):
-        while not condition():
-            gevent.sleep(0.005)
+from tests.dataplane.io.lines import QUICK, Start, connect, listen, read_all, until
 
 
 def test_answers_and_keeps_the_connection(start: Start) -> None:
@@ -214,135 +164,6 @@ class TestConnectionLimits:
             with gevent_socket.create_connection(("127.0.0.1", port), 5, ("127.0.0.2", 0)) as neighbour:
                 neighbour.sendall(b"in\n")
                 assert neighbour.recv(10) == b"IN\n"
-
-
-class TestDraining:
-    def test_idle_connections_are_closed_and_nobody_new_is_let_in(self, start: Start) -> None:
-        server, port = start(LONG)
-        with connect(port) as client:
-            client.sendall(b"one\n")
-            client.recv(10)
-            server.drain(5)
-            assert client.recv(10) == b""
-        assert server.connections == 0
-        assert server.counts.limits == {}
-        with pytest.raises(ConnectionRefusedError):
-            connect(port)
-
-    def test_what_is_in_flight_finishes(self, start: Start) -> None:
-        server, port = start(LONG)
-        with connect(port) as client:
-            client.sendall(b"pull\n")
-            until(lambda: server.connections == 1)
-            gevent.sleep(0.02)
-            draining = gevent.spawn(server.drain, 5)
-            gevent.sleep(0.02)
-            client.sendall(b"last\n")
-            assert read_all(client) == b"pulled last\n"
-            draining.get(timeout=5)
-        assert server.counts.limits == {}
-
-    def test_who_has_just_asked_may_ask_once_more(self, start: Start) -> None:
-        """Its next request may be on the way: closing now would lose it."""
-        server, port = start(replace(LONG, parting=5))
-        with connect(port) as client:
-            client.sendall(b"one\n")
-            assert client.recv(10) == b"ONE\n"
-            draining = gevent.spawn(server.drain, 5)
-            gevent.sleep(0.05)
-            client.sendall(b"two\n")
-            assert read_all(client) == b"TWO\n"
-            client.close()
-            draining.get(timeout=1)
-
-    def test_half_a_message_is_waited_for(self, start: Start) -> None:
-        server, port = start(LONG)
-        with connect(port) as client:
-            client.sendall(b"o")
-            until(lambda: server.connections == 1)
-            draining = gevent.spawn(server.drain, 5)
-            for letter in (b"n", b"e"):
-                gevent.sleep(0.05)
-                client.sendall(letter)
-            gevent.sleep(0.2)
-            client.sendall(b"\n")
-            assert read_all(client) == b"ONE\n"
-            draining.get(timeout=5)
-
-    def test_whoever_waits_in_the_queue_is_served(self, start: Start) -> None:
-        server, port = start(LONG)
-        # The system's own sockets: nothing is accepted meanwhile.
-        clients = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(60)]
-        for client in clients[:30]:
-            client.sendall(b"one\n")
-        draining = gevent.spawn(server.drain, 5)
-        gevent.sleep(0.05)
-        for client in clients[30:]:
-            client.sendall(b"one\n")
-        draining.get(timeout=5)
-        assert [client.makefile("rb").read() for client in clients] == [b"ONE\n"] * 60
-        for client in clients:
-            client.close()
-
-    def test_who_says_nothing_does_not_hold_it_up(self, start: Start) -> None:
-        server, port = start(replace(LONG, message=60))
-        with connect(port) as client:
-            until(lambda: server.connections == 1)
-            with gevent.Timeout(1):
-                server.drain(30)
-            assert client.recv(10) == b""
-
-    def test_what_comes_too_late_finds_a_clean_end(self, start: Start) -> None:
-        """A reset might be taken for a request cut in half, which nobody may send again."""
-        server, port = start(LONG)
-        with connect(port) as client:
-            client.sendall(b"one\n")
-            client.recv(10)
-            draining = gevent.spawn(server.drain, 5)
-            until(lambda: client_has_ended(client))
-            client.sendall(b"two\n")
-            assert client.recv(10) == b""
-            client.sendall(b"three\n")
-            assert client.recv(10) == b""
-            client.close()
-            draining.get(timeout=5)
-
-    def test_what_takes_too_long_is_cut_and_counted(self, start: Start) -> None:
-        server, port = start(LONG)
-        with connect(port) as client:
-            client.sendall(b"pull\n")
-            until(lambda: server.connections == 1)
-            gevent.sleep(0.02)
-            server.drain(0.05)
-            assert server.counts.limits == {"drain_timeout": 1}
-            assert server.connections == 0
-            with pytest.raises(ConnectionResetError):  # half an answer must not look whole
-                client.recv(10)
-
-
-def client_has_ended(client: gevent_socket.socket) -> bool:
-    """Whether the server's side has been shut."""
-    try:
-        return client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-    except BlockingIOError:
-        return False
-
-
-def test_a_request_that_comes_with_the_end_of_an_idle_connection_is_answered(start: Start) -> None:
-    """It lies there when the time is up: to close now would lose it."""
-    server, port = start(replace(QUICK, idle=0.1, tick=10))
-    with connect(port) as client:
-        client.sendall(b"one\n")
-        client.recv(10)
-        ((stream, _),) = server._live.values()
-        while loop_now() < stream._deadline:
-            gevent.sleep(0.01)
-        client.sendall(b"two\n")
-        # The next round of the loop finds both, the request and that the time is up.
-        select.select([stream._socket], [], [], 5)
-        gevent.get_hub().loop.run_callback(stream.expire, stream._deadline)
-        assert client.recv(10) == b"TWO\n"
-        assert server.counts.limits == {}
 
 
 def test_ipv4_has_its_own_name_on_a_dual_stack_listener(start: Start) -> None:
