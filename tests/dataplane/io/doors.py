@@ -17,7 +17,7 @@ from dataplane.io.passage import PassageSettings
 from dataplane.io.tcp import TcpServer
 from dataplane.io.tls import ServerNames, self_signed, server_context
 from tests.dataplane.io.echo import open_conversation
-from tests.dataplane.io.test_tcp import listen
+from tests.dataplane.io.lines import listen
 from tests.dataplane.sansio.test_clienthello import made_by_python
 
 NAME = "link.garrison.internal"

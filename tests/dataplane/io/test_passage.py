@@ -16,7 +16,7 @@ from dataplane.io.tcp import TcpServer
 from dataplane.io.tls import ServerNames, server_context
 from tests.dataplane.io.doors import HELLO, NAME, OWN, QUICK, Peer, door, echo, nowhere, reset, take, there
 from tests.dataplane.io.echo import open_conversation
-from tests.dataplane.io.test_tcp import connect, listen, read_all, until
+from tests.dataplane.io.lines import connect, listen, read_all, until
 from tests.dataplane.io.test_tls import serial, shown
 from tests.dataplane.sansio.test_clienthello import message, record, server_name
 from tests.support.fake_authority import Authority, Pair

@@ -8,7 +8,7 @@ import gevent
 import pytest
 
 from tests.dataplane.io.doors import HELLO, Door, Peer, black_hole, door, echo, hold, nowhere, sleep, take, there
-from tests.dataplane.io.test_tcp import connect, read_all, until
+from tests.dataplane.io.lines import connect, read_all, until
 from tests.dataplane.sansio.test_clienthello import extension, message, record
 
 
