@@ -181,8 +181,6 @@ class Doors:
     ) -> Response:
         asking = self._asking_visit(request, connection, seen)
         if application is None:
-            if not self._configured:
-                return self.pages.error("not_ready", 503, asking, {"retry_after": RETRY_AFTER})
             return self._no_application(asking)
         step = self._find_step(asking)
         if step is not None:
@@ -237,6 +235,8 @@ class Doors:
         self.metrics.observe_upstream(request.method, "", self.clock() - started)
 
     def _no_application(self, asking: Asking) -> Response:
+        if not self._configured:
+            return self.pages.error("not_ready", 503, asking, {"retry_after": RETRY_AFTER})
         self._count("no_application", asking)
         if asking.distrusted:
             self._warn_of(asking)

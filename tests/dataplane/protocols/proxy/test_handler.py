@@ -255,6 +255,13 @@ class TestVisits:
         answer = outpost.ask("/", headers={"Host": "wiki.example.com"})
         assert (answer.status, answer["Retry-After"]) == (503, "5")
 
+    @pytest.mark.parametrize("dialect", DIALECTS)
+    def test_before_any_config_a_check_asks_for_patience_too(self, dialect: str) -> None:
+        outpost = Outpost()
+        outpost.doors._configured = False
+        answer = outpost.check(dialect, "https://unknown.test/")
+        assert (answer.status, answer["Retry-After"]) == (503, "5")
+
     def test_an_applications_pages_are_not_served_here(self, outpost: Outpost) -> None:
         answer = outpost.ask("/", headers={"Host": "wiki.example.com", "Accept": "text/html"})
         assert answer.status == 404
