@@ -1,8 +1,12 @@
 """One edit after another comes to the same as everything at once, and what is prepared changes nothing by itself."""
 
 import datetime as dt
+import sys
 from dataclasses import replace
+from types import FrameType
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -167,6 +171,53 @@ def test_two_may_change_hosts_at_once() -> None:
     )
     assert not outpost.refused
     assert outpost.doors.routes.find("wiki.example.com").provider.id == "p5"  # type: ignore[union-attr]  # found
+
+
+def _effort(outpost: Outpost, edit: Edit) -> int:
+    """How many lines of Python it takes to prepare and commit."""
+    lines = 0
+
+    def trace(_: FrameType, event: str, __: object) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        outpost.edit(edit)
+    finally:
+        sys.settrace(before)
+    assert not outpost.refused
+    return lines
+
+
+def _many(number: int) -> dict[str, Resource]:
+    providers = (_provider(each, f"https://app{each}.example.com", "", "") for each in range(number))
+    ended = (Ended(session=f"s{each}", subject="", provider="", before=NOW, until=NOW) for each in range(number))
+    return {
+        **{f"provider/{each.id}": each for each in providers},
+        **{f"ended/session/{each.session}": each for each in ended},
+    }
+
+
+ONE_MORE = Ended(session="more", subject="", provider="", before=NOW, until=NOW)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        Edit(changed={"ended/session/more": ONE_MORE}),
+        Edit(removed=frozenset({"ended/session/s3"})),
+        Edit(changed={"provider/p3": _provider(3, "https://moved.example.com", "", "")}),
+        Edit(removed=frozenset({"provider/p3"})),
+        Edit(changed={"options": replace(OPTIONS, log_level="debug")}),
+    ],
+)
+def test_a_change_costs_what_it_changes_however_much_there_is(edit: Edit) -> None:
+    few, many = (Outpost(resources=_many(number)) for number in (5, 500))
+    # What libraries have cached makes a difference of some lines; one line for each would make 500.
+    assert _effort(many, edit) < _effort(few, edit) + 100
 
 
 class TestOpenedSessions:
