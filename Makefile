@@ -5,6 +5,7 @@
 #   make test           test-core (anywhere) and test-interop (Debian, as root)
 #   make check          format, lint, types, layers, protos, migrations, sizes, docs
 #   make bench          figures for docs/benchmarks.md
+#   make soak           chaos: fifty outposts, random faults, a changing configuration (ARGS='--minutes 20 --seed 7')
 #   make image          the container image of an outpost (DOCKER=podman builds with another program)
 #   make setup | web | protos | lock | format | clean
 
@@ -29,7 +30,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 ARGS ?=
 SOURCES := control dataplane tests scripts
 
-.PHONY: run setup web test test-core test-interop check bench image protos lock format clean
+.PHONY: run setup web test test-core test-interop check bench soak image protos lock format clean
 
 run: setup
 	@exec $(BIN)/garrison serve --demo --data data $(ARGS)
@@ -56,6 +57,10 @@ check: setup
 bench: setup
 	@$(BIN)/python -m scripts.peers
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+# Needs Linux and memory; ARGS=--help says how much.
+soak: setup
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 # Needs neither set-up nor Python here: make image ARGS='--network host'
 image:

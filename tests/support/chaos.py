@@ -1,7 +1,7 @@
 """What people see while things break: signed-in users who ask all the time, and the figures of what they saw.
 
 A probe asks nginx's question of forward-auth, as a reverse proxy does that goes on to the next copy of an outpost when
-one can't be reached. Every answer is kept, so that a test says afterwards what had to be so, and for how long.
+one can't be reached or answers 503. Every answer is kept, so that a test says afterwards what had to be so, and for how long.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from tests.support.peers_program import eventually
 
 QUESTION = "/outpost.goauthentik.io/auth/nginx"
-NOBODY = 0
+NOBODY, UNAVAILABLE = 0, 503
 Address = tuple[str, int]
 
 
@@ -114,12 +114,15 @@ class Probe:
 
     def _ask_somebody(self) -> tuple[int, str]:
         """The copy asked last, else each other in turn; once more each, as a kept connection may just have ended."""
+        last = NOBODY, ""
         for _ in range(2 * len(self._copies)):
             with contextlib.suppress(OSError, http.client.HTTPException):
-                return self._ask()
+                last = self._ask()
+                if last[0] != UNAVAILABLE:
+                    return last
             self._drop()
             self._copies.append(self._copies.pop(0))
-        return NOBODY, ""
+        return last
 
     def _ask(self) -> tuple[int, str]:
         if self._connection is None:

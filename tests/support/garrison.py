@@ -72,11 +72,16 @@ class Garrison:
 
     def start(self) -> "Garrison":
         """Start it and wait until it is ready."""
+        program = self.launch()
+        eventually(self.is_ready, "garrison serve is ready", within=60, alive=program)
+        return self
+
+    def launch(self) -> Program:
+        """Start it without waiting for anything."""
         self.folder.mkdir(parents=True, exist_ok=True)
         environment = {"GARRISON_BOOTSTRAP_PASSWORD": ADMIN_PASSWORD, **self.environment, **self.clock}
         self._program = Program("garrison serve", self.command(), environment)
-        eventually(self.is_ready, "garrison serve is ready", within=60, alive=self._program)
-        return self
+        return self._program
 
     def command(self) -> list[str]:
         """The command line of `garrison serve`."""

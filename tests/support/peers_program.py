@@ -88,7 +88,7 @@ class Program:
 
     def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         self.name = name
-        self._log = Path(_logs.name) / f"{next(_numbers)}.log"
+        self._log = Path(_logs.name) / f"{next(_numbers)}-{name.replace(' ', '-')}.log"
         with self._log.open("ab") as output:
             self.process = subprocess.Popen(
                 command,
@@ -152,6 +152,11 @@ def plain_environment() -> dict[str, str]:
 def recent_logs() -> list[tuple[str, str]]:
     """The ends of the logs of all that runs now or was killed lately, for the report of a failed test."""
     return [(program.name, program.tail()) for program in (*_killed, *_running)]
+
+
+def keep_logs(folder: Path) -> None:
+    """Copy all that any program wrote."""
+    shutil.copytree(_logs.name, folder)
 
 
 def peak_memory(session: int) -> int:
