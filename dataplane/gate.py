@@ -24,13 +24,17 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxySession:
-    """A sign-in towards one provider. `id` is the `sid` of the control session; times are POSIX seconds."""
+    """A sign-in towards one provider. `id` is the `sid` of the control session; times are POSIX seconds.
+
+    `proof` is what shows control that it made this session; empty where it did so before there were proofs.
+    """
 
     id: str
     identity: Identity
     authenticated: float
     expires: float
     id_token: str = field(repr=False)
+    proof: str = field(default="", repr=False)
 
 
 class Refusal(StrEnum):
@@ -63,13 +67,14 @@ class Redemption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionReference:
-    """A session known by its bounds alone, as a cookie too small for its identity holds it."""
+    """A session known by its bounds alone, with control's proof, as a cookie too small for its identity holds it."""
 
     provider: str
     session: str
     subject: str
     authenticated: float
     expires: float
+    proof: str = field(default="", repr=False)
 
 
 class Gate(Protocol):

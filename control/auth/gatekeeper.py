@@ -4,8 +4,11 @@ In domain terms and synchronous: control.link calls it from a thread pool after 
 within the calling outpost's scope, and makes messages of the answers. One transaction a call.
 """
 
-from dataclasses import dataclass, field
-from datetime import datetime
+import hmac
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from uuid import UUID
 
 from authlib.oauth2.rfc6749 import OAuth2Error
@@ -22,6 +25,10 @@ from control.domain.policy import decide
 from control.domain.security import Revocation
 from control.store import Actor, Event, Store, Unit
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Of a MAC that is asked of control alone, where each guess is a call.
+_PROOF_BYTES = 16
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redemption:
@@ -35,13 +42,17 @@ class Redemption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionClaim:
-    """What a cookie says of its session; the outpost opened the cookie, so it was control that said it first."""
+    """What a cookie says of its session, with the proof that control said it first.
+
+    Outposts that know of no proof have none; they are believed while the sign-in is going on.
+    """
 
     provider: UUID
     session: UUID
     subject: UUID
     authenticated: datetime
     expires: datetime
+    proof: str = field(default="", repr=False)
 
 
 class Gatekeeper:
@@ -50,6 +61,7 @@ class Gatekeeper:
     def __init__(self, store: Store, issuer: Issuer) -> None:
         self._store = store
         self._issuer = issuer
+        self._key = store.sealer.derive("proof of sessions")
 
     def redeem_code(self, caller: Actor, redemption: Redemption) -> IssuedSession | Refusal:
         """Trade a code for a session. The code is used up whatever the answer is.
@@ -61,7 +73,9 @@ class Gatekeeper:
         with self._store.write(caller) as unit:
             answer = _redeem(unit, self._issuer, redemption)
             unit.record(_redeemed(unit, redemption, answer))
-        return answer
+        if isinstance(answer, Refusal):
+            return answer
+        return replace(answer, proof=_prove(self._key, _claimed(redemption.provider, answer)))
 
     def look_up_session(self, claim: SessionClaim) -> IssuedSession | Refusal:
         """The session again, with the identity as it is now and an ID token that says so.
@@ -69,6 +83,8 @@ class Gatekeeper:
         The token has the bounds of the first one and no nonce: it answers no attempt to sign in.
         """
         with self._store.read() as unit:
+            if not _is_ours(unit, self._key, claim):
+                return Refusal(RefusalReason.SESSION_ENDED)
             return _look_up(unit, self._issuer, claim)
 
     def end_session(self, caller: Actor, provider: UUID, session: UUID) -> None:
@@ -76,6 +92,31 @@ class Gatekeeper:
         with self._store.write(caller) as unit:
             unit.providers.get(provider)
             sessions.end_session(unit, session)
+
+
+def _claimed(provider: UUID, session: IssuedSession) -> SessionClaim:
+    return SessionClaim(
+        provider=provider,
+        session=session.id,
+        subject=session.identity.subject,
+        authenticated=session.authenticated,
+        expires=session.expires,
+    )
+
+
+def _prove(key: bytes, claim: SessionClaim) -> str:
+    """What only control can make of these bounds: an outpost that makes up a session of somebody's learns nothing."""
+    times = ((each - _EPOCH) // timedelta(microseconds=1) for each in (claim.authenticated, claim.expires))
+    message = "\0".join(map(str, (claim.provider, claim.session, claim.subject, *times)))
+    return urlsafe_b64encode(hmac.new(key, message.encode(), sha256).digest()[:_PROOF_BYTES]).rstrip(b"=").decode()
+
+
+def _is_ours(unit: Unit, key: bytes, claim: SessionClaim) -> bool:
+    """Whether control made the session that is claimed."""
+    if claim.proof:
+        return hmac.compare_digest(_prove(key, claim).encode(), claim.proof.encode())
+    sign_in = unit.sign_ins.find(claim.session)
+    return sign_in is not None and sign_in.user == claim.subject and sign_in.expires > unit.now
 
 
 def _redeem(unit: Unit, issuer: Issuer, redemption: Redemption) -> IssuedSession | Refusal:
@@ -153,10 +194,8 @@ def _look_up(unit: Unit, issuer: Issuer, claim: SessionClaim) -> IssuedSession |
 
 def _is_over(unit: Unit, claim: SessionClaim, provider: ProxyProvider) -> bool:
     """Whether the session ran out or was ended. Its sign-in may have run out before it: that ends nothing."""
-    sign_in = unit.sign_ins.find(claim.session)
     return (
-        (sign_in is not None and sign_in.user != claim.subject)
-        or claim.expires <= unit.now
+        claim.expires <= unit.now
         or claim.authenticated + provider.access_token_validity <= unit.now
         or any(
             _ends(revocation, claim)

@@ -30,7 +30,7 @@ class IssuedSession:
     """A session at one provider. `id` is the sign-in it was born of (`sid`); no credential, safe to show.
 
     `authenticated` is the moment control issued it (`control.store.moments`), so what is revoked before then never
-    ends it. `clock` is control's time as it answers.
+    ends it. `clock` is control's time as it answers. `proof` shows later that control made the session.
     """
 
     id: UUID
@@ -39,6 +39,7 @@ class IssuedSession:
     expires: datetime
     clock: datetime
     id_token: str = field(repr=False)
+    proof: str = field(default="", repr=False)
 
 
 class RefusalReason(StrEnum):

@@ -187,5 +187,10 @@ def _claim(request: gate_pb2.LookUpSessionRequest, provider: UUID) -> SessionCla
     if session is None or subject is None or authenticated is None or expires is None:
         return None
     return SessionClaim(
-        provider=provider, session=session, subject=subject, authenticated=authenticated, expires=expires
+        provider=provider,
+        session=session,
+        subject=subject,
+        authenticated=authenticated,
+        expires=expires,
+        proof=request.proof,
     )

@@ -297,6 +297,7 @@ def _session(session: IssuedSession) -> gate_pb2.ProxySession:
         authenticated=_timestamp(session.authenticated),
         expires=_timestamp(session.expires),
         id_token=session.id_token,
+        proof=session.proof,
     )
 
 

@@ -298,6 +298,7 @@ def look_up_request(reference: SessionReference) -> gate_pb2.LookUpSessionReques
         subject=reference.subject,
         authenticated=_timestamp(reference.authenticated),
         expires=_timestamp(reference.expires),
+        proof=reference.proof,
     )
 
 
@@ -338,6 +339,7 @@ def _session(message: gate_pb2.ProxySession) -> ProxySession:
         authenticated=_seconds(message.authenticated),
         expires=_seconds(message.expires),
         id_token=message.id_token,
+        proof=message.proof,
     )
 
 

@@ -17,13 +17,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from secrets import token_hex
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import pytest
 from cryptography import x509
 
-from control.auth.gatekeeper import Redemption
+from control.auth.gatekeeper import Redemption, SessionClaim
 from control.domain.grant import IssuedSession, Refusal
 from control.domain.outpost import InstanceState, Token
 from control.fleet.authority import drop_retired, ensure_authority, key_identifier, rotate_authority
@@ -48,10 +49,11 @@ class GenerousGatekeeper(FakeGatekeeper):
     """Gives a session for every code, which is the nonce that the ID token has to have."""
 
     def redeem_code(self, caller: Actor, redemption: Redemption) -> IssuedSession | Refusal:
-        super().redeem_code(caller, redemption)
-        claims = urlsafe_b64encode(json.dumps({"nonce": redemption.code}).encode()).rstrip(b"=").decode()
+        prepared = super().redeem_code(caller, redemption)
         ends = datetime.now(UTC) + timedelta(hours=1)
-        return replace(issued_session(), expires=ends, id_token=f"e30.{claims}.c2ln")
+        session = prepared if isinstance(prepared, IssuedSession) else replace(issued_session(), expires=ends)
+        claims = urlsafe_b64encode(json.dumps({"nonce": redemption.code}).encode()).rstrip(b"=").decode()
+        return replace(session, id_token=f"e30.{claims}.c2ln")
 
 
 @pytest.fixture
@@ -302,6 +304,24 @@ def test_no_token_is_written_in_clear(
     for secret in (token.secret, deployed.token.secret):
         assert [file.name for file in files if secret.encode() in file.read_bytes()] == []
         assert not any(secret.encode() in Path(f"/proc/{pid}/environ").read_bytes() for pid in outpost.workers)
+
+
+# Sessions.
+
+
+def test_a_session_too_large_for_its_cookie_is_asked_for_with_the_proof_that_control_made_it(
+    state: Control, outpost: OutpostProcess
+) -> None:
+    session = issued_session()
+    many = replace(session.identity, groups=tuple(token_hex(32) for _ in range(500)))
+    state.gatekeeper.answer = replace(
+        session, identity=many, expires=session.expires + timedelta(hours=1), proof="pr00f"
+    )
+    _, cookies = sign_in(outpost)
+    assert asked(outpost, "auth/nginx", cookies).status == 200
+    (claim,) = [asked[0] for asked in state.gatekeeper.asked if isinstance(asked[0], SessionClaim)]
+    assert (claim.session, claim.subject, claim.proof) == (session.id, session.identity.subject, "pr00f")
+    assert (claim.authenticated, claim.expires) == (session.authenticated, session.expires + timedelta(hours=1))
 
 
 # Revocation.

@@ -28,6 +28,8 @@ MAX_SESSION = 8000
 MAX_TOKENS = 4
 """Cookies of one name that are looked at."""
 
+_UNPROVEN = 4
+"""Bounds as they were before there were proofs."""
 _NONCE = 12
 _TAG = 16
 _MAX_PLAIN = 256 * 1024
@@ -145,15 +147,23 @@ def seal_session(sealer: Sealer, session: ProxySession) -> bytes:
         person.additional_headers, session.id_token,
     ]  # fmt: skip
     token = sealer.seal("session", whole)
-    return token if len(token) <= MAX_SESSION else sealer.seal("session", bounds)
+    return token if len(token) <= MAX_SESSION else sealer.seal("session", [*bounds, session.proof])
 
 
 def find_session(sealer: Sealer, provider: str, token: bytes) -> ProxySession | SessionReference | None:
     """The session a token holds, or its bounds; None if it holds none."""
-    match sealer.find("session", token):
-        case [str(id_), str(subject), int() | float() as authenticated, int() | float() as expires]:
+    content = sealer.find("session", token)
+    if isinstance(content, list) and len(content) == _UNPROVEN:
+        content.append("")
+    match content:
+        case [str(id_), str(subject), int() | float() as authenticated, int() | float() as expires, str(proof)]:
             return SessionReference(
-                provider=provider, session=id_, subject=subject, authenticated=authenticated, expires=expires
+                provider=provider,
+                session=id_,
+                subject=subject,
+                authenticated=authenticated,
+                expires=expires,
+                proof=proof,
             )
         case [
             str(id_), str(subject), int() | float() as authenticated, int() | float() as expires, str(username),

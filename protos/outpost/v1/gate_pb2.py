@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from protos.outpost.v1 import identity_pb2 as protos_dot_outpost_dot_v1_dot_identity__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotos/outpost/v1/gate.proto\x12\noutpost.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a protos/outpost/v1/identity.proto\"j\n\x11RedeemCodeRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x11\n\x04\x63ode\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x14\n\x0credirect_uri\x18\x03 \x01(\t\x12\x1a\n\rcode_verifier\x18\x04 \x01(\tB\x03\x80\x01\x01\"\x9e\x01\n\x12RedeemCodeResponse\x12+\n\x07session\x18\x01 \x01(\x0b\x32\x18.outpost.v1.ProxySessionH\x00\x12&\n\x07refusal\x18\x02 \x01(\x0b\x32\x13.outpost.v1.RefusalH\x00\x12)\n\x05\x63lock\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06result\"\xaa\x01\n\x14LookUpSessionRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x31\n\rauthenticated\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65xpires\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"v\n\x15LookUpSessionResponse\x12+\n\x07session\x18\x01 \x01(\x0b\x32\x18.outpost.v1.ProxySessionH\x00\x12&\n\x07refusal\x18\x02 \x01(\x0b\x32\x13.outpost.v1.RefusalH\x00\x42\x08\n\x06result\"6\n\x11\x45ndSessionRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\t\"\x14\n\x12\x45ndSessionResponse\"\xb9\x01\n\x0cProxySession\x12\n\n\x02id\x18\x01 \x01(\t\x12&\n\x08identity\x18\x02 \x01(\x0b\x32\x14.outpost.v1.Identity\x12\x31\n\rauthenticated\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65xpires\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\x08id_token\x18\x05 \x01(\tB\x03\x80\x01\x01\"\xa4\x01\n\x07Refusal\x12*\n\x06reason\x18\x01 \x01(\x0e\x32\x1a.outpost.v1.Refusal.Reason\"m\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x17\n\x13REASON_INVALID_CODE\x10\x01\x12\x18\n\x14REASON_SESSION_ENDED\x10\x02\x12\x18\n\x14REASON_ACCESS_DENIED\x10\x03\x32\xf6\x01\n\x04Gate\x12K\n\nRedeemCode\x12\x1d.outpost.v1.RedeemCodeRequest\x1a\x1e.outpost.v1.RedeemCodeResponse\x12T\n\rLookUpSession\x12 .outpost.v1.LookUpSessionRequest\x1a!.outpost.v1.LookUpSessionResponse\x12K\n\nEndSession\x12\x1d.outpost.v1.EndSessionRequest\x1a\x1e.outpost.v1.EndSessionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotos/outpost/v1/gate.proto\x12\noutpost.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a protos/outpost/v1/identity.proto\"j\n\x11RedeemCodeRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x11\n\x04\x63ode\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x14\n\x0credirect_uri\x18\x03 \x01(\t\x12\x1a\n\rcode_verifier\x18\x04 \x01(\tB\x03\x80\x01\x01\"\x9e\x01\n\x12RedeemCodeResponse\x12+\n\x07session\x18\x01 \x01(\x0b\x32\x18.outpost.v1.ProxySessionH\x00\x12&\n\x07refusal\x18\x02 \x01(\x0b\x32\x13.outpost.v1.RefusalH\x00\x12)\n\x05\x63lock\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06result\"\xbe\x01\n\x14LookUpSessionRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x31\n\rauthenticated\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65xpires\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\x05proof\x18\x06 \x01(\tB\x03\x80\x01\x01\"v\n\x15LookUpSessionResponse\x12+\n\x07session\x18\x01 \x01(\x0b\x32\x18.outpost.v1.ProxySessionH\x00\x12&\n\x07refusal\x18\x02 \x01(\x0b\x32\x13.outpost.v1.RefusalH\x00\x42\x08\n\x06result\"6\n\x11\x45ndSessionRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\t\"\x14\n\x12\x45ndSessionResponse\"\xcd\x01\n\x0cProxySession\x12\n\n\x02id\x18\x01 \x01(\t\x12&\n\x08identity\x18\x02 \x01(\x0b\x32\x14.outpost.v1.Identity\x12\x31\n\rauthenticated\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65xpires\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\x08id_token\x18\x05 \x01(\tB\x03\x80\x01\x01\x12\x12\n\x05proof\x18\x06 \x01(\tB\x03\x80\x01\x01\"\xa4\x01\n\x07Refusal\x12*\n\x06reason\x18\x01 \x01(\x0e\x32\x1a.outpost.v1.Refusal.Reason\"m\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x17\n\x13REASON_INVALID_CODE\x10\x01\x12\x18\n\x14REASON_SESSION_ENDED\x10\x02\x12\x18\n\x14REASON_ACCESS_DENIED\x10\x03\x32\xf6\x01\n\x04Gate\x12K\n\nRedeemCode\x12\x1d.outpost.v1.RedeemCodeRequest\x1a\x1e.outpost.v1.RedeemCodeResponse\x12T\n\rLookUpSession\x12 .outpost.v1.LookUpSessionRequest\x1a!.outpost.v1.LookUpSessionResponse\x12K\n\nEndSession\x12\x1d.outpost.v1.EndSessionRequest\x1a\x1e.outpost.v1.EndSessionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,26 +37,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REDEEMCODEREQUEST'].fields_by_name['code']._serialized_options = b'\200\001\001'
   _globals['_REDEEMCODEREQUEST'].fields_by_name['code_verifier']._loaded_options = None
   _globals['_REDEEMCODEREQUEST'].fields_by_name['code_verifier']._serialized_options = b'\200\001\001'
+  _globals['_LOOKUPSESSIONREQUEST'].fields_by_name['proof']._loaded_options = None
+  _globals['_LOOKUPSESSIONREQUEST'].fields_by_name['proof']._serialized_options = b'\200\001\001'
   _globals['_PROXYSESSION'].fields_by_name['id_token']._loaded_options = None
   _globals['_PROXYSESSION'].fields_by_name['id_token']._serialized_options = b'\200\001\001'
+  _globals['_PROXYSESSION'].fields_by_name['proof']._loaded_options = None
+  _globals['_PROXYSESSION'].fields_by_name['proof']._serialized_options = b'\200\001\001'
   _globals['_REDEEMCODEREQUEST']._serialized_start=111
   _globals['_REDEEMCODEREQUEST']._serialized_end=217
   _globals['_REDEEMCODERESPONSE']._serialized_start=220
   _globals['_REDEEMCODERESPONSE']._serialized_end=378
   _globals['_LOOKUPSESSIONREQUEST']._serialized_start=381
-  _globals['_LOOKUPSESSIONREQUEST']._serialized_end=551
-  _globals['_LOOKUPSESSIONRESPONSE']._serialized_start=553
-  _globals['_LOOKUPSESSIONRESPONSE']._serialized_end=671
-  _globals['_ENDSESSIONREQUEST']._serialized_start=673
-  _globals['_ENDSESSIONREQUEST']._serialized_end=727
-  _globals['_ENDSESSIONRESPONSE']._serialized_start=729
-  _globals['_ENDSESSIONRESPONSE']._serialized_end=749
-  _globals['_PROXYSESSION']._serialized_start=752
-  _globals['_PROXYSESSION']._serialized_end=937
-  _globals['_REFUSAL']._serialized_start=940
-  _globals['_REFUSAL']._serialized_end=1104
-  _globals['_REFUSAL_REASON']._serialized_start=995
-  _globals['_REFUSAL_REASON']._serialized_end=1104
-  _globals['_GATE']._serialized_start=1107
-  _globals['_GATE']._serialized_end=1353
+  _globals['_LOOKUPSESSIONREQUEST']._serialized_end=571
+  _globals['_LOOKUPSESSIONRESPONSE']._serialized_start=573
+  _globals['_LOOKUPSESSIONRESPONSE']._serialized_end=691
+  _globals['_ENDSESSIONREQUEST']._serialized_start=693
+  _globals['_ENDSESSIONREQUEST']._serialized_end=747
+  _globals['_ENDSESSIONRESPONSE']._serialized_start=749
+  _globals['_ENDSESSIONRESPONSE']._serialized_end=769
+  _globals['_PROXYSESSION']._serialized_start=772
+  _globals['_PROXYSESSION']._serialized_end=977
+  _globals['_REFUSAL']._serialized_start=980
+  _globals['_REFUSAL']._serialized_end=1144
+  _globals['_REFUSAL_REASON']._serialized_start=1035
+  _globals['_REFUSAL_REASON']._serialized_end=1144
+  _globals['_GATE']._serialized_start=1147
+  _globals['_GATE']._serialized_end=1393
 # @@protoc_insertion_point(module_scope)

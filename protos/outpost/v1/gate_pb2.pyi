@@ -33,18 +33,20 @@ class RedeemCodeResponse(_message.Message):
     def __init__(self, session: _Optional[_Union[ProxySession, _Mapping]] = ..., refusal: _Optional[_Union[Refusal, _Mapping]] = ..., clock: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class LookUpSessionRequest(_message.Message):
-    __slots__ = ("provider", "session", "subject", "authenticated", "expires")
+    __slots__ = ("provider", "session", "subject", "authenticated", "expires", "proof")
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     AUTHENTICATED_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
     provider: str
     session: str
     subject: str
     authenticated: _timestamp_pb2.Timestamp
     expires: _timestamp_pb2.Timestamp
-    def __init__(self, provider: _Optional[str] = ..., session: _Optional[str] = ..., subject: _Optional[str] = ..., authenticated: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    proof: str
+    def __init__(self, provider: _Optional[str] = ..., session: _Optional[str] = ..., subject: _Optional[str] = ..., authenticated: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., proof: _Optional[str] = ...) -> None: ...
 
 class LookUpSessionResponse(_message.Message):
     __slots__ = ("session", "refusal")
@@ -67,18 +69,20 @@ class EndSessionResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class ProxySession(_message.Message):
-    __slots__ = ("id", "identity", "authenticated", "expires", "id_token")
+    __slots__ = ("id", "identity", "authenticated", "expires", "id_token", "proof")
     ID_FIELD_NUMBER: _ClassVar[int]
     IDENTITY_FIELD_NUMBER: _ClassVar[int]
     AUTHENTICATED_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_FIELD_NUMBER: _ClassVar[int]
     ID_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
     id: str
     identity: _identity_pb2.Identity
     authenticated: _timestamp_pb2.Timestamp
     expires: _timestamp_pb2.Timestamp
     id_token: str
-    def __init__(self, id: _Optional[str] = ..., identity: _Optional[_Union[_identity_pb2.Identity, _Mapping]] = ..., authenticated: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., id_token: _Optional[str] = ...) -> None: ...
+    proof: str
+    def __init__(self, id: _Optional[str] = ..., identity: _Optional[_Union[_identity_pb2.Identity, _Mapping]] = ..., authenticated: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., id_token: _Optional[str] = ..., proof: _Optional[str] = ...) -> None: ...
 
 class Refusal(_message.Message):
     __slots__ = ("reason",)

@@ -121,6 +121,8 @@ SECRETS = {
     "outpost.v1.RedeemCodeRequest.code",
     "outpost.v1.RedeemCodeRequest.code_verifier",
     "outpost.v1.ProxySession.id_token",
+    "outpost.v1.ProxySession.proof",
+    "outpost.v1.LookUpSessionRequest.proof",
     "outpost.v1.NewToken.secret",
 }
 # What sounds like a secret and is none: fingerprints; messages whose secret is marked; ids and digests; names.
@@ -138,7 +140,7 @@ HARMLESS = {
     "outpost.v1.Digests.WantedEntry.key",
     "outpost.v1.Identity.AdditionalHeadersEntry.key",
 }
-SOUNDS = ("secret", "password", "token", "key", "code", "verifier", "private")
+SOUNDS = ("secret", "password", "token", "key", "code", "verifier", "private", "proof")
 
 
 def fields() -> Iterator[FieldDescriptor]:

@@ -173,7 +173,7 @@ def test_a_resource_without_a_key_breaks_the_link(data: bytes) -> None:
 
 
 SESSION = gate_pb2.ProxySession(
-    id="s1", identity=ALICE_MESSAGE, authenticated=stamp(AT), expires=stamp(UNTIL), id_token="a.b.c"
+    id="s1", identity=ALICE_MESSAGE, authenticated=stamp(AT), expires=stamp(UNTIL), id_token="a.b.c", proof="pr00f"
 )
 
 
@@ -182,7 +182,7 @@ SESSION = gate_pb2.ProxySession(
     [
         (
             {"session": SESSION},
-            ProxySession(id="s1", identity=ALICE, authenticated=AT, expires=UNTIL, id_token="a.b.c"),
+            ProxySession(id="s1", identity=ALICE, authenticated=AT, expires=UNTIL, id_token="a.b.c", proof="pr00f"),
         ),
         ({"refusal": gate_pb2.Refusal(reason=gate_pb2.Refusal.REASON_INVALID_CODE)}, Refusal.INVALID_CODE),
         ({"refusal": gate_pb2.Refusal(reason=gate_pb2.Refusal.REASON_SESSION_ENDED)}, Refusal.SESSION_ENDED),
@@ -214,7 +214,7 @@ def test_a_large_hello_goes_in_parts(monkeypatch: pytest.MonkeyPatch, held: int,
 
 
 def test_a_session_is_asked_for_by_its_bounds() -> None:
-    reference = SessionReference(provider="p", session="s", subject="u", authenticated=AT, expires=UNTIL)
+    reference = SessionReference(provider="p", session="s", subject="u", authenticated=AT, expires=UNTIL, proof="pr00f")
     request = translate.look_up_request(reference)
-    assert (request.provider, request.session, request.subject) == ("p", "s", "u")
+    assert (request.provider, request.session, request.subject, request.proof) == ("p", "s", "u", "pr00f")
     assert (request.authenticated.ToMilliseconds(), request.expires.ToMilliseconds()) == (AT * 1000, UNTIL * 1000)

@@ -77,7 +77,7 @@ class TestSealing:
 
     @pytest.mark.parametrize(
         "content",
-        [None, 1, "x", [], {}, ["s", "u", 1.0], ["s", "u", "1", 2.0], [1, "u", 1.0, 2.0], ["s", "u", 1.0, 2.0, "x"]],
+        [None, 1, "x", [], {}, ["s", "u", 1.0], ["s", "u", "1", 2.0], [1, "u", 1.0, 2.0], ["s", "u", 1.0, 2.0, 3]],
     )
     def test_sealed_nonsense_is_no_session(self, content: object) -> None:
         assert find_session(sealer(), "p1", sealer().seal("session", content)) is None
@@ -140,5 +140,13 @@ class TestElision:
                 case None:
                     pytest.fail("a sealed session has to open")
 
-    def test_a_thousand_groups_are_reduced(self) -> None:
-        assert isinstance(find_session(sealer(), "p1", seal_session(sealer(), crowded(1000))), SessionReference)
+    def test_a_thousand_groups_are_reduced_and_the_proof_is_kept(self) -> None:
+        proven = replace(crowded(1000), proof="pr00f")
+        found = find_session(sealer(), "p1", seal_session(sealer(), proven))
+        assert isinstance(found, SessionReference)
+        assert (found.proof, "pr00f" in repr(found) + repr(proven)) == ("pr00f", False)
+
+    def test_what_was_reduced_before_there_were_proofs_opens_without_one(self) -> None:
+        found = find_session(sealer(), "p1", sealer().seal("session", ["s", "u", 1.0, 2.0]))
+        assert isinstance(found, SessionReference)
+        assert (found.session, found.proof) == ("s", "")
