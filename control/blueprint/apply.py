@@ -12,7 +12,7 @@ from control.blueprint.secrets import hashes_of
 from control.blueprint.strings import Surroundings
 from control.domain.errors import Invalid, Problem
 from control.fleet.fields import problem
-from control.store import Actor, DatabaseUnwritable, Store
+from control.store import Actor, NotWriting, Store
 
 
 class _RollBack(Exception):
@@ -52,7 +52,7 @@ def _find_unchanged(store: Store, entries: Sequence[Entry], means: Means) -> lis
     try:
         with store.read() as unit:
             return perform(unit, entries, means)
-    except DatabaseUnwritable:
+    except NotWriting:
         return None
 
 

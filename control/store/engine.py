@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NoReturn
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Executable, create_engine, event
 
 from control.store import postgresql
 from control.store.columns import UNICODE_LOWER
@@ -23,6 +23,10 @@ SQLITE_AGAIN_SECONDS = 0.01
 LOOK_SECONDS = {"sqlite": 0.25, "postgresql": 1.0}
 _OPTION = "garrison_begin"
 _SPELLINGS = ("postgresql+psycopg://", "postgres://")
+
+
+class NotWriting(Exception):
+    """A unit that reads was about to write."""
 
 
 class Begin(StrEnum):
@@ -53,13 +57,19 @@ def plain_url(url: str) -> str:
 
 def beginning(engine: Engine, how: Begin) -> Engine:
     """The same engine, with transactions that begin so."""
-    if engine.dialect.name == "sqlite":
-        return engine.execution_options(**{_OPTION: how})
-    if how is Begin.READING:
-        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    else:
-        options = {"isolation_level": "READ COMMITTED"}
-    return engine.execution_options(**{_OPTION: how}, **options)
+    reads = how is Begin.READING
+    options: dict[str, object] = {_OPTION: how}
+    if engine.dialect.name == "postgresql":
+        options |= {"isolation_level": "REPEATABLE READ" if reads else "READ COMMITTED", "postgresql_readonly": reads}
+    begun = engine.execution_options(**options)
+    if reads:
+        event.listen(begun, "before_execute", _refuse_to_write)
+    return begun
+
+
+def _refuse_to_write(_connection: Connection, statement: Executable, *_: object) -> None:
+    if statement.is_dml:
+        raise NotWriting
 
 
 def time_of(connection: Connection) -> datetime:
@@ -113,5 +123,4 @@ def _use_write_ahead_log(connection: Any) -> None:  # noqa: ANN401 - the driver'
 
 def _begin_sqlite(connection: Connection) -> None:
     reads = connection.get_execution_options().get(_OPTION, Begin.READING) is Begin.READING
-    connection.exec_driver_sql(f"PRAGMA query_only={reads:d}")
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -163,7 +163,7 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Unit]:
-        """One consistent view; nothing may be written. Raises DatabaseUnavailable."""
+        """One consistent view; nothing may be written. Raises NotWriting, DatabaseUnavailable."""
         with told_plainly(), self._reading.connect() as connection:
             yield self._unit(connection)
             connection.rollback()

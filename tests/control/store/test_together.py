@@ -1,14 +1,16 @@
 """Many units at once: writers one after the other, readers on one snapshot, and nobody waits for ever."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
 from control.domain.errors import Invalid
-from control.store import DatabaseBusy, DatabaseUnavailable, Sealer, Store, engine, postgresql
+from control.store import DatabaseBusy, NotWriting, Sealer, Store, Unit, engine, postgresql
 from tests.support import builders
 from tests.support.databases import KEY, Database
 from tests.support.stores import ADMIN, Clock
@@ -42,12 +44,24 @@ def test_a_reader_sees_one_moment(store: Store) -> None:
         assert [group.name for group in unit.groups.all()] == ["another", "renamed"]
 
 
-def test_a_reader_may_not_write(store: Store) -> None:
-    with pytest.raises(DatabaseUnavailable), store.read() as unit:
-        unit.groups.add(builders.group())
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda unit: unit.groups.add(builders.group("more")),
+        lambda unit: unit.groups.update(replace(unit.groups.get_named("staff"), superuser=True)),
+        lambda unit: unit.groups.remove(unit.groups.get_named("staff")),
+        lambda unit: unit.users.touch_sign_in(uuid4()),
+    ],
+    ids=["add", "update", "remove", "touch"],
+)
+def test_a_reader_may_not_write(store: Store, write: Callable[[Unit], object]) -> None:
+    with store.write(ADMIN) as unit:
+        unit.groups.add(builders.group("staff"))
+    with pytest.raises(NotWriting), store.read() as unit:
+        write(unit)
     # The connection goes back to the pool and may write for others.
     with store.write(ADMIN) as unit:
-        unit.groups.add(builders.group())
+        write(unit)
 
 
 def test_a_writer_sees_what_was_written_while_it_waited(database: Database, clock: Clock) -> None:
