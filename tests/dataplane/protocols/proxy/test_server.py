@@ -25,7 +25,7 @@ def test_a_config_takes_effect_on_open_connections() -> None:
     ask = b"GET /outpost.goauthentik.io/auth/nginx HTTP/1.1\r\nHost: wiki.example.com\r\nX-Original-URL: https://wiki.example.com/\r\n\r\n"
     with running() as (server, port), connect(port) as client:
         client.sendall(ask)
-        assert read_head(client).startswith(b"HTTP/1.1 404 ")
+        assert read_head(client).startswith(b"HTTP/1.1 503 ")
         server.commit(server.prepare(Edit(changed={"options": OPTIONS, "provider/p1": WIKI}))[0])
         client.recv(65536)
         client.sendall(ask)
