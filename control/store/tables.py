@@ -265,6 +265,15 @@ directory_epochs = Table(
     Column("epoch", Uuid, nullable=False),
 )
 
+# What the last revisions changed (control.store.recent).
+recent_changes = Table(
+    "recent_changes",
+    metadata,
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String(40), primary_key=True),
+    Column("target", String(80), primary_key=True),
+)
+
 directory_changes = Table(
     "directory_changes",
     metadata,

@@ -25,6 +25,7 @@ from control.store.failures import told_plainly
 from control.store.identifiers import ordered_id
 from control.store.moments import Moments
 from control.store.people import Groups, Memberships, Users
+from control.store.recent import RecentChanges
 from control.store.revoking import Revoking
 from control.store.sealing import Sealer
 from control.store.security import (
@@ -97,6 +98,7 @@ class Unit:
         self.moments = Moments(context)
         self._revoking = Revoking(self.users, self.groups, self.memberships, self.applications, self.providers)
         self._directory_log = DirectoryLog(context, self.groups, self.memberships)
+        self.recent = RecentChanges(context)
 
     def revision(self) -> int:
         """The number of the last transaction that changed something."""
@@ -111,7 +113,10 @@ class Unit:
         self.audit.record(_audited(event, actor, self.now) for event in [*map(_event, self.changes), *self._events])
         if not self.changes:
             return False
-        self.revocations.put(self._revoking.revocations(self.now, self.moments))
+        revocations = self._revoking.revocations(self.now, self.moments)
+        self.revocations.put(revocations)
+        self.recent.touch(self.revocations.kind, (each.id for each in revocations))
+        self.recent.write()
         self._directory_log.write()
         announce(self._connection)
         self._connection.execute(sa.update(tables.revision).values(n=tables.revision.c.n + 1))
@@ -121,6 +126,7 @@ class Unit:
         self.changes.append(change)
         self._revoking.note(change)
         self._directory_log.note(change)
+        self.recent.note(change)
 
 
 def _event(change: Change) -> Event:

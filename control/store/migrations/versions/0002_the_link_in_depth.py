@@ -17,6 +17,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("revision", name=op.f("pk_directory_epochs")),
     )
     op.create_table(
+        "recent_changes",
+        sa.Column("revision", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("target", sa.String(length=80), nullable=False),
+        sa.PrimaryKeyConstraint("revision", "kind", "target", name=op.f("pk_recent_changes")),
+    )
+    op.create_table(
         "directory_changes",
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("target", sa.Uuid(), nullable=False),
@@ -99,5 +106,6 @@ def downgrade() -> None:
 
     op.drop_table("drains")
     op.drop_table("link_processes")
+    op.drop_table("recent_changes")
     op.drop_table("directory_changes")
     op.drop_table("directory_epochs")
