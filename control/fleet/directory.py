@@ -4,7 +4,7 @@ Only outposts of type ldap, and what they get are the accounts of people and ser
 groups. Nothing of it reaches an outpost of another type.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from control.domain.directory import Cursor, Entry, Position, Touched, key_of
 from control.domain.identity import UserKind
 from control.domain.outpost import Outpost, OutpostType
 from control.store import Store, Unit
+from control.store.directory import Page
 
 EXPOSED_KINDS = (UserKind.INTERNAL, UserKind.SERVICE)
 # So many entries are read in one look at the database: some 20 ms, and a few hundred kB.
@@ -66,21 +67,17 @@ def read_position(store: Store) -> Position:
 
 def read_all(store: Store) -> Iterator[tuple[Entry, ...]]:
     """All users and groups in pages, each as of when it is asked for: what changes meanwhile has to be read after."""
-    after: UUID | None = None
-    while groups := _groups(store, after):
-        yield groups
-        after = groups[-1].id
-    after = None
-    while users := _users(store, after):
-        yield users
-        after = users[-1].id
+    yield from _pages(store, lambda unit, after: unit.directory.groups(after, PAGE))
+    yield from _pages(store, lambda unit, after: unit.directory.users(EXPOSED_KINDS, after, PAGE))
 
 
-def _groups(store: Store, after: UUID | None) -> tuple[Entry, ...]:
+def _pages(store: Store, read: Callable[[Unit, UUID | None], Page]) -> Iterator[tuple[Entry, ...]]:
+    entries, after = _read(store, read, None)
+    while after is not None:
+        yield entries
+        entries, after = _read(store, read, after)
+
+
+def _read(store: Store, read: Callable[[Unit, UUID | None], Page], after: UUID | None) -> Page:
     with store.read() as unit:
-        return tuple(unit.directory.groups(after, PAGE))
-
-
-def _users(store: Store, after: UUID | None) -> tuple[Entry, ...]:
-    with store.read() as unit:
-        return tuple(unit.directory.users(EXPOSED_KINDS, after, PAGE))
+        return read(unit, after)

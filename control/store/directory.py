@@ -7,7 +7,7 @@ memberships, and all its members have changed. The log is bounded; it is complet
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -37,6 +37,12 @@ _LOG = tables.directory_changes.c
 _EPOCHS = tables.directory_epochs.c
 _USERS = tables.users.c
 _GROUPS = tables.groups.c
+_MEMBER = tables.memberships.c
+_PARENT = tables.group_parents.c
+
+Page = tuple[tuple[Entry, ...], UUID | None]
+"""Entries, and the id after which the next page begins, None at the end."""
+_Links = Mapping[UUID, Sequence[UUID]]
 _NEXT = sa.select(tables.revision.c.n + 1).scalar_subquery()
 _LOGGED = sa.insert(tables.directory_changes).values(
     revision=_NEXT, target=sa.bindparam("target"), kind=sa.bindparam("kind")
@@ -121,16 +127,25 @@ class Directory:
         rows = self._context.rows(statement.order_by(_LOG.revision, _LOG.target).limit(limit))
         return [Touched(revision=row.revision, kind=row.kind, target=row.target) for row in rows]
 
-    def users(self, kinds: Collection[UserKind], after: UUID | None, limit: int) -> list[DirectoryUser]:
-        """A page of the users of these kinds in the order of their ids, beginning after one."""
+    def users(self, kinds: Collection[UserKind], after: UUID | None, limit: int) -> Page:
+        """A page of the users in the order of their ids, beginning after one, without those of other kinds."""
         where = [] if after is None else [_USERS.id > after]
-        page = _user_rows().where(*where).order_by(_USERS.id).limit(limit)
-        return self._users(self._context.rows(page.where(_USERS.kind.in_(kinds))))
+        rows = self._context.rows(_user_rows().where(*where).order_by(_USERS.id).limit(limit))
+        if not rows:
+            return (), None
+        # Left out here, since a database that knows little of the table would sort it whole for each page.
+        wanted = [row for row in rows if row.kind in kinds]
+        links = self._links(_MEMBER.user, _MEMBER.group, _MEMBER.user.between(rows[0].id, rows[-1].id))
+        return tuple(_user(row, links) for row in wanted), rows[-1].id
 
-    def groups(self, after: UUID | None, limit: int) -> list[DirectoryGroup]:
+    def groups(self, after: UUID | None, limit: int) -> Page:
         """A page of the groups in the order of their ids, beginning after one."""
         where = [] if after is None else [_GROUPS.id > after]
-        return self._groups(self._context.rows(_group_rows().where(*where).order_by(_GROUPS.id).limit(limit)))
+        rows = self._context.rows(_group_rows().where(*where).order_by(_GROUPS.id).limit(limit))
+        if not rows:
+            return (), None
+        links = self._links(_PARENT.group, _PARENT.parent, _PARENT.group.between(rows[0].id, rows[-1].id))
+        return tuple(_group(row, links) for row in rows), rows[-1].id
 
     def entries(self, kinds: Collection[UserKind], touched: Iterable[Touched]) -> Iterator[Entry]:
         """What there is now of entries that were touched; users of other kinds are not there."""
@@ -138,14 +153,16 @@ class Directory:
         for each in touched:
             targets[each.kind].add(each.target)
         for some in chunks(targets["group"]):
-            yield from self._groups(self._context.rows(_group_rows().where(_GROUPS.id.in_(some))))
+            links = self._links(_PARENT.group, _PARENT.parent, _PARENT.group.in_(some))
+            yield from (_group(row, links) for row in self._context.rows(_group_rows().where(_GROUPS.id.in_(some))))
         for some in chunks(targets["user"]):
-            rows = _user_rows().where(_USERS.id.in_(some), _USERS.kind.in_(kinds))
-            yield from self._users(self._context.rows(rows))
+            links = self._links(_MEMBER.user, _MEMBER.group, _MEMBER.user.in_(some))
+            rows = self._context.rows(_user_rows().where(_USERS.id.in_(some)))
+            yield from (_user(row, links) for row in rows if row.kind in kinds)
 
     def trim(self) -> int:
         """Drop the oldest of the log beyond what is kept; how many changes that were."""
-        newest = sa.select(_LOG.revision).order_by(_LOG.revision.desc(), _LOG.target)
+        newest = sa.select(_LOG.revision).order_by(_LOG.revision.desc(), _LOG.target.desc())
         last = self._context.connection.execute(newest.offset(KEPT_CHANGES).limit(1)).scalar()
         if last is None:
             return 0
@@ -159,46 +176,37 @@ class Directory:
         row = self._context.connection.execute(statement).one()
         return Position(epoch=row.epoch, revision=row.revision)
 
-    def _users(self, rows: list[Row[Any]]) -> list[DirectoryUser]:
-        table = tables.memberships.c
-        groups = self._links(table.user, table.group, [row.id for row in rows])
-        return [
-            DirectoryUser(
-                id=row.id,
-                username=row.username,
-                name=row.name,
-                email=row.email,
-                active=row.active,
-                groups=tuple(groups.get(row.id, ())),
-                attributes=row.attributes,
-                created=row.created,
-                updated=row.updated,
-            )
-            for row in rows
-        ]
-
-    def _groups(self, rows: list[Row[Any]]) -> list[DirectoryGroup]:
-        table = tables.group_parents.c
-        parents = self._links(table.group, table.parent, [row.id for row in rows])
-        return [
-            DirectoryGroup(
-                id=row.id,
-                name=row.name,
-                superuser=row.superuser,
-                parents=tuple(parents.get(row.id, ())),
-                attributes=row.attributes,
-            )
-            for row in rows
-        ]
-
-    def _links(self, owner: sa.Column[Any], other: sa.Column[Any], keys: list[UUID]) -> dict[UUID, list[UUID]]:
+    def _links(self, owner: sa.Column[Any], other: sa.Column[Any], where: sa.ColumnElement[bool]) -> _Links:
         """By owner, in order: the same entry is always the same bytes."""
         found: defaultdict[UUID, list[UUID]] = defaultdict(list)
-        for some in chunks(keys):
-            links = sa.select(owner.label("near"), other.label("far")).where(owner.in_(some))
-            for row in self._context.rows(links.order_by(owner, other)):
-                found[row.near].append(row.far)
+        links = sa.select(owner.label("near"), other.label("far")).where(where).order_by(owner, other)
+        for row in self._context.rows(links):
+            found[row.near].append(row.far)
         return found
+
+
+def _user(row: Row[Any], groups: _Links) -> DirectoryUser:
+    return DirectoryUser(
+        id=row.id,
+        username=row.username,
+        name=row.name,
+        email=row.email,
+        active=row.active,
+        groups=tuple(groups.get(row.id, ())),
+        attributes=row.attributes,
+        created=row.created,
+        updated=row.updated,
+    )
+
+
+def _group(row: Row[Any], parents: _Links) -> DirectoryGroup:
+    return DirectoryGroup(
+        id=row.id,
+        name=row.name,
+        superuser=row.superuser,
+        parents=tuple(parents.get(row.id, ())),
+        attributes=row.attributes,
+    )
 
 
 def _user_rows() -> sa.Select[Any]:
@@ -208,6 +216,7 @@ def _user_rows() -> sa.Select[Any]:
         _USERS.name,
         _USERS.email,
         _USERS.active,
+        _USERS.kind,
         _as_text(_USERS.attributes),
         _USERS.created,
         _USERS.updated,

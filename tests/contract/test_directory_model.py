@@ -5,6 +5,7 @@ Both ends are real, and so are their messages; there is no network between them,
 """
 
 import asyncio
+import itertools
 import os
 import random
 import sqlite3
@@ -47,6 +48,8 @@ INSTANCE = Instance(uid="u", type="ldap", hostname="h", version="v", build="", s
 KEY = b"k" * 32
 Item = TypeVar("Item")
 Change = Callable[[Unit, random.Random], object]
+_numbers = itertools.count()
+"""For names that nobody has yet."""
 
 
 def some(items: list[Item], chance: random.Random) -> list[Item]:
@@ -55,7 +58,7 @@ def some(items: list[Item], chance: random.Random) -> list[Item]:
 
 def add_user(unit: Unit, chance: random.Random) -> None:
     kind = chance.choice(list(UserKind))
-    user = unit.users.add(builders.user(f"u{chance.getrandbits(40)}", kind=kind))
+    user = unit.users.add(builders.user(f"u{next(_numbers)}", kind=kind))
     unit.memberships.set_groups(user.id, [group.id for group in some(unit.groups.all(), chance)])
 
 
@@ -76,7 +79,7 @@ def remove_users(unit: Unit, chance: random.Random) -> None:
 
 def add_group(unit: Unit, chance: random.Random) -> None:
     parents = frozenset(group.id for group in some(unit.groups.all(), chance))
-    unit.groups.add(builders.group(f"g{chance.getrandbits(40)}", parents=parents))
+    unit.groups.add(builders.group(f"g{next(_numbers)}", parents=parents))
 
 
 def edit_groups(unit: Unit, chance: random.Random) -> None:
@@ -100,7 +103,7 @@ def move_people(unit: Unit, chance: random.Random) -> None:
 
 
 def something_else(unit: Unit, chance: random.Random) -> None:
-    unit.applications.add(builders.application(f"a{chance.getrandbits(40)}"))
+    unit.applications.add(builders.application(f"a{next(_numbers)}"))
     for user in some(unit.users.all(), chance):
         unit.users.touch_sign_in(user.id)
 

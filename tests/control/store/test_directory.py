@@ -8,9 +8,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from control.domain.directory import Cursor, DirectoryGroup, DirectoryUser, Position
+from control.domain.directory import Cursor, DirectoryGroup, DirectoryUser, Entry, Position
 from control.domain.identity import Group, User, UserKind
 from control.store import Store, Unit, directory
+from control.store.directory import Page
 from tests.support import builders
 from tests.support.stores import ADMIN
 
@@ -131,9 +132,9 @@ def test_entries_are_what_they_are_now(store: Store, people: People) -> None:
         unit.users.add(builders.user("ak-outpost-1", kind=UserKind.OUTPOST))
         unit.users.add(builders.user("robot", kind=UserKind.SERVICE, active=False))
     with store.read() as unit:
-        users = {user.username: user for user in unit.directory.users(KINDS, None, 10)}
-        groups = {group.name: group for group in unit.directory.groups(None, 10)}
-    assert users["alice"] == DirectoryUser(
+        users = {entry.name: entry for entry in unit.directory.users(KINDS, None, 10)[0]}
+        groups = {entry.name: entry for entry in unit.directory.groups(None, 10)[0]}
+    assert users["Alice"] == DirectoryUser(
         id=alice.id,
         username="alice",
         name="Alice",
@@ -147,22 +148,29 @@ def test_entries_are_what_they_are_now(store: Store, people: People) -> None:
     assert groups["staff"] == DirectoryGroup(
         id=staff.id, name="staff", superuser=False, parents=(everyone.id,), attributes="{}"
     )
-    assert set(users) == {"alice", "robot"}
-    assert not users["robot"].active
+    assert set(users) == {"Alice", "Robot"}
 
 
 def test_all_are_read_in_pages(store: Store) -> None:
+    kinds = list(UserKind)
     with store.write(ADMIN) as unit:
-        wanted = [unit.users.add(builders.user(f"u{number}")).id for number in range(7)]
+        added = [unit.users.add(builders.user(f"u{number}", kind=kinds[number % 3])) for number in range(9)]
         for number in range(7):
             unit.groups.add(builders.group(f"g{number}"))
     with store.read() as unit:
-        first = unit.directory.users(KINDS, None, 4)
-        rest = unit.directory.users(KINDS, first[-1].id, 4)
-        assert [user.id for user in (*first, *rest)] == sorted(wanted)
-        assert unit.directory.users(KINDS, rest[-1].id, 4) == []
-        groups = unit.directory.groups(None, 4)
-        assert len({*groups, *unit.directory.groups(groups[-1].id, 4)}) == 7
+        pages = paged(lambda after: unit.directory.users(KINDS, after, 2))
+        assert [entry.id for entry in pages] == sorted(user.id for user in added if user.kind in KINDS)
+        assert len({entry.id for entry in paged(lambda after: unit.directory.groups(after, 2))}) == 7
+
+
+def paged(read: Callable[[UUID | None], Page]) -> list[Entry]:
+    """Page after page, some of which may be empty."""
+    entries, after = read(None)
+    found = list(entries)
+    while after is not None:
+        entries, after = read(after)
+        found.extend(entries)
+    return found
 
 
 def test_touched_entries_are_read_and_those_gone_are_left_out(store: Store, people: People) -> None:
