@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from control.domain.application import Binding
 from control.domain.errors import Invalid, NotFound
 from control.domain.identity import UserKind
 from control.domain.security import CookieKey, Revocation
-from control.store import Actor, Event, Store
+from control.store import Actor, Event, Store, tables
 from tests.support import builders
 from tests.support.stores import ADMIN, Clock, rolled_back
 
@@ -225,5 +226,6 @@ def test_ids_are_ordered_by_their_bytes(store: Store) -> None:
         for key in keys:
             unit.groups.add(builders.group(str(key), id=key))
     with store.read() as unit:
-        assert [group.id for group in unit.directory.groups(None, 10)] == sorted(keys)
+        ordered = sa.select(tables.groups.c.id).order_by(tables.groups.c.id)
+        assert [row.id for row in unit.groups.context.rows(ordered)] == sorted(keys)
         assert unit.groups.known([*keys, uuid4()]) == frozenset(keys)
