@@ -1,7 +1,8 @@
 """What people see while things break: signed-in users who ask all the time, and the figures of what they saw.
 
 A probe asks nginx's question of forward-auth, as a reverse proxy does that goes on to the next copy of an outpost when
-one can't be reached or answers 503. Every answer is kept, so that a test says afterwards what had to be so, and for how long.
+one can't be reached or answers 503. Every answer is kept, so that a test says afterwards what had to be so, and for how
+long.
 """
 
 import contextlib
