@@ -4,10 +4,12 @@ A bad value is one line that names where it came from, what was found and what w
 reads the environment; what runs there gets ready-made objects.
 """
 
+import logging
 import os
 import re
 import secrets
 import socket
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,7 +19,8 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from control.fleet.option_checks import is_http_url
-from control.store import Sealer, SealingError, Store, open_engine
+from control.store import DatabaseUnavailable, Sealer, SealingError, Store, open_engine
+from control.store.failures import first_line
 from control.store.migrate import UnfitDatabase, is_in_use, upgrade
 from control.store.postgresql import BadUrl, conninfo
 
@@ -28,8 +31,11 @@ SHORTEST_SECRET_KEY = 32
 LONGEST_SOCKET_PATH = 107
 LONGEST_SOCKET_NAME = "proxy.metrics.sock"
 MOST_PORT = 65535
+# How long a start waits for the database, and how long between two looks.
+START_SECONDS, START_AGAIN_SECONDS = 60.0, 1.0
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})")
 _IMAGE_BASE = re.compile(r"(?:[A-Za-z0-9._:/@-]|%\((?:type|version)\)s)*")
+log = logging.getLogger("control.settings")
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 
@@ -73,6 +79,11 @@ class Settings:
     def run(self) -> Path:
         """The folder of sockets and of what is true only while something runs."""
         return self.data / "run"
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is a file of this machine."""
+        return self.database_url.startswith("sqlite")
 
     @property
     def link_addresses(self) -> tuple[str, ...]:
@@ -138,6 +149,22 @@ def open_store(settings: Settings, *, migrate: bool) -> Store:
     return store
 
 
+def wait_for_store(settings: Settings, seconds: float = START_SECONDS) -> Store:
+    """The database brought to today's tables, for a program that starts with its machine: PostgreSQL may start later.
+
+    Raises as open_store, DatabaseUnavailable only after so many seconds.
+    """
+    deadline = time.monotonic() + (0 if settings.is_sqlite else seconds)
+    while True:
+        try:
+            return open_store(settings, migrate=True)
+        except DatabaseUnavailable as error:
+            if time.monotonic() >= deadline:
+                raise
+            log.warning("the database doesn't answer yet", extra={"reason": first_line(error)})
+            time.sleep(START_AGAIN_SECONDS)
+
+
 def _upgrade(engine: Engine) -> None:
     try:
         upgrade(engine)
@@ -147,7 +174,7 @@ def _upgrade(engine: Engine) -> None:
 
 def _waker(settings: Settings) -> Callable[[], None]:
     """How the link hears of a commit; PostgreSQL tells it itself, on every machine."""
-    return waker(settings.run / "wake.sock") if settings.database_url.startswith("sqlite") else lambda: None
+    return waker(settings.run / "wake.sock") if settings.is_sqlite else lambda: None
 
 
 def _close_database(settings: Settings) -> None:

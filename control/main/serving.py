@@ -24,7 +24,16 @@ from control.serve.observatory import Observatory, Sources
 from control.serve.ports import expect_free
 from control.serve.running import Plan, run
 from control.serve.web import listen
-from control.settings import BadSetting, Given, Listen, Settings, make_folders, open_store, read_settings, remember_url
+from control.settings import (
+    BadSetting,
+    Given,
+    Listen,
+    Settings,
+    make_folders,
+    read_settings,
+    remember_url,
+    wait_for_store,
+)
 from control.store import Actor, Store
 
 
@@ -36,7 +45,7 @@ def serve(arguments: Arguments) -> int:
     lock = FolderLock(settings.data)
     expect_free(_listeners(settings))
     logs.configure("serve", settings.log_level)
-    store = open_store(settings, migrate=True)
+    store = wait_for_store(settings)
     admin = say_admin(settings, store)
     remember_url(settings)
     demo = make_demo(settings.data) if arguments.demo else None

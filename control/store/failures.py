@@ -104,3 +104,8 @@ def _of_kind(kind: type[DatabaseUnavailable], error: SQLAlchemyError) -> Databas
 def _cause(error: SQLAlchemyError) -> BaseException:
     """What the driver said."""
     return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+
+
+def first_line(error: SQLAlchemyError) -> str:
+    """What the driver said, as far as it fits on a line."""
+    return next(iter(str(_cause(error)).splitlines()), type(error).__name__)

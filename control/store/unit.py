@@ -199,5 +199,9 @@ class Store:
         """
         await listen(self._engine, heard, listening)
 
+    def close(self) -> None:
+        """Close the connections that nobody uses just now."""
+        self._engine.dispose()
+
     def _unit(self, connection: Connection) -> Unit:
         return Unit(connection, self.sealer, time_of(connection) if self._clock is None else self._clock())

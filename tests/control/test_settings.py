@@ -2,6 +2,7 @@
 
 import socket
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -21,10 +22,13 @@ from control.settings import (
     read_settings,
     remember_url,
     secret_key,
+    wait_for_store,
     waker,
 )
-from control.store import Actor
+from control.store import Actor, DatabaseUnavailable
 from tests.support import builders
+from tests.support.peers_program import eventually
+from tests.support.postgres import PASSWORD, PostgresServer
 from tests.support.stores import ADMIN
 
 
@@ -155,6 +159,31 @@ def test_a_key_that_opens_nothing_is_refused_at_once(tmp_path: Path, named: str)
     other = replace(settings, secret_key=None if named == "secret.key" else "x" * 40)
     with pytest.raises(BadSetting, match=rf"{named}: found 'another key'; expected the key that the database was made"):
         open_store(other, migrate=False)
+
+
+@pytest.mark.interop
+def test_a_start_waits_for_postgresql(
+    tmp_path: Path, postgres: PostgresServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("control.settings.START_AGAIN_SECONDS", 0.01)
+    with postgres.empty_database() as name:
+        environment = {"GARRISON_DATABASE_URL": postgres.tcp_url(name), "GARRISON_SECRET_KEY": "k" * 32}
+        settings = read_settings(Given(data=str(tmp_path)), environment)
+        postgres.stop()
+        with ThreadPoolExecutor(1) as pool:
+            try:
+                with pytest.raises(DatabaseUnavailable):
+                    wait_for_store(settings, seconds=0.05)
+                waiting = pool.submit(wait_for_store, settings)
+                eventually(lambda: len(caplog.records) > 10, "it waits", within=10)
+            finally:
+                postgres.start()
+            store = waiting.result(10)
+        with store.read() as unit:
+            assert unit.revision() == 1
+        store.close()
+    assert "Connection refused" in caplog.records[0].__dict__["reason"]
+    assert PASSWORD not in str([record.__dict__ for record in caplog.records])
 
 
 def test_a_key_that_was_cut_is_refused(tmp_path: Path) -> None:
