@@ -44,8 +44,8 @@ def test_healthcheck_of_nobody_fails() -> None:
     assert run("healthcheck", "--metrics", f"127.0.0.1:{free_port()}").returncode == 1
 
 
-@pytest.mark.parametrize(("status", "code"), [(204, 0), (500, 1), (200, 1)])
-def test_healthcheck_asks_the_ping(status: int, code: int) -> None:
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1), (204, 1)])
+def test_healthcheck_asks_whether_the_workers_live(status: int, code: int) -> None:
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -61,7 +61,7 @@ def test_healthcheck_asks_the_ping(status: int, code: int) -> None:
         threading.Thread(target=server.handle_request, daemon=True).start()
         done = run("healthcheck", AUTHENTIK_LISTEN__METRICS=f"127.0.0.1:{server.server_address[1]}")
     assert done.returncode == code
-    assert asked == ["/outpost.goauthentik.io/ping"]
+    assert asked == ["/-/health/live/"]
 
 
 def test_a_state_folder_that_is_in_use_is_status_1(tmp_path: Path) -> None:
