@@ -1,6 +1,8 @@
 """A certificate authority for tests: what signs the link's server and the outposts under test."""
 
 import datetime as dt
+import ssl
+import tempfile
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -77,3 +79,13 @@ def key_pem(key: ec.EllipticCurvePrivateKey) -> str:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
+
+
+def tls_context(pair: Pair) -> ssl.SSLContext:
+    """What a server needs to show the pair."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(pair.certificate + pair.key)
+        file.flush()
+        context.load_cert_chain(file.name)
+    return context

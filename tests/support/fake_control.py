@@ -10,7 +10,6 @@ import hmac
 import json
 import secrets
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +28,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from protos.outpost.v1 import gate_pb2, gate_pb2_grpc, link_pb2, link_pb2_grpc, resources_pb2
-from tests.support.fake_authority import Authority, Pair
+from tests.support.fake_authority import Authority, Pair, tls_context
 
 SERVER_NAME = "link.garrison.internal"
 DEADLINE = 15.0
@@ -155,7 +154,7 @@ class FakeControl:
         """Take enrolments."""
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         if self.https:
-            self._http.socket = _tls_context(self.https).wrap_socket(self._http.socket, server_side=True)
+            self._http.socket = tls_context(self.https).wrap_socket(self._http.socket, server_side=True)
         threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
 
     @contextmanager
@@ -383,17 +382,6 @@ _SERVER_OPTIONS = (
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
 )
-
-
-def _tls_context(pair: Pair) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    folder = Path(f"/tmp/garrison-fake-{secrets.token_hex(4)}")
-    folder.write_text(pair.certificate + pair.key)
-    try:
-        context.load_cert_chain(folder)
-    finally:
-        folder.unlink()
-    return context
 
 
 def _fingerprint(token: str) -> str:
