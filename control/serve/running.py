@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from control.serve.programs import Program
 from control.serve.supervisor import Report, Supervisor
+from control.store import DatabaseUnavailable
 
 log = logging.getLogger("control.serve")
 
@@ -84,6 +85,9 @@ async def _renew(plan: Plan, supervisor: Supervisor) -> None:
 async def _version(version: Callable[[], str]) -> str | None:
     try:
         return await asyncio.to_thread(version)
+    except DatabaseUnavailable:
+        # Those who need it say so; here there is time.
+        return None
     except Exception:
         log.exception("can't tell whether a process has to start anew")
         return None

@@ -119,20 +119,27 @@ async def listen(engine: Engine, heard: Callable[[], None], listening: Callable[
 
     Also called when it begins to listen: something may have been committed before.
     """
-    wanted = engine.get_execution_options()[_CONNINFO]
+    wanted, answers = engine.get_execution_options()[_CONNINFO], True
     while True:
         try:
             async with await psycopg.AsyncConnection.connect(wanted, autocommit=True) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
+                answers = True
                 listening(True)
                 heard()
                 async for _ in connection.notifies():
                     heard()
         except psycopg.Error as error:
-            log.warning("can't listen for commits", extra={"reason": type(error).__name__})
+            # Said once, until it answers again.
+            log.log(logging.WARNING if answers else logging.DEBUG, "can't listen for commits", extra=_reason(error))
+            answers = False
         finally:
             listening(False)
         await asyncio.sleep(LISTEN_AGAIN_SECONDS)
+
+
+def _reason(error: psycopg.Error) -> dict[str, str]:
+    return {"reason": next(iter(str(error).splitlines()), type(error).__name__)}
 
 
 def _prepare(connection: psycopg.Connection[Any], _record: object) -> None:
