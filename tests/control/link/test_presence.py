@@ -1,6 +1,7 @@
 """Several link processes on one database: who holds an instance, who lives, and how a change gets around."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,9 +15,10 @@ import pytest
 
 from control.domain.outpost import Instance, InstanceState, LinkProcess
 from control.fleet.instances import history
+from control.link import revisions
 from control.link.presence import BEAT_SECONDS, DEAD_AFTER, find_dead, look, read_seat
 from control.link.server import Link
-from control.store import Store
+from control.store import DatabaseUnavailable, Store
 from tests.support.databases import Database
 from tests.support.fleet import Deployed, deploy
 from tests.support.links import Actress, Control, Credentials, eventually, outpost
@@ -110,6 +112,32 @@ def test_a_change_on_one_reaches_outposts_on_the_other(replicas: Replicas, datab
 
     took = asyncio.run(play())
     assert max(took) < (0.9 if database.kind == "postgresql" else 2), took
+
+
+def test_an_outage_of_the_database_is_said_once_and_over_when_it_answers(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(revisions, "RETRY_SECONDS", 0.01)
+    caplog.set_level(logging.INFO, "control.link")
+    tries: list[int] = []
+
+    def fail() -> None:
+        tries.append(len(tries))
+        raise DatabaseUnavailable("SELECT", None, Exception("away"))
+
+    async def play() -> None:
+        async with replicas.a.link() as a, outpost(a, replicas.given) as edge:
+            await edge.connect()
+            with monkeypatch.context() as patch:
+                patch.setattr(replicas.a.store, "read", fail)
+                a.parts.revisions.wake()
+                await eventually(lambda: len(tries) > 5)
+            await asyncio.to_thread(rename, replicas.b.store, "renamed")
+            await edge.take()
+
+    asyncio.run(play())
+    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("the database")]
+    assert told == ["the database can't be read", "the database can be read again"]
 
 
 def test_who_calls_another_belongs_to_that_one(replicas: Replicas) -> None:
