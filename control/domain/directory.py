@@ -20,7 +20,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
-    """How far the log of changes has been read: to a position, and beyond it to one change, where that is known."""
+    """How far the log of changes has been read: from a position, and beyond it to a change in the middle of things."""
 
     position: Position
     beyond: "Touched | None" = None

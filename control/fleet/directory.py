@@ -5,10 +5,10 @@ groups. Nothing of it reaches an outpost of another type.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
-from control.domain.directory import Cursor, Entry, Position, Touched, key_of
+from control.domain.directory import Cursor, Entry, Position, key_of
 from control.domain.identity import UserKind
 from control.domain.outpost import Outpost, OutpostType
 from control.store import Store, Unit
@@ -49,14 +49,9 @@ def find_news(unit: Unit, after: Cursor) -> News | None:
     return News(
         entries=entries,
         removed=tuple(key for key in keys if key not in held),
-        reached=Cursor(position=unit.directory.position()) if complete else _amid(unit, touched[-1]),
+        reached=Cursor(position=unit.directory.position()) if complete else replace(after, beyond=touched[-1]),
         complete=complete,
     )
-
-
-def _amid(unit: Unit, last: Touched) -> Cursor:
-    """After a change which may be in the middle of a revision: the position is what was before that."""
-    return Cursor(position=unit.directory.position_before(last.revision), beyond=last)
 
 
 def read_position(store: Store) -> Position:

@@ -88,34 +88,36 @@ class Course:
         self.reached = Cursor(position=held) if held else None
 
     def lead_on(self) -> Iterator[link_pb2.WatchResponse]:
-        """What the outpost lacks at the moment, in messages; whatever came before the next one it then holds."""
+        """What the outpost lacks at the moment, in messages; with the last of them it holds what control has."""
         news = self._source.find_news(self.reached) if self.reached else None
-        while self.reached and news:
-            yield from in_parts(news, self.reached.position)
+        begun = False
+        while news and not news.complete:
+            begun = True
+            yield from in_parts(news)
+            news = self._source.find_news(news.reached)
+        if news is None:
+            yield from self._copy()
+        else:
+            if begun or news.entries or news.removed:
+                yield from in_parts(news)
             self.reached = news.reached
-            if news.complete:
-                return
-            news = self._source.find_news(self.reached)
-        yield from self._copy()
 
     def _copy(self) -> Iterator[link_pb2.WatchResponse]:
         """All there is, then what changed meanwhile; anew where that was trimmed from the log meanwhile."""
         news: News | None = None
         while news is None:
             start = self._source.position()
-            yield translate.directory_begins(start)
+            yield translate.directory_begins()
             for page in self._source.pages():
-                yield from translate.directory_changes(page, (), (start, start))
+                yield from translate.directory_changes(page, (), None)
             news = self._source.find_news(Cursor(position=start))
             while news and not news.complete:
-                yield from translate.directory_changes(news.entries, news.removed, (start, start))
+                yield from in_parts(news)
                 news = self._source.find_news(news.reached)
-        whole = (start, news.reached.position)
-        yield from translate.directory_changes(news.entries, news.removed, whole, completes=True)
+        yield from in_parts(news)
         self.reached = news.reached
 
 
-def in_parts(news: News, before: Position) -> Iterator[link_pb2.WatchResponse]:
-    """News for those who are at a position; nothing where there are none."""
-    if news.entries or news.removed:
-        yield from translate.directory_changes(news.entries, news.removed, (before, news.reached.position))
+def in_parts(news: News) -> Iterator[link_pb2.WatchResponse]:
+    """News as messages, of which the last completes them where they are complete."""
+    return translate.directory_changes(news.entries, news.removed, news.reached.position if news.complete else None)

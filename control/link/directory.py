@@ -189,7 +189,8 @@ class Feed:
         news = self._source.find_news(end)
         if news is None or not news.complete:
             return None
-        return Delta(after=_revision(end), reached=news.reached, messages=tuple(in_parts(news, end.position)))
+        messages = tuple(in_parts(news)) if news.entries or news.removed else ()
+        return Delta(after=_revision(end), reached=news.reached, messages=messages)
 
     async def _start_over(self) -> None:
         """Let each stream look for itself how to get up to now, and all follow together from here."""

@@ -224,20 +224,20 @@ def _directory_group(group: DirectoryGroup) -> directory_pb2.DirectoryGroup:
     )
 
 
-def directory_begins(start: Position) -> link_pb2.WatchResponse:
-    """That a whole copy begins, of what there is at `start` or later."""
-    return link_pb2.WatchResponse(directory=link_pb2.Directory(position=_position(start), begins=True))
+def directory_begins() -> link_pb2.WatchResponse:
+    """That a whole copy begins."""
+    return link_pb2.WatchResponse(directory=link_pb2.Directory(begins=True))
 
 
 def directory_changes(
-    entries: Sequence[bytes], removed: Sequence[str], positions: tuple[Position, Position], *, completes: bool = False
+    entries: Sequence[bytes], removed: Sequence[str], reached: Position | None
 ) -> Iterator[link_pb2.WatchResponse]:
-    """Changes that lead from one position to another, in at least one part: only with the last one is it reached."""
-    before, after = positions
+    """Entries and keys that are gone, in at least one part; the last one completes them where a position is reached."""
     *most, last = _directory_packed(entries)
     for each in most:
-        yield link_pb2.WatchResponse(directory=link_pb2.Directory(position=_position(before), entries=each))
-    directory = link_pb2.Directory(position=_position(after), complete=completes, entries=last, removed=removed)
+        yield link_pb2.WatchResponse(directory=link_pb2.Directory(entries=each))
+    position = _position(reached) if reached else None
+    directory = link_pb2.Directory(position=position, complete=bool(reached), entries=last, removed=removed)
     yield link_pb2.WatchResponse(directory=directory)
 
 

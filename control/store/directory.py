@@ -105,11 +105,9 @@ class Directory:
 
     def position(self) -> Position:
         """The end of the feed."""
-        return self._position(sa.true())
-
-    def position_before(self, revision: int) -> Position:
-        """The last position before a revision that was not trimmed."""
-        return self._position(_EPOCHS.revision < revision)
+        statement = sa.select(_EPOCHS.epoch, _EPOCHS.revision).order_by(_EPOCHS.revision.desc()).limit(1)
+        row = self._context.connection.execute(statement).one()
+        return Position(epoch=row.epoch, revision=row.revision)
 
     def leads_on(self, position: Position) -> bool:
         """Whether the position is one of this database, and the log tells everything that changed since."""
@@ -170,11 +168,6 @@ class Directory:
         self._context.connection.execute(sa.delete(tables.directory_epochs).where(_EPOCHS.revision < last))
         trimmed = sa.delete(tables.directory_changes).where(_LOG.revision <= last)
         return self._context.connection.execute(trimmed).rowcount
-
-    def _position(self, where: sa.ColumnElement[bool]) -> Position:
-        statement = sa.select(_EPOCHS.epoch, _EPOCHS.revision).where(where).order_by(_EPOCHS.revision.desc()).limit(1)
-        row = self._context.connection.execute(statement).one()
-        return Position(epoch=row.epoch, revision=row.revision)
 
     def _links(self, owner: sa.Column[Any], other: sa.Column[Any], where: sa.ColumnElement[bool]) -> _Links:
         """By owner, in order: the same entry is always the same bytes."""

@@ -1,7 +1,7 @@
 """The users and groups an LDAP outpost holds, and how control's feed changes them: pure values, no protobuf and no I/O.
 
 Entries stay the bytes that control sent, by key. A whole copy is collected beside what is held, which is served
-meanwhile, and takes its place at once; changes are made as they come. Positions are control's: here they are only kept.
+meanwhile, and so are changes: each takes effect as one or not at all. Positions are control's; here they are kept.
 """
 
 from collections.abc import Mapping
@@ -55,39 +55,48 @@ class Directory:
 
 
 class DirectoryAssembly:
-    """Puts together what comes over one stream. What is held must be a beginning of it, or it begins anew."""
+    """Puts together what comes over one stream: whole copies, and changes of what is held."""
 
-    __slots__ = ("_collected", "_size")
+    __slots__ = ("_changed", "_removed", "_size", "_under_way", "_whole")
 
     def __init__(self) -> None:
-        self._collected: dict[str, bytes] | None = None
-        self._size = 0
+        self._begin(whole=False)
+        self._under_way = False
 
     def add(self, part: DirectoryPart, held: Position | None) -> DirectoryChange | None:
-        """Take the next part; the change that is to be made now, if it is one. Raises LinkBroken."""
+        """Take the next part; the change, once it is complete. Raises LinkBroken."""
+        if part.begins:
+            self._begin(whole=True)
+        elif not self._under_way:
+            self._begin(whole=False)
+        if held is None and not self._whole:
+            raise LinkBroken("directory: a change came where a whole copy was due")
+        self._collect(part)
+        if part.position is None:
+            return None
+        self._under_way = False
+        removed = frozenset(self._removed)
+        return DirectoryChange(position=part.position, changed=self._changed, removed=removed, whole=self._whole)
+
+    def _begin(self, *, whole: bool) -> None:
+        """What is under way is given up."""
+        self._under_way, self._whole = True, whole
+        self._changed: dict[str, bytes] = {}
+        self._removed: set[str] = set()
+        self._size = 0
+
+    def _collect(self, part: DirectoryPart) -> None:
         both = part.entries.keys() & set(part.removed)
         if both:
             raise LinkBroken(f"directory: {min(both)} is both sent and removed")
-        if part.begins:
-            self._collected, self._size = {}, 0
-        if self._collected is not None:
-            return self._collect(self._collected, part)
-        if part.complete:
-            raise LinkBroken("directory: a whole copy is complete that has not begun")
-        if held is None:
-            raise LinkBroken("directory: a change came where a whole copy was due")
-        return DirectoryChange(position=part.position, changed=part.entries, removed=frozenset(part.removed))
-
-    def _collect(self, collected: dict[str, bytes], part: DirectoryPart) -> DirectoryChange | None:
         for key in (*part.removed, *part.entries):
-            self._size -= len(collected.pop(key, b""))
-        collected.update(part.entries)
+            self._size -= len(self._changed.pop(key, b""))
+        self._removed.difference_update(part.entries)
+        if not self._whole:
+            self._removed.update(part.removed)
+        self._changed.update(part.entries)
         self._size += sum(map(len, part.entries.values()))
-        check_limits(len(collected), self._size)
-        if not part.complete:
-            return None
-        self._collected = None
-        return DirectoryChange(position=part.position, changed=collected, whole=True)
+        check_limits(len(self._changed) + len(self._removed), self._size)
 
 
 def check_limits(count: int, size: int) -> None:

@@ -57,11 +57,13 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryPart:
-    """Part of the feed of users and groups: entries as they travel, by key, and keys that are gone."""
+    """Part of the feed of users and groups: entries as they travel, by key, and keys that are gone.
 
-    position: Position
+    `begins` starts a whole copy; `position` is where it leads, and there with the part that completes it.
+    """
+
+    position: Position | None
     begins: bool
-    complete: bool
     entries: Mapping[str, bytes] = field(repr=False)
     removed: tuple[str, ...]
 

@@ -123,12 +123,12 @@ def _token(secret: str) -> str:
 
 
 def _directory_part(directory: link_pb2.Directory) -> DirectoryPart:
-    if not directory.position.epoch:
-        raise LinkBroken("a part of the directory has no position")
+    if directory.complete and not directory.position.epoch:
+        raise LinkBroken("a part that completes the directory says no position")
+    position = Position(directory.position.epoch, directory.position.position) if directory.complete else None
     return DirectoryPart(
-        position=Position(directory.position.epoch, directory.position.position),
+        position=position,
         begins=directory.begins,
-        complete=directory.complete,
         entries={_entry_key(data): data for data in directory.entries},
         removed=tuple(directory.removed),
     )

@@ -52,7 +52,7 @@ def part(position: int, *names: str, whole: bool = False) -> link_pb2.WatchRespo
     directory = link_pb2.Directory(
         position=link_pb2.DirectoryPosition(epoch="e", position=position),
         begins=whole,
-        complete=whole,
+        complete=True,
         entries=[entry.SerializeToString() for entry in entries],
     )
     return link_pb2.WatchResponse(directory=directory)

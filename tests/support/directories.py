@@ -23,7 +23,7 @@ class LdapActress(Actress):
         self.position: link_pb2.DirectoryPosition | None = None
         self.entries: dict[str, directory_pb2.DirectoryEntry] = {}
         self.copies = 0
-        self._copy: dict[str, directory_pb2.DirectoryEntry] | None = None
+        self._taking: dict[str, directory_pb2.DirectoryEntry] | None = None
 
     async def hello(self, **fields: Any) -> None:
         await super().hello(**{"type": "ldap", "protocol": 2, "directory": self.position, **fields})
@@ -44,7 +44,7 @@ class LdapActress(Actress):
     async def follow(self, wanted: Entries) -> list[link_pb2.Directory]:
         """Take parts and answer until the entries are what is wanted."""
         parts = []
-        while self._copy is not None or self.entries != wanted:
+        while self._taking is not None or self.entries != wanted:
             parts.append(await self.part())
             await self.answer()
         return parts
@@ -52,15 +52,17 @@ class LdapActress(Actress):
     def _take(self, part: link_pb2.Directory) -> None:
         if part.begins:
             self.copies += 1
-            self._copy = {}
-        taking = self.entries if self._copy is None else self._copy
+            self._taking = {}
+        elif self._taking is None:
+            self._taking = dict(self.entries)
         for data in part.entries:
             entry = directory_pb2.DirectoryEntry.FromString(data)
-            taking[entry.key] = entry
+            self._taking[entry.key] = entry
         for key in part.removed:
-            taking.pop(key, None)
-        if self._copy is None or part.complete:
-            self.entries, self.position, self._copy = taking, part.position, None
+            self._taking.pop(key, None)
+        assert part.complete == part.HasField("position")
+        if part.complete:
+            self.entries, self.position, self._taking = self._taking, part.position, None
 
 
 @asynccontextmanager
