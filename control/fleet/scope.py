@@ -96,7 +96,7 @@ def _certificates(facts: Facts, served: Mapping[UUID, ProxyProvider]) -> list[re
 
 def _revoked(facts: Facts, served: Mapping[UUID, ProxyProvider]) -> Iterator[Resource]:
     """What ended or changed, as far as the outpost can have sessions that it concerns."""
-    for revocation in facts.revocations if served else ():
+    for revocation in facts.revocations.values() if served else ():
         if revocation.provider is not None and revocation.provider not in served:
             continue
         person = facts.people.get(revocation.user) if revocation.user else None

@@ -124,9 +124,11 @@ class Revisions:
     async def load(self) -> None:
         """Compute the newest state and tell everyone."""
         self._wanted_anew = False
+        # Before, not after: what ends at a moment must not wait as long again as the facts took to read.
+        begun = self._clock()
         loop = asyncio.get_running_loop()
         self.state = await loop.run_in_executor(self._pool, self._compute)
-        self._loaded_at = self._clock()
+        self._loaded_at = begun
         for listener in tuple(self._listeners):
             listener(self.state)
 
@@ -136,10 +138,10 @@ class Revisions:
             await self._wait()
             try:
                 stale = await self._is_stale()
-                self._note_answer(None)
                 if stale:
                     await self.load()
-                    await asyncio.sleep(GAP_SECONDS)
+                self._note_answer(None)
+                await asyncio.sleep(GAP_SECONDS if stale else 0)
             except SQLAlchemyError as error:
                 self._wanted_anew = True
                 self._note_answer(error)
@@ -198,7 +200,7 @@ def _nothing() -> Facts:
         bindings={},
         cookie_keys={},
         certificates={},
-        revocations=(),
+        revocations={},
         people={},
         authorities=(),
     )
