@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 from control.fleet.authority import Client, issue_client
 from control.fleet.tokens import replace_token, revoke_token
 from control.link.limits import Limits
+from control.link.revisions import Revisions, State
 from control.store import Unit
 from tests.support.fleet import Deployed, deploy
 from tests.support.links import Control, Credentials, outpost
@@ -183,3 +184,28 @@ def unknown_token(control: Control, given: Credentials) -> Credentials:
         client = Client(outpost=unit.outposts.all()[0].id, instance=given.uid, token=uuid4())
         certificate = issue_client(unit.authorities.all()[0], key, client, unit.now)
     return replace(given, certificate=certificate.encode())
+
+
+def test_a_token_ends_at_its_moment_also_when_that_comes_while_the_facts_are_read(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed = deploy(control.store)
+    with control.store.write(ADMIN) as unit:
+        expires = unit.now + timedelta(minutes=5)
+        unit.tokens.update(replace(unit.tokens.get(deployed.token.id), expires=expires))
+
+    async def play() -> None:
+        revisions = Revisions(control.store, "http://localhost:9000", control.clock)
+        compute = revisions._compute
+
+        def slowly() -> State:
+            state = compute()
+            control.clock.advance(minutes=5)
+            return state
+
+        monkeypatch.setattr(revisions, "_compute", slowly)
+        await revisions.load()
+        assert await revisions._is_stale()
+        revisions.close()
+
+    asyncio.run(play())
