@@ -44,10 +44,10 @@ def test_what_changed_since_is_told_by_kind(store: Store) -> None:
         provider = unit.providers.add(builders.provider())
         unit.users.remove(alice)
     assert since(store, known) == {
-        "user": {str(alice.id), str(bob.id)},
-        "provider": {str(provider.id)},
+        "user": frozenset({str(alice.id), str(bob.id)}),
+        "provider": frozenset({str(provider.id)}),
         # Of the one who is gone.
-        "revocation": {str(each) for each in revocations(store)},
+        "revocation": frozenset(str(each) for each in revocations(store)),
     }
 
 

@@ -191,7 +191,7 @@ def test_a_torn_end_is_overwritten(tmp_path: Path) -> None:
     assert saved(tmp_path) == (at(3), {**ENTRIES, "user/1": b"3"})
 
 
-@pytest.mark.parametrize("left", [b"something else", DATA[:60], b""])
+@pytest.mark.parametrize("left", [b"something else", DATA[:60], b""], ids=["foreign", "cut", "empty"])
 def test_a_file_of_which_nothing_is_left_is_set_aside(tmp_path: Path, left: bytes) -> None:
     (tmp_path / "directory").write_bytes(left)
     found = journal(tmp_path)

@@ -4,6 +4,7 @@ import json
 import logging
 from typing import Any
 
+from dataplane.config import TRACE
 from dataplane.runtime import logs
 
 
@@ -47,7 +48,7 @@ def test_the_level_follows_the_word() -> None:
     before = logger.level
     try:
         logs.set_level("trace")
-        assert logger.isEnabledFor(logs.TRACE)
+        assert logger.isEnabledFor(TRACE)
         logs.set_level("error")
         assert not logger.isEnabledFor(logging.WARNING)
         logs.set_level("no such word")
