@@ -13,13 +13,15 @@ from uuid import UUID, uuid4
 import grpc
 import pytest
 
-from control.domain.outpost import Instance, InstanceState, LinkProcess
+from control.domain.outpost import Instance, InstanceState, LinkProcess, OutpostType
 from control.fleet.instances import history
 from control.link import revisions
 from control.link.presence import BEAT_SECONDS, DEAD_AFTER, find_dead, look, read_seat
 from control.link.server import Link
 from control.store import DatabaseUnavailable, Store
+from tests.support import builders
 from tests.support.databases import Database
+from tests.support.directories import directory_of, ldap_outpost
 from tests.support.fleet import Deployed, deploy
 from tests.support.links import Actress, Control, Credentials, eventually, outpost
 from tests.support.stores import ADMIN, Clock, Wakes
@@ -112,6 +114,36 @@ def test_a_change_on_one_reaches_outposts_on_the_other(replicas: Replicas, datab
 
     took = asyncio.run(play())
     assert max(took) < (0.9 if database.kind == "postgresql" else 2), took
+
+
+def test_the_directory_goes_on_at_the_other_where_it_was(replicas: Replicas) -> None:
+    a, b = replicas.a.store, replicas.b.store
+    ldap = deploy(a, "ldap", (), type=OutpostType.LDAP)
+    given = replicas.a.enrol(ldap)
+    with a.write(ADMIN) as unit:
+        unit.users.add(builders.user("alice"))
+
+    async def play() -> None:
+        async with replicas.links() as (link_a, link_b):
+            async with ldap_outpost(link_a, given) as first:
+                await first.hello()
+                await first.follow(directory_of(a))
+            with a.write(ADMIN) as unit:
+                unit.users.add(builders.user("bob"))
+            async with ldap_outpost(link_b, given) as second:
+                second.position, second.entries = first.position, first.entries
+                await second.hello()
+                await second.follow(directory_of(b))
+                await asyncio.to_thread(add_user, a, "carol")
+                await second.follow(directory_of(b))
+                assert (first.copies, second.copies) == (1, 0)
+
+    asyncio.run(play())
+
+
+def add_user(store: Store, name: str) -> None:
+    with store.write(ADMIN) as unit:
+        unit.users.add(builders.user(name))
 
 
 def test_an_outage_of_the_database_is_said_once_and_over_when_it_answers(
