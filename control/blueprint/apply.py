@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from control.auth.passwords import Passwords
 from control.blueprint.parse import MOST_BYTES, Entry, parse, refuse_doubles
-from control.blueprint.perform import Means, Outcome, perform
+from control.blueprint.perform import Means, Outcome, perform, settle
 from control.blueprint.secrets import hashes_of
 from control.blueprint.strings import Surroundings
 from control.domain.errors import Invalid, Problem
 from control.fleet.fields import problem
-from control.store import Actor, NotWriting, Store
+from control.store import Actor, Store
 
 
 class _RollBack(Exception):
@@ -34,26 +34,15 @@ def apply_files(store: Store, run: Run) -> list[Outcome]:
     """Carry out what the files say, all or nothing; nothing at all in a dry run. Raises Invalid with every problem."""
     entries = read_files(run.files, run.environment)
     means = Means(own_url=run.own_url, password_hashes=hashes_of(entries, store, Passwords()))
-    unchanged = _find_unchanged(store, entries, means)
-    if unchanged is not None:
-        return unchanged
+    # Who writes holds up sign-ins and everybody else who does, with many thousand entries for seconds.
+    with store.read() as unit:
+        means = replace(means, settled=settle(unit, entries, means))
+    is_settled = len(means.settled) == len(entries)
     outcomes: list[Outcome] = []
-    with suppress(_RollBack), store.write(run.actor) as unit:
+    with suppress(_RollBack), store.read() if is_settled else store.write(run.actor) as unit:
         outcomes = perform(unit, entries, means)
         _end(dry_run=run.dry_run)
     return outcomes
-
-
-def _find_unchanged(store: Store, entries: Sequence[Entry], means: Means) -> list[Outcome] | None:
-    """The outcomes where all is as the files say; None where something has to be written.
-
-    Only who writes holds up sign-ins and everybody else who does, which with many thousand entries is for seconds.
-    """
-    try:
-        with store.read() as unit:
-            return perform(unit, entries, means)
-    except NotWriting:
-        return None
 
 
 def _end(*, dry_run: bool) -> None:

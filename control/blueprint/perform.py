@@ -4,7 +4,8 @@ Objects are made in the order of the sections and removed in the opposite one, s
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from itertools import groupby
@@ -16,7 +17,7 @@ from control.blueprint.sections import SECTIONS
 from control.domain.errors import InUse, Invalid, NotFound, Problem
 from control.fleet import applications, certificates, outposts, providers
 from control.fleet.fields import Fields, problem
-from control.store import Unit
+from control.store import NotWriting, Unit
 
 
 class Action(StrEnum):
@@ -42,10 +43,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What carrying out needs beside the entries: control's own URL and the password hashes by username."""
+    """What carrying out needs beside the entries: control's own URL, the password hashes by username, what `settle` found.
+
+    That by section and name.
+    """
 
     own_url: str
     password_hashes: Mapping[str, str]
+    settled: Mapping[tuple[str, str], Outcome] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +72,25 @@ def perform(unit: Unit, entries: Sequence[Entry], means: Means) -> list[Outcome]
     for _, group in groupby(_sorted(present, order), key=lambda entry: entry.section.name):
         outcomes += _section(unit, list(group), means)
     for _, group in groupby(_sorted(absent, order, reverse=True), key=lambda entry: entry.section.name):
-        outcomes += _all(list(group), partial(_remove, unit))
+        outcomes += _all(list(group), partial(_remove, unit, means))
     return outcomes
+
+
+def settle(unit: Unit, entries: Sequence[Entry], means: Means) -> Mapping[tuple[str, str], Outcome]:
+    """The outcomes of entries whose objects are as they should be: `unit` reads, and what would write is left out.
+
+    So is what is wrong: who carries the entries out will say so.
+    """
+    settled = {}
+    for entry in entries:
+        step = partial(_present, unit, means) if entry.presence is Presence.PRESENT else partial(_remove, unit, means)
+        with suppress(NotWriting, Invalid, InUse, NotFound):
+            settled[_key(entry)] = step(entry)
+    return settled
+
+
+def _key(entry: Entry) -> tuple[str, str]:
+    return entry.section.name, entry.name
 
 
 def _sorted(entries: Iterable[Entry], order: Mapping[str, int], *, reverse: bool = False) -> list[Entry]:
@@ -125,6 +147,8 @@ def _as_invalid(entry: Entry, error: InUse | NotFound) -> Invalid:
 
 
 def _present(unit: Unit, means: Means, entry: Entry) -> Outcome:
+    if _key(entry) in means.settled:
+        return means.settled[_key(entry)]
     handler = HANDLERS[entry.section.name]
     changes = len(unit.changes)
     found = handler.find(unit, entry.name)
@@ -136,7 +160,9 @@ def _present(unit: Unit, means: Means, entry: Entry) -> Outcome:
     return Outcome(action=action, kind=entry.section.kind, name=entry.name)
 
 
-def _remove(unit: Unit, entry: Entry) -> Outcome:
+def _remove(unit: Unit, means: Means, entry: Entry) -> Outcome:
+    if _key(entry) in means.settled:
+        return means.settled[_key(entry)]
     handler = HANDLERS[entry.section.name]
     found = handler.find(unit, entry.name)
     if found is not None:

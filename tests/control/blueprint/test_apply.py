@@ -1,7 +1,7 @@
 """Applying files on a real database: what becomes of each object, all or nothing, and what is never shown."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,11 +14,11 @@ from control.blueprint import Run, apply_files
 from control.blueprint.sections import SECTIONS
 from control.domain.errors import Invalid
 from control.fleet.tokens import ensure_embedded
-from control.store import Actor, Store
+from control.store import Actor, Store, Unit
 from tests.support import builders
 from tests.support.auth import cheap_passwords
 from tests.support.databases import Database
-from tests.support.stores import ADMIN, Clock, Wakes
+from tests.support.stores import ADMIN, Clock, Wakes, statements
 
 OWN = "https://garrison.example.com"
 
@@ -104,6 +104,30 @@ def test_what_is_unchanged_waits_for_nobody(apply: Applier, database: Database, 
         unit.users.add(builders.user("meanwhile"))
         outcomes = apply.run([WHOLE], {}, dry_run=dry_run)
     assert {outcome.split()[0] for outcome in outcomes} == {"unchanged"}
+
+
+def test_only_what_changes_is_looked_at_while_others_wait(
+    apply: Applier, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = [f"  - {{username: user{number}, groups: [staff]}}" for number in range(50)]
+    text = "\n".join(["version: 1", "groups: [{name: staff}]", "users:", *users])
+    apply(text)
+    told: list[str] = []
+    write = store.write
+
+    @contextmanager
+    def watched(actor: Actor) -> Iterator[Unit]:
+        with write(actor) as unit:
+            told.extend(["begin"])
+            seen = statements(unit)
+            yield unit
+            told.extend(seen)
+
+    monkeypatch.setattr(store, "write", watched)
+    outcomes = apply(text.replace("username: user7,", "username: user7, name: Seven,"))
+    assert [outcome for outcome in outcomes if not outcome.startswith("unchanged")] == ["updated user user7"]
+    assert (len(outcomes), told[0]) == (51, "begin")
+    assert len(told) < 20
 
 
 def test_the_whole_of_it(apply: Applier, store: Store) -> None:
