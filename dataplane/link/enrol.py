@@ -34,6 +34,8 @@ TOLERATED_SKEW = 60.0
 _MAC = "x-garrison-mac"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NOT_READY = frozenset({429, 502, 503, 504})
+# Said of a token that control knows, and so with its proof; whoever stands between might say them of any.
+_PROVEN = frozenset({"revoked_token", "expired_token", "wrong_type", "clock_skew"})
 
 
 class Failure(StrEnum):
@@ -228,7 +230,8 @@ def _refusal(target: Target, question: Question, reply: http.Reply) -> Enrolment
         error = msgspec.json.decode(reply.body, type=_Error)
     except msgspec.MsgspecError:
         return _foreign(place, reply)
-    if reply.status == HTTPStatus.FORBIDDEN and not _proven(target.token, question, reply):
+    needs_proof = error.error in _PROVEN or reply.status == HTTPStatus.FORBIDDEN
+    if needs_proof and not _proven(target.token, question, reply):
         return _impostor(place)
     return _explained(place, error, reply.status)
 

@@ -2,7 +2,7 @@
 
 So an environment may be older than the last rotation. A token that is sent counts at once, but control is told that
 it is held only when the disk has it. The newest is tried first; the environment's comes last, since whatever was sent
-came later.
+came later. No refusal costs a token: what control proves to refuse is tried after the others, as long as we run.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ from dataplane.link.target import Target
 
 # An environment may be so many rotations older than the newest token and still open the state.
 MOST_KEPT = 4
-# Another token may do; and of these, the one that control itself has proven to say.
+# Another token may do; and of these, what control itself has proven to say.
 _OF_THE_TOKEN = frozenset({Failure.UNKNOWN_TOKEN, Failure.REVOKED_TOKEN, Failure.EXPIRED_TOKEN})
-_FOR_GOOD = Failure.REVOKED_TOKEN
+_PROVEN = frozenset({Failure.REVOKED_TOKEN, Failure.EXPIRED_TOKEN})
 log = logging.getLogger("dataplane.link.tokens")
 
 
@@ -43,6 +43,7 @@ class Tokens:
         self._environment = environment
         self._taken = taken
         self._moved = asyncio.Event()
+        self._refused: set[str] = set()
         self.sent = sent
         self.stored = _newest(sent)
 
@@ -53,14 +54,14 @@ class Tokens:
 
     @property
     def newest(self) -> str:
-        """The fingerprint of the newest."""
-        return _newest(self.sent) or self.environment
+        """The fingerprint of the newest that isn't refused."""
+        return token_fingerprint(self.all[0]) if self.all else ""
 
     @property
     def all(self) -> tuple[str, ...]:
         """The tokens themselves, in the order in which they are tried: all of them open the state."""
-        sent = [token.secret for token in self.sent]
-        return (*sent, *(each for each in (self._environment,) if each and each not in sent))
+        known = dict.fromkeys((*(token.secret for token in self.sent), self._environment))
+        return tuple(sorted(filter(None, known), key=self._refused.__contains__))
 
     @property
     def unsaved(self) -> bool:
@@ -72,12 +73,12 @@ class Tokens:
         token = SentToken(secret)
         log.info("control has sent a new token", extra={"fingerprint": token.fingerprint[:12]})
         self.sent = (token, *(each for each in self.sent if each != token))[:MOST_KEPT]
+        self._refused.discard(secret)
         self._taken()
 
-    def forget(self, secret: str) -> None:
-        """Control has revoked one that it had sent."""
-        self.sent = tuple(each for each in self.sent if each.secret != secret)
-        self._taken()
+    def try_last(self, secret: str) -> None:
+        """Control has proven that it takes this one no more."""
+        self._refused.add(secret)
 
     def kept(self, sent: tuple[SentToken, ...]) -> bool:
         """The state on disk has these; whether the newest of them is another than before."""
@@ -105,8 +106,8 @@ async def enrol_with(tokens: Tokens, target: Target, attempt: Callable[[Target],
             if error.failure not in _OF_THE_TOKEN:
                 raise
             log.warning("control refuses the newest token; trying the one before", extra={"reason": str(error)})
-            if error.failure is _FOR_GOOD:
-                tokens.forget(token)
+            if error.failure in _PROVEN:
+                tokens.try_last(token)
     return await attempt(replace(target, token=last))
 
 

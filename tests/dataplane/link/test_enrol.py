@@ -98,10 +98,20 @@ def test_a_control_that_is_not_ready(control: FakeControl, status: int) -> None:
     assert failure(target_of(control)).failure is Failure.NOT_READY
 
 
-@pytest.mark.parametrize("status", [200, 403])
-def test_a_host_that_cannot_prove_the_token(control: FakeControl, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+UNPROVEN = [
+    (200, {}),
+    *((403, {"error": code}) for code in ("revoked_token", "anything_else")),
+    *((401, {"error": code}) for code in ("revoked_token", "expired_token", "wrong_type", "clock_skew")),
+    *((status, {"error": "revoked_token"}) for status in (400, 404, 500, 503)),
+]
+
+
+@pytest.mark.parametrize(("status", "said"), UNPROVEN)
+def test_a_host_that_cannot_prove_the_token(
+    control: FakeControl, status: int, said: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(control, "prove", lambda *_: "0" * 64)
-    control.enrol_error = None if status == 200 else (status, {"error": "revoked_token"})
+    control.enrol_error = (status, said) if said else None
     error = failure(target_of(control))
     assert error.failure is Failure.NOT_CONTROL
     assert str(error) == (
@@ -209,10 +219,19 @@ class canned:  # noqa: N801  reads as a function
         return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
 
     def __exit__(self, *_: object) -> None:
+        # A thread that waits in accept keeps a socket that is only closed.
+        self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def _serve(self) -> None:
-        peer, _ = self._socket.accept()
+        while True:
+            try:
+                peer, _ = self._socket.accept()
+                self._answer_one(peer)
+            except OSError:
+                return
+
+    def _answer_one(self, peer: socket.socket) -> None:
         with peer:
             received = b""
             while not received.endswith(b"}"):

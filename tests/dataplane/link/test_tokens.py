@@ -15,7 +15,7 @@ from dataplane.link.state import Saved, StateUnreadable, seal, unseal
 from dataplane.link.target import Target
 from dataplane.link.tokens import MOST_KEPT, SentToken, Tokens, enrol_with
 from protos.outpost.v1 import link_pb2
-from tests.dataplane.link.test_enrol import INSTANCE
+from tests.dataplane.link.test_enrol import INSTANCE, canned
 from tests.dataplane.link.test_watch import Outpost, play, request_of, until
 from tests.support.fake_control import FakeControl, options
 
@@ -92,12 +92,33 @@ def test_another_token_is_tried_only_where_it_is_the_token_that_is_refused(said:
     assert len(control.tried) == tried
 
 
-@pytest.mark.parametrize(("said", "forgotten"), [("revoked", True), ("unknown", False), ("expired", False)])
-def test_only_what_control_proves_to_have_revoked_is_forgotten(said: str, *, forgotten: bool) -> None:
-    """Whoever stands between can say that a token is unknown: that must not cost us the newest one."""
+@pytest.mark.parametrize(("said", "then"), [("revoked", ["T0"]), ("unknown", ["T1", "T0"]), ("expired", ["T0"])])
+def test_no_refusal_costs_a_token_but_what_control_proves_to_refuse_is_tried_last(said: str, then: list[str]) -> None:
+    """Whoever stands between can say that a token is unknown: that must not even change the order."""
     tokens = Tokens("T0", sent("T1"))
-    asyncio.run(enrol_with(tokens, target("T0"), Control(T0="yes", T1=said).attempt))
-    assert (tokens.sent == ()) == forgotten
+    control = Control(T0="yes", T1=said)
+    asyncio.run(enrol_with(tokens, target("T0"), control.attempt))
+    control.tried.clear()
+    asyncio.run(enrol_with(tokens, target("T0"), control.attempt))
+    assert (tokens.sent, control.tried) == (sent("T1"), then)
+    assert tokens.newest == token_fingerprint(then[0])
+
+
+def test_what_is_sent_again_is_tried_first_again() -> None:
+    tokens = Tokens("T0", sent("T1"))
+    control = Control(T0="yes", T1="revoked")
+    asyncio.run(enrol_with(tokens, target("T0"), control.attempt))
+    tokens.take("T1")
+    assert tokens.all == ("T1", "T0")
+
+
+def test_all_are_tried_even_where_all_were_refused() -> None:
+    tokens = Tokens("T0", sent("T2", "T1"))
+    control = Control(T0="revoked", T1="revoked", T2="revoked")
+    for _ in range(2):
+        with pytest.raises(EnrolmentFailed):
+            asyncio.run(enrol_with(tokens, target("T0"), control.attempt))
+    assert sorted(control.tried) == ["T0", "T0", "T1", "T1", "T2", "T2"]
 
 
 def test_what_is_sent_counts_at_once_and_is_held_when_the_disk_has_it() -> None:
@@ -183,10 +204,26 @@ def test_over_the_wire(control: FakeControl, caplog: pytest.LogCaptureFixture) -
     attempt = partial(enrol, instance=INSTANCE, clock=time.time, random=os.urandom)
     enrolled = asyncio.run(enrol_with(tokens, Target(url=control.url, token=control.token), attempt))
     assert enrolled.credentials.token == token_fingerprint(newest)
-    assert tokens.sent == sent("never-heard-of", newest)
+    assert tokens.sent == sent(revoked, "never-heard-of", newest)
     for secret in (control.token, newest, revoked, "never-heard-of"):
         assert secret not in caplog.text
         assert secret not in str(control.enrolments)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 418])
+def test_a_stranger_in_the_path_costs_no_token(control: FakeControl, status: int) -> None:
+    """As long as it is there, nothing works; when it has gone, all is as before."""
+    newest = control.send_token()
+    control.revoked_tokens.add(control.token)
+    tokens = Tokens(control.token, sent(newest))
+    attempt = partial(enrol, instance=INSTANCE, clock=time.time, random=os.urandom)
+    for code in ("revoked_token", "expired_token", "unknown_token"):
+        body = b'{"error":"%s"}' % code.encode()
+        head = b"HTTP/1.1 %d No\r\nContent-Length: %d\r\n\r\n" % (status, len(body))
+        with canned(head + body) as url, pytest.raises(EnrolmentFailed):
+            asyncio.run(enrol_with(tokens, Target(url=url, token=control.token), attempt))
+    asyncio.run(enrol_with(tokens, Target(url=control.url, token=control.token), attempt))
+    assert tokens.all == (newest, control.token)
 
 
 def test_a_new_token_is_acknowledged_when_it_is_stored_and_named_in_each_hello(control: FakeControl) -> None:
