@@ -88,6 +88,10 @@ class Gate(Protocol):
         """Fetch the session again for a cookie that could not hold it."""
         ...
 
+    def find_outage(self) -> Unavailable | None:
+        """Why control can't be asked just now, as far as can be told without asking it anything."""
+        ...
+
     def end_session(self, provider: str, session: str) -> None:
         """End the sign-in and all that was born of it; queued while control is away."""
         ...

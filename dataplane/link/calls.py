@@ -17,6 +17,7 @@ from dataplane.link import translate
 from dataplane.link.breaker import Breaker
 from dataplane.link.channel import gate_stub, open_call_channel
 from dataplane.link.clock import ControlClock
+from dataplane.link.lookout import Lookout
 from dataplane.link.target import Credentials
 from protos.outpost.v1 import gate_pb2, gate_pb2_grpc
 
@@ -34,6 +35,7 @@ _NO_ANSWER = frozenset(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
     }
 )
+_NEVER = "the outpost has not reached control yet"
 log = logging.getLogger("dataplane.link.calls")
 
 _Response = gate_pb2.RedeemCodeResponse | gate_pb2.LookUpSessionResponse
@@ -86,6 +88,7 @@ class ControlGate:
         self._credentials: Credentials | None = None
         self._address = 0
         self._line: _Line | None = None
+        self._lookout = Lookout(clock.monotonic)
         self.breaker = Breaker()
         self.outcomes: Counter[tuple[str, str]] = Counter()
 
@@ -98,6 +101,13 @@ class ControlGate:
         self._address = 0
         self._dial(credentials)
         self.breaker.succeeded()
+
+    def find_outage(self) -> Unavailable | None:
+        """Why control can't be asked just now: nobody listens, at none of its addresses."""
+        if self._credentials is None:
+            return Unavailable(_NEVER)
+        outage = self._lookout.find_outage(self._credentials.addresses)
+        return None if outage is None else Unavailable(outage)
 
     def redeem_code(self, redemption: Redemption) -> SessionAnswer:
         """Trade an authorization code, good once, for a session."""
@@ -116,7 +126,7 @@ class ControlGate:
     def _ask(self, name: str, call: _Call) -> SessionAnswer:
         line = self._line
         if line is None:
-            return self._unavailable(name, "never_connected", "the outpost has not reached control yet")
+            return self._unavailable(name, "never_connected", _NEVER)
         if not self.breaker.admits(self._monotonic()):
             return self._unavailable(name, "breaker_open", "control did not answer the last calls")
         asked = self._monotonic()
@@ -125,6 +135,7 @@ class ControlGate:
         except grpc.RpcError as error:
             return self._failed(name, error)
         self.breaker.succeeded()
+        self._lookout.seen()
         self.outcomes[name, "answered"] += 1
         log.debug("control answered a call", extra={"call": name})
         time = translate.find_clock(message)

@@ -53,7 +53,7 @@ class SignIn:
         self._random = random
 
     def start(self, application: Application, asking: Asking) -> Response:
-        """Begin an attempt and send the browser to control."""
+        """Begin an attempt and send the browser to control, where that can lead anywhere."""
         query = asking.target.partition("?")[2]
         wanted, tries = read_start(query)
         return_url = application.find_return_url(wanted) if wanted else application.provider.external_host + "/"
@@ -64,6 +64,9 @@ class SignIn:
         return_url = cut(return_url)
         if self._visits(application, asking, return_url)[0] >= LOOP_COUNT:
             return self._explain_loop(application, asking, return_url)
+        outage = self._gate.find_outage()
+        if outage is not None:
+            return self._unavailable(application, asking, outage.reason)
         attempt = begin(return_url, tries, self._clock(), self._random)
         self._metrics.sign_ins["started"] += 1
         return redirect(authorize_url(application, attempt), attempt_cookies(application, attempt, asking.cookies))

@@ -138,6 +138,37 @@ def test_a_new_connection_of_the_supervisor_is_one_of_the_worker_too(control: Fa
             assert relay.accepted == expected
 
 
+def test_an_outage_is_found_without_a_call(control: FakeControl) -> None:
+    clock = Clock()
+    gate = gate_of(control, clock)
+    assert gate.find_outage() is None
+    control.stop_link()
+    assert gate.find_outage() is None, "it is looked every two seconds only"
+    clock.now += 2
+    found = gate.find_outage()
+    assert found is not None
+    assert "refused" in found.reason
+    control.start_link()
+    clock.now += 2
+    assert gate.find_outage() is None
+    assert not control.redeemed
+
+
+def test_an_answered_call_is_no_outage(control: FakeControl) -> None:
+    control.link_addresses = [f"127.0.0.1:{free_port()}", f":{control.link_port}"]
+    gate = gate_of(control)
+    assert gate.find_outage() is None, "the second address answers"
+    gate.redeem_code(REDEMPTION)
+    gate.redeem_code(REDEMPTION)
+    control.stop_link()
+    assert gate.find_outage() is None
+
+
+def test_before_the_first_connection_there_is_an_outage() -> None:
+    gate = ControlGate(lambda _provider, _session: None, Clock().controls())
+    assert gate.find_outage() == Unavailable("the outpost has not reached control yet")
+
+
 def test_an_answer_tells_the_time(control: FakeControl) -> None:
     clock = Clock().controls()
     gate = ControlGate(lambda _provider, _session: None, clock)

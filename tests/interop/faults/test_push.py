@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tests.interop.faults.stage import Edge, Healing, Stage, Trial, metric
+from tests.support.browser_http import Visitor
 from tests.support.chaos import seconds_until, stays
 from tests.support.peers_program import eventually
 from tests.support.relay import CutAfter, Forward, Throttle
@@ -83,6 +84,8 @@ def test_sigkill_in_the_middle_of_a_push(stage: Stage, edge: Edge, healings: lis
         stage.garrison.program.kill()
         lose_what_is_on_its_way(edge)
         eventually(lambda: not edge.is_connected(), "the outpost knows")
+        eventually(lambda: Visitor().get(edge.site.url + "/").status == 503, "nobody is sent where nobody is")
+        trial.is_explained(Visitor().get(edge.site.url + "/"))
         stays(lambda: has_none(edge) and not trial.is_locked_out(), "none of it is in force", 1.0)
         began = time.monotonic()
         stage.garrison.start()

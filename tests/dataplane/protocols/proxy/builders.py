@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from dataplane.config import Edit, Options, ProxyMode, ProxyProvider, Resource, SessionKey
-from dataplane.gate import Identity, ProxySession, Redemption, Refusal, SessionAnswer, SessionReference
+from dataplane.gate import Identity, ProxySession, Redemption, Refusal, SessionAnswer, SessionReference, Unavailable
 from dataplane.io.limits import Counts
 from dataplane.protocols.proxy.config import Prepared, prepare
 from dataplane.protocols.proxy.cookies import seal_session, split_token
@@ -94,6 +94,7 @@ class TableGate:
 
     redeemed: SessionAnswer = Refusal.INVALID_CODE
     looked_up: SessionAnswer = Refusal.SESSION_ENDED
+    outage: Unavailable | None = None
     nonce: str = ""
     redemptions: list[Redemption] = field(default_factory=list)
     look_ups: list[SessionReference] = field(default_factory=list)
@@ -108,6 +109,9 @@ class TableGate:
     def look_up_session(self, reference: SessionReference) -> SessionAnswer:
         self.look_ups.append(reference)
         return self.looked_up
+
+    def find_outage(self) -> Unavailable | None:
+        return self.outage
 
     def end_session(self, provider: str, session: str) -> None:
         self.ended.append((provider, session))

@@ -257,6 +257,15 @@ class TestGoingWrong:
         assert b"&lt;script&gt;" in page.body
         assert not outpost.gate.redemptions
 
+    def test_nobody_is_sent_to_a_control_that_is_away(self) -> None:
+        outpost, browser = ready()
+        outpost.gate.outage = Unavailable("connection refused")
+        page = browser.visit(f"{START}?rd={HOST}/deep")
+        assert (page.status, page["Retry-After"]) == (503, "5")
+        assert not browser.jar
+        outpost.gate.outage = None
+        assert browser.visit(f"{START}?rd={HOST}/deep").status == 302
+
     def test_control_away_is_503_and_the_attempt_lives_on(self) -> None:
         outpost, browser = ready(redeemed=Unavailable("down"))
         back = self.back(browser)
