@@ -36,6 +36,7 @@ class Keeper:
         self._refused = False
         self._doubted = False
         self._hurried = asyncio.Event()
+        self._wanted = ""
         self.credentials = credentials
         self.failures: Counter[str] = Counter()
         self.skew = 0.0
@@ -49,8 +50,9 @@ class Keeper:
         """The link may have moved or have a new CA: enrol if that is possible, before the next connection."""
         self._doubted = True
 
-    def hurry(self) -> None:
-        """The certificate is of a token that may go soon: renew it in a moment, though it isn't due."""
+    def hurry(self, token: str) -> None:
+        """The certificate is of a token that may go soon: have one of this, in a moment, though it isn't due."""
+        self._wanted = token
         self._hurried.set()
 
     async def get(self) -> Credentials:
@@ -97,6 +99,7 @@ class Keeper:
                 nap.cancel()
 
     async def _renew(self) -> Credentials:
+        wanted = self._wanted
         try:
             enrolled = await self._enrol()
         except EnrolmentFailed as error:
@@ -104,7 +107,9 @@ class Keeper:
             raise
         self._refused = False
         self._doubted = False
-        self._hurried.clear()
+        # A newer token may have come since this was asked for; where control refuses that one, once is enough.
+        if self._wanted in (wanted, enrolled.credentials.token):
+            self._hurried.clear()
         self.credentials = enrolled.credentials
         self.skew = enrolled.skew
         self.ahead = self._world.clock() + enrolled.skew - self._world.monotonic()

@@ -198,7 +198,7 @@ class Supervisor:
     def _renew_if_older(self, keeper: Keeper) -> None:
         """Have a certificate of the newest token, so that retiring those before cuts nothing."""
         if keeper.credentials and keeper.credentials.token != self._tokens.newest:
-            keeper.hurry()
+            keeper.hurry(self._tokens.newest)
 
     def _make_watcher(self, keeper: Keeper) -> Watcher:
         context = Context(

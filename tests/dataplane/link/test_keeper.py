@@ -1,6 +1,7 @@
 """When the outpost enrols: a table of situations, in virtual time."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -91,7 +92,7 @@ def test_doubted_credentials_are_replaced_if_that_is_possible() -> None:
 def test_a_hurry_renews_in_a_moment_what_is_not_due() -> None:
     stage = Stage(True)
     subject = keeper(stage, FRESH)
-    subject.hurry()
+    subject.hurry("newer")
     assert asyncio.run(subject.get()).issued == 900.0
     assert asyncio.run(subject.renewed()).issued == 1005.0
     assert stage.slept == [5.0]
@@ -100,10 +101,43 @@ def test_a_hurry_renews_in_a_moment_what_is_not_due() -> None:
 def test_a_hurry_is_over_with_the_next_certificate() -> None:
     stage = Stage(True, True)
     subject = keeper(stage, FRESH)
-    subject.hurry()
+    subject.hurry("newer")
     asyncio.run(subject.renewed())
     asyncio.run(subject.renewed())
     assert sum(stage.slept) == 5.0 + 200.0
+
+
+@pytest.mark.parametrize(("used", "again"), [("old", True), ("new", False)])
+def test_a_hurry_that_comes_while_we_enrol_lasts_unless_it_is_fulfilled(used: str, *, again: bool) -> None:
+    """The enrolment on its way may have begun with the token before."""
+    stage = Stage(True, True)
+
+    async def enrol() -> Enrolled:
+        subject.hurry("new")
+        enrolled = await stage.enrol()
+        return replace(enrolled, credentials=replace(enrolled.credentials, token=used))
+
+    subject = Keeper(enrol, stage.world, None)
+    asyncio.run(subject.get())
+    asyncio.run(subject.renewed())
+    assert stage.slept[:1] == [5.0 if again else 60.0]
+
+
+def test_a_hurry_is_over_also_where_control_takes_the_older_token_only() -> None:
+    stage = Stage(True, True)
+    subject = keeper(stage, FRESH)
+    subject.hurry("refused")
+    asyncio.run(subject.renewed())
+    asyncio.run(subject.renewed())
+    assert stage.slept[:2] == [5.0, 60.0]
+
+
+def test_a_hurry_lasts_where_an_enrolment_fails() -> None:
+    stage = Stage(False, True)
+    subject = keeper(stage, DUE)
+    subject.hurry("newer")
+    asyncio.run(subject.get())
+    assert asyncio.run(subject.renewed()).issued == 1005.0
 
 
 def test_a_hurry_that_comes_during_the_wait_ends_it() -> None:
@@ -121,7 +155,7 @@ def test_a_hurry_that_comes_during_the_wait_ends_it() -> None:
         renewing = asyncio.ensure_future(waiting.renewed())
         while not stage.slept:  # noqa: ASYNC110  what is waited for knows nothing of events
             await asyncio.sleep(0)
-        waiting.hurry()
+        waiting.hurry("newer")
         return (await renewing).issued
 
     assert asyncio.run(asyncio.wait_for(play(), 5)) == 1000.0
