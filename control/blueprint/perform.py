@@ -43,9 +43,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What carrying out needs beside the entries: control's own URL, the password hashes by username, what `settle` found.
+    """What carrying out needs beside the entries.
 
-    That by section and name.
+    Control's own URL, the password hashes by username, and what `settle` found, by section and name.
     """
 
     own_url: str
