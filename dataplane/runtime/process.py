@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process, create_subprocess_exec
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
 from dataplane.runtime.messages import Answer, InheritedListener, Message, Question, Ready, SessionEnded, Setup
@@ -171,7 +171,7 @@ async def start_worker(
             str(os.getpid()),
             stdin=DEVNULL,
             pass_fds=(theirs.fileno(), *descriptors),
-            env=_environment(),
+            env=environment_of_worker(os.environ),
         )
     worker = WorkerProcess(process, slot, on_ended)
     await worker.attach(ours)
@@ -184,8 +184,12 @@ def inherited(listening: Iterable[tuple[socket.socket, bool]]) -> tuple[Inherite
     return tuple(InheritedListener(descriptor=each.fileno(), tls=tls) for each, tls in listening)
 
 
-def _environment() -> dict[str, str]:
-    """Ours without the settings: a worker faces the network and needs no token."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AUTHENTIK_", "GARRISON_"))}
+def environment_of_worker(ours: Mapping[str, str]) -> dict[str, str]:
+    """Ours without the settings, and what they name as env://NAME: a worker faces the network and needs no token."""
+    settings = {name: value for name, value in ours.items() if name.startswith(("AUTHENTIK_", "GARRISON_"))}
+    named = {
+        value.removeprefix("env://").partition("?")[0] for value in settings.values() if value.startswith("env://")
+    }
+    kept = {name: value for name, value in ours.items() if name not in settings and name not in named}
     # libuv makes every request dearer by half or more (docs/benchmarks.md).
     return kept | {"GEVENT_LOOP": "libev-cext"}

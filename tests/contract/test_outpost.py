@@ -293,6 +293,15 @@ def test_workers_do_not_get_the_token(control: FakeControl, outpost: OutpostProc
         assert alive(pid)
 
 
+def test_nor_by_the_variable_that_names_it(control: FakeControl, tmp_path: Path) -> None:
+    environment = control.environment() | {"AUTHENTIK_TOKEN": "env://EDGE_TOKEN", "EDGE_TOKEN": control.token}
+    with OutpostProcess(tmp_path, environment) as outpost:
+        control.settled(control.hold(options()))
+        outpost.ready()
+        for pid in outpost.workers:
+            assert control.token.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
+
+
 def test_listens_on_both_families_by_default(control: FakeControl, tmp_path: Path) -> None:
     control.hold(options())
     outpost = OutpostProcess(tmp_path, control.environment())
