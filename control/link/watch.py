@@ -118,6 +118,8 @@ class WatchService(link_pb2_grpc.LinkServicer):
         try:
             with self._fleet.revisions.listening(stream.on_state), self._fleet.metrics.streams.track_inprogress():
                 log.info("an outpost connected", extra=_fields(stream))
+                # By itself: a stream that ends while these go with its first message would not be told why, nor that.
+                await context.send_initial_metadata(())
                 # The state may have moved on between the look at the token and now.
                 stream.on_state(self._fleet.revisions.state)
                 work: list[Coroutine[Any, Any, None]]

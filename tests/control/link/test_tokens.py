@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from threading import Event
@@ -16,7 +17,10 @@ from control.domain.grant import IssuedSession, Refusal
 from control.domain.outpost import Instance, Token
 from control.fleet.rotation import retire_tokens, rotate_token, token_status
 from control.fleet.tokens import fingerprint, get_token, replace_token, revoke_token
+from control.link import translate
+from control.link.caller import Objection, refused
 from control.link.housekeeping import clean_up
+from control.link.messages import Push
 from control.store import Actor
 from protos.outpost.v1 import gate_pb2, link_pb2
 from tests.support.fleet import Deployed, add_site, deploy
@@ -307,3 +311,26 @@ async def _redeem(edge: Actress, provider: str) -> grpc.StatusCode:
     except grpc.aio.AioRpcError as error:
         return error.code()
     return grpc.StatusCode.OK
+
+
+def test_who_is_cut_during_the_first_push_is_told_so(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = control.enrol(deploy(control.store))
+    parts = translate.config_parts
+
+    async def play() -> None:
+        async with control.link() as link, outpost(link, given) as edge:
+
+            def cut_meanwhile(push: Push[translate.Encoded]) -> Iterator[link_pb2.WatchResponse]:
+                (stream,) = link.parts.watch._streams.values()
+                stream.end(refused(Objection.REVOKED_TOKEN))
+                yield from parts(push)
+
+            monkeypatch.setattr(translate, "config_parts", cut_meanwhile)
+            await edge.hello()
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                async with asyncio.timeout(2):
+                    while await edge.call.read():
+                        pass
+            assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+    asyncio.run(play())
