@@ -1,7 +1,7 @@
 """What happens to instances, on its way into their history: bounded, since one that flaps would fill the database.
 
-Of one instance so many events an hour are kept word by word; the rest of that hour comes to one line. Pure but for
-the clock; the roster writes what `take` returns.
+Of one instance so many events an hour are kept word by word, and so many of all instances of one outpost; the rest of
+that hour comes to one line. Pure but for the clock; the roster writes what `take` returns.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,16 +10,18 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from control.domain.outpost import InstanceEvent, InstanceEventKind
+from control.link.ledger import Key
 
 WINDOW = timedelta(hours=1)
 MOST_IN_WINDOW = 30
-
-Key = tuple[UUID, str]
+# Two thousand replicas that are replaced by others, one after the other.
+MOST_OF_OUTPOST = 6_000
+MOST_DETAIL = 1_000
 
 
 @dataclass(slots=True)
 class _Window:
-    """An hour of one instance: how much of it was told, and what was not."""
+    """An hour of one instance, or of one outpost: how much of it was told, and what was not."""
 
     begun: datetime
     told: int = 0
@@ -32,18 +34,20 @@ class History:
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self._windows: dict[Key, _Window] = {}
+        self._windows: dict[Key | UUID, _Window] = {}
         self._waiting: list[InstanceEvent] = []
 
     def note(self, key: Key, kind: InstanceEventKind, detail: str) -> None:
         """Something happened."""
         now = self._clock()
-        event = InstanceEvent(id=uuid4(), outpost=key[0], uid=key[1], at=now, kind=kind, detail=detail)
-        window = self._windows.get(key)
-        if window is None or _is_over(window, now):
-            window = self._begin(key, now)
-        if window.told < MOST_IN_WINDOW:
+        told = detail[:MOST_DETAIL]
+        event = InstanceEvent(id=uuid4(), outpost=key[0], uid=key[1], at=now, kind=kind, detail=told)
+        outpost = self._window(key[0], now)
+        # Of one whose outpost has had its share not even a line of its own: there may be ever new ones.
+        window = outpost if outpost.told >= MOST_OF_OUTPOST else self._window(key, now)
+        if window is not outpost and window.told < MOST_IN_WINDOW:
             window.told += 1
+            outpost.told += 1
             self._waiting.append(event)
         else:
             window.untold += 1
@@ -67,12 +71,14 @@ class History:
         """These could not be written."""
         self._waiting[:0] = events
 
-    def _begin(self, key: Key, now: datetime) -> _Window:
-        self._close(key)
-        self._windows[key] = window = _Window(now)
+    def _window(self, key: Key | UUID, now: datetime) -> _Window:
+        window = self._windows.get(key)
+        if window is None or _is_over(window, now):
+            self._close(key)
+            self._windows[key] = window = _Window(now)
         return window
 
-    def _close(self, key: Key) -> None:
+    def _close(self, key: Key | UUID) -> None:
         window = self._windows.pop(key, None)
         if window is not None and window.last is not None:
             self._waiting.append(_summary(window.last, window.untold))

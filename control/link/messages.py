@@ -62,10 +62,11 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """That a push has been committed, apart from what was rejected."""
+    """That a push has been committed, apart from what was rejected: `count`, of which `rejected` are looked at."""
 
     revision: int
     rejected: tuple[Rejected, ...]
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from control.domain.outpost import LinkProcess
 from control.fleet.instances import mark_abandoned
-from control.link.roster import Key
+from control.link.ledger import Key
 from control.store import SYSTEM, Store, Unit
 
 BEAT_SECONDS = 10.0

@@ -5,6 +5,7 @@ The other half of `control.link.translate`, which makes the messages that contro
 
 import re
 from datetime import UTC, datetime
+from itertools import islice
 from math import isfinite
 from uuid import UUID
 
@@ -16,8 +17,15 @@ from protos.outpost.v1 import link_pb2
 
 # What the database can hold of a peer's numbers and words.
 MOST = 2**63 - 1
-MOST_WORKERS = 2**31 - 1
+MOST_SMALL = 2**31 - 1
 MOST_TEXT = 1000
+# Of a key and a digest; ours are shorter (control.fleet.resources).
+MOST_KEY = 300
+MOST_DIGEST = 64
+# An instance that refuses more is taken to hold the rest: it knows better, and nothing is sent for it.
+MOST_REJECTED = 10_000
+# What an installation may have to do with. Other times would overflow where they are compared.
+YEARS = range(2000, 2200)
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 Read = Hello | HeldPart | Applied | Health | DirectoryApplied | TokenHeld
@@ -44,12 +52,13 @@ def read_watch(message: link_pb2.WatchRequest) -> Read | None:
 
 def _hello(hello: link_pb2.Hello) -> Hello:
     return Hello(
-        instance=hello.instance,
-        type=hello.type,
+        # No longer than one more than a certificate can name.
+        instance=hello.instance[:65],
+        type=_line(hello.type, 80),
         hostname=_line(hello.hostname),
         version=_line(hello.version),
         build=_line(hello.build),
-        protocol=hello.protocol,
+        protocol=min(hello.protocol, MOST_SMALL),
         started=read_time(hello.started) if hello.HasField("started") else None,
         clock=read_time(hello.clock) if hello.HasField("clock") else None,
         held=dict(hello.held),
@@ -73,14 +82,16 @@ def _fingerprint(text: str) -> str:
 
 
 def _applied(applied: link_pb2.Applied) -> Applied:
-    rejected = (Rejected(key=each.key, digest=each.digest, reason=_line(each.reason)) for each in applied.rejected)
-    return Applied(revision=applied.revision, rejected=tuple(rejected))
+    some = islice(applied.rejected, MOST_REJECTED)
+    known = (each for each in some if len(each.key) <= MOST_KEY and len(each.digest) <= MOST_DIGEST)
+    rejected = tuple(Rejected(key=each.key, digest=each.digest, reason=_line(each.reason)) for each in known)
+    return Applied(revision=min(applied.revision, MOST), rejected=rejected, count=len(applied.rejected))
 
 
 def _health(health: link_pb2.Health) -> Health:
     return Health(
         clock=read_time(health.clock) if health.HasField("clock") else None,
-        workers=min(health.workers, MOST_WORKERS),
+        workers=min(health.workers, MOST_SMALL),
         memory_bytes=min(health.memory_bytes, MOST),
         load=health.load if isfinite(health.load) else 0.0,
         last_error=_line(health.last_error),
@@ -97,13 +108,22 @@ def read_id(text: str) -> UUID | None:
 
 
 def read_time(stamp: Timestamp) -> datetime | None:
-    """The time in a Timestamp, if it is one."""
+    """The time in a Timestamp, if it is one that we may have to do with."""
     try:
-        return stamp.ToDatetime(UTC)
+        moment = stamp.ToDatetime(UTC)
     except (ValueError, OverflowError):
         return None
+    return moment if moment.year in YEARS else None
 
 
-def _line(text: str) -> str:
-    """A peer's text as far as it is kept: bounded, and without the NUL that PostgreSQL refuses."""
-    return text.replace("\0", "")[:MOST_TEXT]
+def _line(text: str, most: int = MOST_TEXT) -> str:
+    """A peer's text as far as it is kept: bounded, and such that no log, terminal or page does anything but show it."""
+    kept = text[:most]
+    return kept if kept.isprintable() else "".join(map(_shown, kept))
+
+
+def _shown(letter: str) -> str:
+    # Controls of terminals and of the direction of writing, line ends; what no font of ours knows goes too.
+    if letter.isprintable():
+        return letter
+    return " " if letter.isspace() else "\N{REPLACEMENT CHARACTER}"

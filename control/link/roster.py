@@ -1,12 +1,11 @@
 """The instances of outposts as this process sees them. Beats stay in memory; what matters reaches the database.
 
-A change of state is written at once (a few together), beats once a minute. Only link processes write instances, and of
-each only its holder: the one it called last, which may be another by now.
+A change of state is written at once (a few together), beats once a minute; `control.link.ledger` does the writing.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,11 +16,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from control.domain.outpost import Instance, InstanceEvent, InstanceEventKind, InstanceState, Rejection
 from control.fleet.authority import Client
-from control.fleet.instances import forget_old
-from control.link.history import History
+from control.fleet.instances import MOST_GONE
+from control.link.history import MOST_DETAIL, History
+from control.link.ledger import Batch, Key, Ledger, NotWritten
 from control.link.messages import Health, Hello
-from control.store import SYSTEM, Store
-from control.store.deployments import Held
+from control.store import Store
 
 BATCH_SECONDS = 60.0
 GAP_SECONDS = 0.1
@@ -31,8 +30,9 @@ REFUSED_AGAIN = timedelta(minutes=1)
 LOST = "the connection was lost"
 # Since this version of the protocol an instance that ends says so.
 SAYS_FAREWELL = 2
+# After so many new instances it is time to look which of those that are gone are too many.
+MOST_NEW = MOST_GONE // 2
 
-Key = tuple[UUID, str]
 Result = TypeVar("Result")
 log = logging.getLogger("control.link")
 
@@ -46,30 +46,11 @@ class Progress:
     rejections: tuple[Rejection, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Batch:
-    """What one transaction writes: `used` are tokens, `done` the wishes to drain that were carried out.
-
-    `claimed` are instances that have called here since the last one, whoever held them before.
-    """
-
-    instances: tuple[Instance, ...]
-    claimed: frozenset[Key]
-    used: frozenset[UUID]
-    done: frozenset[UUID]
-    events: tuple[InstanceEvent, ...]
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing that must be written; that a token was used goes along with the rest."""
-        return not (self.instances or self.done or self.events)
-
-
 class Roster:
     """All instances by outpost and uid, with what is not written yet."""
 
     def __init__(self, store: Store, clock: Callable[[], datetime], holder: UUID) -> None:
-        self._store = store
+        self._ledger = Ledger(store, holder)
         self._clock = clock
         self._holder = holder
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="roster")
@@ -80,12 +61,13 @@ class Roster:
         self._done: set[UUID] = set()
         self._history = History(clock)
         self._refused_at: dict[Key, datetime] = {}
+        self._new = 0
         self._some_urgent = asyncio.Event()
         self.instances: dict[Key, Instance] = {}
 
     async def load(self) -> None:
         """Begin: nobody is connected here, and history is as the database tells it."""
-        self.instances = await self._in_pool(self._load)
+        self.instances = await self._in_pool(self._ledger.load)
 
     def join(self, client: Client, hello: Hello, address: str) -> Key:
         """An instance has said Hello."""
@@ -100,9 +82,9 @@ class Roster:
             self._note(key, InstanceEventKind.CONNECTED, detail)
         return key
 
-    def refuse(self, client: Client, hello: Hello, address: str, reason: str) -> None:
+    def refuse(self, client: Client, hello: Hello, address: str, why: str) -> None:
         """An instance has said Hello and can't be served."""
-        key = (client.outpost, client.instance)
+        key, reason = (client.outpost, client.instance), why[:MOST_DETAIL]
         known, now = self.instances.get(key), self._clock()
         if known is not None and known.state is not InstanceState.DISCONNECTED:
             # Somebody with a copy of its state folder: the one that is served is well.
@@ -212,7 +194,15 @@ class Roster:
                 self._urgent |= self._beaten
                 next_batch = loop.time() + BATCH_SECONDS
             await self.save()
+            if self._new >= MOST_NEW:
+                await self._forget_some()
             await asyncio.sleep(GAP_SECONDS)
+
+    async def _forget_some(self) -> None:
+        try:
+            await self.forget()
+        except SQLAlchemyError as error:
+            log.warning("old instances can't be forgotten", extra={"reason": type(error).__name__})
 
     async def save(self) -> None:
         """Write what is urgent; what can't be written now stays so."""
@@ -220,14 +210,15 @@ class Roster:
         if batch.is_empty:
             return
         try:
-            await self._in_pool(lambda: self._save(batch))
-        except SQLAlchemyError as error:
-            log.warning("instances can't be written", extra={"reason": type(error).__name__})
-            self._give_back(batch)
+            await self._in_pool(lambda: self._ledger.write(batch))
+        except NotWritten as error:
+            log.warning("instances can't be written", extra={"reason": str(error)})
+            for each in error.batches:
+                self._give_back(each)
             asyncio.get_running_loop().call_later(RETRY_SECONDS, self._some_urgent.set)
 
-    def _take(self, events: Iterable[InstanceEvent]) -> _Batch:
-        batch = _Batch(
+    def _take(self, events: Iterable[InstanceEvent]) -> Batch:
+        batch = Batch(
             instances=tuple(self.instances[key] for key in self._urgent & self.instances.keys()),
             claimed=frozenset(self._claimed),
             used=frozenset(self._used),
@@ -240,7 +231,7 @@ class Roster:
             self._urgent, self._claimed, self._used, self._done = set(), set(), set(), set()
         return batch
 
-    def _give_back(self, batch: _Batch) -> None:
+    def _give_back(self, batch: Batch) -> None:
         self._urgent |= {(each.outpost, each.uid) for each in batch.instances}
         self._claimed |= {key for key in batch.claimed if self._is_connected(key)}
         self._used |= batch.used
@@ -249,9 +240,11 @@ class Roster:
 
     async def forget(self) -> None:
         """Drop the history that is too old."""
-        remembered = await self._in_pool(self._forget)
+        self._new = 0
+        remembered = await self._in_pool(self._ledger.forget)
         for key, instance in tuple(self.instances.items()):
-            if instance.state is InstanceState.DISCONNECTED and key not in remembered | self._urgent:
+            is_known = key in remembered or key in self._urgent
+            if instance.state is InstanceState.DISCONNECTED and not is_known:
                 del self.instances[key]
                 self._refused_at.pop(key, None)
 
@@ -310,6 +303,7 @@ class Roster:
 
     def _put(self, instance: Instance, *, urgent: bool = True) -> None:
         key = (instance.outpost, instance.uid)
+        self._new += key not in self.instances
         self.instances[key] = instance
         if urgent:
             self._urgent.add(key)
@@ -330,37 +324,6 @@ class Roster:
     async def _in_pool(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
-    def _load(self) -> dict[Key, Instance]:
-        with self._store.read() as unit:
-            return {(each.outpost, each.uid): each for each in unit.instances.all() if each.holder is None}
-
-    def _save(self, batch: _Batch) -> None:
-        with self._store.write(SYSTEM) as unit:
-            for token in batch.used:
-                unit.tokens.touch(token)
-            outposts = unit.outposts.known({each.outpost for each in batch.instances + batch.events})
-            held = unit.instances.held(outposts)
-            elsewhere = {key for key, each in held.items() if each.holder not in {None, self._holder}} - batch.claimed
-            unit.instances.save(_same(each, held) for each in batch.instances if _is_ours(each, outposts, elsewhere))
-            unit.instance_events.record(each for each in batch.events if _is_ours(each, outposts, elsewhere))
-            unit.drains.forget(batch.done)
-
-    def _forget(self) -> set[Key]:
-        with self._store.write(SYSTEM) as unit:
-            forget_old(unit)
-            return {(each.outpost, each.uid) for each in unit.instances.all()}
-
 
 def _away(instance: Instance) -> Instance:
     return replace(instance, state=InstanceState.DISCONNECTED, connected_since=None, holder=None)
-
-
-def _same(instance: Instance, held: Mapping[Key, Held]) -> Instance:
-    """Under the id that another process may have given it."""
-    known = held.get((instance.outpost, instance.uid))
-    return replace(instance, id=known.id) if known is not None else instance
-
-
-def _is_ours(of: Instance | InstanceEvent, outposts: Collection[UUID], elsewhere: Collection[Key]) -> bool:
-    """Whether it is ours to write; what an older stream still says of an instance that others hold is not."""
-    return of.outpost in outposts and (of.outpost, of.uid) not in elsewhere

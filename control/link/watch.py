@@ -19,9 +19,9 @@ from control.fleet.directory import exposes_directory
 from control.link import translate
 from control.link.caller import CallRefused, find_objection, get_client, peer_address, unanswered
 from control.link.directory import PROTOCOL, Subscription
+from control.link.ledger import Key
 from control.link.limits import Allowance
 from control.link.messages import Hello
-from control.link.roster import Key
 from control.link.stream import Fleet, Requests, Said, Stream, check_hello, heard, introduced
 from protos.outpost.v1 import link_pb2, link_pb2_grpc
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control.domain.outpost import InstanceEventKind
-from control.link.history import MOST_IN_WINDOW, WINDOW, History
+from control.link.history import MOST_IN_WINDOW, MOST_OF_OUTPOST, WINDOW, History
 from tests.support.stores import Clock
 
 KEY = (uuid4(), "u1")
@@ -68,3 +68,16 @@ def test_no_instance_comes_to_more_than_its_share_whatever_the_clock_does(steps:
     begun = 1 + sum(1 for _, minutes in steps if minutes < 0) + sum(max(minutes, 0) for _, minutes in steps) // 60
     for uid in range(3):
         assert written.count(str(uid)) <= (MOST_IN_WINDOW + 1) * begun
+
+
+def test_ever_new_instances_come_to_the_share_of_their_outpost() -> None:
+    history = History(Clock())
+    outpost, other = uuid4(), uuid4()
+    for number in range(MOST_OF_OUTPOST + 500):
+        history.note((outpost, str(number)), InstanceEventKind.CONNECTED, "x" * 5000)
+    history.note((other, "u"), InstanceEventKind.CONNECTED, "y")
+    events = history.take_all()
+    assert len(events) == MOST_OF_OUTPOST + 1 + 1
+    assert [event.detail[:8] for event in events if event.outpost == other] == ["y"]
+    assert "the last of 500 events more within the hour" in events[-1].detail + events[-2].detail
+    assert max(len(event.detail) for event in events) < 1100

@@ -111,7 +111,9 @@ def test_times_and_ids_from_the_wire_may_be_none() -> None:
     assert read_id("x") is None
     assert read_id(str(ID)) == ID
     assert read_time(Timestamp(seconds=2**62)) is None
-    assert read_time(Timestamp(seconds=0)) == datetime(1970, 1, 1, tzinfo=UTC)
+    assert read_time(Timestamp(seconds=0)) is None
+    assert read_time(Timestamp(seconds=7_300_000_000)) is None
+    assert read_time(Timestamp(seconds=946_684_800)) == datetime(2000, 1, 1, tzinfo=UTC)
 
 
 # Every field that holds a secret, by hand: a new one has to be thought about here.
