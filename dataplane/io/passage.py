@@ -1,27 +1,34 @@
 """Passes TLS for one server name on to another listener, untouched, so that a site may open one port only.
 
 Whom a connection is for shows in its ClientHello. TLS stays end to end: neither key nor plain text is seen here, and
-who may enter is decided over there. What was read to find out goes on to whoever serves the connection. The two ends
-ping each other (gRPC after ten seconds of silence), so one that is silent for much longer is dead.
+who may enter is decided over there: in a few seconds, so that whoever stays longer is no stranger. What was read to
+find out goes on to whoever serves the connection. The two ends ping each other (gRPC after ten seconds of silence), so
+one that is silent for much longer is dead.
 """
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import gevent
-from gevent import Greenlet, getcurrent
+from gevent import Greenlet, get_hub, getcurrent
 
 from dataplane.io.dial import TcpAddress, Upstream, dial
+from dataplane.io.places import Places, Room
 from dataplane.io.stream import Expired, LimitHit, SocketStream, loop_now
 from dataplane.io.tls import TlsStream
 from dataplane.sansio import PeerError
 from dataplane.sansio.clienthello import HelloReader, TooLarge, find_server_name
 
 _log = logging.getLogger("dataplane.io")
+_ENDED = "link_ended"
 _SILENCE = 60.0
 """Seconds between two log lines about the same limit: strangers can cause them as often as they like."""
+
+
+Owner: TypeAlias = "Greenlet[..., None]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,16 +42,20 @@ class PassageSettings:
     """From accept to the end of the ClientHello, whomever it is for."""
     connect: float = 5.0
     """To each address."""
+    proven: float = 6.0
+    """After the other listener's first answer: by then it has cut who can't prove itself (it gives them 5 s)."""
+    newcomers: int = 1024
+    """Open at once that may be anybody's; the client that has most of them makes room for others."""
     connections: int = 2048
-    """Open at once."""
+    """Open at once that are proven."""
     connections_per_peer: int = 1024
-    """Open at once from one address; who passes TLS on in front of us is one address."""
+    """Proven and open at once, of one client; who passes TLS on in front of us is one client."""
     write: float = 30.0
     """Without any progress of a write to the other listener; to the client it is the listener's own limit."""
     idle: float = 120.0
     """Without a byte either way."""
     half_closed: float = 10.0
-    """From the end of one way to that of the other."""
+    """From the client's end to that of the other listener; when that one ends, all is over."""
 
 
 class Passage:
@@ -53,12 +64,18 @@ class Passage:
     def __init__(self, settings: PassageSettings) -> None:
         self._settings = settings
         self._bytes = settings.server_name.encode()
-        self._open: dict[Greenlet[..., None], str] = {}
+        self._places = Places[Owner](
+            Room(
+                newcomers=settings.newcomers,
+                settled=settings.connections,
+                settled_per_client=settings.connections_per_peer,
+            )
+        )
         self._silent_until: dict[str, float] = {}
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self._places)
 
     def take(self, stream: SocketStream, ours: TlsStream, peer: str) -> bool:
         """Carry a connection to its end, True, or leave it to our own TLS with what has been read of it, False.
@@ -80,7 +97,7 @@ class Passage:
     def cut(self) -> None:
         """For a drain: end all that pass, without waiting, and let no more in. Outposts come back by themselves."""
         self._closed = True
-        gevent.killall([*self._open], block=False)
+        gevent.killall([*self._places], block=False)
 
     def _is_wanted(self, stream: SocketStream, reader: HelloReader) -> bool:
         """Whether the client wants the other listener; what makes no sense is left to our own TLS and its alerts."""
@@ -104,20 +121,18 @@ class Passage:
         return self._bytes in hello.lower() and find_server_name(hello) == self._settings.server_name
 
     @contextmanager
-    def _place(self, peer: str) -> "Iterator[Greenlet[..., None]]":
+    def _place(self, peer: str) -> Iterator[Owner]:
         if self._closed:
             raise LimitHit("drain")
-        if len(self._open) >= self._settings.connections:
-            raise LimitHit("link_connections")
-        if sum(each == peer for each in self._open.values()) >= self._settings.connections_per_peer:
-            raise LimitHit("link_connections_per_peer")
         owner = getcurrent()
         assert isinstance(owner, Greenlet)  # noqa: S101  # the server runs each connection in one
-        self._open[owner] = peer
+        displaced = self._places.enter(owner, peer)
+        if displaced is not None:
+            displaced.kill(LimitHit("link_newcomers"), block=False)
         try:
             yield owner
         finally:
-            del self._open[owner]
+            self._places.leave(owner)
 
     def _dial(self) -> Upstream:
         last = OSError("no address")
@@ -129,15 +144,11 @@ class Passage:
         limit = "link_connect_timeout" if isinstance(last, TimeoutError) else "link_unreachable"
         raise LimitHit(limit, str(last)) from last
 
-    def _splice(self, stream: SocketStream, upstream: Upstream, begun: bytes, owner: "Greenlet[..., None]") -> None:
-        """Both ways until both have ended."""
+    def _splice(self, stream: SocketStream, upstream: Upstream, begun: bytes, owner: Owner) -> None:
+        """Both ways until both have ended, or the other listener has."""
         back = gevent.spawn(self._pump_back, stream, upstream, owner)
         try:
-            data = begun
-            while data:
-                self._write(upstream, data)
-                self._awake(stream)
-                data = stream.read()
+            self._pump_on(stream, upstream, begun, back)
             upstream.half_close()
             back.join(self._settings.half_closed)
             if not back.ready():
@@ -145,24 +156,48 @@ class Passage:
         finally:
             back.kill()
 
+    def _pump_on(self, stream: SocketStream, upstream: Upstream, begun: bytes, back: "Greenlet[..., bool]") -> None:
+        """From the client to the other listener, until either has ended."""
+        data = begun
+        while data:
+            self._write(upstream, data)
+            if back.value:
+                return
+            self._awake(stream)
+            try:
+                data = stream.read()
+            except Expired as expired:
+                if expired.limit == _ENDED:
+                    return
+                raise
+
     def _write(self, upstream: Upstream, data: bytes) -> None:
         try:
             upstream.write(data, self._settings.write)
         except TimeoutError as error:
             raise LimitHit("link_write_timeout") from error
 
-    def _pump_back(self, stream: SocketStream, upstream: Upstream, owner: "Greenlet[..., None]") -> None:
-        """From the other listener to the client. What breaks this way breaks the other."""
+    def _pump_back(self, stream: SocketStream, upstream: Upstream, owner: Owner) -> bool:
+        """From the other listener to the client; whether it has ended. What breaks this way breaks the other."""
+        settling = get_hub().loop.timer(self._settings.proven)
+        answered = False
         try:
             while data := upstream.read(None):
+                if not answered:
+                    answered = True
+                    settling.start(self._places.settle, owner)
                 stream.write(data)
                 self._awake(stream)
                 gevent.sleep(0)  # between two fast ends nothing waits, and nobody else would have a turn
         except (LimitHit, OSError) as error:
             owner.kill(error, block=False)
-            return
-        stream.half_close()
-        stream.until(loop_now() + self._settings.half_closed, "link_half_closed")
+            return False
+        else:
+            stream.interrupt(_ENDED)
+            return True
+        finally:
+            settling.stop()
+            settling.close()
 
     def _awake(self, stream: SocketStream) -> None:
         stream.until(loop_now() + self._settings.idle, "link_idle_timeout")
@@ -171,5 +206,5 @@ class Passage:
         now = loop_now()
         if hit.limit != "drain" and now >= self._silent_until.get(hit.limit, 0.0):
             self._silent_until[hit.limit] = now + _SILENCE
-            fields = {"limit": hit.limit, "reason": hit.reason, "peer": peer, "open": len(self._open)}
+            fields = {"limit": hit.limit, "reason": hit.reason, "peer": peer, "open": len(self._places)}
             _log.warning("a connection hit a limit of the passage to the link", extra=fields)

@@ -300,6 +300,7 @@ class TcpServer:
             if isinstance(secured, TlsStream):
                 deadline = loop_now() + (self.limits.parting if self.draining else self.limits.handshake)
                 if self._passage is not None and self._passage.take(stream, secured, connection.peer):
+                    self._linger(stream)
                     return
                 stream.until(deadline, "handshake_timeout")
                 secured.handshake()

@@ -24,8 +24,17 @@ NAME = "link.garrison.internal"
 HELLO = made_by_python(NAME, ssl.TLSVersion.TLSv1_3)
 OWN = self_signed(dt.datetime.now(dt.UTC))
 QUICK = Limits(handshake=0.6, idle=1, write=0.2, linger=0.2, tick=0.01)
+QUICK_PROOF = 0.01
 PASSAGE = PassageSettings(
-    server_name=NAME, addresses=(), hello=0.2, connect=0.2, write=0.2, idle=0.2, half_closed=0.2, connections=4
+    server_name=NAME,
+    addresses=(),
+    hello=0.2,
+    connect=0.2,
+    proven=QUICK_PROOF,
+    write=0.2,
+    idle=0.2,
+    half_closed=0.2,
+    connections=4,
 )
 Peer = gevent_socket.socket
 Play = Callable[[Peer], None]

@@ -20,8 +20,8 @@ def listen(family: int = socket.AF_INET) -> socket.socket:
     return listener
 
 
-def connect(port: int) -> gevent_socket.socket:
-    return gevent_socket.create_connection(("127.0.0.1", port), timeout=5)
+def connect(port: int, source: str = "127.0.0.1") -> gevent_socket.socket:
+    return gevent_socket.create_connection(("127.0.0.1", port), timeout=5, source_address=(source, 0))
 
 
 def read_all(client: gevent_socket.socket) -> bytes:

@@ -146,21 +146,33 @@ class TestSplicing:
             until(front.ended)
             assert front.hits == {}
 
-    def test_the_link_may_end_first(self) -> None:
-        heard: list[bytes] = []
+    def test_when_the_link_ends_all_is_over_and_its_last_word_arrives(self) -> None:
+        """A stranger whom the link has sent away keeps no place here, however long it stays."""
 
         def play(peer: Peer) -> None:
             peer.recv(len(HELLO))
-            peer.sendall(b"that was it")
-            peer.shutdown(socket.SHUT_WR)
-            heard.append(read_all(peer))
+            peer.sendall(b"that was it" * 10_000)
 
-        with there(play) as link, door(link) as front, connect(front.port) as client:
+        with there(play) as link, door(link, idle=9, half_closed=9) as front, connect(front.port) as client:
             client.sendall(HELLO)
-            assert read_all(client) == b"that was it"
-            client.sendall(b"thank you")
-            client.shutdown(socket.SHUT_WR)
-            until(lambda: heard == [b"thank you"])
+            assert read_all(client) == b"that was it" * 10_000
+            until(lambda: front.server.passing == 0)
+            until(front.ended)
+            assert front.hits == {}
+
+    def test_also_while_the_client_talks_on(self) -> None:
+        def play(peer: Peer) -> None:
+            take(peer, len(HELLO) + 1000)
+            peer.shutdown(socket.SHUT_WR)
+            while peer.recv(65536):
+                continue
+
+        with there(play) as link, door(link, idle=9, half_closed=9) as front, connect(front.port) as client:
+            client.sendall(HELLO)
+            with pytest.raises((ConnectionResetError, BrokenPipeError)), gevent.Timeout(5):
+                while True:
+                    client.sendall(b"x" * 100)
+                    gevent.sleep(0.001)
             until(front.ended)
 
     def test_a_hello_may_come_in_single_bytes(self) -> None:

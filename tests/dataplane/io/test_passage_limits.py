@@ -7,7 +7,20 @@ from contextlib import ExitStack
 import gevent
 import pytest
 
-from tests.dataplane.io.doors import HELLO, Door, Peer, black_hole, door, echo, hold, nowhere, sleep, take, there
+from tests.dataplane.io.doors import (
+    HELLO,
+    QUICK_PROOF,
+    Door,
+    Peer,
+    black_hole,
+    door,
+    echo,
+    hold,
+    nowhere,
+    sleep,
+    take,
+    there,
+)
 from tests.dataplane.io.lines import connect, read_all, until
 from tests.dataplane.sansio.test_clienthello import extension, message, record
 
@@ -62,14 +75,20 @@ class TestLimits:
 
     @pytest.mark.parametrize(
         ("changes", "limit"),
-        [({"connections": 2}, "link_connections"), ({"connections_per_peer": 2}, "link_connections_per_peer")],
+        [
+            ({"connections": 2}, "link_connections"),
+            ({"connections_per_peer": 2}, "link_connections_per_peer"),
+            ({"newcomers": 2, "proven": 9}, "link_newcomers"),
+        ],
     )
     def test_as_many_as_may_be(self, changes: dict[str, int], limit: str) -> None:
-        with there(hold) as link, door(link, idle=9, **changes) as front, ExitStack() as open_ones:
+        with there(echo) as link, door(link, idle=9, **changes) as front, ExitStack() as open_ones:
             first, _ = (open_ones.enter_context(connect(front.port)) for _ in range(2))
             for client in (first, _):
                 client.sendall(HELLO)
+                take(client, len(HELLO))
             until(lambda: front.server.passing == 2)
+            gevent.sleep(5 * QUICK_PROOF)
             with connect(front.port) as third:
                 third.sendall(HELLO)
                 assert read_all(third) == b""
@@ -79,6 +98,39 @@ class TestLimits:
             with connect(front.port) as fourth:
                 fourth.sendall(HELLO)
                 until(lambda: front.server.passing == 2)
+
+    def test_strangers_take_the_places_of_strangers_only(self) -> None:
+        """Who is proven stays, and who comes from elsewhere gets in."""
+        plays = iter([echo, *[hold] * 4, echo])
+
+        def play(peer: Peer) -> None:
+            next(plays)(peer)
+
+        with there(play) as link, door(link, idle=9, newcomers=4) as front, ExitStack() as open_ones:
+            proven = open_ones.enter_context(connect(front.port))
+            proven.sendall(HELLO)
+            take(proven, len(HELLO))
+            gevent.sleep(5 * QUICK_PROOF)
+            for _ in range(20):
+                open_ones.enter_context(connect(front.port, source="127.0.0.2")).sendall(HELLO)
+            until(lambda: front.hits == {"link_newcomers": 16})
+            with connect(front.port) as late:
+                late.sendall(HELLO)
+                assert take(late, len(HELLO)) == HELLO
+            assert front.hits == {"link_newcomers": 17}
+            proven.sendall(b"still here")
+            assert take(proven, 10) == b"still here"
+
+    def test_whom_the_link_has_not_answered_is_not_proven(self) -> None:
+        """However long it takes: the link counts its seconds from when it has accepted."""
+        with there(hold) as link, door(link, idle=9, newcomers=1, proven=0) as front, connect(front.port) as client:
+            client.sendall(HELLO)
+            until(lambda: front.server.passing == 1)
+            gevent.sleep(0.1)
+            with connect(front.port) as second:
+                second.sendall(HELLO)
+                assert read_all(second) == b""
+            assert front.hits == {"link_newcomers": 1}
 
     def test_silence_both_ways(self) -> None:
         with there(hold) as link, door(link) as front, connect(front.port) as client:
@@ -103,15 +155,6 @@ class TestLimits:
             client.shutdown(socket.SHUT_WR)
             assert read_all(client) == b""
             assert front.hits == {"link_half_closed": 1}
-
-    def test_whichever_it_is(self) -> None:
-        def play(peer: Peer) -> None:
-            peer.shutdown(socket.SHUT_WR)
-            hold(peer)
-
-        with there(play) as link, door(link, idle=9) as front, connect(front.port) as client:
-            client.sendall(HELLO)
-            until(lambda: front.hits == {"link_half_closed": 1})
 
     def test_a_client_that_takes_nothing(self) -> None:
         def play(peer: Peer) -> None:
