@@ -1,7 +1,7 @@
 """What one outpost may see of the facts; whatever is not returned here never reaches it. Pure.
 
 That is its options, the providers it serves, the certificates these name, and what ended or changed for sessions
-there.
+there. `scope` is all of it; control.link.state asks for the parts, to make anew only what differs.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,9 +13,9 @@ from control.domain.grant import IssuedIdentity, identity_of
 from control.domain.identity import Person
 from control.domain.outpost import Outpost
 from control.domain.policy import decide
-from control.domain.security import Revocation
+from control.domain.security import CookieKey, Revocation
 from control.fleet import resources
-from control.fleet.assignment import assigned
+from control.fleet.assignment import assigned_by_id
 from control.fleet.options import options_of
 from control.fleet.resources import Changed, Ended, Options, Resource, SessionKey
 from control.fleet.session_keys import keys_in_use
@@ -28,24 +28,29 @@ SERVED_MODES = frozenset({ProxyMode.FORWARD_SINGLE, ProxyMode.FORWARD_DOMAIN})
 def scope(facts: Facts, outpost: Outpost, url: str) -> tuple[Resource, ...]:
     """Everything the outpost is to hold; `url` is control's own public address."""
     served = served_providers(facts, outpost)
-    found: list[Resource] = [_options(outpost, url)]
-    found.extend(_provider(facts, provider) for provider in served.values())
-    found.extend(_certificates(facts, served))
-    found.extend(_revoked(facts, served))
+    found: list[Resource] = [options_resource(outpost, url)]
+    found.extend(provider_resource(facts, provider) for provider in served.values())
+    certificates = (find_certificate(facts, provider) for provider in served.values())
+    found.extend({each.key: each for each in certificates if each is not None}.values())
+    for revocation in facts.revocations.values():
+        found.extend(revoked(facts, served, revocation))
     return tuple(found)
 
 
 def served_providers(facts: Facts, outpost: Outpost) -> dict[UUID, ProxyProvider]:
     """The providers the outpost serves: those assigned to it that belong to an application and whose mode exists."""
-    to_serve = assigned(outpost, facts.outposts.values(), facts.providers.values())
-    return {each.id: each for each in to_serve if _is_served(facts, each)}
+    to_serve = assigned_by_id(outpost, facts.outposts.values(), facts.providers)
+    return {key: each for key, each in to_serve.items() if is_served(facts, key)}
 
 
-def _is_served(facts: Facts, provider: ProxyProvider) -> bool:
-    return provider.id in facts.applications and provider.mode in SERVED_MODES
+def is_served(facts: Facts, provider: UUID) -> bool:
+    """Whether a provider can be served, wherever that is to be."""
+    found = facts.providers.get(provider)
+    return found is not None and provider in facts.applications and found.mode in SERVED_MODES
 
 
-def _options(outpost: Outpost, url: str) -> Options:
+def options_resource(outpost: Outpost, url: str) -> Options:
+    """The outpost's options, completed. Raises Invalid where those that are stored can't be used."""
     options = options_of(outpost)
     browser_url = options.authentik_host_browser or options.authentik_host or url
     return Options(
@@ -58,10 +63,11 @@ def _options(outpost: Outpost, url: str) -> Options:
     )
 
 
-def _provider(facts: Facts, provider: ProxyProvider) -> resources.ProxyProvider:
+def provider_resource(facts: Facts, provider: ProxyProvider) -> resources.ProxyProvider:
+    """A provider that is served, with its application and the keys of its cookies."""
     application = facts.applications[provider.id]
-    keys = keys_in_use(facts.cookie_keys.get(provider.id, ()), provider.access_token_validity, facts.at)
-    certificate = _usable_certificate(facts, provider)
+    keys = keys_of(facts, provider)
+    certificate = find_certificate(facts, provider)
     return resources.ProxyProvider(
         id=provider.id,
         name=provider.name,
@@ -81,7 +87,12 @@ def _provider(facts: Facts, provider: ProxyProvider) -> resources.ProxyProvider:
     )
 
 
-def _usable_certificate(facts: Facts, provider: ProxyProvider) -> resources.Certificate | None:
+def keys_of(facts: Facts, provider: ProxyProvider) -> tuple[CookieKey, ...]:
+    """The keys that a cookie of the provider may be sealed with."""
+    return keys_in_use(facts.cookie_keys.get(provider.id, ()), provider.access_token_validity, facts.at)
+
+
+def find_certificate(facts: Facts, provider: ProxyProvider) -> resources.Certificate | None:
     """The certificate the provider names; one without a private key can't serve."""
     named = facts.certificates.get(provider.certificate) if provider.certificate else None
     if named is None or named.private_key is None:
@@ -89,24 +100,24 @@ def _usable_certificate(facts: Facts, provider: ProxyProvider) -> resources.Cert
     return resources.Certificate(id=named.id, name=named.name, chain=named.chain, private_key=named.private_key)
 
 
-def _certificates(facts: Facts, served: Mapping[UUID, ProxyProvider]) -> list[resources.Certificate]:
-    usable = (_usable_certificate(facts, provider) for provider in served.values())
-    return list({certificate.id: certificate for certificate in usable if certificate}.values())
+def revoked(facts: Facts, served: Mapping[UUID, ProxyProvider], revocation: Revocation) -> Iterator[Ended | Changed]:
+    """What a revocation is to an outpost: nothing, where it can have no sessions that it concerns."""
+    if not served or (revocation.provider is not None and revocation.provider not in served):
+        return
+    person = facts.people.get(revocation.user) if revocation.user else None
+    if not revocation.changed:
+        yield ended(revocation)
+    elif person is not None:
+        yield _changed(facts, served, revocation, person)
 
 
-def _revoked(facts: Facts, served: Mapping[UUID, ProxyProvider]) -> Iterator[Resource]:
-    """What ended or changed, as far as the outpost can have sessions that it concerns."""
-    for revocation in facts.revocations.values() if served else ():
-        if revocation.provider is not None and revocation.provider not in served:
-            continue
-        person = facts.people.get(revocation.user) if revocation.user else None
-        if not revocation.changed:
-            yield _ended(revocation)
-        elif person is not None:
-            yield _changed(facts, served, revocation, person)
+def is_common(revocation: Revocation) -> bool:
+    """Whether it is the same to every outpost that serves anything."""
+    return not revocation.changed and revocation.provider is None
 
 
-def _ended(revocation: Revocation) -> Ended:
+def ended(revocation: Revocation) -> Ended:
+    """The end of sessions."""
     return Ended(
         session=revocation.sign_in,
         subject=revocation.user,

@@ -4,7 +4,7 @@ The work is synchronous, so it runs in a bounded pool; when too much waits, a ca
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn, Protocol, TypeVar
 from uuid import UUID
@@ -27,7 +27,8 @@ from control.link.caller import (
 )
 from control.link.limits import Crowd, Limits
 from control.link.metrics import Metrics
-from control.link.revisions import Revisions, State
+from control.link.revisions import Revisions
+from control.link.state import State
 from control.store import Actor, Store
 from protos.outpost.v1 import gate_pb2, gate_pb2_grpc
 
@@ -116,7 +117,7 @@ class Desk:
             outpost = get_outpost(unit, client)
         return Actor(name=f"outpost/{outpost.name}", address=address)
 
-    def _served(self, client: Client) -> frozenset[UUID]:
+    def _served(self, client: Client) -> Collection[UUID]:
         part = self._revisions.state.parts.get(client.outpost)
         return part.served if part else frozenset()
 

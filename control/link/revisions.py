@@ -6,86 +6,23 @@ looked at every `Store.look_seconds` besides. A commit is acted on at once, furt
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NoReturn
-from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from control.domain.outpost import Outpost
-from control.fleet.options import find_fault
-from control.fleet.resources import Options, Resource
-from control.fleet.scope import scope, served_providers
-from control.fleet.snapshot import Facts, read_facts
-from control.link.messages import Wanted
-from control.link.translate import Encoded, encode
+from control.fleet.renewal import keep_same, renew_facts
+from control.fleet.snapshot import read_facts
+from control.link.state import NOTHING, State, compute
 from control.store import Store
 
 GAP_SECONDS = 0.05
 RETRY_SECONDS = 1.0
 
 log = logging.getLogger("control.link")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """What one outpost is to hold, and what goes with it."""
-
-    wanted: Wanted[Encoded]
-    served: frozenset[UUID]
-    refresh_seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """One revision, ready to be sent. `encoded` keeps what was serialised, for the next one.
-
-    `faulty` are outposts without a part, since their stored options can't be used.
-    """
-
-    facts: Facts
-    parts: Mapping[UUID, Part]
-    faulty: frozenset[UUID]
-    encoded: Mapping[Resource, Encoded] = field(repr=False)
-
-    @property
-    def revision(self) -> int:
-        """The revision."""
-        return self.facts.revision
-
-
-def compute(facts: Facts, url: str, known: Mapping[Resource, Encoded]) -> State:
-    """Every outpost's part of the facts; a resource that is as before, or another's too, is not serialised again."""
-    encoded: dict[Resource, Encoded] = {}
-
-    def take(resource: Resource) -> Encoded:
-        if resource not in encoded:
-            encoded[resource] = known.get(resource) or encode(resource)
-        return encoded[resource]
-
-    parts = {}
-    for outpost in facts.outposts.values():
-        fault = find_fault(outpost)
-        if fault:
-            # Stored by an older version: this outpost stays as it is, the others must not suffer.
-            log.warning("an outpost's options can't be used", extra={"outpost": outpost.name, "reason": fault})
-        else:
-            parts[outpost.id] = _part(facts, outpost, url, take)
-    return State(facts=facts, parts=parts, faulty=frozenset(facts.outposts.keys() - parts.keys()), encoded=encoded)
-
-
-def _part(facts: Facts, outpost: Outpost, url: str, take: Callable[[Resource], Encoded]) -> Part:
-    resources = scope(facts, outpost, url)
-    refresh = next(resource.refresh_interval for resource in resources if isinstance(resource, Options))
-    return Part(
-        wanted=Wanted(revision=facts.revision, resources={each.key: take(each) for each in resources}),
-        served=frozenset(served_providers(facts, outpost)),
-        refresh_seconds=refresh.total_seconds(),
-    )
 
 
 class Revisions:
@@ -101,7 +38,7 @@ class Revisions:
         self._wanted_anew = False
         self._loaded_at = clock()
         self._answers = True
-        self.state = compute(_nothing(), url, {})
+        self.state = NOTHING
 
     def wake(self) -> None:
         """Somebody has committed something."""
@@ -123,11 +60,11 @@ class Revisions:
 
     async def load(self) -> None:
         """Compute the newest state and tell everyone."""
-        self._wanted_anew = False
+        anew, self._wanted_anew = self._wanted_anew, False
         # Before, not after: what ends at a moment must not wait as long again as the facts took to read.
         begun = self._clock()
         loop = asyncio.get_running_loop()
-        self.state = await loop.run_in_executor(self._pool, self._compute)
+        self.state = await loop.run_in_executor(self._pool, lambda: self._compute(anew=anew))
         self._loaded_at = begun
         for listener in tuple(self._listeners):
             listener(self.state)
@@ -182,25 +119,9 @@ class Revisions:
         with self._store.read() as unit:
             return unit.revision()
 
-    def _compute(self) -> State:
+    def _compute(self, *, anew: bool = False) -> State:
+        """The next state; where time may matter, or something went wrong before, from all that is in the database."""
+        known = self.state.facts
         with self._store.read() as unit:
-            facts = read_facts(unit)
-        return compute(facts, self._url, self.state.encoded)
-
-
-def _nothing() -> Facts:
-    """The state before the first look."""
-    return Facts(
-        revision=0,
-        at=datetime.min.replace(tzinfo=UTC),
-        outposts={},
-        tokens={},
-        providers={},
-        applications={},
-        bindings={},
-        cookie_keys={},
-        certificates={},
-        revocations={},
-        people={},
-        authorities=(),
-    )
+            facts = keep_same(known, read_facts(unit)) if anew else renew_facts(unit, known)
+        return compute(facts, self._url, self.state, anew=anew)

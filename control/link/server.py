@@ -25,8 +25,9 @@ from control.link.housekeeping import authorities, keep_house
 from control.link.limits import Allowance, Limits
 from control.link.metrics import FleetCollector, Metrics, metrics_socket
 from control.link.presence import Presence, Round, read_seat
-from control.link.revisions import Revisions, State
+from control.link.revisions import Revisions
 from control.link.roster import Roster
+from control.link.state import State
 from control.link.stream import Fleet
 from control.link.transport import Transport
 from control.link.wake import wake_socket

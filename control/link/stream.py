@@ -23,8 +23,9 @@ from control.link.directory import Feed, Subscription
 from control.link.limits import Allowance, Crowd, Limits, exhausted
 from control.link.messages import Applied, DirectoryApplied, Health, HeldPart, Hello, TokenHeld
 from control.link.metrics import Metrics
-from control.link.revisions import Part, Revisions, State
+from control.link.revisions import Revisions
 from control.link.roster import SAYS_FAREWELL, Key, Progress, Roster
+from control.link.state import Part, State
 from control.link.sync import Sync
 from control.link.translate import Encoded
 from protos.outpost.v1 import link_pb2

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from control.fleet.snapshot import read_facts
-from control.link.revisions import compute
+from control.link.state import compute
 from dataplane.link.state import StateUnreadable, unseal
 from tests.interop.world import PASSWORD
 from tests.soak.fleet import Fleet, Member, Person
@@ -38,7 +38,7 @@ def differing(fleet: Fleet) -> Iterator[str]:
     """Copies that hold something else than control wants them to, resource by resource."""
     with fleet.store.read() as unit:
         facts = read_facts(unit)
-    state = compute(facts, fleet.garrison.url, {})
+    state = compute(facts, fleet.garrison.url)
     names = {outpost.name: outpost.id for outpost in facts.outposts.values()}
     for group in fleet.groups:
         resources = state.parts[names[group.name]].wanted.resources

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
+from control.link.layers import Layer, Layers
 from control.link.messages import Applied, Hello, Push, Rejected, Wanted
 from control.link.sync import Sync
 
@@ -16,7 +17,10 @@ class Thing:
 
 
 def wanted(revision: int, **digests: str) -> Wanted[Thing]:
-    return Wanted(revision=revision, resources={key: Thing(key, digest) for key, digest in digests.items()})
+    def layer(keys: str) -> Layer[Thing]:
+        return Layer({key: Thing(key, digests[key]) for key in keys if key in digests})
+
+    return Wanted(revision=revision, resources=Layers(layer("abc"), layer("def")))
 
 
 def hello(revision: int = 0, **held: str) -> Hello:

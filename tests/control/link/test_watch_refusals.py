@@ -17,7 +17,8 @@ from sqlalchemy.exc import OperationalError
 from control.fleet.authority import Client, issue_client
 from control.fleet.tokens import replace_token, revoke_token
 from control.link.limits import Limits
-from control.link.revisions import Revisions, State
+from control.link.revisions import Revisions
+from control.link.state import State
 from control.store import Unit
 from tests.support.fleet import Deployed, deploy
 from tests.support.links import Control, Credentials, outpost
@@ -198,8 +199,8 @@ def test_a_token_ends_at_its_moment_also_when_that_comes_while_the_facts_are_rea
         revisions = Revisions(control.store, "http://localhost:9000", control.clock)
         compute = revisions._compute
 
-        def slowly() -> State:
-            state = compute()
+        def slowly(*, anew: bool) -> State:
+            state = compute(anew=anew)
             control.clock.advance(minutes=5)
             return state
 
