@@ -1,7 +1,8 @@
 """Whether there is anybody at the link, for those who are about to sign in: better told now than after the password.
 
-It opens a connection and no more, at most every two seconds, and not while calls are answered anyhow. Somebody who
-listens need not answer: who gets that far is told later.
+It opens a connection, at most every two seconds and not while calls are answered anyhow, and sees whether it is closed
+at once, as by a balancer who has nobody behind: control itself waits for us to speak. Somebody who listens need not
+answer; who gets that far is told later.
 """
 
 import socket
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 KEPT_SECONDS = 2.0
 CONNECT_SECONDS = 1.0
+CLOSED_WITHIN = 0.1
 
 
 class Lookout:
@@ -43,9 +45,21 @@ def _find_outage(addresses: Iterable[str]) -> str | None:
     for address in addresses:
         host, _, port = address.rpartition(":")
         try:
-            socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+            with socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS) as connection:
+                _expect_silence(connection)
         except OSError as error:
             reasons.append(f"{address}: {error.strerror or error}")
         else:
             return None
     return "; ".join(reasons)
+
+
+def _expect_silence(connection: socket.socket) -> None:
+    """Raises OSError where it is closed."""
+    connection.settimeout(CLOSED_WITHIN)
+    try:
+        said = connection.recv(1)
+    except TimeoutError:
+        return
+    if not said:
+        raise ConnectionAbortedError("closed at once")

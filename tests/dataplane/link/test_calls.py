@@ -154,6 +154,17 @@ def test_an_outage_is_found_without_a_call(control: FakeControl) -> None:
     assert not control.redeemed
 
 
+def test_a_balancer_with_nobody_behind_it_is_an_outage(control: FakeControl) -> None:
+    with Relay(("127.0.0.1", control.link_port)) as relay:
+        control.link_addresses = [relay.address]
+        clock = Clock()
+        gate = gate_of(control, clock)
+        assert gate.find_outage() is None
+        control.stop_link()
+        clock.now += 2
+        assert gate.find_outage() is not None
+
+
 def test_an_answered_call_is_no_outage(control: FakeControl) -> None:
     control.link_addresses = [f"127.0.0.1:{free_port()}", f":{control.link_port}"]
     gate = gate_of(control)

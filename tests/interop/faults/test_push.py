@@ -11,7 +11,7 @@ from tests.interop.faults.stage import Edge, Healing, Stage, Trial, metric
 from tests.support.browser_http import Visitor
 from tests.support.chaos import seconds_until, stays
 from tests.support.peers_program import eventually
-from tests.support.relay import CutAfter, Forward, Throttle
+from tests.support.relay import CutAfter, Forward, Hold, Throttle
 
 pytestmark = pytest.mark.interop
 MANY = 200
@@ -55,11 +55,12 @@ def has_none(edge: Edge) -> bool:
 
 
 def in_the_middle_of_a_push(stage: Stage, edge: Edge) -> None:
-    """A large push is on its way, slowly, and has not arrived."""
+    """A large push is on its way, has not arrived, and gets no further."""
     delivered = edge.relay.delivered
     edge.relay.become(Throttle(rate=BYTES_A_SECOND))
     serve(stage, edge, MANY)
     eventually(lambda: edge.relay.delivered > delivered + BYTES_A_SECOND, "the push is on its way")
+    edge.relay.become(Hold())
     assert has_none(edge)
 
 
