@@ -105,6 +105,8 @@ def test_a_change_on_one_reaches_outposts_on_the_other(replicas: Replicas, datab
         took = []
         async with replicas.links() as (_, b), outpost(b, replicas.given) as edge:
             await edge.connect()
+            hears = b.parts.metrics.registry.get_sample_value("garrison_link_hears_commits")
+            assert hears == (database.kind == "postgresql")
             for number in range(5):
                 begun = time.monotonic()
                 await asyncio.to_thread(rename, replicas.a.store, f"renamed-{number}")
