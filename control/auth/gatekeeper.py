@@ -87,10 +87,9 @@ class Gatekeeper:
                 return Refusal(RefusalReason.SESSION_ENDED)
             return _look_up(unit, self._issuer, claim)
 
-    def end_session(self, caller: Actor, provider: UUID, session: UUID) -> None:
+    def end_session(self, caller: Actor, session: UUID) -> None:
         """End the sign-in and all that was born of it. Asking twice does nothing more."""
         with self._store.write(caller) as unit:
-            unit.providers.get(provider)
             sessions.end_session(unit, session)
 
 

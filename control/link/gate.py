@@ -4,7 +4,7 @@ The work is synchronous, so it runs in a bounded pool; when too much waits, a ca
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn, Protocol, TypeVar
 from uuid import UUID
@@ -50,7 +50,7 @@ class Gatekeeper(Protocol):
         """Say what a session is now."""
         ...
 
-    def end_session(self, caller: Actor, provider: UUID, session: UUID) -> None:
+    def end_session(self, caller: Actor, session: UUID) -> None:
         """End the sign-in and all that was born of it."""
         ...
 
@@ -69,11 +69,19 @@ class Desk:
     async def ask(self, context: Context, provider: str, work: Callable[[Actor, UUID], Answer]) -> Answer:
         """Do the work for a caller who may ask it about that provider. Raises CallRefused."""
         client = get_client(context.auth_context())
+
+        def checked(caller: Actor) -> Answer:
+            return work(caller, require_provider(self._served(client), reading.read_id(provider)))
+
+        return await self.ask_any(context, checked)
+
+    async def ask_any(self, context: Context, work: Callable[[Actor], Answer]) -> Answer:
+        """Do the work for a caller who may ask at all. Raises CallRefused."""
+        client = get_client(context.auth_context())
         address = peer_address(context.peer())
 
         def checked() -> Answer:
-            caller = self._caller(client, address)
-            return work(caller, require_provider(self._served(client), reading.read_id(provider)))
+            return work(self._caller(client, address))
 
         with self._crowd.entered(client.outpost, self._limits.calls_of_outpost, "too_many_calls_of_outpost"):
             return await self._while_welcome(client, self.run(checked))
@@ -144,7 +152,7 @@ class GateService(gate_pb2_grpc.GateServicer):
             )
             return self._gatekeeper.redeem_code(caller, redemption)
 
-        return translate.redeemed(await self._answer(context, request.provider, redeem))
+        return translate.redeemed(await self._answer(context, self._desk.ask(context, request.provider, redeem)))
 
     async def LookUpSession(  # noqa: N802 - gRPC names it
         self, request: gate_pb2.LookUpSessionRequest, context: Context
@@ -155,25 +163,29 @@ class GateService(gate_pb2_grpc.GateServicer):
             claim = _claim(request, provider)
             return self._gatekeeper.look_up_session(claim) if claim else Refusal(RefusalReason.SESSION_ENDED)
 
-        return translate.looked_up(await self._answer(context, request.provider, look_up))
+        return translate.looked_up(await self._answer(context, self._desk.ask(context, request.provider, look_up)))
 
     async def EndSession(  # noqa: N802 - gRPC names it
         self, request: gate_pb2.EndSessionRequest, context: Context
     ) -> gate_pb2.EndSessionResponse:
-        """End a sign-in; one that is no id has ended."""
+        """End a sign-in; one that is no id has ended.
 
-        def end(caller: Actor, provider: UUID) -> None:
+        Whatever the caller serves by now: a sign-out may have waited while its provider went elsewhere or was removed,
+        and who knows the random id of a sign-in has had a session of it.
+        """
+
+        def end(caller: Actor) -> None:
             session = reading.read_id(request.session)
             if session is not None:
-                self._gatekeeper.end_session(caller, provider, session)
+                self._gatekeeper.end_session(caller, session)
 
-        await self._answer(context, request.provider, end)
+        await self._answer(context, self._desk.ask_any(context, end))
         return gate_pb2.EndSessionResponse()
 
-    async def _answer(self, context: Context, provider: str, work: Callable[[Actor, UUID], Answer]) -> Answer:
+    async def _answer(self, context: Context, answer: Awaitable[Answer]) -> Answer:
         """The answer, or an abort that tells no inner details."""
         try:
-            return await self._desk.ask(context, provider, work)
+            return await answer
         except Exception as error:  # noqa: BLE001 - `unanswered` logs it
             await self._abort(context, unanswered(error))
 

@@ -51,8 +51,8 @@ class FakeGatekeeper:
         self._note(claim)
         return self.answer
 
-    def end_session(self, caller: Actor, provider: UUID, session: UUID) -> None:
-        self._note(caller, provider, session)
+    def end_session(self, caller: Actor, session: UUID) -> None:
+        self._note(caller, session)
 
     def _note(self, *asked: Any) -> None:
         self.asked.append(asked)

@@ -98,19 +98,25 @@ def test_a_sign_out_is_passed_on(control: Control) -> None:
     provider, session = deployed.sites[0].provider.id, uuid4()
     answered(control, end(provider, session), deployed)
     ((caller, *rest),) = control.gatekeeper.asked
-    assert (caller.name, rest) == ("outpost/edge", [provider, session])
+    assert (caller.name, rest) == ("outpost/edge", [session])
 
 
-@pytest.mark.parametrize("kind", ["redeem", "look_up", "end"])
+@pytest.mark.parametrize("which", ["another outpost's", "no id", "unknown"])
+def test_a_sign_out_is_taken_also_when_its_provider_is_elsewhere_or_gone(control: Control, which: str) -> None:
+    deployed, other = deploy(control.store), deploy(control.store, "west", ("blog",))
+    provider = {"another outpost's": other.sites[0].provider.id, "no id": "wiki", "unknown": uuid4()}[which]
+    session = uuid4()
+    answered(control, end(provider, session), deployed)
+    ((_, ended),) = control.gatekeeper.asked
+    assert ended == session
+
+
+@pytest.mark.parametrize("kind", ["redeem", "look_up"])
 @pytest.mark.parametrize("which", ["another outpost's", "no id", "unknown"])
 def test_what_is_out_of_scope_is_denied(control: Control, kind: str, which: str) -> None:
     deployed, other = deploy(control.store), deploy(control.store, "west", ("blog",))
     provider = {"another outpost's": other.sites[0].provider.id, "no id": "wiki", "unknown": uuid4()}[which]
-    ask = {
-        "redeem": redeem(provider),
-        "look_up": look_up(provider, uuid4(), uuid4()),
-        "end": end(provider, uuid4()),
-    }[kind]
+    ask = {"redeem": redeem(provider), "look_up": look_up(provider, uuid4(), uuid4())}[kind]
     assert refused(control, ask, deployed) == (
         grpc.StatusCode.PERMISSION_DENIED,
         "the provider is not one of this outpost's",

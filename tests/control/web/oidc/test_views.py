@@ -217,7 +217,7 @@ def test_after_an_outpost_ended_the_session_nothing_is_asked(browser: Browser, w
     browser.sign_in("alice", PASSWORD)
     session = world.redeem(query_of(browser.get(authorize(world)).headers["Location"])["code"])
     assert isinstance(session, IssuedSession)
-    Gatekeeper(world.store, world.issuer).end_session(EDGE, world.wiki.id, session.id)
+    Gatekeeper(world.store, world.issuer).end_session(EDGE, session.id)
     page = browser.get("/application/o/wiki/end-session/")
     assert "You are signed out" in page.text
     assert 'href="https://wiki.example.com"' in page.text
