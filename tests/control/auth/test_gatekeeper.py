@@ -16,7 +16,6 @@ from control.auth import people
 from control.auth.gatekeeper import SessionClaim
 from control.auth.oidc.keys import public_keys
 from control.domain.application import Binding
-from control.domain.errors import NotFound
 from control.domain.grant import IssuedSession, Refusal, RefusalReason
 from control.store import Unit
 from tests.support.auth import EDGE, World, callback
