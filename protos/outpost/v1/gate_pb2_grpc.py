@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class GateStub:
     """What workers ask of control while they serve. Deadline 5 s; after two failures a breaker answers at once.
-    A provider outside the caller's scope is PERMISSION_DENIED.
+    A provider outside the caller's scope is PERMISSION_DENIED, but for EndSession: a sign-out may have waited while its
+    provider went to another outpost.
     """
 
     def __init__(self, channel):
@@ -55,7 +56,8 @@ class GateStub:
 
 class GateServicer:
     """What workers ask of control while they serve. Deadline 5 s; after two failures a breaker answers at once.
-    A provider outside the caller's scope is PERMISSION_DENIED.
+    A provider outside the caller's scope is PERMISSION_DENIED, but for EndSession: a sign-out may have waited while its
+    provider went to another outpost.
     """
 
     def RedeemCode(self, request, context):
@@ -107,7 +109,8 @@ def add_GateServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class Gate:
     """What workers ask of control while they serve. Deadline 5 s; after two failures a breaker answers at once.
-    A provider outside the caller's scope is PERMISSION_DENIED.
+    A provider outside the caller's scope is PERMISSION_DENIED, but for EndSession: a sign-out may have waited while its
+    provider went to another outpost.
     """
 
     @staticmethod

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import grpc
 import pytest
@@ -198,48 +198,63 @@ def test_an_instance_of_the_first_protocol_drains_as_well(control: Control) -> N
     asyncio.run(play())
 
 
+async def come(edge: Actress, now: datetime, age: timedelta, held: dict[str, str]) -> None:
+    """Say Hello by a clock that shows `now`, of a run that began so long ago."""
+    edge.held = held
+    await edge.hello(protocol=2, clock=now, started=now - age)
+
+
+async def is_told_to_drain(edge: Actress) -> bool:
+    return (await edge.hear()).command.WhichOneof("command") == "drain"
+
+
 @pytest.mark.parametrize("skew", [timedelta(), timedelta(minutes=-9), timedelta(minutes=9)])
 def test_an_instance_that_began_anew_is_not_drained_again(control: Control, skew: timedelta) -> None:
     deployed = deploy(control.store)
     given = control.enrol(deployed)
-
-    async def come(edge: Actress) -> None:
-        """Connect, having started just now by a clock that is wrong."""
-        now = control.clock.now + skew
-        await edge.hello(protocol=2, clock=now, started=now)
-        if not edge.held:
-            await edge.take()
+    just_now, a_while = timedelta(), timedelta(seconds=30)
 
     async def play() -> None:
         async with control.link() as link:
             async with outpost(link, given) as edge:
-                await come(edge)
+                await come(edge, control.clock.now + skew, just_now, {})
+                await edge.take()
                 held = edge.held
                 await eventually(lambda: is_shown(control, deployed, state=InstanceState.CONNECTED))
-                control.clock.advance(seconds=30)
+                control.clock.now += a_while
                 wish(control, deployed, given.uid)
-                assert (await edge.hear()).command.WhichOneof("command") == "drain"
+                assert await is_told_to_drain(edge)
             # The connection was lost before it could say that it drains. The same run is told again ...
             async with outpost(link, given) as edge:
-                edge.held = held
-                past = control.clock.now + skew - timedelta(seconds=30)
-                await edge.hello(protocol=2, clock=control.clock.now + skew, started=past)
-                assert (await edge.hear()).command.WhichOneof("command") == "drain"
+                await come(edge, control.clock.now + skew, a_while, held)
+                assert await is_told_to_drain(edge)
             # ... and the next run is not.
-            control.clock.advance(seconds=30)
+            control.clock.now += a_while
             async with outpost(link, given) as edge:
-                edge.held = held
-                await come(edge)
+                await come(edge, control.clock.now + skew, just_now, held)
                 assert await edge.silent(0.3)
-            # Nor is it in the way of another wish.
-            await eventually(lambda: is_shown(control, deployed, state=InstanceState.DISCONNECTED))
-            async with outpost(link, given) as edge:
-                edge.held = held
-                await come(edge)
-                await eventually(lambda: is_shown(control, deployed, state=InstanceState.CONNECTED))
-                control.clock.advance(seconds=1)
-                wish(control, deployed, given.uid)
-                assert (await edge.hear()).command.WhichOneof("command") == "drain"
+
+    asyncio.run(play())
+
+
+def test_a_wish_that_came_to_nothing_is_not_in_the_way_of_another(control: Control) -> None:
+    deployed = deploy(control.store)
+    given = control.enrol(deployed)
+
+    async def play() -> None:
+        async with control.link() as link:
+            held: dict[str, str] = {}
+            for _ in range(2):
+                async with outpost(link, given) as edge:
+                    await come(edge, control.clock.now, timedelta(), held)
+                    if not held:
+                        await edge.take()
+                    held = edge.held
+                    await eventually(lambda: is_shown(control, deployed, state=InstanceState.CONNECTED))
+                    control.clock.advance(seconds=1)
+                    wish(control, deployed, given.uid)
+                    assert await is_told_to_drain(edge)
+                await eventually(lambda: is_shown(control, deployed, state=InstanceState.DISCONNECTED))
 
     asyncio.run(play())
 
