@@ -205,7 +205,8 @@ async def come(edge: Actress, now: datetime, age: timedelta, held: dict[str, str
 
 
 async def is_told_to_drain(edge: Actress) -> bool:
-    return (await edge.hear()).command.WhichOneof("command") == "drain"
+    command: str | None = (await edge.hear()).command.WhichOneof("command")
+    return command == "drain"
 
 
 @pytest.mark.parametrize("skew", [timedelta(), timedelta(minutes=-9), timedelta(minutes=9)])
