@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError, StatementError
 
+from control.domain.errors import Invalid
 from control.domain.outpost import Instance, InstanceEvent
 from control.fleet.instances import forget_old
 from control.store import SYSTEM, Store
@@ -78,7 +79,7 @@ class Ledger:
             some = left.pop()
             try:
                 self._write(some)
-            except (SQLAlchemyError, ValueError, OverflowError) as error:
+            except (SQLAlchemyError, ValueError, OverflowError, Invalid) as error:
                 if not _is_of_data(error):
                     raise NotWritten((*left, some), type(error).__name__) from error
                 left += _apart(some, error)
@@ -106,7 +107,7 @@ def _is_of_data(error: Exception) -> bool:
     match error:
         case DBAPIError():
             return isinstance(error, DataError)
-        case StatementError() | ValueError() | OverflowError():
+        case StatementError() | ValueError() | OverflowError() | Invalid():
             # A value that doesn't even reach the database.
             return True
         case _:

@@ -210,7 +210,8 @@ class Roster:
         if batch.is_empty:
             return
         try:
-            await self._in_pool(lambda: self._ledger.write(batch))
+            # Whoever ends this task ends no writing that has begun: what was taken would be lost.
+            await asyncio.shield(self._in_pool(lambda: self._ledger.write(batch)))
         except NotWritten as error:
             log.warning("instances can't be written", extra={"reason": str(error)})
             for each in error.batches:
@@ -255,7 +256,7 @@ class Roster:
                 self.leave(key, "control is stopping")
         self._history.give_back(self._history.take_all())
         await self.save()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        await asyncio.to_thread(self._pool.shutdown)
 
     def _introduced(self, key: Key, hello: Hello, address: str) -> Instance:
         """An instance as it says of itself."""
