@@ -6,12 +6,18 @@ to the outpost although it is advertised first, as it is by default.
 
 import json
 import os
+import resource
 import signal
 import socket
+import ssl
+import threading
+from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 
+from tests.dataplane.sansio.test_clienthello import made_by_python
 from tests.support.browser_http import Visitor
 from tests.support.garrison import Garrison, Outpost, short_folder
 from tests.support.peers_http import Answer, ask
@@ -26,7 +32,9 @@ def garrison() -> Iterator[Garrison]:
     with short_folder() as folder:
         link = free_port()
         flags = ["--link", f"127.0.0.2:{link}", "--no-embedded-outpost"]
-        running = Garrison(folder, flags=flags, link=link).start()
+        # A worker for each core; a flood is to be more than all of them can take.
+        cores = ",".join(map(str, sorted(os.sched_getaffinity(0))[:2]))
+        running = Garrison(folder, flags=flags, link=link, pinned=("taskset", "-c", cores)).start()
         yield running
         running.stop()
 
@@ -100,6 +108,89 @@ def test_a_sign_in_is_redeemed(garrison: Garrison, outpost: Outpost) -> None:
 def test_browsers_at_the_same_port_get_the_front_door(garrison: Garrison) -> None:
     answer = ask(garrison.https, "/-/health/ready/", host=f"{garrison.host}:{garrison.https}", tls=True)
     assert answer.status in (200, 204)
+
+
+FLOOD, PACE = 3_000, 0.001
+"""Connections held open, more than the front door has places for newcomers; seconds between two."""
+
+
+class Strangers(threading.Thread):
+    """Open connections for the link from eight addresses, while `come` is set, and say no more than a ClientHello."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        self.come, self.go = threading.Event(), threading.Event()
+        self._port = port
+        self._hello = made_by_python("link.garrison.internal", ssl.TLSVersion.TLSv1_3)
+
+    def run(self) -> None:
+        opened = deque[socket.socket]()
+        while not self.go.wait(PACE):
+            if self.come.is_set():
+                opened.append(self._open(f"127.0.0.{2 + len(opened) % 8}"))
+            if len(opened) > FLOOD:
+                opened.rotate(-1)
+                opened.pop().close()
+        for each in opened:
+            each.close()
+
+    def _open(self, source: str) -> socket.socket:
+        stranger = socket.socket()
+        stranger.bind((source, 0))
+        with suppress(OSError):
+            stranger.connect(("127.0.0.1", self._port))
+            stranger.sendall(self._hello)
+        return stranger
+
+
+@contextmanager
+def flood(garrison: Garrison) -> Iterator[Strangers]:
+    """Strangers at the front door."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 2 * FLOOD), hard))
+    strangers = Strangers(garrison.https)
+    strangers.start()
+    try:
+        yield strangers
+    finally:
+        strangers.go.set()
+        strangers.join()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def fill(garrison: Garrison, strangers: Strangers) -> None:
+    """Let them come until they have all there is for them."""
+    before = cut(garrison, "link_newcomers")
+    strangers.come.set()
+    eventually(lambda: cut(garrison, "link_newcomers") > before, "the places of newcomers are taken", within=30)
+
+
+def cut(garrison: Garrison, limit: str) -> float:
+    """How often a limit of the front door was hit."""
+    lines = ask(garrison.metrics, "/metrics").text.splitlines()
+    found = (line for line in lines if line.startswith("garrison_proxy_limits_total") and f'"{limit}"' in line)
+    return sum(float(line.split()[-1]) for line in found)
+
+
+def test_strangers_keep_no_outpost_out(garrison: Garrison, outpost: Outpost) -> None:
+    """Neither one that is connected nor one that comes, right after a flood from eight addresses and during it."""
+    with flood(garrison) as strangers:
+        fill(garrison, strangers)
+        strangers.come.clear()
+        start_anew(garrison, outpost)
+        losses = lost(outpost)
+        fill(garrison, strangers)
+        change(garrison, outpost, "/flooded")
+        assert lost(outpost) == losses
+        start_anew(garrison, outpost)
+
+
+def start_anew(garrison: Garrison, outpost: Outpost) -> None:
+    """Stop the outpost and start it, and have it connected within a few seconds."""
+    outpost.stop()
+    eventually(lambda: not connected(garrison), "the outpost is away")
+    outpost.launch()
+    eventually(lambda: connected(garrison), "the outpost is in", within=7)
 
 
 def test_when_the_link_comes_back_so_does_the_outpost(garrison: Garrison, outpost: Outpost) -> None:
