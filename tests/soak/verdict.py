@@ -107,7 +107,8 @@ def usage(fleet: Fleet) -> dict[str, Usage]:
     found = {"serve": _usage(fleet.garrison.program.process.pid)}
     for name, pid in fleet.processes().items():
         found[name] = _most([pid])
-        found[f"{name}'s children"] = _most(children(pid))
+        if below := children(pid):
+            found[f"{name}'s children"] = _most(below)
     found["supervisors"] = _most([member.pid for member in fleet.members])
     found["workers"] = _most([pid for member in fleet.members for pid in member.workers])
     return found
