@@ -144,13 +144,9 @@ class GateService(gate_pb2_grpc.GateServicer):
         """Trade a code for a session."""
 
         def redeem(caller: Actor, provider: UUID) -> IssuedSession | Refusal:
-            redemption = Redemption(
-                provider=provider,
-                code=request.code,
-                redirect_uri=request.redirect_uri,
-                verifier=request.code_verifier,
-            )
-            return self._gatekeeper.redeem_code(caller, redemption)
+            redemption = reading.read_redemption(request, provider)
+            unknown = Refusal(RefusalReason.INVALID_CODE)
+            return self._gatekeeper.redeem_code(caller, redemption) if redemption else unknown
 
         return translate.redeemed(await self._answer(context, self._desk.ask(context, request.provider, redeem)))
 
@@ -160,7 +156,7 @@ class GateService(gate_pb2_grpc.GateServicer):
         """Say what a session is now."""
 
         def look_up(_caller: Actor, provider: UUID) -> IssuedSession | Refusal:
-            claim = _claim(request, provider)
+            claim = reading.read_claim(request, provider)
             return self._gatekeeper.look_up_session(claim) if claim else Refusal(RefusalReason.SESSION_ENDED)
 
         return translate.looked_up(await self._answer(context, self._desk.ask(context, request.provider, look_up)))
@@ -192,18 +188,3 @@ class GateService(gate_pb2_grpc.GateServicer):
     async def _abort(self, context: Context, refusal: CallRefused) -> NoReturn:
         self._metrics.refused.labels(refusal.reason).inc()
         await context.abort(refusal.code, str(refusal))
-
-
-def _claim(request: gate_pb2.LookUpSessionRequest, provider: UUID) -> SessionClaim | None:
-    session, subject = reading.read_id(request.session), reading.read_id(request.subject)
-    authenticated, expires = reading.read_time(request.authenticated), reading.read_time(request.expires)
-    if session is None or subject is None or authenticated is None or expires is None:
-        return None
-    return SessionClaim(
-        provider=provider,
-        session=session,
-        subject=subject,
-        authenticated=authenticated,
-        expires=expires,
-        proof=request.proof,
-    )

@@ -15,14 +15,18 @@ import grpc
 
 from control.link.caller import CallRefused
 
+MEBIBYTE = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much of each, for one outpost or one of its instances.
+    """How much of each, for one outpost or one of its instances; bytes, and seconds.
 
-    `hellos` of an instance at once, and one more every `hello_seconds`; so with the messages of one stream. An
-    instance may say that it holds four times what it should, and `held` resources in any case: those that were removed
-    while it was away.
+    `hellos` of an instance at once, and one more every `hello_seconds`; so with its messages, on all its streams, and
+    with their bytes: `burst_bytes` at once and `second_bytes` each second. An instance may say that it holds four times
+    what it should, and `held` resources in any case: those that were removed while it was away. A Hello in parts has
+    at most `hello_bytes`, pauses for `hello_silence` and takes `hello_seconds_in_all`; so long the first one is waited
+    for. An outpost may have `newcomers` at once, and one every `newcomer_seconds`: instances that were never seen.
     """
 
     streams_of_outpost: int = 2_000
@@ -32,7 +36,14 @@ class Limits:
     hello_seconds: float = 2.0
     messages: int = 1_000
     message_seconds: float = 0.01
+    burst_bytes: int = 16 * MEBIBYTE
+    second_bytes: int = 4 * MEBIBYTE
     held: int = 50_000
+    hello_bytes: int = 32 * MEBIBYTE
+    hello_silence: float = 10.0
+    hello_seconds_in_all: float = 60.0
+    newcomers: int = 2_000
+    newcomer_seconds: float = 1.0
 
     def most_held(self, wanted: int) -> int:
         """How many resources an instance may say it holds that is to hold so many."""
@@ -64,6 +75,27 @@ class Crowd:
                 del self._inside[key]
 
 
+class Pile:
+    """How much is kept at the moment, by key."""
+
+    def __init__(self, most: int, reason: str) -> None:
+        self._kept: Counter[Hashable] = Counter()
+        self._most = most
+        self._reason = reason
+
+    def add(self, key: Hashable, size: int) -> None:
+        """Keep more. Raises CallRefused where that is too much."""
+        if self._kept[key] + size > self._most:
+            raise exhausted(self._reason, f"{self._reason.replace('_', ' ')}: {self._most} bytes at a time are kept")
+        self._kept[key] += size
+
+    def remove(self, key: Hashable, size: int) -> None:
+        """Keep so much no longer."""
+        self._kept[key] -= size
+        if self._kept[key] <= 0:
+            del self._kept[key]
+
+
 class Allowance:
     """So many at once and one more every `seconds`, for each key (the generic cell rate algorithm, ITU-T I.371)."""
 
@@ -77,29 +109,26 @@ class Allowance:
 
     def spend(self, key: Hashable) -> bool:
         """Take one; False where there is none left."""
-        paid = self._after_one(key)
-        if self._early(paid) > 0:
+        if self._early(key, 1) > 0:
             return False
-        self._pay(key, paid)
+        self.pay(key, 1)
         return True
 
-    async def wait(self, key: Hashable) -> None:
-        """Take one, and come back when it is there."""
-        paid = self._after_one(key)
-        self._pay(key, paid)
-        early = self._early(paid)
-        if early > 0:
+    async def until_some(self, key: Hashable) -> None:
+        """Come back when there is some left: of all who wait, one at a time where each pays at once."""
+        while (early := self._early(key, 1)) > 0:  # noqa: ASYNC110 - it is the clock that is waited for
             await asyncio.sleep(early)
 
-    def _after_one(self, key: Hashable) -> float:
-        return max(self._paid.get(key, 0.0), self._clock()) + self._seconds
-
-    def _early(self, paid: float) -> float:
-        return paid - self._clock() - self._span
-
-    def _pay(self, key: Hashable, paid: float) -> None:
-        self._paid[key] = paid
+    def pay(self, key: Hashable, count: int) -> None:
+        """Take so many, though they may be more than there are: what is owed has to be waited for."""
+        self._paid[key] = self._after(key, count)
         self._sweep()
+
+    def _after(self, key: Hashable, count: int) -> float:
+        return max(self._paid.get(key, 0.0), self._clock()) + count * self._seconds
+
+    def _early(self, key: Hashable, count: int) -> float:
+        return self._after(key, count) - self._clock() - self._span
 
     def _sweep(self) -> None:
         """Forget who has everything back, whenever there are twice as many as were left the last time."""

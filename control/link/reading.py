@@ -11,9 +11,10 @@ from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from control.auth.gatekeeper import Redemption, SessionClaim
 from control.domain.directory import Position
 from control.link.messages import Applied, DirectoryApplied, Health, HeldPart, Hello, Rejected, TokenHeld
-from protos.outpost.v1 import link_pb2
+from protos.outpost.v1 import gate_pb2, link_pb2
 
 # What the database can hold of a peer's numbers and words.
 MOST = 2**63 - 1
@@ -22,6 +23,8 @@ MOST_TEXT = 1000
 # Of a key and a digest; ours are shorter (control.fleet.resources).
 MOST_KEY = 300
 MOST_DIGEST = 64
+# Of what is asked for a session: what makes up a request of a browser is no longer either.
+MOST_ASKED = 4096
 # An instance that refuses more is taken to hold the rest: it knows better, and nothing is sent for it.
 MOST_REJECTED = 10_000
 # What an installation may have to do with. Other times would overflow where they are compared.
@@ -99,10 +102,35 @@ def _health(health: link_pb2.Health) -> Health:
     )
 
 
+def read_redemption(request: gate_pb2.RedeemCodeRequest, provider: UUID) -> Redemption | None:
+    """What is to be redeemed, if it may be anything."""
+    if max(map(len, (request.code, request.redirect_uri, request.code_verifier))) > MOST_ASKED:
+        return None
+    return Redemption(
+        provider=provider, code=request.code, redirect_uri=request.redirect_uri, verifier=request.code_verifier
+    )
+
+
+def read_claim(request: gate_pb2.LookUpSessionRequest, provider: UUID) -> SessionClaim | None:
+    """What is claimed of a session, if it may be anything."""
+    session, subject = read_id(request.session), read_id(request.subject)
+    authenticated, expires = read_time(request.authenticated), read_time(request.expires)
+    if session is None or subject is None or authenticated is None or expires is None:
+        return None
+    return SessionClaim(
+        provider=provider,
+        session=session,
+        subject=subject,
+        authenticated=authenticated,
+        expires=expires,
+        proof=request.proof[:MOST_ASKED],
+    )
+
+
 def read_id(text: str) -> UUID | None:
     """The id in a text from the wire, if it is one."""
     try:
-        return UUID(text)
+        return UUID(text[:MOST_KEY])
     except ValueError:
         return None
 

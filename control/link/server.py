@@ -21,6 +21,7 @@ from control.link.caller import get_outpost
 from control.link.credentials import ServerCredentials
 from control.link.directory import Feed
 from control.link.gate import Desk, Gatekeeper, GateService
+from control.link.hearing import Pace
 from control.link.housekeeping import authorities, keep_house
 from control.link.limits import Allowance, Limits
 from control.link.metrics import FleetCollector, Metrics, metrics_socket
@@ -33,7 +34,7 @@ from control.link.transport import Transport
 from control.link.wake import wake_socket
 from control.link.watch import WatchService
 from control.store import Store
-from protos.outpost.v1 import gate_pb2_grpc, link_pb2_grpc
+from protos.outpost.v1 import gate_pb2_grpc
 
 STOP_SECONDS = 3.0
 
@@ -142,6 +143,8 @@ class Parts:
                 feed=self.feed,
                 limits=settings.limits,
                 hellos=Allowance(settings.limits.hellos, settings.limits.hello_seconds),
+                newcomers=Allowance(settings.limits.newcomers, settings.limits.newcomer_seconds),
+                pace=Pace(settings.limits),
             )
         )
         collector = FleetCollector(
@@ -162,8 +165,8 @@ class Parts:
     def add_services(self, server: grpc.aio.Server, gatekeeper: Gatekeeper) -> None:
         """Let the server serve them."""
         gate = GateService(gatekeeper, self.desk, self.metrics)
-        link_pb2_grpc.add_LinkServicer_to_server(self.watch, server)  # type: ignore[no-untyped-call]  # generated
-        gate_pb2_grpc.add_GateServicer_to_server(gate, server)  # type: ignore[no-untyped-call]  # without annotations
+        server.add_generic_rpc_handlers((self.watch.handlers(),))
+        gate_pb2_grpc.add_GateServicer_to_server(gate, server)  # type: ignore[no-untyped-call]  # no annotations
 
     def on_round(self, found: Round) -> None:
         """What a look at the other link processes came to."""

@@ -6,7 +6,7 @@ What the instance says is taken here and judged at once; `watch` does the writin
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -17,25 +17,24 @@ import grpc
 from control.domain.outpost import Drain, InstanceState, Outpost, Rejection, Token
 from control.fleet.authority import Client
 from control.fleet.instances import find_drain, find_objection_to_protocol
-from control.link import reading
 from control.link.caller import CallRefused, find_objection, refused
 from control.link.directory import Feed, Subscription
+from control.link.hearing import Pace, Said
+from control.link.ledger import Key
 from control.link.limits import Allowance, Crowd, Limits, exhausted
-from control.link.messages import Applied, DirectoryApplied, Health, HeldPart, Hello, TokenHeld
+from control.link.messages import Applied, DirectoryApplied, Health, Hello, TokenHeld
 from control.link.metrics import Metrics
 from control.link.revisions import Revisions
-from control.link.roster import SAYS_FAREWELL, Key, Progress, Roster
+from control.link.roster import SAYS_FAREWELL, Progress, Roster
 from control.link.state import Part, State
 from control.link.sync import Sync
 from control.link.translate import Encoded
-from protos.outpost.v1 import link_pb2
 
 MOST_SHOWN = 100
+MOST_LOGGED = 5
 # Since this version of the protocol an instance keeps tokens that it is sent.
 TAKES_TOKENS = 2
 
-Requests = AsyncIterator[link_pb2.WatchRequest]
-Said = Hello | Applied | Health | DirectoryApplied | TokenHeld
 log = logging.getLogger("control.link")
 
 
@@ -50,6 +49,8 @@ class Fleet:
     identify: Callable[[Client], Coroutine[Any, Any, Outpost]]
     limits: Limits
     hellos: Allowance
+    newcomers: Allowance
+    pace: Pace
     feed: Feed
     crowd: Crowd = field(default_factory=Crowd)
 
@@ -62,6 +63,12 @@ class Fleet:
         if not self.hellos.spend(key):
             often = f"{self.limits.hellos} at once and one every {self.limits.hello_seconds:g} s are answered"
             raise exhausted("too_many_hellos", f"too many Hellos: {often}")
+
+    def count_newcomer(self, key: Key) -> None:
+        """An instance calls that may be new. Raises CallRefused where its outpost has had too many new ones."""
+        if key not in self.roster.instances and not self.newcomers.spend(key[0]):
+            often = f"{self.limits.newcomers} at once and one every {self.limits.newcomer_seconds:g} s are taken"
+            raise exhausted("too_many_newcomers", f"too many new instances of this outpost: {often}")
 
 
 class Stream:
@@ -176,10 +183,11 @@ class Stream:
             return
         metrics = self._fleet.metrics
         metrics.push_seconds.observe(time.monotonic() - self.pushed_at)
-        metrics.rejected.inc(len(applied.rejected))
-        for each in applied.rejected:
-            fields = {"instance": self.key[1], "resource": each.key, "reason": each.reason}
-            log.warning("an outpost refused a resource", extra=fields)
+        metrics.rejected.inc(applied.count)
+        if applied.count:
+            some = "; ".join(f"{each.key}: {each.reason}" for each in applied.rejected[:MOST_LOGGED])
+            fields = {"instance": self.key[1], "count": applied.count, "resources": some}
+            log.warning("an outpost refused resources", extra=fields)
         part = self._fleet.part(self.client)
         if part is not None:
             self.tell(part, urgent=True)
@@ -204,33 +212,3 @@ def check_hello(hello: Hello, client: Client, outpost: Outpost) -> None:
     if hello.type != outpost.type:
         message = f"this outpost is of type {outpost.type}, not {hello.type!r}"
         raise CallRefused(grpc.StatusCode.FAILED_PRECONDITION, "wrong_type", message)
-
-
-async def heard(requests: Requests, most_held: int) -> AsyncIterator[Said]:
-    """What an outpost says, with a Hello in parts put together. Raises CallRefused where it is too large."""
-    hello: Hello | None = None
-    held: dict[str, str] = {}
-    async for request in requests:
-        match reading.read_watch(request):
-            case Hello(continued=True) as begun:
-                hello, held = begun, dict(begun.held)
-                _check_size(held, most_held)
-            case HeldPart() as part if hello is not None:
-                held.update(part.held)
-                _check_size(held, most_held)
-                if part.last:
-                    yield replace(hello, held=held, continued=False)
-                    hello, held = None, {}
-            case HeldPart() | None:
-                # Of no Hello, or a newer outpost's word that we don't know.
-                pass
-            case Hello() as said:
-                _check_size(said.held, most_held)
-                yield said
-            case said:
-                yield said
-
-
-def _check_size(held: Mapping[str, str], most: int) -> None:
-    if len(held) > most:
-        raise exhausted("too_much_held", f"too much is held: this outpost may hold {most} resources")

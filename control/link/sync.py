@@ -61,7 +61,7 @@ class Sync(Generic[Item]):
             return False
         self.in_flight = None
         self.revision = push.revision
-        self._take(push, {each.key: each for each in applied.rejected})
+        self._take(push, {each.key: each for each in applied.rejected if self._knows(each.key)})
         return True
 
     def expected(self, wanted: Wanted[Item]) -> dict[str, str]:
@@ -83,6 +83,10 @@ class Sync(Generic[Item]):
         """Be in line with `base`, but for those of `held` that differ from it."""
         self._base = base
         self._apart = {key: digest for key, digest in held.items() if digest != _digest(base, key)}
+
+    def _knows(self, key: str) -> bool:
+        """Whether the instance may refuse that at all: other names would only be kept, as many as it likes."""
+        return key in self._target or key in self.refused or bool(self._held(key))
 
     def _odd(self) -> set[str]:
         """Keys that may be held at another version than the base's."""

@@ -25,8 +25,8 @@ PART_BYTES = 1024 * 1024
 # Of the directory: a config waits behind no more than a few of these, on slow lines too.
 DIRECTORY_PART_BYTES = 256 * 1024
 DIGEST_CHARACTERS = 32
-# Of a map of digests in one message: some 4 MiB.
-PART_ENTRIES = 50_000
+# Of a map of digests in one message: some 200 KiB, so that reading it holds up nothing else.
+PART_ENTRIES = 2_000
 
 _MODES = {
     ProxyMode.PROXY: resources_pb2.ProxyProvider.MODE_PROXY,

@@ -8,7 +8,8 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
+from datetime import datetime
 from typing import Any, NoReturn
 
 import grpc
@@ -17,27 +18,29 @@ from control.domain.outpost import Outpost
 from control.fleet.authority import Client
 from control.fleet.directory import exposes_directory
 from control.link import translate
-from control.link.caller import CallRefused, find_objection, get_client, peer_address, unanswered
+from control.link.caller import CallRefused, Objection, find_objection, get_client, peer_address, refused, unanswered
 from control.link.directory import PROTOCOL, Subscription
+from control.link.hearing import Hearing, Requests, Said
 from control.link.ledger import Key
-from control.link.limits import Allowance
 from control.link.messages import Hello
-from control.link.stream import Fleet, Requests, Said, Stream, check_hello, heard, introduced
-from protos.outpost.v1 import link_pb2, link_pb2_grpc
+from control.link.stream import Fleet, Stream, check_hello, introduced
+from protos.outpost.v1 import link_pb2
 
-HELLO_SECONDS = 10.0
 # Digests wait for a push that is in flight, unless its answer seems to have been lost.
 LOST_SECONDS = 60.0
 # Ends that belong to a normal day: a restart, a renewed certificate.
-ORDINARY = frozenset({"stopping", "replaced"})
+ORDINARY = frozenset({"stopping", "replaced", Objection.EXPIRED_CERTIFICATE})
 # Refusals after which an instance is listed all the same, with the reason: somebody has to do something about it.
 LISTED = frozenset({"protocol", "wrong_type"})
 
-Context = grpc.aio.ServicerContext[link_pb2.WatchRequest, link_pb2.WatchResponse]
+# A wall clock that was set is noticed so soon.
+CLOCK_SECONDS = 60.0
+
+Context = grpc.aio.ServicerContext[bytes, link_pb2.WatchResponse]
 log = logging.getLogger("control.link")
 
 
-class WatchService(link_pb2_grpc.LinkServicer):
+class WatchService:
     """The service; holds the streams that are open, one per instance."""
 
     def __init__(self, fleet: Fleet) -> None:
@@ -45,14 +48,23 @@ class WatchService(link_pb2_grpc.LinkServicer):
         self._streams: dict[Key, Stream] = {}
         self._stopping = False
 
-    async def Watch(self, requests: Requests, context: Context) -> None:  # noqa: N802 - gRPC names it
+    def handlers(self) -> "grpc.GenericRpcHandler[Any, Any]":
+        """The service for a server. What outposts say comes as bytes: `control.link.hearing` reads it."""
+        watch = grpc.stream_stream_rpc_method_handler(
+            self.watch, request_deserializer=None, response_serializer=link_pb2.WatchResponse.SerializeToString
+        )
+        return grpc.method_handlers_generic_handler("outpost.v1.Link", {"Watch": watch})
+
+    async def watch(self, requests: Requests, context: Context) -> None:
         """Serve one stream until it ends."""
         try:
             client = get_client(context.auth_context())
             with self._room(client):
-                said = heard(requests, self._most_held(client))
-                stream = await self._admit(client, said, context)
-                await self._serve(stream, said, context)
+                key = (client.outpost, client.instance)
+                hearing = Hearing(requests, key, self._fleet.pace, self._most_held(client))
+                async with aclosing(hearing.said()) as said:
+                    stream = await self._admit(client, said, context)
+                    await self._serve(stream, said, context)
         except Exception as error:  # noqa: BLE001 - `unanswered` logs it
             refusal = unanswered(error)
         else:
@@ -92,6 +104,7 @@ class WatchService(link_pb2_grpc.LinkServicer):
         outpost = self._find_known(client) or await self._fleet.identify(client)
         hello = await _first_hello(said)
         self._fleet.count_hello((client.outpost, client.instance))
+        self._fleet.count_newcomer((client.outpost, client.instance))
         address = peer_address(context.peer())
         try:
             check_hello(hello, client, outpost)
@@ -123,7 +136,7 @@ class WatchService(link_pb2_grpc.LinkServicer):
                 # The state may have moved on between the look at the token and now.
                 stream.on_state(self._fleet.revisions.state)
                 work: list[Coroutine[Any, Any, None]]
-                work = [self._write(stream, context), self._read(stream, said), _ended(stream)]
+                work = [self._write(stream, context), _read(stream, said), _ended(stream), self._outlive(stream)]
                 if stream.directory is not None:
                     work.append(self._fleet.feed.serve(stream.directory))
                 await _first_of(*work)
@@ -202,12 +215,11 @@ class WatchService(link_pb2_grpc.LinkServicer):
             for message in translate.digests(part.wanted.revision, stream.sync.expected(part.wanted)):
                 await context.write(message)
 
-    async def _read(self, stream: Stream, said: AsyncIterator[Said]) -> None:
-        limits = self._fleet.limits
-        pace = Allowance(limits.messages, limits.message_seconds)
-        async for message in said:
-            await pace.wait(stream.key)
-            stream.take(message)
+    async def _outlive(self, stream: Stream) -> NoReturn:
+        """Nothing else would notice that the certificate has run out, where nobody commits anything."""
+        while (left := _seconds_left(stream.client, self._fleet.clock())) > 0:  # noqa: ASYNC110 - it is a clock
+            await asyncio.sleep(min(left, CLOCK_SECONDS))
+        raise refused(Objection.EXPIRED_CERTIFICATE)
 
     def _refresh_seconds(self, stream: Stream) -> float:
         part = self._fleet.part(stream.client)
@@ -221,14 +233,15 @@ class WatchService(link_pb2_grpc.LinkServicer):
 
 
 async def _first_hello(said: AsyncIterator[Said]) -> Hello:
-    try:
-        async with asyncio.timeout(HELLO_SECONDS):
-            first = await anext(said, None)
-    except TimeoutError:
-        first = None
+    first = await anext(said, None)
     if not isinstance(first, Hello):
-        raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, "no_hello", "expected Hello within ten seconds")
+        raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, "no_hello", "expected Hello first")
     return first
+
+
+async def _read(stream: Stream, said: AsyncIterator[Said]) -> None:
+    async for message in said:
+        stream.take(message)
 
 
 async def _ended(stream: Stream) -> NoReturn:
@@ -255,6 +268,10 @@ async def _first_of(*work: Coroutine[Any, Any, None]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
         task.result()
+
+
+def _seconds_left(client: Client, now: datetime) -> float:
+    return (client.expires - now).total_seconds() if client.expires is not None else 0.0
 
 
 def _stopping() -> CallRefused:

@@ -27,8 +27,11 @@ from dataplane.link.target import Instance
 from protos.outpost.v1 import directory_pb2, gate_pb2, identity_pb2, link_pb2, resources_pb2
 
 PROTOCOL = 2
-# Of a map of digests in one message: some 4 MiB.
-PART_ENTRIES = 50_000
+# Of a map of digests in one message: some 200 KiB. Control takes no message above 512 KiB.
+PART_ENTRIES = 2_000
+# Of the resources that are refused those are told that fit; the others are refused all the same.
+REJECTED_BYTES = 256 * 1024
+MOST_TEXT = 1_000
 NO_STANDING = Standing()
 
 
@@ -81,8 +84,17 @@ def token_held(fingerprint: str) -> link_pb2.WatchRequest:
 
 def applied(revision: int, rejections: Iterable[Rejection]) -> link_pb2.WatchRequest:
     """The answer to a Config."""
-    rejected = [link_pb2.Rejection(key=each.key, digest=each.digest, reason=each.reason) for each in rejections]
-    return link_pb2.WatchRequest(applied=link_pb2.Applied(revision=revision, rejected=rejected))
+    return link_pb2.WatchRequest(applied=link_pb2.Applied(revision=revision, rejected=_told(rejections)))
+
+
+def _told(rejections: Iterable[Rejection]) -> Iterator[link_pb2.Rejection]:
+    size = 0
+    for each in rejections:
+        rejection = link_pb2.Rejection(key=each.key, digest=each.digest, reason=each.reason[:MOST_TEXT])
+        size += rejection.ByteSize()
+        if size > REJECTED_BYTES:
+            return
+        yield rejection
 
 
 def health(vitals: Vitals, now: float) -> link_pb2.WatchRequest:
@@ -92,7 +104,7 @@ def health(vitals: Vitals, now: float) -> link_pb2.WatchRequest:
         workers=vitals.workers,
         memory_bytes=vitals.memory,
         load=vitals.load,
-        last_error=vitals.last_error,
+        last_error=vitals.last_error[:MOST_TEXT],
         draining=vitals.draining,
     )
     message.uptime.FromMilliseconds(int(vitals.uptime * 1000))

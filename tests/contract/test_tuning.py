@@ -14,6 +14,7 @@ import grpc
 import pytest
 
 from control.link.transport import Transport as Server
+from dataplane.link import translate
 from dataplane.link.channel import Transport as Client
 from tests.support.bare import CLIENT, SERVER, Bare, Options, bare, call, took, without
 from tests.support.relay import Hold, Relay
@@ -63,7 +64,8 @@ def test_an_idle_link_lives_through_hundreds_of_keepalives() -> None:
 
 
 def test_whose_pings_are_not_tolerated_is_thrown_out() -> None:
-    server = without(SERVER, "grpc.http2.min_ping_interval_without_data_ms")
+    untuned = without(SERVER, "grpc.http2.min_ping_interval_without_data_ms")
+    server = without(untuned, "grpc.http2.max_ping_strikes")
     client = Client(keepalive=0.02, answer=5.0)
     assert asyncio.run(idle(server, client.options(), 8.0)) == "Too many pings"
 
@@ -75,6 +77,8 @@ def test_an_outposts_pings_are_tolerated_and_both_ends_ping_alike() -> None:
     # A dead peer is found within twenty seconds.
     assert client.keepalive + client.answer < 20
     assert server.message_bytes == client.message_bytes
+    # Two parts of what an outpost holds, or all that it refuses, and room to spare.
+    assert server.received_bytes >= 2 * translate.REJECTED_BYTES
     alike = {*client.options()} & {*server.options()}
     assert {name for name, _ in alike} == {
         "grpc.keepalive_time_ms",
@@ -82,7 +86,6 @@ def test_an_outposts_pings_are_tolerated_and_both_ends_ping_alike() -> None:
         "grpc.http2.ping_timeout_ms",
         "grpc.keepalive_permit_without_calls",
         "grpc.http2.max_pings_without_data",
-        "grpc.max_receive_message_length",
     }
 
 
@@ -246,17 +249,20 @@ SIXTEEN = 16 * 1024 * 1024
 
 
 def test_a_message_has_a_size_on_both_ends() -> None:
-    server, client = SERVER, CLIENT
+    server, client = Server(received_bytes=2 * SIXTEEN).options(), CLIENT
     assert asyncio.run(sent(SIXTEEN, server, client)) == SIXTEEN
     code, details = asyncio.run(sent(SIXTEEN + 1, server, client))
     assert (code, "larger than max" in details) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
-    # Four mebibytes are gRPC's own idea, either way.
-    for ends in (
-        (without(server, "grpc.max_receive_message_length"), client),
-        (server, without(client, "grpc.max_receive_message_length")),
-    ):
-        code, details = asyncio.run(sent(5 * 1024 * 1024, *ends))
-        assert (code, "larger than max" in details) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
+    # Four mebibytes are gRPC's own idea.
+    code, details = asyncio.run(sent(5 * 1024 * 1024, server, without(client, "grpc.max_receive_message_length")))
+    assert (code, "larger than max" in details) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
+
+
+def test_a_server_takes_less_than_it_sends() -> None:
+    most = Server().received_bytes
+    assert asyncio.run(sent(most, SERVER, CLIENT)) == most
+    code, details = asyncio.run(sent(most + 1, SERVER, CLIENT))
+    assert (code, "larger than max" in details) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
 
 
 def test_a_server_sends_nothing_that_its_outposts_would_not_take() -> None:

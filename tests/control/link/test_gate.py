@@ -48,6 +48,8 @@ def redeem(provider: object) -> Ask:
 
 def look_up(provider: object, session: object, subject: object) -> Ask:
     request = gate_pb2.LookUpSessionRequest(provider=str(provider), session=str(session), subject=str(subject))
+    request.authenticated.GetCurrentTime()
+    request.expires.GetCurrentTime()
     return lambda edge: edge.gate.LookUpSession(request)
 
 

@@ -221,8 +221,8 @@ def test_a_hello_has_to_go_on_and_to_end(control: Control, says: int) -> None:
                 with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
                     await edge.more_held({str(number): "1"}, last=False)
                 await asyncio.sleep(0.02)
-            code, message = await edge.status()
-            assert (code, "expected Hello, or more of it" in message) == (grpc.StatusCode.INVALID_ARGUMENT, True)
+            # Not the status: a write that meets the end of a stream hides it (grpc/grpc#36066).
+            await eventually(lambda: counted(link, "no_hello") == 1)
             assert time.monotonic() - begun < 5
 
     asyncio.run(play())
@@ -261,12 +261,17 @@ def counted(link: Link, reason: str) -> float:
     return link.parts.metrics.registry.get_sample_value("garrison_link_refused_total", {"reason": reason}) or 0.0
 
 
+def raw_call(opened: grpc.aio.Channel) -> Any:
+    """A stream whose messages are bytes."""
+    return opened.stream_stream("/outpost.v1.Link/Watch", None, None)(None)
+
+
 def test_what_is_no_message_ends_the_stream(control: Control) -> None:
     given = control.enrol(deploy(control.store))
 
     async def play() -> None:
         async with control.link() as link, channel(link, given) as opened:
-            call = opened.stream_stream("/outpost.v1.Link/Watch")()
+            call = raw_call(opened)
             await call.write(b"\xff\xff")
             assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
             assert counted(link, "malformed") == 1
@@ -292,7 +297,7 @@ def test_a_flood_on_all_streams_of_an_instance_holds_up_no_other(control: Contro
 
     async def flood(opened: grpc.aio.Channel) -> None:
         while True:
-            call = opened.stream_stream("/outpost.v1.Link/Watch")()
+            call = raw_call(opened)
             with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
                 while not call.done():
                     await call.write(raw)
@@ -424,6 +429,7 @@ def test_instances_that_are_gone_are_forgotten_when_others_come(
             for _ in range(12):
                 async with outpost(link, control.enrol(evil)) as edge:
                     await edge.connect()
+                await eventually(lambda: not link.parts.roster._urgent)
             await eventually(lambda: len(link.parts.roster.instances) <= 7)
             await eventually(lambda: len(stored(control)) <= 7)
 

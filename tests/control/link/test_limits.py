@@ -70,7 +70,8 @@ def test_who_waits_gets_its_turn() -> None:
     async def play() -> int:
         allowance = Allowance(2, 0.001)
         for _ in range(20):
-            await allowance.wait("a")
+            await allowance.until_some("a")
+            allowance.pay("a", 1)
         return len(allowance._paid)
 
     assert asyncio.run(play()) == 1

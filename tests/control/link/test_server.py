@@ -356,7 +356,7 @@ def test_no_secret_is_logged(control: Control, caplog: pytest.LogCaptureFixture)
 
     asyncio.run(play())
     logged = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
-    assert "an outpost refused a resource" in logged
+    assert "an outpost refused resources" in logged
     secrets = [deployed.token.secret, repr(cookie_key), authority_key, given.key.decode(), "c0de-hush", "v-hush"]
     assert [secret for secret in secrets if secret in logged] == []
 
