@@ -197,7 +197,12 @@ def _program(name: str) -> Path:
 
 
 def _as_account() -> tuple[str, ...]:
-    """What runs a command as Debian's account, where we are root."""
+    """What runs a command as Debian's account where we are root, and ends it with the thread that started it.
+
+    A test that takes too long ends the whole run without a word; no server is to stay behind.
+    """
+    tether = ("setpriv", "--pdeathsig", "INT")
     if os.geteuid() != 0:
-        return ()
-    return "setpriv", f"--reuid={ACCOUNT}", f"--regid={ACCOUNT}", "--init-groups"
+        return tether
+    # In this order: Linux forgets the tether when the account changes.
+    return "setpriv", f"--reuid={ACCOUNT}", f"--regid={ACCOUNT}", "--init-groups", *tether
