@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from control.domain.outpost import Outpost, Token
 from control.fleet.authority import Client, ensure_authority, issue_client, trust_bundle
 from control.fleet.enrolment_request import BadRequest, EnrolmentRequest, parse_request
+from control.fleet.enrolment_trail import Trail
 from control.fleet.tokens import TokenState, token_state
 from control.store import Actor, Event, Store, Unit
 
@@ -77,8 +78,18 @@ class Known:
     outpost: Outpost | None = None
 
 
-def enrol(store: Store, message: Message, link_addresses: Sequence[str], *, record_strangers: bool = True) -> Answer:
-    """Judge one request, act, and answer. Who knows no token need not be recorded: anybody can make such requests."""
+def enrol(
+    store: Store,
+    message: Message,
+    link_addresses: Sequence[str],
+    *,
+    trail: Trail | None = None,
+    record_strangers: bool = True,
+) -> Answer:
+    """Judge one request, act, and answer. Who knows no token need not be recorded: anybody can make such requests.
+
+    `trail` bounds how many lines of the audit trail those get who do; without it each has one.
+    """
     try:
         request = parse_request(message.body)
     except BadRequest as error:
@@ -89,6 +100,7 @@ def enrol(store: Store, message: Message, link_addresses: Sequence[str], *, reco
     if isinstance(decision, Refused) and decision.proof is None and not record_strangers:
         return _answer(decision.status, _refusal_body(decision), decision)
     with store.write(_actor(decision, message)) as unit:
+        _record(unit, decision, trail or Trail())
         return _act(unit, decision, link_addresses)
 
 
@@ -149,20 +161,27 @@ def _actor(decision: Decision, message: Message) -> Actor:
 
 
 def _act(unit: Unit, decision: Decision, link_addresses: Sequence[str]) -> Answer:
-    unit.record(_event(decision))
     if isinstance(decision, Refused):
         return _answer(decision.status, _refusal_body(decision), decision)
     unit.tokens.touch(decision.token.id)
     return _answer(OK, _issue(unit, decision, link_addresses), decision)
 
 
-def _event(decision: Decision) -> Event:
+def _record(unit: Unit, decision: Decision, trail: Trail) -> None:
+    token = decision.proof if isinstance(decision, Refused) else decision.token
+    untold = trail.find_untold(token.id, unit.now) if token is not None else 0
+    if untold is not None:
+        unit.record(_event(decision, untold))
+
+
+def _event(decision: Decision, untold: int) -> Event:
     refused = isinstance(decision, Refused)
     return Event(
         action="enrolment refused" if refused else "enrolled",
         kind="outpost",
         target=str(decision.outpost.id) if decision.outpost else "",
         name=decision.outpost.name if decision.outpost else "",
+        fields=(f"{untold} more before it",) if untold else (),
         outcome=decision.code if isinstance(decision, Refused) else "success",
     )
 

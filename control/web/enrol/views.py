@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from control.fleet.enrolment import OK, Answer, Message, enrol
+from control.fleet.enrolment_trail import Trail
 from control.web.context import request_id, web
 from control.web.enrol.limiter import FailureLimiter, Limits
 
@@ -25,6 +26,7 @@ def make_blueprint(limiter: FailureLimiter | None = None) -> Blueprint:
     """The endpoint, with a memory of its own for who failed."""
     failures = limiter or FailureLimiter(time.monotonic)
     strangers = FailureLimiter(time.monotonic, RECORDED)
+    trail = Trail()
     blueprint = Blueprint("enrol", __name__)
 
     @blueprint.post("/-/enrol")
@@ -35,7 +37,8 @@ def make_blueprint(limiter: FailureLimiter | None = None) -> Blueprint:
         if wait > 0:
             return _refusal(TOO_MANY, "rate_limited", retry=wait)
         record = strangers.wait(ANYBODY) <= 0
-        answer = enrol(web().store, _message(address), web().settings.link_addresses, record_strangers=record)
+        addresses = web().settings.link_addresses
+        answer = enrol(web().store, _message(address), addresses, trail=trail, record_strangers=record)
         if answer.status != OK:
             failures.note(address)
             strangers.note(ANYBODY)

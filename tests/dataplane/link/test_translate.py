@@ -21,10 +21,13 @@ from dataplane.config import (
 )
 from dataplane.gate import Identity, ProxySession, Refusal, SessionReference, Unavailable
 from dataplane.link import translate
-from dataplane.link.held import Held, HeldResource, LinkBroken
+from dataplane.link.held import Held, HeldResource, LinkBroken, Rejection
+from dataplane.link.messages import Vitals
 from protos.outpost.v1 import gate_pb2, identity_pb2, resources_pb2
 from tests.dataplane.link.test_enrol import INSTANCE
 
+# Control takes no larger messages (control/link/transport.py).
+TAKEN = 512 * 1024
 AT, UNTIL = 1_700_000_000.25, 1_800_000_000.5
 
 
@@ -211,6 +214,30 @@ def test_a_large_hello_goes_in_parts(monkeypatch: pytest.MonkeyPatch, held: int,
     maps = [first.hello.held, *(part.held.held for part in rest)]
     assert [len(each) for each in maps] == sizes
     assert [key for each in maps for key in sorted(each)] == keys
+
+
+def test_parts_of_a_hello_are_no_larger_than_control_takes() -> None:
+    # The longest key there is: what ended of a session, its user and its provider.
+    parts = ("ended", "session", "subject", "provider")
+    keys = ["/".join(f"{part}/{number:036x}" for part in parts) for number in range(5000)]
+    resources = {key: HeldResource(key=key, digest="d" * 32, data=b"") for key in keys}
+    messages = [*translate.hello(INSTANCE, Held(revision=7, resources=resources), AT)]
+    assert len(messages) == 3
+    assert max(message.ByteSize() for message in messages) <= TAKEN
+
+
+def test_what_is_refused_is_told_as_far_as_control_takes_it() -> None:
+    few = [Rejection(key="k", digest="d", reason="no")]
+    (told,) = translate.applied(7, few).applied.rejected
+    assert (told.key, told.digest, told.reason) == ("k", "d", "no")
+    many = [Rejection(key=f"provider/{number}", digest="d" * 32, reason="why " * 1000) for number in range(5000)]
+    message = translate.applied(7, many)
+    assert 200 < len(message.applied.rejected) < 5000
+    assert message.ByteSize() <= TAKEN
+    assert (
+        translate.health(Vitals(uptime=1, workers=1, memory=1, load=0, last_error="e" * 1_000_000), AT).ByteSize()
+        <= TAKEN
+    )
 
 
 def test_a_session_is_asked_for_by_its_bounds() -> None:
