@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
@@ -84,6 +85,7 @@ async def _run(store: Store, gatekeeper: Gatekeeper, settings: LinkSettings) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with serving(store, gatekeeper, settings) as link:
+        settle()
         log.info("the link listens", extra={"address": settings.address, "port": link.port})
         stopped = asyncio.ensure_future(stop.wait())
         either: list[asyncio.Future[Any]] = [stopped, link.failed]
@@ -92,6 +94,15 @@ async def _run(store: Store, gatekeeper: Gatekeeper, settings: LinkSettings) -> 
             stopped.cancel()
             link.failed.result()
     return 0
+
+
+def settle() -> None:
+    """Have the garbage collector pass over what there is by now and stays: looking at it all stops everything for long.
+
+    While a directory of 100,000 is read that is some 15 times for a tenth of a second.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @asynccontextmanager
