@@ -101,6 +101,7 @@ class ControlGate:
         self._address = 0
         self._dial(credentials)
         self.breaker.succeeded()
+        self._lookout.seen()
 
     def find_outage(self) -> Unavailable | None:
         """Why control can't be asked just now: nobody listens, at none of its addresses."""

@@ -148,6 +148,8 @@ def test_an_outage_is_found_without_a_call(control: FakeControl) -> None:
     found = gate.find_outage()
     assert found is not None
     assert "refused" in found.reason
+    gate.use(credentials_of(control))
+    assert gate.find_outage() is None, "the supervisor has just reached it"
     control.start_link()
     clock.now += 2
     assert gate.find_outage() is None
