@@ -1,13 +1,13 @@
 """Users and groups on their way to an LDAP outpost: all of them at once, then one change after the other.
 
-`measure()` is all of it. The link is a process of its own; the outpost, real but for its workers, is this one. While
-the copy is made, a proxy outpost is connected too: its configuration should not notice.
+`measure()` is all of it; `python -m tests.bench.directory` prints it. The link is a process of its own; the outpost,
+real but for its workers, is this one. While the copy is made, a proxy outpost is connected too: its configuration
+should not notice.
 """
 
 import asyncio
 import json
 import os
-import random
 import resource
 import socket
 import subprocess
@@ -22,12 +22,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from uuid import UUID
 
-import sqlalchemy as sa
-
-from control.domain.identity import UserKind
 from control.domain.outpost import OutpostType
 from control.link.server import settle
-from control.store import SYSTEM, Store, tables
+from control.store import SYSTEM, Store
 from dataplane.link.endings import Ending
 from dataplane.link.enrol import Enrolled
 from dataplane.link.held import Change, Held, Rejection, changed
@@ -39,7 +36,9 @@ from dataplane.link.target import Credentials, Instance
 from dataplane.link.watch import Watcher
 from dataplane.link.world import World
 from dataplane.runtime.directory import HeldDirectory
+from tests.bench.samples import percentile
 from tests.support.databases import Database, postgresql_database, sqlite_database
+from tests.support.directories import fill
 from tests.support.fleet import Deployed, add_outpost, add_site
 from tests.support.garrison import short_folder
 from tests.support.links import Applicant
@@ -88,43 +87,6 @@ def measure() -> list[Feed]:
         with postgres_server() as server, postgresql_database(server) as database:
             feeds.append(_measure(database, folder))
     return feeds
-
-
-def fill(store: Store) -> list[UUID]:
-    """A directory of the size that counts, written in bulk; the users, of whom the first are in the largest group."""
-    chance = random.Random(7)
-    users = [UUID(int=chance.getrandbits(128), version=4) for _ in range(USERS)]
-    groups = [UUID(int=chance.getrandbits(128), version=4) for _ in range(GROUPS)]
-    with store.write(SYSTEM) as unit:
-        connection, now = unit.users.context.connection, unit.now
-        rows = [_user(number, user, now) for number, user in enumerate(users)]
-        connection.execute(sa.insert(tables.users), rows)
-        rows = [_group(number, group) for number, group in enumerate(groups)]
-        connection.execute(sa.insert(tables.groups), rows)
-        rows = [{"group": group, "parent": groups[number // 10]} for number, group in enumerate(groups) if number >= 10]
-        connection.execute(sa.insert(tables.group_parents), rows)
-        rows = [{"user": user, "group": groups[0]} for user in users[:LARGEST]]
-        rows += [{"user": user, "group": group} for user in users for group in chance.sample(groups[1:], 2)]
-        connection.execute(sa.insert(tables.memberships), rows)
-    return users
-
-
-def _user(number: int, user: UUID, now: datetime) -> dict[str, object]:
-    return {
-        "id": user,
-        "username": f"user{number:06}",
-        "name": f"User Number {number}",
-        "email": f"user{number}@example.com",
-        "kind": UserKind.INTERNAL,
-        "active": True,
-        "attributes": {"department": f"department {number % 50}", "employeeNumber": number},
-        "created": now,
-        "updated": now,
-    }
-
-
-def _group(number: int, group: UUID) -> dict[str, object]:
-    return {"id": group, "name": f"group{number:05}", "superuser": False, "attributes": {}}
 
 
 @dataclass
@@ -228,7 +190,7 @@ def _measure(database: Database, folder: Path) -> Feed:
             waker.sendto(b"", str(wake_socket))
 
     store = database.store(lambda: datetime.now(UTC))
-    users = fill(store)
+    users = fill(store, USERS, GROUPS, LARGEST)
     with store.write(SYSTEM) as unit:
         ldap = add_outpost(unit, "ldap", (), type=OutpostType.LDAP)
         proxy = add_outpost(unit, "edge", [add_site(unit, "bench")])
@@ -371,3 +333,30 @@ def _load(path: Path) -> tuple[float, float]:
 def _resident() -> float:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
+
+
+def described(feed: Feed) -> list[str]:
+    """The figures of one database, a line each."""
+    lists = {
+        "event loop of the link late, idle": feed.idle,
+        "event loop of the link late, while a copy is sent": feed.late,
+        "configuration of a proxy outpost, idle": feed.quiet,
+        "configuration of a proxy outpost, while a copy is sent": feed.pushes,
+        "commit of a change to one user until it is in force": feed.changes,
+    }
+    return [
+        f"{feed.database}: {USERS:,} users and {GROUPS:,} groups ({feed.payload:.0f} MiB) in {feed.cold:.1f} s",
+        f"  control's link grew by {feed.grown:.0f} MiB",
+        f"  at the outpost: {feed.disk:.0f} MiB on disk, loaded in {feed.load:.2f} s, {feed.held:.0f} MiB in memory",
+        *(f"  {name}: {_spread(values)}" for name, values in lists.items()),
+    ]
+
+
+def _spread(values: list[float]) -> str:
+    shares = (percentile(values, 0.5), percentile(values, 0.99), max(values))
+    return "p50 {:.0f}, p99 {:.0f}, longest {:.0f} ms".format(*shares)
+
+
+if __name__ == "__main__":
+    for measured in measure():
+        sys.stdout.write("\n".join(described(measured)) + "\n")

@@ -1,14 +1,18 @@
 """An LDAP outpost that a test plays word by word, and what control's directory is in the words of the feed."""
 
 import json
+import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
+
 from control.domain.identity import Group, User, UserKind
 from control.link.server import Link
-from control.store import Store
+from control.store import SYSTEM, Store, tables
 from protos.outpost.v1 import directory_pb2, link_pb2
 from tests.support.links import Actress, Credentials, channel
 
@@ -108,3 +112,37 @@ def _group(group: Group) -> directory_pb2.DirectoryGroup:
         parents=sorted(map(str, group.parents)),
         attributes=json.dumps(group.attributes),
     )
+
+
+def fill(store: Store, users: int, groups: int, largest: int) -> list[UUID]:
+    """A large directory, written in bulk; the ids of the users, of whom so many, the first, are in the largest group."""
+    chance = random.Random(7)
+    user_ids, group_ids = ([UUID(int=chance.getrandbits(128), version=4) for _ in range(n)] for n in (users, groups))
+    with store.write(SYSTEM) as unit:
+        connection, now = unit.users.context.connection, unit.now
+        connection.execute(sa.insert(tables.users), [_user_row(*each, now) for each in enumerate(user_ids)])
+        connection.execute(sa.insert(tables.groups), [_group_row(*each) for each in enumerate(group_ids)])
+        nested = [{"group": group, "parent": group_ids[at // 10]} for at, group in enumerate(group_ids) if at >= 10]
+        connection.execute(sa.insert(tables.group_parents), nested)
+        members = [{"user": user, "group": group_ids[0]} for user in user_ids[:largest]]
+        members += [{"user": user, "group": group} for user in user_ids for group in chance.sample(group_ids[1:], 2)]
+        connection.execute(sa.insert(tables.memberships), members)
+    return user_ids
+
+
+def _user_row(number: int, user: UUID, now: datetime) -> dict[str, object]:
+    return {
+        "id": user,
+        "username": f"user{number:06}",
+        "name": f"User Number {number}",
+        "email": f"user{number}@example.com",
+        "kind": UserKind.INTERNAL,
+        "active": True,
+        "attributes": {"department": f"department {number % 50}", "employeeNumber": number},
+        "created": now,
+        "updated": now,
+    }
+
+
+def _group_row(number: int, group: UUID) -> dict[str, object]:
+    return {"id": group, "name": f"group{number:05}", "superuser": False, "attributes": {}}
