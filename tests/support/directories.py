@@ -115,7 +115,7 @@ def _group(group: Group) -> directory_pb2.DirectoryGroup:
 
 
 def fill(store: Store, users: int, groups: int, largest: int) -> list[UUID]:
-    """A large directory, written in bulk; the ids of the users, of whom so many, the first, are in the largest group."""
+    """A large directory, written in bulk; its users, of whom the first so many are in the largest group."""
     chance = random.Random(7)
     user_ids, group_ids = ([UUID(int=chance.getrandbits(128), version=4) for _ in range(n)] for n in (users, groups))
     with store.write(SYSTEM) as unit:
