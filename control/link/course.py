@@ -106,8 +106,9 @@ class Course:
         """All there is, then what changed meanwhile; anew where that was trimmed from the log meanwhile."""
         news: News | None = None
         while news is None:
-            start = self._source.position()
+            # Until the first page is asked for it may be long: what changes before is no matter of this copy.
             yield translate.directory_begins()
+            start = self._source.position()
             for page in self._source.pages():
                 yield from translate.directory_changes(page, (), None)
             news = self._source.find_news(Cursor(position=start))

@@ -2,7 +2,8 @@
 
 A stream's `Course` reads what its outpost lacks. Once that is nothing, what each commit changed is read and
 serialised once, for all streams (`Feed`). Few parts are on their way to an outpost before it has answered, so a config
-is never behind more than these; few whole copies are made at once, and those that take long hold up no other.
+is never behind more than these; few whole copies are made at once, one of each outpost, and one that is not answered
+waits without holding up others.
 """
 
 import asyncio
@@ -13,12 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
+from uuid import UUID
 
 import grpc
 from sqlalchemy.exc import SQLAlchemyError
 
 from control.domain.directory import Cursor, Position
 from control.link.caller import CallRefused
+from control.link.copies import Copies, Turn
 from control.link.course import Course, Source, in_parts
 from control.link.metrics import Metrics
 from control.store import Store
@@ -30,9 +33,10 @@ PROTOCOL = 2
 WINDOW = 2
 # An outpost that answers none for so long is cut: to call again may help it. It answers none while it applies a config.
 ANSWER_SECONDS = 300.0
-# Whole copies that are made at once, and for how long one counts among them.
+# Who answers none for so long while it is sent a whole copy lets others have theirs.
+SILENT_SECONDS = 2.0
+# Whole copies that are made at once.
 COPIES = 2
-COPY_SECONDS = 30.0
 # Changes that are kept serialised, for streams that are not so quick.
 RECENT = 64
 RETRY_SECONDS = 1.0
@@ -44,21 +48,28 @@ log = logging.getLogger("control.link")
 class Subscription:
     """A stream's part in the feed: what is on its way and what waits to be written."""
 
-    def __init__(self, held: Position | None, dirty: asyncio.Event) -> None:
+    def __init__(self, outpost: UUID, held: Position | None, dirty: asyncio.Event) -> None:
+        self.outpost = outpost
         self.held = held
         self.moved = asyncio.Event()
         self._dirty = dirty
         self._window = asyncio.BoundedSemaphore(WINDOW)
         self._waiting: deque[link_pb2.WatchResponse] = deque()
 
-    async def send(self, message: link_pb2.WatchResponse) -> None:
-        """Have it written, once the outpost has answered enough of what was before. Raises CallRefused."""
+    async def send(self, message: link_pb2.WatchResponse, silent: Callable[[], None] = lambda: None) -> None:
+        """Have it written, once the outpost has answered enough of what was before. Raises CallRefused.
+
+        `silent` is called when that takes longer than a moment.
+        """
+        waiting = asyncio.get_running_loop().call_later(SILENT_SECONDS, silent)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._window.acquire()
         except TimeoutError:
             reason = f"no answer to a part of the directory within {ANSWER_SECONDS:g} s"
             raise CallRefused(grpc.StatusCode.ABORTED, "directory_unanswered", reason) from None
+        finally:
+            waiting.cancel()
         self._waiting.append(message)
         self._dirty.set()
 
@@ -93,7 +104,7 @@ class Feed:
         self._source = Source(store, metrics)
         self._metrics = metrics
         self._pool = ThreadPoolExecutor(max_workers=COPIES + 1, thread_name_prefix="directory")
-        self._copies = asyncio.Semaphore(COPIES)
+        self._copies = Copies(COPIES)
         self._subscriptions: set[Subscription] = set()
         self._woken = asyncio.Event()
         self._recent: deque[Delta] = deque(maxlen=RECENT)
@@ -141,15 +152,19 @@ class Feed:
     async def _catch_up(self, course: Course, subscription: Subscription) -> None:
         """Lead an outpost on by itself."""
         steps = course.lead_on()
-        slot = Slot(self._copies)
+        turn = Turn(self._copies, subscription.outpost)
+        copying = False
         try:
             while (message := await self._in_pool(lambda: next(steps, None))) is not None:
                 if message.directory.begins:
-                    await slot.take()
+                    copying = True
+                    await turn.take()
                     self._metrics.directory_copies.inc()
-                await subscription.send(message)
+                await subscription.send(message, turn.give_back)
+                if copying:
+                    await turn.take()
         finally:
-            slot.give_back()
+            turn.give_back()
 
     async def _keep_up(self, course: Course, subscription: Subscription, start: int) -> None:
         """Send what is read for all, until there is a gap between that and where the outpost is."""
@@ -209,29 +224,6 @@ class Feed:
 
     async def _in_pool(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-
-
-class Slot:
-    """The right to make a whole copy now; given back after a while, so that slow ones hold up no other."""
-
-    def __init__(self, copies: asyncio.Semaphore) -> None:
-        self._copies = copies
-        self._timer: asyncio.TimerHandle | None = None
-        self._taken = False
-
-    async def take(self) -> None:
-        """Wait for it; once is enough."""
-        if self._timer is None:
-            await self._copies.acquire()
-            self._taken = True
-            self._timer = asyncio.get_running_loop().call_later(COPY_SECONDS, self.give_back)
-
-    def give_back(self) -> None:
-        """Let another have it."""
-        if self._timer is not None and self._taken:
-            self._taken = False
-            self._timer.cancel()
-            self._copies.release()
 
 
 def _revision(cursor: Cursor) -> int:

@@ -116,7 +116,7 @@ class WatchService:
         stream = Stream(self._fleet, client, self._fleet.roster.join(client, hello, address))
         stream.begin(hello)
         if exposes_directory(outpost) and hello.protocol >= PROTOCOL:
-            stream.directory = Subscription(hello.directory, stream.dirty)
+            stream.directory = Subscription(client.outpost, hello.directory, stream.dirty)
         return stream
 
     def _find_known(self, client: Client) -> Outpost | None:

@@ -1,4 +1,5 @@
 """How the directory flows: few parts at a time, none in the way of a config, read once, and on after failures."""
+# long: what holds of one flow, read side by side
 
 import asyncio
 from collections import Counter
@@ -6,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -15,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from control.domain.identity import User
 from control.domain.outpost import OutpostType
 from control.fleet import directory as fleet_directory
-from control.link import course, housekeeping, translate
+from control.link import copies, course, housekeeping, translate
 from control.link import directory as directory_module
 from control.link.server import Link
 from control.store import Store, tables
@@ -91,7 +93,7 @@ def test_few_parts_are_on_their_way_and_a_config_waits_for_none(control: Control
 
 def test_more_answers_than_parts_open_no_window() -> None:
     async def story() -> None:
-        subscription = directory_module.Subscription(None, asyncio.Event())
+        subscription = directory_module.Subscription(uuid4(), None, asyncio.Event())
         for _ in range(10):
             subscription.answered()
         for _ in range(directory_module.WINDOW):
@@ -255,10 +257,14 @@ def revision(store: Store) -> int:
 
 
 @pytest.mark.usefixtures("people")
-def test_few_copies_are_made_at_once(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(directory_module, "COPIES", 1)
+@pytest.mark.parametrize("of", ["one outpost", "several"])
+def test_few_copies_are_made_at_once(control: Control, monkeypatch: pytest.MonkeyPatch, of: str) -> None:
+    monkeypatch.setattr(directory_module, "COPIES", 2 if of == "one outpost" else 1)
+    monkeypatch.setattr(directory_module, "SILENT_SECONDS", 60.0)
     deployed = deploy(control.store, "ldap", (), type=OutpostType.LDAP)
-    given = [control.enrol(deployed) for _ in range(3)]
+    others = deploy(control.store, "other", ("elsewhere",), type=OutpostType.LDAP)
+    given = [control.enrol(deployed if of == "one outpost" else others) for _ in range(2)]
+    given.insert(0, control.enrol(deployed))
 
     async def story() -> None:
         async with control.link() as link, AsyncExitStack() as stack:
@@ -279,10 +285,11 @@ def test_few_copies_are_made_at_once(control: Control, monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("people")
-@pytest.mark.parametrize("how", ["slow", "gone"])
+@pytest.mark.parametrize("how", ["silent", "slow", "gone"])
 def test_a_copy_that_takes_long_holds_up_no_other(control: Control, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     monkeypatch.setattr(directory_module, "COPIES", 1)
-    monkeypatch.setattr(directory_module, "COPY_SECONDS", 0.2 if how == "slow" else 60.0)
+    monkeypatch.setattr(directory_module, "SILENT_SECONDS", 0.2 if how == "silent" else 60.0)
+    monkeypatch.setattr(copies, "TURN_SECONDS", 0.2 if how == "slow" else 60.0)
     deployed = deploy(control.store, "ldap", (), type=OutpostType.LDAP)
     given = [control.enrol(deployed) for _ in range(2)]
 
@@ -294,10 +301,63 @@ def test_a_copy_that_takes_long_holds_up_no_other(control: Control, monkeypatch:
             if how == "gone":
                 slow.call.cancel()
             await quick.follow(directory_of(control.store))
-            if how == "slow":
+            if how != "gone":
                 for _ in range(directory_module.WINDOW):
                     await slow.answer()
                 await slow.follow(directory_of(control.store))
+                assert slow.copies == 1
+
+    play(story)
+
+
+@pytest.mark.usefixtures("people")
+def test_silent_instances_of_one_outpost_hold_up_no_other_outpost(control: Control) -> None:
+    """However many: each of them would be silent for a while before the next has its turn."""
+    crowd = deploy(control.store, "crowd", (), type=OutpostType.LDAP)
+    good = deploy(control.store, "good", ("elsewhere",), type=OutpostType.LDAP)
+
+    async def story() -> None:
+        async with control.link() as link, AsyncExitStack() as stack:
+            for _ in range(20):
+                silent = await stack.enter_async_context(ldap_outpost(link, control.enrol(crowd)))
+                await silent.hello()
+            await eventually(lambda: metric(link, "garrison_link_directory_streams") == 20)
+            edge = await stack.enter_async_context(ldap_outpost(link, control.enrol(good)))
+            await edge.hello()
+            async with asyncio.timeout(2 * directory_module.SILENT_SECONDS):
+                await edge.follow(directory_of(control.store))
+
+    play(story)
+
+
+@pytest.mark.usefixtures("people")
+def test_who_was_silent_waits_for_another_turn(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else many that are silent for a moment would all be sent theirs at once."""
+    monkeypatch.setattr(directory_module, "COPIES", 1)
+    monkeypatch.setattr(directory_module, "SILENT_SECONDS", 0.1)
+    deployed = deploy(control.store, "ldap", (), type=OutpostType.LDAP)
+    given = [control.enrol(deployed) for _ in range(2)]
+
+    async def story() -> None:
+        async with control.link() as link, AsyncExitStack() as stack:
+            first, second = [await stack.enter_async_context(ldap_outpost(link, each)) for each in given]
+            await begin_copy(first)
+            await eventually(lambda: not link.parts.feed._copies._busy)
+            monkeypatch.setattr(directory_module, "SILENT_SECONDS", 60.0)
+            await begin_copy(second)
+            await first.answer()
+            # What was read before it fell silent; what comes after that waits.
+            await first.part()
+            await first.answer()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await asyncio.shield(waiting := asyncio.ensure_future(first.part()))
+            await second.answer()
+            await second.answer()
+            await second.follow(directory_of(control.store))
+            await waiting
+            await first.answer()
+            await first.follow(directory_of(control.store))
 
     play(story)
 
