@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.bench import changes, checks, fleets, report, start
+from tests.bench import changes, checks, directory, fleets, report, start
 from tests.bench.stage import staged
 from tests.support.peers_program import MissingPeer, require
 
@@ -42,8 +42,16 @@ def _measure() -> report.Figures:
     _say(f"{start.STARTS} warm starts")
     starts = start.warm_starts()
     _say(f"fleets of {', '.join(str(size) for size in fleets.SIZES)} outposts, about 3 minutes")
+    fleet = fleets.measure()
+    _say(f"a directory of {directory.USERS:,} users, about 2 minutes")
     return report.Figures(
-        checks=asked, stored=stored, formed=formed, locked=locked, starts=starts, fleets=fleets.measure()
+        checks=asked,
+        stored=stored,
+        formed=formed,
+        locked=locked,
+        starts=starts,
+        fleets=fleet,
+        feeds=directory.measure(),
     )
 
 

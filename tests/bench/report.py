@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench import changes, checks, fleets, load, start
+from tests.bench import changes, checks, directory, fleets, load, start
 from tests.bench.load import Run
 from tests.bench.samples import median, percentile, spread
 from tests.support.peers_program import require
@@ -24,6 +24,7 @@ class Figures:
     locked: list[float]
     starts: list[float]
     fleets: fleets.Fleets
+    feeds: list[directory.Feed]
 
 
 def page(figures: Figures) -> str:
@@ -151,6 +152,36 @@ def _fleet(fleet: fleets.Fleet) -> str:
         f"{percentile(fleet.bare, 0.5):.0f}",
         f"{percentile(fleet.bare, 0.99):.0f}",
         f"{fleet.memory:.0f} KiB" if fleet.size > 1 else "",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _feeds(feeds: list[directory.Feed]) -> list[str]:
+    return [
+        "## Users and groups on their way to an LDAP outpost",
+        "",
+        f"{directory.USERS:,} users and {directory.GROUPS:,} groups, one of them with {directory.LARGEST:,} members,",
+        f"to an outpost that holds nothing, over the real link; then {directory.CHANGES} changes to single users.",
+        "Meanwhile a proxy outpost gets its configuration, and the link's event loop is asked how late it is:",
+        "milliseconds, p99.",
+        "",
+        "| database | all, s | control grows, MiB | loop late | proxy's change | the same, idle | one user p50 | p99 |",
+        "|---|---|---|---|---|---|---|---|",
+        *map(_feed, feeds),
+        "",
+    ]
+
+
+def _feed(feed: directory.Feed) -> str:
+    cells = [
+        feed.database,
+        f"{feed.cold:.1f}",
+        f"{feed.grown:.0f}",
+        f"{percentile(feed.late, 0.99):.0f}",
+        f"{percentile(feed.pushes, 0.99):.0f}",
+        f"{percentile(feed.quiet, 0.99):.0f}",
+        f"{percentile(feed.changes, 0.5):.0f}",
+        f"{percentile(feed.changes, 0.99):.0f}",
     ]
     return "| " + " | ".join(cells) + " |"
 
