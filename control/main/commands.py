@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 from control.blueprint import Run, apply_files
-from control.domain.outpost import Instance, Outpost
+from control.domain.outpost import Instance, Outpost, Token
 from control.fleet.authority import authorities_status, ensure_authority, rotate_authority
 from control.fleet.instances import fleet_health
 from control.fleet.rotation import retire_tokens, rotate_token, token_status
@@ -45,14 +45,33 @@ def token(arguments: Arguments) -> int:
     with store.read() as unit:
         outpost = unit.outposts.get_named(arguments.outpost)
         secret = get_token(unit, outpost).secret
-        holdouts = token_status(unit, outpost).holdouts if arguments.change == "retire" else ()
+        left = _left_behind(unit, outpost) if arguments.change == "retire" else ()
     sys.stdout.write(secret + "\n")
-    sys.stderr.writelines(
-        f"garrison: {each.hostname} ({each.uid}) is started with another token: without its state folder it could not "
-        "come back\n"
-        for each in holdouts
-    )
+    sys.stderr.writelines(f"garrison: {line}\n" for line in left)
     return 0
+
+
+def _left_behind(unit: Unit, outpost: Outpost) -> tuple[str, ...]:
+    """A line for each instance that only its state folder lets in, or nothing at all."""
+    status = token_status(unit, outpost)
+    silent = [each for each in unit.instances.of_outpost(outpost.id) if not each.environment_token]
+    return (
+        *(f"{_named(each)} {_fate(each, status.current)}" for each in status.holdouts),
+        *(
+            f"{_named(each)} is of an older version: it is turned away unless it was started with the new token"
+            for each in silent
+        ),
+    )
+
+
+def _named(instance: Instance) -> str:
+    return f"{instance.hostname} ({instance.uid})"
+
+
+def _fate(instance: Instance, newest: Token) -> str:
+    if instance.held_token != newest.fingerprint:
+        return "doesn't have the new token at all: it is turned away"
+    return "is started with another token: without its state folder it could not come back"
 
 
 _CHANGES: dict[str, Callable[[Unit, Outpost], object]] = {

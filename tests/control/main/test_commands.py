@@ -3,12 +3,14 @@
 import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from control.domain.outpost import Instance, InstanceState
+from control.fleet.tokens import get_token
 from control.settings import Given, open_store, read_settings
 from control.store import SYSTEM, Store
 from tests.support.garrison import GARRISON
@@ -114,22 +116,33 @@ def test_a_token_is_rotated_retired_and_replaced(data: str, blueprint: str) -> N
 
 
 def test_retiring_says_who_still_has_the_old_token(data: str, blueprint: str) -> None:
+    """And tells apart who lives on by its state folder, who is turned away, and who says nothing of tokens."""
     garrison("apply", blueprint, "--data", data)
     garrison("token", "edge", "--rotate", "--data", data)
     with opened(data).write(SYSTEM) as unit:
+        edge = unit.outposts.get_named("edge")
+        newest = get_token(unit, edge).fingerprint
         seen = Instance(
             id=uuid4(),
-            outpost=unit.outposts.get_named("edge").id,
+            outpost=edge.id,
             uid="5b0c",
             hostname="edge-1",
             state=InstanceState.CONNECTED,
             last_seen=unit.now,
             environment_token="an-older-one",
+            held_token=newest,
         )
-        unit.instances.save([seen])
+        has_not = replace(seen, id=uuid4(), uid="5b0d", hostname="edge-2", held_token="")
+        silent = replace(has_not, id=uuid4(), uid="5b0e", hostname="edge-3", environment_token="")
+        current = replace(has_not, id=uuid4(), uid="5b0f", hostname="edge-4", environment_token=newest)
+        unit.instances.save([seen, has_not, silent, current])
     done = garrison("token", "edge", "--retire", "--data", data)
     assert (done.returncode, len(done.stdout.strip())) == (0, 43)
-    assert done.stderr.startswith("garrison: edge-1 (5b0c) is started with another token:")
+    assert done.stderr.splitlines() == [
+        "garrison: edge-1 (5b0c) is started with another token: without its state folder it could not come back",
+        "garrison: edge-2 (5b0d) doesn't have the new token at all: it is turned away",
+        "garrison: edge-3 (5b0e) is of an older version: it is turned away unless it was started with the new token",
+    ]
 
 
 def test_the_authority_is_rotated(data: str, blueprint: str) -> None:
