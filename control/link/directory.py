@@ -161,6 +161,7 @@ class Feed:
                     await turn.take()
                     self._metrics.directory_copies.inc()
                 await subscription.send(message, turn.give_back)
+                copying = copying and not message.directory.complete
                 if copying:
                     await turn.take()
         finally:
@@ -168,6 +169,7 @@ class Feed:
 
     async def _keep_up(self, course: Course, subscription: Subscription, start: int) -> None:
         """Send what is read for all, until there is a gap between that and where the outpost is."""
+        asked = False
         while course.reached is not None and start == self._starts:
             subscription.moved.clear()
             delta = self._find_delta(course.reached)
@@ -175,10 +177,15 @@ class Feed:
                 for message in delta.messages:
                     await subscription.send(message)
                 course.reached = delta.reached
-            elif self._end is None or _revision(course.reached) >= _revision(self._end):
+            elif self._end in (None, course.reached):
                 await subscription.moved.wait()
-            else:
+            elif asked or _revision(course.reached) < _revision(self._end):
                 return
+            else:
+                # It looked for itself and is ahead: unless what it saw never was, the feed gets there now.
+                asked = True
+                self._woken.set()
+                await subscription.moved.wait()
 
     def _find_delta(self, reached: Cursor) -> Delta | None:
         at = _revision(reached)
