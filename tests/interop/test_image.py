@@ -48,6 +48,9 @@ def shown(garrison: Garrison, snippet: str) -> str:
     link = re.search(r'href="(/admin/outposts/[0-9a-f-]{36}/)"[^>]*>edge<', page.text)
     assert link, page.text
     page = visitor.get(garrison.url + link[1])
+    # The snippets hold the token once it is asked for.
+    csrf = page.form("csrf_token").fields
+    page = visitor.post(f"{garrison.url}{link[1]}token/show", [pair for pair in csrf if pair[0] == "csrf_token"])
     text = re.search(rf'<code id="text-{snippet}">(.*?)</code>', page.text, re.DOTALL)
     assert text, page.text
     return html.unescape(text[1])
