@@ -39,7 +39,8 @@ class Member:
         backoff = Backoff(Pace(), random.uniform)
         while True:
             began = time.monotonic()
-            with suppress(grpc.aio.AioRpcError):
+            # A stream that has ended can't be written to, which gRPC tells in another way than that it ended.
+            with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
                 await self._serve(address, news)
             await asyncio.sleep(backoff.wait_after(time.monotonic() - began))
 
@@ -83,7 +84,15 @@ async def main(given: dict[str, Any]) -> None:
     """Live until the standard input ends."""
     members = [Member(each["uid"], _credentials(each, given["address"])) for each in given["members"]]
     news = asyncio.Event()
-    lives = [asyncio.create_task(member.live(given["address"], news)) for member in members]
+    async with asyncio.TaskGroup() as lives:
+        tasks = [lives.create_task(member.live(given["address"], news)) for member in members]
+        await _answer(members, news)
+        for task in tasks:
+            task.cancel()
+
+
+async def _answer(members: list[Member], news: asyncio.Event) -> None:
+    """Say when all have what is asked for, until the standard input ends."""
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():
@@ -93,8 +102,6 @@ async def main(given: dict[str, Any]) -> None:
             await news.wait()
         sys.stdout.write(json.dumps([member.at for member in members]) + "\n")
         sys.stdout.flush()
-    for life in lives:
-        life.cancel()
 
 
 def _credentials(given: dict[str, str], address: str) -> Credentials:
