@@ -31,7 +31,8 @@ class PolicyMode(StrEnum):
 class ProxyProvider:
     """A proxy provider, by authentik's field names.
 
-    `skip_path_regex` holds one RE2 pattern a line; `certificate` names the certificate for TLS by SNI.
+    `skip_path_regex` holds one RE2 pattern a line; `certificate` names the certificate for TLS by SNI. With
+    `basic_auth_enabled` the application is sent HTTP Basic credentials, from those attributes of user or groups.
     """
 
     id: UUID
@@ -45,6 +46,9 @@ class ProxyProvider:
     skip_path_regex: str = ""
     access_token_validity: timedelta = timedelta(hours=24)
     intercept_header_auth: bool = True
+    basic_auth_enabled: bool = False
+    basic_auth_user_attribute: str = ""
+    basic_auth_password_attribute: str = ""
     certificate: UUID | None = None
 
     @property
@@ -55,13 +59,17 @@ class ProxyProvider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """What people see on their start page and what policies are bound to. `category` groups the start page."""
+    """What people see on their start page and what policies are bound to. `category` groups the start page.
+
+    With `second_factor` nobody gets in who has not used one.
+    """
 
     id: UUID
     slug: str
     name: str
     provider: UUID | None = None
     policy_mode: PolicyMode = PolicyMode.ANY
+    second_factor: bool = False
     category: str = ""
     description: str = ""
     publisher: str = ""

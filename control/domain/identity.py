@@ -37,11 +37,15 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """A named set of users. Members of a `superuser` group, or of one below it, administer Garrison."""
+    """A named set of users. Members of a `superuser` group, or of one below it, administer Garrison.
+
+    Those of one with `second_factor`, or of one below it, have to have a second factor and to use it.
+    """
 
     id: UUID
     name: str
     superuser: bool = False
+    second_factor: bool = False
     attributes: Attributes = field(default_factory=dict)
     parents: frozenset[UUID] = frozenset()
 
@@ -85,6 +89,11 @@ class Person:
     def superuser(self) -> bool:
         """Whether the person administers Garrison."""
         return any(group.superuser for group in self.groups)
+
+    @property
+    def needs_second_factor(self) -> bool:
+        """Whether a group of the person's asks for a second factor."""
+        return any(group.second_factor for group in self.groups)
 
     @property
     def group_names(self) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from control.domain.factors import Method
+
 # How long a sign-in lasts, and with it the time in which proxy sessions are born of it.
 SIGN_IN_LIFETIME = timedelta(hours=24)
 
@@ -51,7 +53,10 @@ class CookieKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
-    """A server-side session of the control plane. The browser holds a secret whose SHA-256 is `fingerprint`."""
+    """A server-side session of the control plane. The browser holds a secret whose SHA-256 is `fingerprint`.
+
+    `methods` are what the person proved to be by.
+    """
 
     id: UUID
     user: UUID
@@ -59,6 +64,7 @@ class SignIn:
     authenticated: datetime
     expires: datetime
     last_seen: datetime
+    methods: tuple[Method, ...] = (Method.PASSWORD,)
     address: str = ""
     user_agent: str = ""
 
@@ -96,7 +102,10 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:
-    """Who did what to what. `fields` names what changed, never its value."""
+    """Who did what to what, how it ended and why. `fields` names what changed, never its value.
+
+    `outpost` names the one that tells of it, empty where control itself does; `count` is of how many like events.
+    """
 
     id: UUID
     at: datetime
@@ -108,4 +117,7 @@ class AuditEvent:
     fields: tuple[str, ...] = ()
     address: str = ""
     outcome: str = "success"
+    reason: str = ""
     request_id: str = ""
+    outpost: str = ""
+    count: int = 1

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from control.domain.application import Application, Binding, ProxyProvider
+from control.domain.factors import AppPassword
 from control.domain.identity import Group, User
 from control.domain.security import SignIn
 from control.store.changes import Change, Membership
@@ -18,7 +19,7 @@ IDENTITY = {"username", "name", "email", "attributes"}
 
 @dataclass(frozen=True, slots=True)
 class SignInEnded:
-    """Every proxy session born of this sign-in is over."""
+    """Every session at an outpost born of this sign-in, or opened by this app password, is over."""
 
     sign_in: UUID
 
@@ -83,7 +84,7 @@ def consequences(change: Change) -> Iterable[Consequence]:
             yield from _of_application(change)
         case ProxyProvider(id=provider) if _lasts_longer(change):
             yield ProviderEnded(provider)
-        case SignIn(id=sign_in) if change.after is None:
+        case SignIn(id=sign_in) | AppPassword(id=sign_in) if change.after is None:
             yield SignInEnded(sign_in)
         case _:
             pass

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from control.domain.application import PolicyMode, ProviderType, ProxyMode
+from control.domain.factors import Method
 from control.domain.identity import UserKind
 from control.domain.outpost import InstanceEventKind, InstanceState, OutpostType
 from control.store.columns import Listed, UtcDateTime, Word, rejections
@@ -75,6 +76,7 @@ groups = Table(
     _id(),
     Column("name", String(150), nullable=False, unique=True),
     Column("superuser", Boolean, nullable=False),
+    Column("second_factor", Boolean, nullable=False),
     Column("attributes", JSON, nullable=False),
 )
 
@@ -123,6 +125,9 @@ proxy_providers = Table(
     Column("skip_path_regex", Text, nullable=False),
     Column("access_token_validity", Interval, nullable=False),
     Column("intercept_header_auth", Boolean, nullable=False),
+    Column("basic_auth_enabled", Boolean, nullable=False),
+    Column("basic_auth_user_attribute", String(250), nullable=False),
+    Column("basic_auth_password_attribute", String(250), nullable=False),
     Column("certificate", Uuid, _to("certificates", "RESTRICT")),
 )
 
@@ -143,6 +148,7 @@ applications = Table(
     Column("name", String(150), nullable=False),
     Column("provider", Uuid, _to("providers", "RESTRICT"), unique=True),
     Column("policy_mode", Word(PolicyMode), nullable=False),
+    Column("second_factor", Boolean, nullable=False),
     Column("category", String(150), nullable=False),
     Column("description", Text, nullable=False),
     Column("publisher", String(150), nullable=False),
@@ -291,8 +297,74 @@ sign_ins = Table(
     Column("authenticated", UtcDateTime, nullable=False),
     Column("expires", UtcDateTime, nullable=False, index=True),
     Column("last_seen", UtcDateTime, nullable=False),
+    Column("methods", Listed(item=Method), nullable=False),
     Column("address", String(80), nullable=False),
     Column("user_agent", String(300), nullable=False),
+)
+
+authenticators = Table(
+    "authenticators",
+    metadata,
+    _id(),
+    Column("user", Uuid, _to("users"), nullable=False, index=True),
+    Column("name", String(150), nullable=False),
+    Column("secret", LargeBinary, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("confirmed", UtcDateTime),
+    Column("last_step", BigInteger, nullable=False),
+    Column("last_used", UtcDateTime),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    _id(),
+    Column("user", Uuid, _to("users"), nullable=False, index=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("used", UtcDateTime),
+)
+
+app_passwords = Table(
+    "app_passwords",
+    metadata,
+    _id(),
+    Column("user", Uuid, _to("users"), nullable=False, index=True),
+    Column("name", String(150), nullable=False),
+    Column("fingerprint", String(64), nullable=False, unique=True),
+    Column("created", UtcDateTime, nullable=False),
+    Column("expires", UtcDateTime),
+    Column("everywhere", Boolean, nullable=False),
+    Column("last_used", UtcDateTime),
+    Column("last_address", String(80), nullable=False),
+)
+
+app_password_applications = Table(
+    "app_password_applications",
+    metadata,
+    Column("app_password", Uuid, _to("app_passwords"), primary_key=True),
+    Column("application", Uuid, _to("applications"), primary_key=True, index=True),
+)
+
+# Failed attempts in a row, by whom they are counted for. No foreign keys: nobody of that name may exist.
+failures = Table(
+    "failures",
+    metadata,
+    Column("bucket", String(80), primary_key=True),
+    Column("shown", String(200), nullable=False),
+    Column("address", String(80), nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("first", UtcDateTime, nullable=False),
+    Column("last", UtcDateTime, nullable=False, index=True),
+    Column("locked_until", UtcDateTime, index=True),
+)
+
+familiar = Table(
+    "familiar",
+    metadata,
+    Column("user", Uuid, _to("users"), primary_key=True),
+    Column("address", String(80), primary_key=True),
+    Column("last", UtcDateTime, nullable=False, index=True),
 )
 
 authorization_codes = Table(
@@ -353,5 +425,10 @@ audit_events = Table(
     Column("fields", Listed(), nullable=False),
     Column("address", String(80), nullable=False),
     Column("outcome", String(200), nullable=False),
+    Column("reason", String(500), nullable=False),
     Column("request_id", String(80), nullable=False),
+    Column("outpost", String(150), nullable=False),
+    Column("count", Integer, nullable=False),
 )
+Index(None, audit_events.c.actor, audit_events.c.at)
+Index(None, audit_events.c.target, audit_events.c.at)

@@ -21,6 +21,7 @@ from control.store.changes import Change
 from control.store.deployments import Drains, InstanceEvents, Instances, LinkProcesses, Outposts, Tokens
 from control.store.directory import Directory, DirectoryLog
 from control.store.engine import LOOK_SECONDS, Begin, announce, beginning, listen, time_of
+from control.store.factors import AppPasswords, Authenticators, FailureCounts, RecoveryCodes
 from control.store.failures import told_plainly
 from control.store.identifiers import ordered_id
 from control.store.moments import Moments
@@ -62,6 +63,7 @@ class Event:
     name: str
     fields: tuple[str, ...] = ()
     outcome: str = "success"
+    reason: str = ""
 
 
 class Unit:
@@ -92,6 +94,10 @@ class Unit:
         self.signing_keys = SigningKeys(context)
         self.authorities = Authorities(context)
         self.sign_ins = SignIns(context)
+        self.authenticators = Authenticators(context)
+        self.recovery_codes = RecoveryCodes(context)
+        self.app_passwords = AppPasswords(context)
+        self.failures = FailureCounts(context)
         self.codes = AuthorizationCodes(context)
         self.revocations = Revocations(context)
         self.audit = AuditEvents(context)
@@ -145,6 +151,7 @@ def _audited(event: Event, actor: Actor, now: datetime) -> AuditEvent:
         fields=event.fields,
         address=actor.address,
         outcome=event.outcome,
+        reason=event.reason,
         request_id=actor.request_id,
     )
 
