@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dataplane.gate import Identity
+from dataplane.gate import BasicCredentials, Identity
 
 # The level of `log_level: trace`, below logging.DEBUG: what is said with whom.
 TRACE = 5
@@ -24,7 +24,11 @@ class ProxyMode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Settings of the outpost as a whole. `refresh_interval` in seconds; `browser_url` without a trailing slash."""
+    """Settings of the outpost as a whole. `browser_url` has no trailing slash; times are in seconds.
+
+    `bind_cache` is how long an answer of control's about credentials is kept, `offline_grace` how long it counts while
+    control can't be asked.
+    """
 
     outpost_id: str
     outpost_name: str
@@ -32,6 +36,8 @@ class Options:
     refresh_interval: float
     browser_url: str
     insecure: bool = False
+    bind_cache: float = 0.0
+    offline_grace: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +73,7 @@ class ProxyProvider:
     session_keys: tuple[SessionKey, ...]
     certificate: str
     intercept_header_auth: bool
+    basic_auth_enabled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,12 +102,16 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """What is now true of a person whose cookies may say otherwise (sessions authenticated before `at`)."""
+    """What is now true of a person whose cookies may say otherwise (sessions authenticated before `at`).
+
+    `basic` is by provider what its application is sent as HTTP Basic; a provider that isn't named: nothing.
+    """
 
     identity: Identity
     at: float
     until: float
     denied_providers: frozenset[str]
+    basic: Mapping[str, BasicCredentials] = field(default_factory=dict)
 
 
 Resource = Options | ProxyProvider | Certificate | Ended | Changed

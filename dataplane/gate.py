@@ -23,6 +23,14 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BasicCredentials:
+    """What an application is sent as HTTP Basic (RFC 7617)."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProxySession:
     """A sign-in towards one provider. `id` is the `sid` of the control session; times are POSIX seconds.
 
@@ -35,6 +43,7 @@ class ProxySession:
     expires: float
     id_token: str = field(repr=False)
     proof: str = field(default="", repr=False)
+    basic: BasicCredentials | None = None
 
 
 class Refusal(StrEnum):
@@ -75,6 +84,121 @@ class SessionReference:
     authenticated: float
     expires: float
     proof: str = field(default="", repr=False)
+
+
+class Channel(StrEnum):
+    """The protocol that credentials came by."""
+
+    HTTP = "http"
+    LDAP = "ldap"
+    RADIUS = "radius"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordCredentials:
+    """A name and a password; a code of a second factor may stand behind the password's last `;`."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BearerToken:
+    """A token by itself: an app password, or an ID token for the provider."""
+
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChallengeAnswer:
+    """The code that a Challenge asked for, with its state."""
+
+    state: str = field(repr=False)
+    code: str = field(repr=False)
+
+
+Credentials = PasswordCredentials | BearerToken | ChallengeAnswer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """May this person in? `dialogue`: whether the protocol can put a Challenge to the person."""
+
+    provider: str
+    channel: Channel
+    credentials: Credentials
+    client_address: str
+    request_id: str = ""
+    dialogue: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """Come in. `session` is as if signed in; its id is what ends it early.
+
+    `attributes` is a JSON object of the person's merged attributes. `cache` (seconds) is how long the answer may be
+    kept while control can be asked; 0 for not at all.
+    """
+
+    session: ProxySession
+    attributes: str = field(repr=False)
+    cache: float
+
+
+class DenyReason(StrEnum):
+    """Why not."""
+
+    INVALID_CREDENTIALS = "invalid_credentials"
+    LOCKED_OUT = "locked_out"
+    ACCESS_DENIED = "access_denied"
+    SECOND_FACTOR = "second_factor"
+    BUSY = "busy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied:
+    """Stay out; `retry_after` (seconds) where time heals it, else 0."""
+
+    reason: DenyReason
+    retry_after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenge:
+    """A code is asked for; `state` goes back with it within `expires_in` seconds."""
+
+    state: str = field(repr=False)
+    expires_in: float
+
+
+Answer = Allowed | Denied | Challenge | Unavailable
+
+
+class EventAction(StrEnum):
+    """What an outpost did without asking control, or control should know of."""
+
+    ADMITTED = "admitted"
+    TURNED_AWAY = "turned_away"
+    SIGNED_OUT = "signed_out"
+    ADMITTED_OFFLINE = "admitted_offline"
+    MISCONFIGURED = "misconfigured"
+    EVENTS_LOST = "events_lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One entry of the audit trail by an outpost: of `count` like events until `at` (POSIX seconds)."""
+
+    id: str
+    at: float
+    action: EventAction
+    provider: str = ""
+    subject: str = ""
+    username: str = ""
+    client_address: str = ""
+    reason: str = ""
+    count: int = 1
+    request_id: str = ""
 
 
 class Gate(Protocol):

@@ -1,7 +1,16 @@
-"""The answer to "may this person in?": a closed union that every protocol renders its own way."""
+"""The answer to "may this person in?": closed unions that every protocol renders its own way.
 
-from dataclasses import dataclass
+A `Decision` is what an application's rules say of somebody who is known; a `Verdict` is the whole answer to somebody
+who brings credentials: who it is, by what that was proved, and whether the application's rules let that person in.
+"""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
+from uuid import UUID
+
+from control.domain.factors import Method
+from control.domain.identity import Person
 
 
 class DenyReason(StrEnum):
@@ -27,3 +36,51 @@ class Deny:
 
 
 Decision = Allow | Deny
+
+
+class Channel(StrEnum):
+    """The way credentials came: a browser at our own sign-in page, or a protocol of an outpost."""
+
+    BROWSER = "browser"
+    HTTP = "http"
+    LDAP = "ldap"
+    RADIUS = "radius"
+
+
+class RefusedReason(StrEnum):
+    """Why credentials open nothing. What `INVALID_CREDENTIALS` was about nobody is told, but the audit trail."""
+
+    INVALID_CREDENTIALS = "invalid_credentials"
+    LOCKED_OUT = "locked_out"
+    ACCESS_DENIED = "access_denied"
+    SECOND_FACTOR = "second_factor"
+    BUSY = "busy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """Come in. `session` is what ends it early: the app password, where it was one, else an id of its own."""
+
+    person: Person
+    methods: tuple[Method, ...]
+    session: UUID
+    app_password: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Stay out; `retry_after` where time heals it."""
+
+    reason: RefusedReason
+    retry_after: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenged:
+    """The password is right and a code is due; `state` goes back with it."""
+
+    state: str = field(repr=False)
+    expires_in: timedelta
+
+
+Verdict = Admitted | Refused | Challenged

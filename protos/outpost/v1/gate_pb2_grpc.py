@@ -52,6 +52,16 @@ class GateStub:
                 request_serializer=protos_dot_outpost_dot_v1_dot_gate__pb2.EndSessionRequest.SerializeToString,
                 response_deserializer=protos_dot_outpost_dot_v1_dot_gate__pb2.EndSessionResponse.FromString,
                 _registered_method=True)
+        self.Authenticate = channel.unary_unary(
+                '/outpost.v1.Gate/Authenticate',
+                request_serializer=protos_dot_outpost_dot_v1_dot_gate__pb2.AuthenticateRequest.SerializeToString,
+                response_deserializer=protos_dot_outpost_dot_v1_dot_gate__pb2.AuthenticateResponse.FromString,
+                _registered_method=True)
+        self.Report = channel.unary_unary(
+                '/outpost.v1.Gate/Report',
+                request_serializer=protos_dot_outpost_dot_v1_dot_gate__pb2.ReportRequest.SerializeToString,
+                response_deserializer=protos_dot_outpost_dot_v1_dot_gate__pb2.ReportResponse.FromString,
+                _registered_method=True)
 
 
 class GateServicer:
@@ -81,6 +91,22 @@ class GateServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Authenticate(self, request, context):
+        """May this person in? One question for all protocols that carry credentials themselves. Answers that are no are
+        answers, never an error of the call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Report(self, request, context):
+        """What happened at the outpost, for the audit trail. Control keeps each event once, by its id, so what was not
+        answered is said again. Asked by the supervisor, which holds events on disk while control is away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GateServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -98,6 +124,16 @@ def add_GateServicer_to_server(servicer, server):
                     servicer.EndSession,
                     request_deserializer=protos_dot_outpost_dot_v1_dot_gate__pb2.EndSessionRequest.FromString,
                     response_serializer=protos_dot_outpost_dot_v1_dot_gate__pb2.EndSessionResponse.SerializeToString,
+            ),
+            'Authenticate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Authenticate,
+                    request_deserializer=protos_dot_outpost_dot_v1_dot_gate__pb2.AuthenticateRequest.FromString,
+                    response_serializer=protos_dot_outpost_dot_v1_dot_gate__pb2.AuthenticateResponse.SerializeToString,
+            ),
+            'Report': grpc.unary_unary_rpc_method_handler(
+                    servicer.Report,
+                    request_deserializer=protos_dot_outpost_dot_v1_dot_gate__pb2.ReportRequest.FromString,
+                    response_serializer=protos_dot_outpost_dot_v1_dot_gate__pb2.ReportResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -184,6 +220,60 @@ class Gate:
             '/outpost.v1.Gate/EndSession',
             protos_dot_outpost_dot_v1_dot_gate__pb2.EndSessionRequest.SerializeToString,
             protos_dot_outpost_dot_v1_dot_gate__pb2.EndSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Authenticate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/outpost.v1.Gate/Authenticate',
+            protos_dot_outpost_dot_v1_dot_gate__pb2.AuthenticateRequest.SerializeToString,
+            protos_dot_outpost_dot_v1_dot_gate__pb2.AuthenticateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Report(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/outpost.v1.Gate/Report',
+            protos_dot_outpost_dot_v1_dot_gate__pb2.ReportRequest.SerializeToString,
+            protos_dot_outpost_dot_v1_dot_gate__pb2.ReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -30,3 +30,11 @@ class Identity(_message.Message):
     entitlements: _containers.RepeatedScalarFieldContainer[str]
     additional_headers: _containers.ScalarMap[str, str]
     def __init__(self, subject: _Optional[str] = ..., username: _Optional[str] = ..., name: _Optional[str] = ..., email: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., entitlements: _Optional[_Iterable[str]] = ..., additional_headers: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class BasicCredentials(_message.Message):
+    __slots__ = ("username", "password")
+    USERNAME_FIELD_NUMBER: _ClassVar[int]
+    PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    username: str
+    password: str
+    def __init__(self, username: _Optional[str] = ..., password: _Optional[str] = ...) -> None: ...

@@ -31,23 +31,27 @@ class Resource(_message.Message):
     def __init__(self, key: _Optional[str] = ..., digest: _Optional[str] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., proxy_provider: _Optional[_Union[ProxyProvider, _Mapping]] = ..., certificate: _Optional[_Union[Certificate, _Mapping]] = ..., ended: _Optional[_Union[Ended, _Mapping]] = ..., changed: _Optional[_Union[Changed, _Mapping]] = ...) -> None: ...
 
 class Options(_message.Message):
-    __slots__ = ("outpost_id", "outpost_name", "log_level", "refresh_interval", "browser_url", "insecure")
+    __slots__ = ("outpost_id", "outpost_name", "log_level", "refresh_interval", "browser_url", "insecure", "bind_cache", "offline_grace")
     OUTPOST_ID_FIELD_NUMBER: _ClassVar[int]
     OUTPOST_NAME_FIELD_NUMBER: _ClassVar[int]
     LOG_LEVEL_FIELD_NUMBER: _ClassVar[int]
     REFRESH_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     BROWSER_URL_FIELD_NUMBER: _ClassVar[int]
     INSECURE_FIELD_NUMBER: _ClassVar[int]
+    BIND_CACHE_FIELD_NUMBER: _ClassVar[int]
+    OFFLINE_GRACE_FIELD_NUMBER: _ClassVar[int]
     outpost_id: str
     outpost_name: str
     log_level: str
     refresh_interval: _duration_pb2.Duration
     browser_url: str
     insecure: bool
-    def __init__(self, outpost_id: _Optional[str] = ..., outpost_name: _Optional[str] = ..., log_level: _Optional[str] = ..., refresh_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., browser_url: _Optional[str] = ..., insecure: _Optional[bool] = ...) -> None: ...
+    bind_cache: _duration_pb2.Duration
+    offline_grace: _duration_pb2.Duration
+    def __init__(self, outpost_id: _Optional[str] = ..., outpost_name: _Optional[str] = ..., log_level: _Optional[str] = ..., refresh_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., browser_url: _Optional[str] = ..., insecure: _Optional[bool] = ..., bind_cache: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., offline_grace: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class ProxyProvider(_message.Message):
-    __slots__ = ("id", "name", "application_slug", "application_name", "client_id", "mode", "external_host", "internal_host", "internal_host_ssl_validation", "cookie_domain", "skip_path_regex", "access_token_validity", "session_keys", "certificate", "intercept_header_auth")
+    __slots__ = ("id", "name", "application_slug", "application_name", "client_id", "mode", "external_host", "internal_host", "internal_host_ssl_validation", "cookie_domain", "skip_path_regex", "access_token_validity", "session_keys", "certificate", "intercept_header_auth", "basic_auth_enabled")
     class Mode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         MODE_UNSPECIFIED: _ClassVar[ProxyProvider.Mode]
@@ -73,6 +77,7 @@ class ProxyProvider(_message.Message):
     SESSION_KEYS_FIELD_NUMBER: _ClassVar[int]
     CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
     INTERCEPT_HEADER_AUTH_FIELD_NUMBER: _ClassVar[int]
+    BASIC_AUTH_ENABLED_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     application_slug: str
@@ -88,7 +93,8 @@ class ProxyProvider(_message.Message):
     session_keys: _containers.RepeatedCompositeFieldContainer[SessionKey]
     certificate: str
     intercept_header_auth: bool
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., application_slug: _Optional[str] = ..., application_name: _Optional[str] = ..., client_id: _Optional[str] = ..., mode: _Optional[_Union[ProxyProvider.Mode, str]] = ..., external_host: _Optional[str] = ..., internal_host: _Optional[str] = ..., internal_host_ssl_validation: _Optional[bool] = ..., cookie_domain: _Optional[str] = ..., skip_path_regex: _Optional[_Iterable[str]] = ..., access_token_validity: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., session_keys: _Optional[_Iterable[_Union[SessionKey, _Mapping]]] = ..., certificate: _Optional[str] = ..., intercept_header_auth: _Optional[bool] = ...) -> None: ...
+    basic_auth_enabled: bool
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., application_slug: _Optional[str] = ..., application_name: _Optional[str] = ..., client_id: _Optional[str] = ..., mode: _Optional[_Union[ProxyProvider.Mode, str]] = ..., external_host: _Optional[str] = ..., internal_host: _Optional[str] = ..., internal_host_ssl_validation: _Optional[bool] = ..., cookie_domain: _Optional[str] = ..., skip_path_regex: _Optional[_Iterable[str]] = ..., access_token_validity: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., session_keys: _Optional[_Iterable[_Union[SessionKey, _Mapping]]] = ..., certificate: _Optional[str] = ..., intercept_header_auth: _Optional[bool] = ..., basic_auth_enabled: _Optional[bool] = ...) -> None: ...
 
 class SessionKey(_message.Message):
     __slots__ = ("id", "secret")
@@ -125,13 +131,22 @@ class Ended(_message.Message):
     def __init__(self, session: _Optional[str] = ..., subject: _Optional[str] = ..., provider: _Optional[str] = ..., before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Changed(_message.Message):
-    __slots__ = ("identity", "at", "until", "denied_providers")
+    __slots__ = ("identity", "at", "until", "denied_providers", "basic_credentials")
+    class BasicCredentialsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: _identity_pb2.BasicCredentials
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[_identity_pb2.BasicCredentials, _Mapping]] = ...) -> None: ...
     IDENTITY_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
     UNTIL_FIELD_NUMBER: _ClassVar[int]
     DENIED_PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    BASIC_CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
     identity: _identity_pb2.Identity
     at: _timestamp_pb2.Timestamp
     until: _timestamp_pb2.Timestamp
     denied_providers: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, identity: _Optional[_Union[_identity_pb2.Identity, _Mapping]] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., denied_providers: _Optional[_Iterable[str]] = ...) -> None: ...
+    basic_credentials: _containers.MessageMap[str, _identity_pb2.BasicCredentials]
+    def __init__(self, identity: _Optional[_Union[_identity_pb2.Identity, _Mapping]] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., denied_providers: _Optional[_Iterable[str]] = ..., basic_credentials: _Optional[_Mapping[str, _identity_pb2.BasicCredentials]] = ...) -> None: ...
