@@ -1,47 +1,23 @@
-"""The own account of whoever is signed in: a new password."""
+"""The own account of whoever is signed in: one parent for all its pages, so that none can forget the guard."""
 
-from flask import Blueprint, Flask, render_template, url_for
+from flask import Blueprint, Flask
 from flask.typing import ResponseReturnValue
-from wtforms import PasswordField
 
-from control.auth.own_password import OwnPassword, change_own_password
-from control.domain.errors import Invalid, Problem
-from control.domain.security import SignIn
-from control.web.context import web
-from control.web.forms import Form, refusing
-from control.web.identity import actor, current_sign_in, passwords, signed_in
-from control.web.pages import done
+from control.web.account import password
+from control.web.identity import ask_to_sign_in, find_person
 
-blueprint = Blueprint("account", __name__, url_prefix="/account")
+PAGES = (password.blueprint,)
 
 
-class OwnPasswordForm(Form):
-    """The present password, and the new one twice."""
-
-    present = PasswordField()
-    password = PasswordField()
-    again = PasswordField()
-
-
-@blueprint.route("/password", methods=["GET", "POST"])
-@signed_in
-def password() -> ResponseReturnValue:
-    """Change the own password; all other sessions end."""
-    form, sign_in = OwnPasswordForm(), current_sign_in()
-    if form.validate_on_submit() and sign_in is not None:
-        with refusing(form):
-            _change(form, sign_in)
-            return done(url_for("portal.index"), "own_password_changed")
-    return render_template("account/password.html", form=form), 422 if form.is_submitted() else 200
-
-
-def _change(form: OwnPasswordForm, sign_in: SignIn) -> None:
-    if form.password.data != form.again.data:
-        raise Invalid([Problem(field="again", code="passwords_differ")])
-    typed = OwnPassword(present=form.present.data or "", new=form.password.data or "")
-    change_own_password(web().store, passwords(), actor(), sign_in, typed)
+def let_people_in() -> ResponseReturnValue | None:
+    """Nothing for whoever is signed in: the view follows."""
+    return ask_to_sign_in() if find_person() is None else None
 
 
 def register(app: Flask) -> None:
-    """Add the pages."""
-    app.register_blueprint(blueprint)
+    """Add the pages below /account/."""
+    account = Blueprint("account", __name__, url_prefix="/account")
+    account.before_request(let_people_in)
+    for blueprint in PAGES:
+        account.register_blueprint(blueprint)
+    app.register_blueprint(account)
