@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.support.peers_http import ask
-from tests.support.peers_program import Program, eventually, free_port, kill_all, plain_environment
+from tests.support.peers_program import Program, eventually, free_port, killing_on_failure, plain_environment
 
 GARRISON = str(Path(sys.executable).parent / "garrison")
 ADMIN = "akadmin"
@@ -26,12 +26,8 @@ Blueprint = Mapping[str, Any]
 @contextmanager
 def short_folder() -> Iterator[Path]:
     """A temporary folder with a short path: sockets lie below it, and their paths may have 107 bytes only."""
-    with tempfile.TemporaryDirectory(prefix="g-", ignore_cleanup_errors=True) as folder:
-        try:
-            yield Path(folder)
-        except BaseException:
-            kill_all()
-            raise
+    with tempfile.TemporaryDirectory(prefix="g-", ignore_cleanup_errors=True) as folder, killing_on_failure():
+        yield Path(folder)
 
 
 @dataclass

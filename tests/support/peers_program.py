@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -121,7 +121,8 @@ class Program:
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"{self.name} did not end within {within:g} s of SIGTERM\n{self.tail()}") from None
-        _running.remove(self)
+        if self in _running:
+            _running.remove(self)
         return code
 
     def kill(self) -> None:
@@ -134,9 +135,20 @@ class Program:
             _killed.append(self)
 
 
-def kill_all() -> None:
-    """End whatever still runs: for a set-up that failed half way, and the end of the run."""
-    for program in _running:
+@contextlib.contextmanager
+def killing_on_failure() -> Iterator[None]:
+    """End whatever was started in the block and still runs, where that fails; what others have running stays."""
+    before = list(_running)
+    try:
+        yield
+    except BaseException:
+        kill_all([program for program in _running if program not in before])
+        raise
+
+
+def kill_all(programs: Sequence[Program] = _running) -> None:
+    """End these, or whatever still runs."""
+    for program in tuple(programs):
         program.kill()
 
 
