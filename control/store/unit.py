@@ -67,11 +67,15 @@ class Event:
 
 
 class Unit:
-    """One transaction's repositories. `now` is the time the transaction began, the same for all it writes."""
+    """One transaction's repositories. `now` is the time the transaction began, the same for all it writes.
+
+    `sealer` derives the keys of keyed hashes that are looked for in the database.
+    """
 
     def __init__(self, connection: Connection, sealer: Sealer, now: datetime) -> None:
         context = Context(connection, sealer, now, self._note)
         self.now = now
+        self.sealer = sealer
         self.changes: list[Change] = []
         self._events: list[Event] = []
         self._connection = connection
