@@ -181,6 +181,7 @@ def _look_up(unit: Unit, issuer: Issuer, claim: SessionClaim) -> IssuedSession |
         person=person,
         session=claim.session,
         authenticated=sign_in.authenticated if sign_in is not None else None,
+        methods=sign_in.methods if sign_in is not None else (),
         provider=provider,
         application=application,
         nonce="",

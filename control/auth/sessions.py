@@ -10,6 +10,7 @@ from datetime import timedelta
 from hashlib import sha256
 from uuid import UUID, uuid4
 
+from control.domain.factors import Method
 from control.domain.identity import Person
 from control.domain.security import SIGN_IN_LIFETIME, SignIn
 from control.store import Unit
@@ -63,18 +64,33 @@ def find_session_by_id(unit: Unit, sign_in: UUID) -> Session | None:
     return None if found is None else _live(unit, found)
 
 
-def open_session(unit: Unit, user: UUID, origin: Origin, replaced: str = "") -> OpenedSession:
-    """A session for the user who just proved to be; `replaced` is the secret the browser brought."""
+def open_session(
+    unit: Unit, user: UUID, origin: Origin, replaced: str = "", methods: tuple[Method, ...] = (Method.PASSWORD,)
+) -> OpenedSession:
+    """A session for the user who just proved to be, by `methods`; `replaced` is the secret the browser brought."""
     unit.sign_ins.drop_expired()
     secret = secrets.token_urlsafe(SECRET_BYTES)
     old = find_session(unit, replaced)
-    opened = _new_sign_in(unit, user, origin, secret)
+    opened = replace(_new_sign_in(unit, user, origin, secret), methods=methods)
     if old is None:
         return OpenedSession(secret=secret, sign_in=unit.sign_ins.add(opened))
     if old.sign_in.user == user:
         return OpenedSession(secret=secret, sign_in=unit.sign_ins.update(replace(opened, id=old.sign_in.id)))
     unit.sign_ins.remove(old.sign_in)
     return OpenedSession(secret=secret, sign_in=unit.sign_ins.add(opened))
+
+
+def step_up(unit: Unit, sign_in: UUID, method: Method) -> OpenedSession:
+    """The same session with one more method and another secret: what was planted before is worth nothing after it.
+
+    When it was opened and when it ends stay as they were. Raises NotFound.
+    """
+    known, secret = unit.sign_ins.get(sign_in), secrets.token_urlsafe(SECRET_BYTES)
+    methods = tuple(dict.fromkeys([*known.methods, method]))
+    return OpenedSession(
+        secret=secret,
+        sign_in=unit.sign_ins.update(replace(known, methods=methods, fingerprint=fingerprint(secret))),
+    )
 
 
 def needs_touch(unit: Unit, sign_in: SignIn) -> bool:

@@ -177,6 +177,7 @@ class _IdToken(OpenIDCode):  # type: ignore[misc] # authlib has no type informat
             person=session.person,
             session=session.sign_in.id,
             authenticated=session.sign_in.authenticated,
+            methods=session.sign_in.methods,
             provider=client.provider,
             application=client.application,
             nonce=grant.request.authorization_code.stored.nonce,

@@ -1,5 +1,6 @@
 """ID tokens: what they claim (pure) and how they are signed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,21 +11,32 @@ from joserfc import jwt
 from control.auth.oidc.issuer import Issuer
 from control.auth.oidc.keys import ALGORITHM, signer
 from control.domain.application import Application, ProxyProvider
+from control.domain.factors import Method
 from control.domain.identity import Person
 from control.domain.security import SigningKey
+
+# A recovery code is a password good once, an app password one good for a while.
+_METHOD_WORDS = {
+    Method.PASSWORD: "pwd",
+    Method.APP_PASSWORD: "pwd",
+    Method.ONE_TIME_CODE: "otp",
+    Method.RECOVERY_CODE: "otp",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenSubject:
     """Whom a token speaks of, to which application, from when until when.
 
-    `authenticated` is when the person signed in, where that is still known; `nonce` is empty in a token given again.
+    `authenticated` is when the person signed in and `methods` are by what, where that is still known; `nonce` is empty
+    in a token given again.
     `dated` is the moment its session counts from (`control.store.moments`), `issued` the time.
     """
 
     person: Person
     session: UUID
     authenticated: datetime | None
+    methods: tuple[Method, ...] = ()
     provider: ProxyProvider
     application: Application
     nonce: str
@@ -54,9 +66,17 @@ def id_token_claims(issuer: Issuer, subject: TokenSubject) -> dict[str, Any]:
     }
     if subject.authenticated is not None:
         claims["auth_time"] = int(subject.authenticated.timestamp())
+    if subject.methods:
+        claims["amr"] = authentication_methods(subject.methods)
     if subject.nonce:
         claims["nonce"] = subject.nonce
     return claims
+
+
+def authentication_methods(methods: Iterable[Method]) -> list[str]:
+    """The `amr` claim in the words of RFC 8176 section 2: `mfa` beside them where two kinds were used."""
+    words = sorted({_METHOD_WORDS[method] for method in methods})
+    return [*words, "mfa"] if len(words) > 1 else words
 
 
 def sign(claims: dict[str, Any], key: SigningKey) -> str:
