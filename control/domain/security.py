@@ -104,11 +104,13 @@ class Revocation:
 class AuditEvent:
     """Who did what to what, how it ended and why. `fields` names what changed, never its value.
 
-    `outpost` names the one that tells of it, empty where control itself does; `count` is of how many like events.
+    `outpost` names the one that tells of it, empty where control itself does; `count` is of how many like events. `at`
+    is when it happened, as far as who tells of it knows, and `recorded` when it came into the trail.
     """
 
     id: UUID
     at: datetime
+    recorded: datetime
     actor: str
     action: str
     kind: str

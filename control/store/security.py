@@ -1,14 +1,12 @@
-"""Certificates, keys, sign-ins, authorization codes, revocations and the audit trail."""
+"""Certificates, keys, sign-ins, authorization codes and revocations."""
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from control.domain.security import (
-    AuditEvent,
     Authority,
     AuthorizationCode,
     Certificate,
@@ -152,33 +150,3 @@ class Revocations(Repository[Revocation]):
 
 
 _ABOUT = ("sign_in", "user", "provider", "changed")
-
-
-class AuditEvents(Repository[AuditEvent]):
-    """The audit trail, newest first."""
-
-    table = tables.audit_events
-    entity = AuditEvent
-    kind = "audit event"
-    order = "at"
-
-    def record(self, events: Iterable[AuditEvent]) -> None:
-        """Append events; what is longer than its column is cut, as no unit may fail for what is said of it."""
-        self._insert_many(map(_fitting, events))
-
-    def latest(self, count: int) -> list[AuditEvent]:
-        """The newest events."""
-        statement = self._query().order_by(*(column.desc() for column in self._in_order())).limit(count)
-        return self._entities(self.context.rows(statement))
-
-
-_LENGTHS = {
-    name: column.type.length or 0
-    for name, column in tables.audit_events.c.items()
-    if isinstance(column.type, sa.String)
-}
-
-
-def _fitting(event: AuditEvent) -> AuditEvent:
-    texts = {name: getattr(event, name).replace("\0", "\N{REPLACEMENT CHARACTER}") for name in _LENGTHS}
-    return replace(event, **{name: text[: _LENGTHS[name]] for name, text in texts.items()})

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine
 
 from control.domain.security import AuditEvent
 from control.store import tables
+from control.store.audit import AuditEvents
 from control.store.base import Context
 from control.store.catalogue import Applications, Bindings, CookieKeys, ProxyProviders
 from control.store.changes import Change
@@ -30,7 +31,6 @@ from control.store.recent import RecentChanges
 from control.store.revoking import Revoking
 from control.store.sealing import Sealer
 from control.store.security import (
-    AuditEvents,
     Authorities,
     AuthorizationCodes,
     Certificates,
@@ -147,6 +147,7 @@ def _audited(event: Event, actor: Actor, now: datetime) -> AuditEvent:
     return AuditEvent(
         id=ordered_id(now),
         at=now,
+        recorded=now,
         actor=actor.name,
         action=event.action,
         kind=event.kind,

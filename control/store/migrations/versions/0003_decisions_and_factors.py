@@ -8,6 +8,8 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+_NARROWING = ("actor", "action", "kind", "target", "address", "outpost", "request_id")
+
 
 def upgrade() -> None:
     op.create_table(
@@ -111,8 +113,16 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("reason", sa.String(length=500), nullable=False, server_default=""))
         batch_op.add_column(sa.Column("outpost", sa.String(length=150), nullable=False, server_default=""))
         batch_op.add_column(sa.Column("count", sa.Integer(), nullable=False, server_default="1"))
-        batch_op.create_index(batch_op.f("ix_audit_events_actor_at"), ["actor", "at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_audit_events_target_at"), ["target", "at"], unique=False)
+        batch_op.add_column(sa.Column("recorded", sa.DateTime(timezone=True), nullable=True))
+    # Until now control told of everything as it happened.
+    op.execute("UPDATE audit_events SET recorded = at")
+    with op.batch_alter_table("audit_events", schema=None) as batch_op:
+        batch_op.alter_column("recorded", nullable=False)
+        batch_op.create_index(batch_op.f("ix_audit_events_recorded"), ["recorded"], unique=False)
+        for name in _NARROWING:
+            batch_op.create_index(batch_op.f(f"ix_audit_events_{name}_at"), [name, "at"], unique=False)
+        failures = sa.text("outcome != 'success'")
+        batch_op.create_index("ix_audit_events_failures", ["at"], sqlite_where=failures, postgresql_where=failures)
 
     with op.batch_alter_table("groups", schema=None) as batch_op:
         batch_op.add_column(sa.Column("second_factor", sa.Boolean(), nullable=False, server_default=sa.false()))
@@ -144,8 +154,11 @@ def downgrade() -> None:
         batch_op.drop_column("second_factor")
 
     with op.batch_alter_table("audit_events", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_audit_events_target_at"))
-        batch_op.drop_index(batch_op.f("ix_audit_events_actor_at"))
+        batch_op.drop_index("ix_audit_events_failures")
+        for name in _NARROWING:
+            batch_op.drop_index(batch_op.f(f"ix_audit_events_{name}_at"))
+        batch_op.drop_index(batch_op.f("ix_audit_events_recorded"))
+        batch_op.drop_column("recorded")
         batch_op.drop_column("count")
         batch_op.drop_column("outpost")
         batch_op.drop_column("reason")

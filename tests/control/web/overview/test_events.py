@@ -16,7 +16,17 @@ EDGE = UUID("0b0e6a1a-6a52-4f29-9d3f-4ac9d6e3c001")
 def event(
     action: str = "created", kind: str = "group", name: str = "red team", actor: str = "root", outcome: str = "success"
 ) -> AuditEvent:
-    return AuditEvent(id=uuid4(), at=AT, actor=actor, action=action, kind=kind, target="t", name=name, outcome=outcome)
+    return AuditEvent(
+        id=uuid4(),
+        at=AT,
+        recorded=AT,
+        actor=actor,
+        action=action,
+        kind=kind,
+        target="t",
+        name=name,
+        outcome=outcome,
+    )
 
 
 def test_what_repeats_stands_once() -> None:
