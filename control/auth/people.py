@@ -157,6 +157,7 @@ def create_group(unit: Unit, draft: GroupDraft) -> Group:
         id=uuid4(),
         name=composed(draft.name),
         superuser=draft.superuser,
+        second_factor=draft.second_factor,
         attributes=dict(draft.attributes),
         parents=draft.parents,
     )

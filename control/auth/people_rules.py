@@ -44,6 +44,7 @@ class GroupDraft:
 
     name: str
     superuser: bool = False
+    second_factor: bool = False
     attributes: Attributes = field(default_factory=dict)
     parents: frozenset[UUID] = frozenset()
 

@@ -33,7 +33,13 @@ def create_bare_group(unit: Unit, name: str) -> Group:
 def create_group(unit: Unit, fields: Fields) -> Group:
     """Make a group. Raises Invalid with every problem."""
     read = _read_group(unit, Group(id=uuid4(), name=""), fields)
-    draft = GroupDraft(name=read.name, superuser=read.superuser, attributes=read.attributes, parents=read.parents)
+    draft = GroupDraft(
+        name=read.name,
+        superuser=read.superuser,
+        second_factor=read.second_factor,
+        attributes=read.attributes,
+        parents=read.parents,
+    )
     return people.create_group(unit, draft)
 
 
@@ -74,6 +80,7 @@ def _read_group(unit: Unit, current: Group, fields: Fields) -> Group:
         current,
         name=reader.text("name", current.name, _LONG),
         superuser=reader.flag("superuser", current.superuser),
+        second_factor=reader.flag("second_factor", current.second_factor),
         attributes=_attributes(reader, current.attributes),
         parents=reader.references("parents", current.parents, unit.groups),
     )

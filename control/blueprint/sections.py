@@ -32,7 +32,7 @@ SECTIONS: tuple[Section, ...] = (
         name="groups",
         kind="group",
         key="name",
-        fields=("name", "parents", "superuser", "attributes"),
+        fields=("name", "parents", "superuser", "second_factor", "attributes"),
         aliases={"is_superuser": "superuser"},
     ),
     Section(
@@ -90,6 +90,7 @@ SECTIONS: tuple[Section, ...] = (
             "name",
             "provider",
             "policy_mode",
+            "second_factor",
             "category",
             "description",
             "publisher",

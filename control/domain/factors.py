@@ -41,6 +41,14 @@ class Authenticator:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """How many active members a group has, those of groups below it included, and how many without an app."""
+
+    members: int
+    without: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryCode:
     """A code for the day the app is gone, good once; known by its keyed hash."""
 

@@ -100,7 +100,7 @@ def _of_user(user: UUID, change: Change) -> Iterable[Consequence]:
 
 
 def _of_application(change: Change) -> Iterable[Consequence]:
-    if {"provider", "policy_mode"} & set(change.changed) or change.after is None:
+    if {"provider", "policy_mode", "second_factor"} & set(change.changed) or change.after is None:
         for application in (change.before, change.after):
             if application is not None and application.provider is not None:
                 yield ProviderEnded(application.provider)

@@ -10,9 +10,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from control.domain.factors import AppPassword, Authenticator, Failures, RecoveryCode
+from control.domain.factors import AppPassword, Authenticator, Coverage, Failures, RecoveryCode
 from control.store import tables
 from control.store.base import Context, LinkTable, Repository, chunks
+from control.store.nesting import below
 
 
 class Authenticators(Repository[Authenticator]):
@@ -35,6 +36,17 @@ class Authenticators(Repository[Authenticator]):
             sa.select(column).where(column.in_(some), self.table.c.confirmed.is_not(None)) for some in chunks(users)
         )
         return frozenset(row[0] for statement in found for row in self.context.rows(statement))
+
+    def coverage(self, group: UUID) -> Coverage:
+        """How many active users are in the group or below it, and how many of them have no confirmed app."""
+        nested, users = below([group]), tables.users.c
+        joined = nested.join(tables.memberships, tables.memberships.c.group == nested.c.id)
+        inside = sa.select(tables.memberships.c.user).select_from(joined)
+        has_one = sa.exists().where(self.table.c.user == users.id, self.table.c.confirmed.is_not(None))
+        without = sa.func.coalesce(sa.func.sum(sa.case((has_one, 0), else_=1)), 0)
+        statement = sa.select(sa.func.count(), without).select_from(tables.users)
+        (row,) = self.context.rows(statement.where(users.active, users.id.in_(inside)))
+        return Coverage(members=int(row[0]), without=int(row[1]))
 
     def spend(self, authenticator: UUID, step: int) -> bool:
         """Note that the code of a time step was used now; False where that or a later one was before."""

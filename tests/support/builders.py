@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from control.domain.application import Application, ProxyMode, ProxyProvider
+from control.domain.factors import Authenticator
 from control.domain.identity import Group, User
 
 WHEN = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -40,6 +41,12 @@ def provider(name: str = "wiki", **fields: Any) -> ProxyProvider:
         "external_host": f"https://{name}.example.com",
     }
     return ProxyProvider(**{**defaults, **fields})
+
+
+def authenticator(user: UUID, **fields: Any) -> Authenticator:
+    """An authenticator app that was confirmed."""
+    defaults = {"id": uuid4(), "user": user, "name": "Phone", "secret": b"s" * 20, "created": WHEN, "confirmed": WHEN}
+    return Authenticator(**{**defaults, **fields})
 
 
 def application(slug: str = "wiki", **fields: Any) -> Application:

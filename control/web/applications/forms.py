@@ -17,6 +17,7 @@ class ApplicationForm(Form):
     category = StringField()
     provider = StringField()
     policy_mode = StringField(default=PolicyMode.ANY)
+    second_factor = BooleanField()
     description = TextAreaField()
     publisher = StringField()
     launch_url = StringField()
@@ -59,6 +60,7 @@ def values_of(application: Application) -> dict[str, object]:
         "category": application.category,
         "provider": str(application.provider or ""),
         "policy_mode": application.policy_mode.value,
+        "second_factor": application.second_factor,
         "description": application.description,
         "publisher": application.publisher,
         "launch_url": application.launch_url,
@@ -67,8 +69,12 @@ def values_of(application: Application) -> dict[str, object]:
 
 def fields_of(form: ApplicationForm) -> dict[str, object]:
     """What the command takes; a slug that was left empty follows from the name."""
-    fields = {name: value or "" for name, value in form.values().items()}
-    return {**fields, "provider": reference(form.provider.data), "slug": slug_of(form.slug.data, form.name.data)}
+    return {
+        **{name: value or "" for name, value in form.values().items()},
+        "second_factor": bool(form.second_factor.data),
+        "provider": reference(form.provider.data),
+        "slug": slug_of(form.slug.data, form.name.data),
+    }
 
 
 def slug_of(slug: str | None, name: str | None) -> str:

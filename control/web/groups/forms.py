@@ -13,6 +13,7 @@ class GroupForm(Form):
 
     name = StringField()
     superuser = BooleanField()
+    second_factor = BooleanField()
     parents = Many()
     attributes = TextAreaField()
 
@@ -28,6 +29,7 @@ def values_of(group: Group) -> dict[str, Any]:
     return {
         "name": group.name,
         "superuser": group.superuser,
+        "second_factor": group.second_factor,
         "parents": [str(key) for key in group.parents],
         "attributes": write_attributes(group.attributes),
     }

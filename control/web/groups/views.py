@@ -1,7 +1,7 @@
 """Groups: list, create, edit, members, delete."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from flask import Blueprint, render_template, request, url_for
@@ -19,6 +19,15 @@ from control.web.pages import PAGE_SIZE, Paging, done, paged, search_text, show_
 blueprint = Blueprint("groups", __name__, url_prefix="/groups")
 
 CANDIDATES = 50
+FIELDS = ("name", "superuser", "second_factor", "attributes", "parents")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Whether members administer Garrison and need a second factor, by this group or one above it."""
+
+    superuser: bool
+    second_factor: bool
 
 
 @blueprint.get("/")
@@ -29,8 +38,8 @@ def index() -> ResponseReturnValue:
         groups = unit.groups.by_id()
         counts = unit.memberships.counts()
     paging = paged([group for group in groups.values() if query.lower() in group.name.lower()], query)
-    administer = {group.id for group in paging.items if _is_super(group, groups)}
-    return render_template("groups/index.html", paging=paging, groups=groups, counts=counts, administer=administer)
+    standing = {group.id: _standing(group, groups) for group in paging.items}
+    return render_template("groups/index.html", paging=paging, groups=groups, counts=counts, standing=standing)
 
 
 @blueprint.get("/<uuid:key>/")
@@ -42,6 +51,8 @@ def detail(key: UUID) -> ResponseReturnValue:
         groups = unit.groups.by_id()
         members, total = unit.users.members(key, (page - 1) * PAGE_SIZE, PAGE_SIZE)
         below = unit.memberships.users_below([key])
+        ready = unit.authenticators.users_with_one([user.id for user in members])
+        coverage = unit.authenticators.coverage(key)
         bound = {binding.application for binding in unit.bindings.all() if binding.group == key}
         applications = list(unit.applications.find_many(bound).values())
     return render_template(
@@ -49,7 +60,9 @@ def detail(key: UUID) -> ResponseReturnValue:
         group=group,
         parents=_named(groups, group.parents),
         children=_named(groups, (other.id for other in groups.values() if key in other.parents)),
-        is_super=_is_super(group, groups),
+        standing=_standing(group, groups),
+        ready=ready,
+        coverage=coverage,
         paging=Paging(items=members, total=total, page=page),
         inherited=len(below) - total,
         applications=applications,
@@ -77,7 +90,7 @@ def edit(key: UUID) -> ResponseReturnValue:
     if form.validate_on_submit():
         with saving(form) as unit:
             draft = _draft(form)
-            fields = {name: getattr(draft, name) for name in ("name", "superuser", "attributes", "parents")}
+            fields = {name: getattr(draft, name) for name in FIELDS}
             changed = update_group(unit, replace(unit.groups.get(key), **fields))
             return done(url_for(".detail", key=key), "updated", name=changed.name)
     return _show(form, group)
@@ -133,6 +146,7 @@ def _draft(form: GroupForm) -> GroupDraft:
     return GroupDraft(
         name=form.name.data or "",
         superuser=bool(form.superuser.data),
+        second_factor=bool(form.second_factor.data),
         attributes=read_attributes(form.attributes.data),
         parents=_ids(form.parents.data or [], "parents", "unknown_group"),
     )
@@ -156,15 +170,25 @@ def _named(groups: dict[UUID, Group], keys: Iterable[UUID]) -> list[Group]:
     return sorted((groups[key] for key in keys if key in groups), key=lambda group: group.name)
 
 
-def _is_super(group: Group, groups: dict[UUID, Group]) -> bool:
-    """Whether the group makes administrators, by itself or by one above it."""
-    return any(groups[key].superuser for key in ancestors([group.id], groups))
+def _standing(group: Group, groups: dict[UUID, Group]) -> Standing:
+    """What the group means to its members, by itself and by those above it."""
+    applying = [groups[key] for key in ancestors([group.id], groups)]
+    return Standing(
+        superuser=any(each.superuser for each in applying), second_factor=any(each.second_factor for each in applying)
+    )
 
 
 def _show(form: GroupForm, group: Group | None) -> ResponseReturnValue:
     with web().store.read() as unit:
         groups = unit.groups.by_id()
+        coverage = unit.authenticators.coverage(group.id) if group is not None else None
     not_above = descendants(group.id, groups) if group is not None else frozenset()
-    choices = [(str(each.id), each.name, "") for each in groups.values() if each.id not in not_above]
+    choices = [(str(each.id), each.name, _detail(each)) for each in groups.values() if each.id not in not_above]
     back = url_for(".detail", key=group.id) if group is not None else url_for(".index")
-    return show_form("groups/form.html", form, back, group=group, choices=choices)
+    return show_form("groups/form.html", form, back, group=group, choices=choices, coverage=coverage)
+
+
+def _detail(group: Group) -> str:
+    """What being below a group brings."""
+    brought = (("superuser", group.superuser), ("second factor", group.second_factor))
+    return ", ".join(words for words, is_so in brought if is_so)

@@ -25,7 +25,7 @@ OWN = "https://garrison.example.com"
 WHOLE = """
 version: 1
 groups:
-  - {name: staff, parents: [everyone], superuser: false, attributes: {floor: 1}}
+  - {name: staff, parents: [everyone], superuser: false, second_factor: true, attributes: {floor: 1}}
   - {name: everyone}
 users:
   - username: alice
@@ -45,7 +45,8 @@ providers:
     skip_path_regex: ""
     access_token_validity: "hours=24"
 applications:
-  - {slug: wiki, name: Wiki, provider: wiki, policy_mode: any, bindings: [{group: staff}, {user: alice}]}
+  - {slug: wiki, name: Wiki, provider: wiki, policy_mode: any, second_factor: true,
+     bindings: [{group: staff}, {user: alice}]}
 outposts:
   - {name: edge, type: proxy, providers: [wiki], config: {log_level: info}}
 """
@@ -143,7 +144,10 @@ def test_the_whole_of_it(apply: Applier, store: Store) -> None:
         alice = unit.users.get_named("alice")
         assert [group.name for group in unit.memberships.person(alice).groups] == ["everyone", "staff"]
         assert cheap_passwords().verify(alice.password_hash, "correct-horse")
-        assert len(unit.bindings.of_application(unit.applications.get_named("wiki").id)) == 2
+        wiki = unit.applications.get_named("wiki")
+        assert len(unit.bindings.of_application(wiki.id)) == 2
+        assert wiki.second_factor
+        assert {group.name for group in unit.groups.all() if group.second_factor} == {"staff"}
         assert unit.outposts.get_named("edge").config == {"log_level": "info"}
 
 

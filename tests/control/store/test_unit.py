@@ -275,6 +275,18 @@ def test_revocations_are_replaced_by_what_they_are_about_and_found_by_session(st
         assert found == {again.id, mine[1].id, mine[2].id}
 
 
+def test_an_application_that_comes_to_need_a_second_factor_ends_its_sessions(store: Store) -> None:
+    wiki = builders.provider()
+    app = builders.application(provider=wiki.id)
+    with store.write(ADMIN) as unit:
+        unit.providers.add(wiki)
+        unit.applications.add(app)
+    with store.write(ADMIN) as unit:
+        unit.applications.update(replace(app, second_factor=True))
+    with store.read() as unit:
+        assert [found.provider for found in unit.revocations.live()] == [wiki.id]
+
+
 def test_changed_rules_end_the_sessions_of_that_provider(store: Store) -> None:
     wiki, staff = builders.provider(), builders.group()
     app = builders.application(provider=wiki.id)

@@ -28,9 +28,10 @@ def test_creating_and_editing(site: Site) -> None:
     url = f"{LIST}{application.id}/edit"
     assert site.admin.submit(url).status_code == 303
     assert by_slug(site.store, "status-page") == application
-    site.admin.submit(url, slug="status", policy_mode="all")
+    site.admin.submit(url, slug="status", policy_mode="all", second_factor="y")
     changed = by_slug(site.store, "status")
-    assert (changed.policy_mode, changed.category) == ("all", "Ops")
+    assert (changed.policy_mode, changed.category, changed.second_factor) == ("all", "Ops", True)
+    assert "needed" in site.admin.get(f"{LIST}{application.id}/").text
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@
 import pytest
 
 from control.auth import people
-from control.auth.people import UserDraft
+from control.auth.people import GroupDraft, UserDraft
 from control.domain.identity import Group
 from control.store import Store
+from tests.support import builders
 from tests.support.site import Site
 from tests.support.stores import ADMIN
 
@@ -47,6 +48,25 @@ def test_problems_stand_at_their_fields(site: Site, fields: dict[str, object], f
     response = site.admin.submit(NEW, **{"name": "new", **fields})
     assert response.status_code == 422
     assert words in response.text.split(f'id="{field}-error"')[1].split("</div></div>")[0]
+
+
+def test_a_second_factor_is_asked_for_by_a_tick_and_the_admin_is_told_who_lacks_one(site: Site) -> None:
+    staff = site.world.staff
+    url = f"{LIST}{staff.id}/edit"
+    assert "1 of 1 active member has no second factor yet" in site.admin.get(url).text
+    site.admin.submit(url, second_factor="y")
+    assert named(site.store, "staff").second_factor
+    assert "has no second factor yet" not in site.admin.get(url).text
+    page = site.admin.get(f"{LIST}{staff.id}/").text
+    assert "1 of 1 active member has none yet" in page
+    assert "no second factor yet" in page
+    with site.store.write(ADMIN) as unit:
+        unit.authenticators.add(builders.authenticator(site.world.alice.id))
+        below = people.create_group(unit, GroupDraft(name="below", parents=frozenset({staff.id})))
+    assert "every active member has one" in site.admin.get(f"{LIST}{staff.id}/").text
+    assert "needed, inherited" in site.admin.get(f"{LIST}{below.id}/").text
+    assert "second factor, inherited" in site.admin.get(LIST).text
+    assert "second factor" in site.admin.get(f"{LIST}{below.id}/edit").text
 
 
 def test_a_group_cant_be_put_below_itself(site: Site) -> None:
