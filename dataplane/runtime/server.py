@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from dataplane.config import Edit
+from dataplane.gate import Event
 
 PreparedT = TypeVar("PreparedT")
 
@@ -38,6 +39,10 @@ class ProtocolServer(Protocol[PreparedT]):
 
         Whoever waits in the queue of a listener when it is closed is reset, so the queues are to be empty then.
         """
+        ...
+
+    def take_events(self, *, last: bool = False) -> tuple[Event, ...]:
+        """What happened since the last time, to be told to control; `last`: there is no next one."""
         ...
 
     def metrics(self) -> Mapping[str, object]:

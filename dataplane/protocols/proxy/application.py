@@ -6,7 +6,6 @@ Also the cache of opened cookies: it lives and dies with the compiled provider, 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from dataplane.config import Changed, ConfigRefused, Options, ProxyMode, ProxyProvider, SessionKey
@@ -32,8 +31,9 @@ _DOMAIN = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _UNSAFE_IN_URL = re.compile(r"[\x00-\x20\x7f\\]")
 
 
-class Opened(NamedTuple):
-    """A session cookie, opened and judged."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """A session cookie, opened and judged. Compared by identity: what is counted by it is looked up on each check."""
 
     session: ProxySession
     denied: bool

@@ -7,8 +7,9 @@ from email.utils import formatdate
 from typing import Any
 from urllib.parse import quote
 
-from dataplane.gate import Gate, Unavailable
+from dataplane.gate import Event, EventAction, Gate, Identity, Unavailable
 from dataplane.io.tcp import Connection
+from dataplane.ledger import MAX_ENTRIES, Entry, Happening, Ledger
 from dataplane.protocols.proxy.application import Application, Opened, host_name
 from dataplane.protocols.proxy.asking import Asking, cookie_header, navigates, wants_json
 from dataplane.protocols.proxy.config import Prepared
@@ -33,6 +34,10 @@ _CALLBACK = b"X-authentik-auth-callback"
 _LOGOUT = b"X-authentik-logout"
 _MAX_WARNED = 1000
 _MAX_TOLD = 10
+_MAX_PLACES = 2 * MAX_ENTRIES
+
+Place = tuple[Opened, str, bytes | None]
+"""A session, the peer that asks about it, and whom it asks for: X-Forwarded-For."""
 
 
 class Doors:
@@ -43,6 +48,9 @@ class Doors:
     ) -> None:
         self.clock = clock
         self.metrics = Metrics()
+        self.ledger = Ledger(clock, random)
+        self.admissions: dict[Place, Entry] = {}
+        """Where to count the next check of a session, until the next telling."""
         self.sessions = Sessions(gate, clock, self.metrics)
         self.pages = Pages()
         self.routes = Routes()
@@ -50,7 +58,7 @@ class Doors:
         self._relay = relay
         self._random = random
         self._sign_in = SignIn(gate, self.sessions, self.pages, random)
-        self._sign_out = SignOut(gate, self.sessions)
+        self._sign_out = SignOut(gate, self.sessions, self.ledger)
         self._configured = False
         self._warned: set[str] = set()
         self._told_second = -1
@@ -64,7 +72,31 @@ class Doors:
         self.routes = prepared.routes
         self._configured = True
 
+    def take_events(self, *, last: bool) -> tuple[Event, ...]:
+        """What happened since the last time; `last`: there is no next one."""
+        self.admissions.clear()
+        return self.ledger.take_all() if last else self.ledger.take()
+
     # For checks
+
+    def admit(self, place: Place, request: Request, application: Application, connection: Connection[Any]) -> Entry:
+        """Where a check by a session is counted."""
+        opened = place[0]
+        entry = self.ledger.entry(
+            Happening(
+                action=EventAction.ADMITTED,
+                provider=application.provider.id,
+                subject=opened.session.identity.subject,
+                username=opened.session.identity.username,
+                client_address=self._client(request, connection),
+            )
+        )
+        # A header in several parts says more than its last one, by which places are told apart.
+        if b"x-forwarded-for" not in request.repeated:
+            if len(self.admissions) >= _MAX_PLACES:
+                self.admissions.clear()
+            self.admissions[place] = entry
+        return entry
 
     def is_open(self, application: Application, request: Request, check: Check) -> bool:
         """Whether the path needs no sign-in. Whoever forges identity headers needs one: some proxies pass them on."""
@@ -105,9 +137,23 @@ class Doors:
                 return self.pages.error("unavailable", 503, asking, parameters)
             case Opened(session=session):
                 self._count("access_denied", asking)
+                self._turn_away(application, session.identity, asking, "access denied")
                 return self.pages.error("access_denied", 403, asking, denial(application, session.identity.username))
             case None:
+                for over in self.sessions.find_ended(application, asking.cookies):
+                    self._turn_away(application, over, asking, "session ended")
                 return self._ask_to_sign_in(application, request, check, asking)
+
+    def _turn_away(self, application: Application, person: Identity, asking: Asking, reason: str) -> None:
+        happening = Happening(
+            action=EventAction.TURNED_AWAY,
+            provider=application.provider.id,
+            subject=person.subject,
+            username=person.username,
+            client_address=asking.client,
+            reason=reason,
+        )
+        self.ledger.record(happening, asking.id)
 
     def refuse_unknown_host(self, request: Request, check: Check, connection: Connection[Any]) -> Response:
         """A check for a host that no application claims."""
@@ -125,7 +171,7 @@ class Doors:
     def refuse_confused(self, host: str, rival: str, peer: str) -> Response:
         """A check that names two hosts: one application may be asked about and another one served."""
         reason = f"X-Original-URL names {host}, Host or X-Forwarded-Host {rival}: nginx has to build them from $host"
-        return self.explain(PeerError(400, reason), peer, "hosts_differ")
+        return self.explain_check(PeerError(400, reason), peer, "hosts_differ")
 
     def _is_other_host_of(self, application: Application, check: Check, rival: str) -> bool:
         return host_name(rival) != host_name(check.host) and self.routes.find(rival) is application
@@ -162,6 +208,15 @@ class Doors:
         self.metrics.refusals[kind] += 1
         self._tell("refused a request of %s: %s", peer, error.reason, client=peer)
         return json_response(error.code, {"error": "malformed_request", "message": error.reason})
+
+    def explain_check(self, error: PeerError, peer: str, kind: str = "malformed") -> Response:
+        """The same to a reverse proxy, whose questions are for its admin to mend."""
+        if self._configured:
+            self._misconfigured(f"a check is malformed: {error.reason}", peer)
+        return self.explain(error, peer, kind)
+
+    def _misconfigured(self, reason: str, peer: str = "") -> None:
+        self.ledger.record(Happening(action=EventAction.MISCONFIGURED, client_address=peer, reason=reason))
 
     def complete(self, response: Response) -> Response:
         """With the Date that every answer bears (RFC 9110 6.6.1)."""
@@ -238,6 +293,7 @@ class Doors:
         if not self._configured:
             return self.pages.error("not_ready", 503, asking, {"retry_after": RETRY_AFTER})
         self._count("no_application", asking)
+        self._misconfigured(f"no application has the host {asking.host or '(none)'}")
         if asking.distrusted:
             self._warn_of(asking)
         return self.pages.error("no_application", 404, asking, {"setting": SETTING})

@@ -51,7 +51,7 @@ class ProxyHandler:
         try:
             check = dialect(request)
         except PeerError as error:
-            return self._answer(request, doors.explain(error, connection.peer), connection)
+            return self._answer(request, doors.explain_check(error, connection.peer), connection)
         application = doors.routes.find(check.host)
         if application is None:
             return self._answer(request, doors.refuse_unknown_host(request, check, connection), connection)
@@ -75,6 +75,10 @@ class ProxyHandler:
                 return self._answer(request, flow, connection)
         opened = doors.sessions.find(application, cookie_header(request))
         if opened.__class__ is Opened and opened.head:
+            # The same session from the same place counts without anything being made for it.
+            place = opened, connection.peer, request.fields.get(b"x-forwarded-for")
+            entry = doors.admissions.get(place) or doors.admit(place, request, application, connection)
+            entry.count += 1
             return self._pass(request, opened.head, connection)
         if not isinstance(opened, Opened | Unavailable) and doors.is_open(application, request, check):
             return self._pass(request, application.open_head, connection)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dataplane.config import Edit
-from dataplane.gate import Gate
+from dataplane.gate import Event, Gate
 from dataplane.io.dial import UnixAddress
 from dataplane.io.limits import Limits
 from dataplane.io.passage import PassageSettings
@@ -84,6 +84,10 @@ class ProxyServer:
     def drain(self, seconds: float) -> None:
         """Stop accepting, let requests in flight finish for `seconds`, then cut."""
         self._tcp.drain(seconds)
+
+    def take_events(self, *, last: bool = False) -> tuple[Event, ...]:
+        """What happened since the last time, to be told to control; `last`: there is no next one."""
+        return self._doors.take_events(last=last)
 
     @property
     def connections(self) -> int:

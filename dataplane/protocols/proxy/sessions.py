@@ -65,6 +65,17 @@ class Sessions:
                         expires=session.expires,
                     )
 
+    def find_ended(self, application: Application, cookies: bytes) -> Iterator[Identity]:
+        """Whose sessions the cookies hold that were ended before their time; asks nobody."""
+        provider = application.provider.id
+        for token in find_tokens(cookies, application.cookie):
+            found = find_session(application.sealer, provider, token)
+            if found is None or application.ends(found) <= self.clock():
+                continue
+            session = _nobody(found) if isinstance(found, SessionReference) else found
+            if session.id in self._ended_here or self._revocations.is_ended(session, provider):
+                yield session.identity
+
     def is_signed_out(self, session: SessionReference) -> bool:
         """Whether everybody knows already that this sign-in is over."""
         return session.session in self._ended_here or self._revocations.is_signed_out(session)

@@ -2,7 +2,8 @@
 
 import logging
 
-from dataplane.gate import Gate, SessionReference
+from dataplane.gate import EventAction, Gate, SessionReference
+from dataplane.ledger import Happening, Ledger
 from dataplane.protocols.proxy.application import Application
 from dataplane.protocols.proxy.asking import Asking
 from dataplane.protocols.proxy.cookies import MAX_PARTS, set_cookie
@@ -19,9 +20,10 @@ _log = logging.getLogger("dataplane.proxy")
 class SignOut:
     """Ends sessions at the browser's wish."""
 
-    def __init__(self, gate: Gate, sessions: Sessions) -> None:
+    def __init__(self, gate: Gate, sessions: Sessions, ledger: Ledger) -> None:
         self._gate = gate
         self._sessions = sessions
+        self._ledger = ledger
 
     def end(self, application: Application, asking: Asking) -> Response:
         """Sign out and send the browser to control, which ends its own session with it."""
@@ -37,6 +39,13 @@ class SignOut:
         self._gate.end_session(application.provider.id, session.session)
         extra = {"request_id": asking.id, "host": asking.host, "subject": session.subject}
         _log.info("signed out", extra=extra)
+        happening = Happening(
+            action=EventAction.SIGNED_OUT,
+            provider=application.provider.id,
+            subject=session.subject,
+            client_address=asking.client,
+        )
+        self._ledger.record(happening, asking.id)
 
 
 def _removals(application: Application) -> Headers:
