@@ -4,7 +4,7 @@ The work is synchronous, so it runs in a bounded pool; when too much waits, a ca
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn, Protocol, TypeVar
 from uuid import UUID
@@ -12,6 +12,7 @@ from uuid import UUID
 import grpc
 
 from control.auth.gatekeeper import Redemption, SessionClaim
+from control.domain.application import ProxyProvider
 from control.domain.grant import IssuedSession, Refusal, RefusalReason
 from control.fleet.authority import Client
 from control.link import reading, translate
@@ -55,13 +56,21 @@ class Gatekeeper(Protocol):
         ...
 
 
+class Reporter(Protocol):
+    """Who keeps what outposts tell: control.link.reporting."""
+
+    async def take(self, context: Context, request: gate_pb2.ReportRequest) -> None:
+        """Keep it. Raises CallRefused."""
+        ...
+
+
 class Desk:
     """Where calls wait for a thread: at most `MAX_WAITING` of them, callers checked first, each outpost its share."""
 
-    def __init__(self, store: Store, revisions: Revisions, limits: Limits) -> None:
+    def __init__(self, store: Store, revisions: Revisions, limits: Limits, threads: int = THREADS) -> None:
         self._store = store
         self._revisions = revisions
-        self._pool = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="gate")
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="gate")
         self._waiting = 0
         self._crowd = Crowd()
         self._limits = limits
@@ -71,7 +80,7 @@ class Desk:
         client = get_client(context.auth_context())
 
         def checked(caller: Actor) -> Answer:
-            return work(caller, require_provider(self._served(client), reading.read_id(provider)))
+            return work(caller, require_provider(self.served(client.outpost), reading.read_id(provider)))
 
         return await self.ask_any(context, checked)
 
@@ -116,6 +125,11 @@ class Desk:
         finally:
             self._waiting -= 1
 
+    def served(self, outpost: UUID) -> Mapping[UUID, ProxyProvider]:
+        """What an outpost serves just now."""
+        part = self._revisions.state.parts.get(outpost)
+        return part.served if part else {}
+
     def close(self) -> None:
         """Let the threads go."""
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -125,16 +139,13 @@ class Desk:
             outpost = get_outpost(unit, client)
         return Actor(name=f"outpost/{outpost.name}", address=address)
 
-    def _served(self, client: Client) -> Collection[UUID]:
-        part = self._revisions.state.parts.get(client.outpost)
-        return part.served if part else frozenset()
-
 
 class GateService(gate_pb2_grpc.GateServicer):
     """The service."""
 
-    def __init__(self, gatekeeper: Gatekeeper, desk: Desk, metrics: Metrics) -> None:
+    def __init__(self, gatekeeper: Gatekeeper, desk: Desk, reporter: Reporter, metrics: Metrics) -> None:
         self._gatekeeper = gatekeeper
+        self._reporter = reporter
         self._desk = desk
         self._metrics = metrics
 
@@ -177,6 +188,13 @@ class GateService(gate_pb2_grpc.GateServicer):
 
         await self._answer(context, self._desk.ask_any(context, end))
         return gate_pb2.EndSessionResponse()
+
+    async def Report(  # noqa: N802 - gRPC names it
+        self, request: gate_pb2.ReportRequest, context: Context
+    ) -> gate_pb2.ReportResponse:
+        """Keep what happened at an outpost, each event once."""
+        await self._answer(context, self._reporter.take(context, request))
+        return gate_pb2.ReportResponse()
 
     async def _answer(self, context: Context, answer: Awaitable[Answer]) -> Answer:
         """The answer, or an abort that tells no inner details."""

@@ -26,7 +26,8 @@ class Limits:
     with their bytes: `burst_bytes` at once and `second_bytes` each second. An instance may say that it holds four times
     what it should, and `held` resources in any case: those that were removed while it was away. A Hello in parts has
     at most `hello_bytes`, pauses for `hello_silence` and takes `hello_seconds_in_all`; so long the first one is waited
-    for. An outpost may have `newcomers` at once, and one every `newcomer_seconds`: instances that were never seen.
+    for. An outpost may have `newcomers` at once, and one every `newcomer_seconds`: instances that were never seen. Of
+    `events` for the audit trail it may tell so many at once, and one more every `event_seconds`; `reports` at a time.
     """
 
     streams_of_outpost: int = 2_000
@@ -44,6 +45,9 @@ class Limits:
     hello_seconds_in_all: float = 60.0
     newcomers: int = 2_000
     newcomer_seconds: float = 1.0
+    reports: int = 4
+    events: int = 200_000
+    event_seconds: float = 0.01
 
     def most_held(self, wanted: int) -> int:
         """How many resources an instance may say it holds that is to hold so many."""

@@ -38,6 +38,12 @@ class Metrics:
         self.refused = Counter(
             "garrison_link_refused", "Calls and streams refused or cut.", ["reason"], registry=self.registry
         )
+        self.outpost_events = Counter(
+            "garrison_link_outpost_events",
+            "Events that outposts told for the audit trail, by what became of them.",
+            ["result"],
+            registry=self.registry,
+        )
         self.listens = Gauge(
             "garrison_link_hears_commits",
             "Whether PostgreSQL tells of commits; where it doesn't, they are looked for each second.",

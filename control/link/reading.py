@@ -57,10 +57,10 @@ def _hello(hello: link_pb2.Hello) -> Hello:
     return Hello(
         # No longer than one more than a certificate can name.
         instance=hello.instance[:65],
-        type=_line(hello.type, 80),
-        hostname=_line(hello.hostname),
-        version=_line(hello.version),
-        build=_line(hello.build),
+        type=read_line(hello.type, 80),
+        hostname=read_line(hello.hostname),
+        version=read_line(hello.version),
+        build=read_line(hello.build),
         protocol=min(hello.protocol, MOST_SMALL),
         started=read_time(hello.started) if hello.HasField("started") else None,
         clock=read_time(hello.clock) if hello.HasField("clock") else None,
@@ -87,7 +87,7 @@ def _fingerprint(text: str) -> str:
 def _applied(applied: link_pb2.Applied) -> Applied:
     some = islice(applied.rejected, MOST_REJECTED)
     known = (each for each in some if len(each.key) <= MOST_KEY and len(each.digest) <= MOST_DIGEST)
-    rejected = tuple(Rejected(key=each.key, digest=each.digest, reason=_line(each.reason)) for each in known)
+    rejected = tuple(Rejected(key=each.key, digest=each.digest, reason=read_line(each.reason)) for each in known)
     return Applied(revision=min(applied.revision, MOST), rejected=rejected, count=len(applied.rejected))
 
 
@@ -97,7 +97,7 @@ def _health(health: link_pb2.Health) -> Health:
         workers=min(health.workers, MOST_SMALL),
         memory_bytes=min(health.memory_bytes, MOST),
         load=health.load if isfinite(health.load) else 0.0,
-        last_error=_line(health.last_error),
+        last_error=read_line(health.last_error),
         draining=health.draining,
     )
 
@@ -144,7 +144,7 @@ def read_time(stamp: Timestamp) -> datetime | None:
     return moment if moment.year in YEARS else None
 
 
-def _line(text: str, most: int = MOST_TEXT) -> str:
+def read_line(text: str, most: int = MOST_TEXT) -> str:
     """A peer's text as far as it is kept: bounded, and such that no log, terminal or page does anything but show it."""
     kept = text[:most]
     return kept if kept.isprintable() else "".join(map(_shown, kept))

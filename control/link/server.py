@@ -9,8 +9,8 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,6 +27,7 @@ from control.link.housekeeping import authorities, keep_house
 from control.link.limits import Allowance, Limits
 from control.link.metrics import FleetCollector, Metrics, metrics_socket
 from control.link.presence import Presence, Round, read_seat
+from control.link.reporting import Reporter
 from control.link.revisions import Revisions
 from control.link.roster import Roster
 from control.link.state import State
@@ -44,7 +45,10 @@ log = logging.getLogger("control.link")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkSettings:
-    """Where the link listens; `url` is control's public address, which outposts send browsers to."""
+    """Where the link listens; `url` is control's public address, which outposts send browsers to.
+
+    `audit_kept` is for how long the audit trail is kept; None is for ever.
+    """
 
     address: str
     wake_socket: Path
@@ -52,6 +56,7 @@ class LinkSettings:
     url: str
     transport: Transport = field(default_factory=Transport)
     limits: Limits = field(default_factory=Limits)
+    audit_kept: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +149,9 @@ class Parts:
         self.presence = Presence(store, clock, read_seat(settings.wake_socket.with_name("link.id")))
         self.roster = Roster(store, clock, self.presence.id)
         self.desk = Desk(store, self.revisions, settings.limits)
+        few = replace(settings.limits, calls_of_outpost=settings.limits.reports)
+        reports = Desk(store, self.revisions, few, threads=1)
+        self.reporter = Reporter(store, reports, settings.limits, self.metrics, settings.audit_kept)
         self.watch = WatchService(
             Fleet(
                 revisions=self.revisions,
@@ -175,7 +183,7 @@ class Parts:
 
     def add_services(self, server: grpc.aio.Server, gatekeeper: Gatekeeper) -> None:
         """Let the server serve them."""
-        gate = GateService(gatekeeper, self.desk, self.metrics)
+        gate = GateService(gatekeeper, self.desk, self.reporter, self.metrics)
         server.add_generic_rpc_handlers((self.watch.handlers(),))
         gate_pb2_grpc.add_GateServicer_to_server(gate, server)  # type: ignore[no-untyped-call]  # no annotations
 
@@ -192,6 +200,7 @@ class Parts:
         self.feed.close()
         self.revisions.close()
         self.desk.close()
+        self.reporter.close()
 
     async def _identify(self, client: Client) -> Outpost:
         return await self.desk.run(lambda: self._identified(client))

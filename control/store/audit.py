@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -68,11 +67,6 @@ class AuditEvents(Repository[AuditEvent]):
         found = found.union_all(sa.select(following).where(found.c.word.is_not(None)))
         rows = self.context.rows(sa.select(found.c.word).where(found.c.word.is_not(None)))
         return [word for (word,) in rows]
-
-    def has_told(self, outpost: str, target: UUID) -> bool:
-        """Whether the outpost of that name has told of something at that object."""
-        told = sa.select(sa.literal(1)).where(_C.target == str(target), _C.outpost == outpost).limit(1)
-        return bool(self.context.rows(told))
 
     def drop_older(self, than: datetime, most: int) -> int:
         """Forget the oldest events, at most so many, if they are older; how many."""

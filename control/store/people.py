@@ -43,6 +43,12 @@ class Users(Repository[User]):
         chosen = (statement.where(self.table.c.id.in_(some), recently) for some in chunks(users))
         return frozenset(row[0] for each in chosen for row in self.context.rows(each))
 
+    def usernames(self, users: Collection[UUID]) -> dict[UUID, str]:
+        """What those of these users are called that there are."""
+        statement = sa.select(self.table.c.id, self.table.c.username)
+        found = (self.context.connection.execute(statement.where(self.table.c.id.in_(some))) for some in chunks(users))
+        return {key: username for rows in found for key, username in rows}
+
     def search(self, text: str, kinds: Collection[UserKind], offset: int, limit: int) -> tuple[list[User], int]:
         """One page of the accounts of these kinds whose username, name or e-mail holds `text`; how many there are."""
         if "\0" in text:
