@@ -10,8 +10,9 @@ from datetime import timedelta
 from hashlib import sha256
 from uuid import UUID, uuid4
 
+from control.domain.errors import NotFound
 from control.domain.factors import Method
-from control.domain.identity import Person
+from control.domain.identity import Person, User
 from control.domain.security import SIGN_IN_LIFETIME, SignIn
 from control.store import Unit
 
@@ -110,6 +111,22 @@ def end_all_sessions(unit: Unit, user: UUID, keep: UUID | None = None) -> None:
     for sign_in in unit.sign_ins.of_user(user):
         if sign_in.id != keep:
             unit.sign_ins.remove(sign_in)
+
+
+def end_session_of(unit: Unit, user: UUID, sign_in: UUID) -> None:
+    """End a session that has to be the user's. Raises NotFound."""
+    found = unit.sign_ins.find(sign_in)
+    if found is None or found.user != user:
+        raise NotFound("session", str(sign_in))
+    unit.sign_ins.remove(found)
+
+
+def sign_out_everywhere(unit: Unit, user: UUID) -> User:
+    """End every session of the user, those at applications too that outlived their sign-in. Raises NotFound."""
+    found = unit.users.get(user)
+    end_all_sessions(unit, user)
+    unit.users.end_sessions(found)
+    return found
 
 
 def _live(unit: Unit, sign_in: SignIn) -> Session | None:

@@ -4,17 +4,18 @@ A part begins at a place (time and id), not at a number of rows, so that the las
 each filter that may be narrow has an index. What is said of events never makes a unit fail: it is cut to fit.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from control.domain.audit import FAILURE, TEXTS, AuditFilter, Place
+from control.domain.audit import FAILURE, SUCCESS, TEXTS, AuditFilter, Place
 from control.domain.security import AuditEvent
 from control.store import tables
-from control.store.base import Repository
+from control.store.base import Repository, chunks
 from control.store.columns import holds
 
 _C = tables.audit_events.c
@@ -66,7 +67,16 @@ class AuditEvents(Repository[AuditEvent]):
         following = sa.select(sa.func.min(column)).where(column > found.c.word).scalar_subquery()
         found = found.union_all(sa.select(following).where(found.c.word.is_not(None)))
         rows = self.context.rows(sa.select(found.c.word).where(found.c.word.is_not(None)))
-        return [word for (word,) in rows]
+        return [row[0] for row in rows]
+
+    def names_by_target(self, action: str, targets: Collection[str]) -> dict[str, frozenset[str]]:
+        """What was called how wherever that was done well to these."""
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for some in chunks(targets):
+            done = (_C.target.in_(some), _C.action == action, _C.outcome == SUCCESS)
+            for row in self.context.rows(sa.select(_C.target, _C.name).where(*done).distinct()):
+                found[row.target].add(row.name)
+        return {target: frozenset(names) for target, names in found.items()}
 
     def drop_older(self, than: datetime, most: int) -> int:
         """Forget the oldest events, at most so many, if they are older; how many."""

@@ -14,6 +14,13 @@ class Membership:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AllSessions:
+    """Every session of a user, those too that outlived the sign-in they were born of."""
+
+    user: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One object created (`before` is None), updated, or removed (`after` is None)."""
 

@@ -11,7 +11,7 @@ from control.domain.application import Application, Binding, ProxyProvider
 from control.domain.factors import AppPassword
 from control.domain.identity import Group, User
 from control.domain.security import SignIn
-from control.store.changes import Change, Membership
+from control.store.changes import AllSessions, Change, Membership
 
 SIGNED_IN_BY = {"active", "password_hash"}
 IDENTITY = {"username", "name", "email", "attributes"}
@@ -78,6 +78,8 @@ def consequences(change: Change) -> Iterable[Consequence]:
             yield GroupChanged(group) if change.after is not None else GroupRemoved(group)
         case Membership(user=user):
             yield UserChanged(user)
+        case AllSessions(user=user):
+            yield UserEnded(user)
         case Binding(application=application):
             yield RulesChanged(application)
         case Application():

@@ -43,10 +43,10 @@ class Authenticators(Repository[Authenticator]):
         joined = nested.join(tables.memberships, tables.memberships.c.group == nested.c.id)
         inside = sa.select(tables.memberships.c.user).select_from(joined)
         has_one = sa.exists().where(self.table.c.user == users.id, self.table.c.confirmed.is_not(None))
-        without = sa.func.coalesce(sa.func.sum(sa.case((has_one, 0), else_=1)), 0)
-        statement = sa.select(sa.func.count(), without).select_from(tables.users)
+        without = sa.func.coalesce(sa.func.sum(sa.case((has_one, 0), else_=1)), 0).label("without")
+        statement = sa.select(sa.func.count().label("members"), without).select_from(tables.users)
         (row,) = self.context.rows(statement.where(users.active, users.id.in_(inside)))
-        return Coverage(members=int(row[0]), without=int(row[1]))
+        return Coverage(members=int(row.members), without=int(row.without))
 
     def spend(self, authenticator: UUID, step: int) -> bool:
         """Note that the code of a time step was used now; False where that or a later one was before."""

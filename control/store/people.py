@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from control.domain.identity import Group, Person, User, UserKind
 from control.store import tables
 from control.store.base import Context, LinkTable, Repository, chunks
-from control.store.changes import Change, Membership
+from control.store.changes import AllSessions, Change, Membership
 from control.store.columns import holds
 from control.store.nesting import above, below
 
@@ -34,6 +34,13 @@ class Users(Repository[User]):
         """The same password hashed with newer parameters; no change, so no session ends."""
         statement = sa.update(self.table).where(self.table.c.id == user).values(password_hash=password_hash)
         self.context.connection.execute(statement)
+
+    def end_sessions(self, user: User) -> None:
+        """End whatever session of the user outposts hold, also where its sign-in is over and forgotten."""
+        every = AllSessions(user=user.id)
+        self.context.note(
+            Change(kind="all sessions", target=str(user.id), name=user.username, before=every, after=None)
+        )
 
     def with_sessions(self, users: Collection[UUID], since: datetime) -> frozenset[UUID]:
         """Those of these users that signed in after `since` or are signed in now."""

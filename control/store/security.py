@@ -16,6 +16,7 @@ from control.domain.security import (
 )
 from control.store import tables
 from control.store.base import Repository, chunks
+from control.store.columns import holds
 
 
 class Certificates(Repository[Certificate]):
@@ -73,6 +74,21 @@ class SignIns(Repository[SignIn]):
     def of_user(self, user: UUID) -> list[SignIn]:
         """The sessions of one user."""
         return self._select(self.table.c.user == user)
+
+    def search(self, text: str, offset: int, limit: int) -> tuple[list[SignIn], int]:
+        """One page of those that live whose user, address or browser holds `text`, the latest used first; how many."""
+        if "\0" in text:
+            return [], 0
+        users, mine = tables.users.c, self.table.c
+        where: list[sa.ColumnElement[bool]] = [mine.expires > self.context.now, users.active]
+        if text:
+            columns = (users.username, users.name, mine.address, mine.user_agent)
+            where.append(sa.or_(*(holds(column, text) for column in columns)))
+        joined = self.table.join(tables.users, mine.user == users.id)
+        total = sa.select(sa.func.count()).select_from(joined).where(*where)
+        page = sa.select(self.table).select_from(joined).where(*where).order_by(mine.last_seen.desc(), mine.id)
+        found = self._entities(self.context.rows(page.offset(offset).limit(limit)))
+        return found, int(self.context.connection.execute(total).scalar_one())
 
     def touch(self, sign_in: UUID) -> None:
         """Remember that the session was used now; no change worth an audit event."""

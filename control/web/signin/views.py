@@ -90,7 +90,7 @@ def end_current_session(*, everywhere: bool = False) -> None:
     with web().store.write(identity.actor()) as unit:
         sessions.end_session(unit, sign_in.id)
         if everywhere:
-            sessions.end_all_sessions(unit, sign_in.user)
+            sessions.sign_out_everywhere(unit, sign_in.user)
 
 
 def register(app: Flask) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from control.auth import sessions
 from control.auth.sessions import Origin
+from control.domain.errors import NotFound
 from control.domain.identity import User
 from control.domain.security import SIGN_IN_LIFETIME, Revocation
 from tests.support.auth import World
@@ -104,6 +106,60 @@ def test_signing_out_ends_one_session_or_all(world: World) -> None:
     assert find(world, second.secret) is None
     assert find(world, other.secret) is not None
     assert {found.sign_in for found in ended(world)} == {first.sign_in.id, second.sign_in.id}
+
+
+def test_a_session_is_ended_as_somebodys_only_if_it_is(world: World) -> None:
+    mine, other = sign_in(world, world.alice), sign_in(world, world.bob)
+    with world.store.write(ADMIN) as unit:
+        for wrong in (other.sign_in.id, uuid4()):
+            with pytest.raises(NotFound):
+                sessions.end_session_of(unit, world.alice.id, wrong)
+        sessions.end_session_of(unit, world.alice.id, mine.sign_in.id)
+    assert find(world, mine.secret) is None
+    assert find(world, other.secret) is not None
+
+
+def test_signing_out_everywhere_ends_what_outlived_its_sign_in(world: World, clock: Clock) -> None:
+    opened = sign_in(world, world.alice)
+    clock.now = opened.sign_in.expires
+    with world.store.write(ADMIN) as unit:
+        unit.sign_ins.drop_expired()
+        sessions.sign_out_everywhere(unit, world.alice.id)
+    with world.store.read() as unit:
+        assert [each.user for each in unit.revocations.live() if each.user and not each.changed] == [world.alice.id]
+        newest = unit.audit.latest(1)[0]
+    assert (newest.action, newest.kind, newest.name) == ("removed", "all sessions", "alice")
+
+
+def test_living_sessions_are_found_by_whose_they_are_and_where_from(world: World, clock: Clock) -> None:
+    first = sign_in(world, world.alice)
+    clock.advance(minutes=5)
+    second = sign_in(world, world.bob)
+    found = {text: searched(world, text) for text in ("", "ALI", "192.0.2.1", "xxx", "100%", "nobody", "a\0")}
+    ids = [second.sign_in.id, first.sign_in.id]
+    assert found == {"": ids, "ALI": ids[1:], "192.0.2.1": ids, "xxx": ids, "100%": [], "nobody": [], "a\0": []}
+    clock.now = first.sign_in.expires
+    assert searched(world, "") == ids[:1]
+    with world.store.write(ADMIN) as unit:
+        unit.users.update(replace(world.bob, active=False))
+    assert searched(world, "") == []
+
+
+def test_of_many_sessions_a_page_is_read(world: World, clock: Clock) -> None:
+    opened = []
+    for _ in range(3):
+        clock.advance(minutes=1)
+        opened.append(sign_in(world, world.alice).sign_in.id)
+    with world.store.read() as unit:
+        page, total = unit.sign_ins.search("", 1, 1)
+    assert ([each.id for each in page], total) == (opened[1:2], 3)
+
+
+def searched(world: World, text: str) -> list[UUID]:
+    with world.store.read() as unit:
+        found, total = unit.sign_ins.search(text, 0, 50)
+    assert total == len(found)
+    return [each.id for each in found]
 
 
 @pytest.mark.parametrize(("age", "due"), [(timedelta(seconds=59), False), (timedelta(minutes=1), True)])
