@@ -8,14 +8,17 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dataplane.link import journal as journal_module
+from dataplane.link import sealed
 from dataplane.link.directory import DirectoryChange
-from dataplane.link.journal import Journal, Record, Unreadable, begun, read, seal
+from dataplane.link.journal import MAGIC, Journal, Record, read
 from dataplane.link.messages import Position
+from dataplane.link.sealed import Unreadable
 
 KEY = b"k" * 32
 ENTRIES = {f"user/{number}": bytes([number]) * 40 for number in range(20)}
@@ -119,11 +122,12 @@ def test_much_is_cut_into_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def history() -> tuple[bytes, list[tuple[int, Position, dict[str, bytes]]]]:
     """A file, and after how many bytes it holds what."""
-    data, entries, states = begun(b"n" * 16), dict(ENTRIES), []
+    beginning = MAGIC + b"n" * 16
+    data, entries, states = beginning, dict(ENTRIES), []
     records = [Record(None, ENTRIES, []), Record(at(1), {}, [])]
     records += [Record(at(2 + n), {f"user/{n}": b"changed"}, [f"user/{n + 10}"]) for n in range(5)]
     for number, record in enumerate(records):
-        data += seal(record, KEY, (b"n" * 16, number), os.urandom(12))
+        data += sealed.seal(msgspec.msgpack.encode(record), KEY, (beginning, number), os.urandom(12))
         entries.update(record.changed)
         for key in record.removed:
             entries.pop(key)
@@ -168,13 +172,13 @@ def test_records_can_not_be_exchanged_doubled_or_left_out() -> None:
     assert read_state(head + two + one) == before(ends[0])
     assert read_state(head + two) == before(ends[0])
     assert read_state(head + one + one) == before(ends[1])
-    other = begun(b"m" * 16) + DATA[len(begun(b"n" * 16)) :]
+    other = MAGIC + b"m" * 16 + DATA[sealed.head(MAGIC) :]
     assert read_state(other) is None
 
 
 @given(st.binary(max_size=200))
 def test_garbage_is_unreadable_and_nothing_else(data: bytes) -> None:
-    for garbage in (data, begun(b"n" * 16) + data):
+    for garbage in (data, MAGIC + b"n" * 16 + data):
         with pytest.raises(Unreadable):
             read(garbage, KEY)
 
