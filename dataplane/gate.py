@@ -56,9 +56,10 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """Control could not be asked; `reason` is for the log."""
+    """Control could not be asked; `reason` is for the log. `refused`: it was there, and would not hear of it."""
 
     reason: str
+    refused: bool = False
 
 
 SessionAnswer = ProxySession | Refusal | Unavailable
@@ -210,6 +211,10 @@ class Gate(Protocol):
 
     def look_up_session(self, reference: SessionReference) -> SessionAnswer:
         """Fetch the session again for a cookie that could not hold it."""
+        ...
+
+    def authenticate(self, attempt: Attempt) -> Answer:
+        """Whether somebody who brings credentials may come in."""
         ...
 
     def find_outage(self) -> Unavailable | None:

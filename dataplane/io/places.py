@@ -2,19 +2,18 @@
 
 Whoever has just come may be anybody, so newcomers have places of their own: what has settled keeps its place however
 many come. Among newcomers whoever has most gives way to whoever has less, so that a few clients, however busy, hold up
-no other. An IPv6 client is a /64: whoever has one address of it has all (RFC 6177 section 2).
+no other.
 """
 
 from collections import Counter
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv6Address, IPv6Network
 from typing import Generic, TypeVar
 
 from dataplane.io.stream import LimitHit
+from dataplane.sansio.clients import client_of
 
 OwnerT = TypeVar("OwnerT", bound=Hashable)
-_HALF = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +76,6 @@ class Places(Generic[OwnerT]):
         if self._new_of[client] + 1 >= size:
             raise LimitHit("link_newcomers")
         return next(owner for owner, other in self._newcomers.items() if other == crowd)
-
-
-def client_of(peer: str) -> str:
-    """Whom an address belongs to: itself, or its /64."""
-    if ":" not in peer:
-        return peer
-    return str(IPv6Network((int(IPv6Address(peer)) >> _HALF << _HALF, _HALF)))
 
 
 def _lower(count: Counter[str], client: str) -> None:

@@ -9,11 +9,12 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
+from typing import TypeVar
 
 import grpc
 
-from dataplane.gate import Redemption, SessionAnswer, SessionReference, Unavailable
-from dataplane.link import translate
+from dataplane.gate import Answer, Attempt, Redemption, SessionAnswer, SessionReference, Unavailable
+from dataplane.link import questions
 from dataplane.link.breaker import Breaker
 from dataplane.link.channel import gate_stub, open_call_channel
 from dataplane.link.clock import ControlClock
@@ -38,7 +39,9 @@ _NO_ANSWER = frozenset(
 _NEVER = "the outpost has not reached control yet"
 log = logging.getLogger("dataplane.link.calls")
 
-_Response = gate_pb2.RedeemCodeResponse | gate_pb2.LookUpSessionResponse
+_Response = TypeVar(
+    "_Response", gate_pb2.RedeemCodeResponse, gate_pb2.LookUpSessionResponse, gate_pb2.AuthenticateResponse
+)
 _Call = Callable[[gate_pb2_grpc.GateStub], _Response]
 
 
@@ -54,7 +57,7 @@ class _Line:
         self._retired = threading.Event()
         self._refused_at: float | None = None
 
-    def call(self, call: _Call) -> _Response:
+    def call(self, call: _Call[_Response]) -> _Response:
         """Ask over this channel. Raises RpcError."""
         self._users += 1
         try:
@@ -79,7 +82,11 @@ class _Line:
 
 
 class ControlGate:
-    """Implements `dataplane.gate.Gate`. `outcomes` counts (call, outcome)."""
+    """Implements `dataplane.gate.Gate`. `outcomes` counts (call, outcome).
+
+    Questions about credentials have a breaker of their own: strangers can cause as many as they like, and where control
+    is too slow for these, signing in by a browser goes on.
+    """
 
     def __init__(self, forward_ending: Callable[[str, str], None], clock: ControlClock) -> None:
         self._forward_ending = forward_ending
@@ -90,6 +97,7 @@ class ControlGate:
         self._line: _Line | None = None
         self._lookout = Lookout(clock.monotonic)
         self.breaker = Breaker()
+        self.credentials_breaker = Breaker()
         self.outcomes: Counter[tuple[str, str]] = Counter()
 
     def use(self, credentials: Credentials) -> None:
@@ -101,6 +109,7 @@ class ControlGate:
         self._address = 0
         self._dial(credentials)
         self.breaker.succeeded()
+        self.credentials_breaker.succeeded()
         self._lookout.seen()
 
     def find_outage(self) -> Unavailable | None:
@@ -112,39 +121,47 @@ class ControlGate:
 
     def redeem_code(self, redemption: Redemption) -> SessionAnswer:
         """Trade an authorization code, good once, for a session."""
-        request = translate.redeem_request(redemption)
-        return self._ask("redeem_code", lambda stub: stub.RedeemCode(request, timeout=DEADLINE))
+        request = questions.redeem_request(redemption)
+        message = self._ask("redeem_code", lambda stub: stub.RedeemCode(request, timeout=DEADLINE), self.breaker)
+        return message if isinstance(message, Unavailable) else questions.session_answer(message)
 
     def look_up_session(self, reference: SessionReference) -> SessionAnswer:
         """Fetch the session again for a cookie that could not hold it."""
-        request = translate.look_up_request(reference)
-        return self._ask("look_up_session", lambda stub: stub.LookUpSession(request, timeout=DEADLINE))
+        request = questions.look_up_request(reference)
+        message = self._ask("look_up_session", lambda stub: stub.LookUpSession(request, timeout=DEADLINE), self.breaker)
+        return message if isinstance(message, Unavailable) else questions.session_answer(message)
+
+    def authenticate(self, attempt: Attempt) -> Answer:
+        """Whether somebody who brings credentials may come in."""
+        request, breaker = questions.authenticate_request(attempt), self.credentials_breaker
+        message = self._ask("authenticate", lambda stub: stub.Authenticate(request, timeout=DEADLINE), breaker)
+        return message if isinstance(message, Unavailable) else questions.answer(message)
 
     def end_session(self, provider: str, session: str) -> None:
         """Hand the sign-out to the supervisor, which queues it."""
         self._forward_ending(provider, session)
 
-    def _ask(self, name: str, call: _Call) -> SessionAnswer:
+    def _ask(self, name: str, call: _Call[_Response], breaker: Breaker) -> _Response | Unavailable:
         line = self._line
         if line is None:
-            return self._unavailable(name, "never_connected", _NEVER)
-        if not self.breaker.admits(self._monotonic()):
-            return self._unavailable(name, "breaker_open", "control did not answer the last calls")
+            return self._unavailable(name, "never_connected", Unavailable(_NEVER))
+        if not breaker.admits(self._monotonic()):
+            return self._unavailable(name, "breaker_open", Unavailable("control did not answer the last calls"))
         asked = self._monotonic()
         try:
             message = self._called(line, call)
         except grpc.RpcError as error:
-            return self._failed(name, error)
-        self.breaker.succeeded()
+            return self._failed(name, error, breaker)
+        breaker.succeeded()
         self._lookout.seen()
         self.outcomes[name, "answered"] += 1
         log.debug("control answered a call", extra={"call": name})
-        time = translate.find_clock(message)
+        time = questions.find_clock(message)
         if time is not None:
             self._clock.heard(time, asked)
-        return translate.session_answer(message)
+        return message
 
-    def _called(self, line: _Line, call: _Call) -> _Response:
+    def _called(self, line: _Line, call: _Call[_Response]) -> _Response:
         """The answer, over the channel of the next certificate where control refuses this one's. Raises RpcError."""
         try:
             return line.call(call)
@@ -153,19 +170,20 @@ class ControlGate:
                 raise
         return (self._line or line).call(call)
 
-    def _failed(self, name: str, error: grpc.RpcError) -> Unavailable:
+    def _failed(self, name: str, error: grpc.RpcError, breaker: Breaker) -> Unavailable:
         code, details = error.code(), error.details()
-        if code in _NO_ANSWER:
-            self.breaker.failed(self._monotonic())
-            self._try_next_address()
+        refused = code not in _NO_ANSWER
+        if refused:
+            breaker.succeeded()
         else:
-            self.breaker.succeeded()
+            breaker.failed(self._monotonic())
+            self._try_next_address()
         log.warning("a call to control failed", extra={"call": name, "status": code.name, "reason": details})
-        return self._unavailable(name, code.name.lower(), f"{code.name}: {details}")
+        return self._unavailable(name, code.name.lower(), Unavailable(f"{code.name}: {details}", refused))
 
-    def _unavailable(self, name: str, outcome: str, reason: str) -> Unavailable:
+    def _unavailable(self, name: str, outcome: str, unavailable: Unavailable) -> Unavailable:
         self.outcomes[name, outcome] += 1
-        return Unavailable(reason)
+        return unavailable
 
     def _try_next_address(self) -> None:
         credentials = self._credentials

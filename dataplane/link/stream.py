@@ -15,7 +15,7 @@ from typing import Protocol
 import grpc
 
 from dataplane.config import TRACE
-from dataplane.link import translate
+from dataplane.link import questions, translate
 from dataplane.link.backoff import Pace
 from dataplane.link.channel import USUAL, Transport, gate_stub, link_stub, open_stream_channel
 from dataplane.link.directory import DirectoryAssembly, DirectoryChange
@@ -334,7 +334,7 @@ class Stream:
                 await context.world.sleep(context.timing.pace.first)
 
     async def _forward(self, ending: Ending) -> bool:
-        request = translate.end_request(ending.provider, ending.session)
+        request = questions.end_request(ending.provider, ending.session)
         try:
             await self._gate.EndSession(request, timeout=_CALL_DEADLINE, wait_for_ready=True)
         except grpc.aio.AioRpcError as error:

@@ -1,7 +1,7 @@
-"""Protobuf to our own values and back: the only module of the data plane that reads or makes messages.
+"""Protobuf to our own values and back: with `questions`, all of the data plane that reads or makes messages.
 
-Called by `watch` (the stream), `calls` (unary) and the workers (resources). Messages of a newer control that we
-don't know are `Unknown`, not errors; resources we can't read are ConfigRefused.
+Called by `watch` (the stream) and the workers (resources); `questions` has the unary calls. Messages of a newer control
+that we don't know are `Unknown`, not errors; resources we can't read are ConfigRefused.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,11 +20,11 @@ from dataplane.config import (
     Resource,
     SessionKey,
 )
-from dataplane.gate import Identity, ProxySession, Redemption, Refusal, SessionAnswer, SessionReference, Unavailable
+from dataplane.gate import BasicCredentials, Identity
 from dataplane.link.held import ConfigPart, Held, HeldResource, LinkBroken, Rejection
 from dataplane.link.messages import DirectoryPart, Drain, NewToken, Position, Pushed, Standing, Unknown, Vitals, Wanted
 from dataplane.link.target import Instance
-from protos.outpost.v1 import directory_pb2, gate_pb2, identity_pb2, link_pb2, resources_pb2
+from protos.outpost.v1 import directory_pb2, identity_pb2, link_pb2, resources_pb2
 
 PROTOCOL = 2
 # Of a map of digests in one message: some 200 KiB. Control takes no message above 512 KiB.
@@ -48,8 +48,8 @@ def hello(
             version=instance.version,
             build=instance.build,
             protocol=PROTOCOL,
-            started=_timestamp(instance.started),
-            clock=_timestamp(now),
+            started=timestamp(instance.started),
+            clock=timestamp(now),
             held=first,
             revision=held.revision,
             continued=bool(rest),
@@ -100,7 +100,7 @@ def _told(rejections: Iterable[Rejection]) -> Iterator[link_pb2.Rejection]:
 def health(vitals: Vitals, now: float) -> link_pb2.WatchRequest:
     """One beat."""
     message = link_pb2.Health(
-        clock=_timestamp(now),
+        clock=timestamp(now),
         workers=vitals.workers,
         memory_bytes=vitals.memory,
         load=vitals.load,
@@ -188,7 +188,7 @@ def locally_ended(session: str, until: float) -> HeldResource:
     It ends the session whenever that was made: our clock may be behind control's, which dates sessions.
     """
     key = f"local/ended/session/{session}"
-    ended = resources_pb2.Ended(session=session, before=_timestamp(until), until=_timestamp(until))
+    ended = resources_pb2.Ended(session=session, before=timestamp(until), until=timestamp(until))
     message = resources_pb2.Resource(key=key, digest="local", ended=ended)
     return HeldResource(key=key, digest="local", data=message.SerializeToString())
 
@@ -228,6 +228,8 @@ def _options(message: resources_pb2.Options) -> Options:
         refresh_interval=message.refresh_interval.ToMilliseconds() / 1000,
         browser_url=message.browser_url,
         insecure=message.insecure,
+        bind_cache=message.bind_cache.ToMilliseconds() / 1000,
+        offline_grace=message.offline_grace.ToMilliseconds() / 1000,
     )
 
 
@@ -258,6 +260,7 @@ def _proxy_provider(message: resources_pb2.ProxyProvider) -> ProxyProvider:
         session_keys=tuple(SessionKey(id=key.id, secret=key.secret) for key in message.session_keys),
         certificate=message.certificate,
         intercept_header_auth=message.intercept_header_auth,
+        basic_auth_enabled=message.basic_auth_enabled,
     )
 
 
@@ -266,21 +269,23 @@ def _ended(message: resources_pb2.Ended) -> Ended:
         session=message.session,
         subject=message.subject,
         provider=message.provider,
-        before=_seconds(message.before),
-        until=_seconds(message.until),
+        before=seconds(message.before),
+        until=seconds(message.until),
     )
 
 
 def _changed(message: resources_pb2.Changed) -> Changed:
     return Changed(
-        identity=_identity(message.identity),
-        at=_seconds(message.at),
-        until=_seconds(message.until),
+        identity=identity(message.identity),
+        at=seconds(message.at),
+        until=seconds(message.until),
         denied_providers=frozenset(message.denied_providers),
+        basic={provider: basic(each) for provider, each in message.basic_credentials.items()},
     )
 
 
-def _identity(message: identity_pb2.Identity) -> Identity:
+def identity(message: identity_pb2.Identity) -> Identity:
+    """Who a person is."""
     return Identity(
         subject=message.subject,
         username=message.username,
@@ -292,74 +297,18 @@ def _identity(message: identity_pb2.Identity) -> Identity:
     )
 
 
-def redeem_request(redemption: Redemption) -> gate_pb2.RedeemCodeRequest:
-    """A code on its way to control."""
-    return gate_pb2.RedeemCodeRequest(
-        provider=redemption.provider,
-        code=redemption.code,
-        redirect_uri=redemption.redirect_uri,
-        code_verifier=redemption.code_verifier,
-    )
+def basic(message: identity_pb2.BasicCredentials) -> BasicCredentials:
+    """What an application is sent."""
+    return BasicCredentials(username=message.username, password=message.password)
 
 
-def look_up_request(reference: SessionReference) -> gate_pb2.LookUpSessionRequest:
-    """A session by its bounds."""
-    return gate_pb2.LookUpSessionRequest(
-        provider=reference.provider,
-        session=reference.session,
-        subject=reference.subject,
-        authenticated=_timestamp(reference.authenticated),
-        expires=_timestamp(reference.expires),
-        proof=reference.proof,
-    )
-
-
-def end_request(provider: str, session: str) -> gate_pb2.EndSessionRequest:
-    """A sign-out."""
-    return gate_pb2.EndSessionRequest(provider=provider, session=session)
-
-
-_REFUSALS = {
-    gate_pb2.Refusal.REASON_INVALID_CODE: Refusal.INVALID_CODE,
-    gate_pb2.Refusal.REASON_SESSION_ENDED: Refusal.SESSION_ENDED,
-    gate_pb2.Refusal.REASON_ACCESS_DENIED: Refusal.ACCESS_DENIED,
-}
-
-
-def session_answer(message: gate_pb2.RedeemCodeResponse | gate_pb2.LookUpSessionResponse) -> SessionAnswer:
-    """Control's answer; one we can't read counts as none, so the caller refuses the request."""
-    match message.WhichOneof("result"):
-        case "session":
-            return _session(message.session)
-        case "refusal" if message.refusal.reason in _REFUSALS:
-            return _REFUSALS[message.refusal.reason]
-        case _:
-            return Unavailable("control gave an answer that this version of the outpost doesn't know")
-
-
-def find_clock(message: gate_pb2.RedeemCodeResponse | gate_pb2.LookUpSessionResponse) -> float | None:
-    """Control's time as it answered, where it says so."""
-    if isinstance(message, gate_pb2.RedeemCodeResponse) and message.HasField("clock"):
-        return _seconds(message.clock)
-    return None
-
-
-def _session(message: gate_pb2.ProxySession) -> ProxySession:
-    return ProxySession(
-        id=message.id,
-        identity=_identity(message.identity),
-        authenticated=_seconds(message.authenticated),
-        expires=_seconds(message.expires),
-        id_token=message.id_token,
-        proof=message.proof,
-    )
-
-
-def _timestamp(seconds: float) -> Timestamp:
+def timestamp(seconds: float) -> Timestamp:
+    """POSIX seconds as they travel."""
     timestamp = Timestamp()
     timestamp.FromMicroseconds(round(seconds * 1_000_000))
     return timestamp
 
 
-def _seconds(timestamp: Timestamp) -> float:
-    return float(timestamp.ToMicroseconds()) / 1_000_000
+def seconds(stamp: Timestamp) -> float:
+    """The same back."""
+    return float(stamp.ToMicroseconds()) / 1_000_000

@@ -196,7 +196,7 @@ def call_counters(gate: ControlGate) -> tuple[Sample, ...]:
         name="garrison_outpost_breaker_opened_total",
         help="How often calls to control were suspended after two failures",
         labels={},
-        value=gate.breaker.opened,
+        value=gate.breaker.opened + gate.credentials_breaker.opened,
     )
     return (*calls, opened)
 

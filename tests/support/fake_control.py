@@ -110,6 +110,7 @@ class FakeControl:
         self.revoked_tokens: set[str] = set()
         self.refuse_streams: tuple[grpc.StatusCode, str] | None = None
         self.refuse_calls: tuple[grpc.StatusCode, str] | None = None
+        self.refuse_attempts: tuple[grpc.StatusCode, str] | None = None
         self.clock: int | None = None
         self.refused = 0
         self.part_size = 1000
@@ -122,6 +123,7 @@ class FakeControl:
         self.tokens_held: list[str] = []
         self.directory_applied: list[link_pb2.DirectoryApplied] = []
         self.redeemed: list[gate_pb2.RedeemCodeRequest] = []
+        self.attempts: list[gate_pb2.AuthenticateRequest] = []
         self.ended: list[gate_pb2.EndSessionRequest] = []
         self.connections: list[_Connection] = []
         self.link_port = free_port()
@@ -362,6 +364,16 @@ class _Gate(gate_pb2_grpc.GateServicer):
         if self._control.clock is not None:
             answer.clock.FromSeconds(self._control.clock)
         return answer
+
+    def Authenticate(  # noqa: N802  gRPC names it
+        self, request: gate_pb2.AuthenticateRequest, context: grpc.ServicerContext
+    ) -> gate_pb2.AuthenticateResponse:
+        refusal = self._control.refuse_attempts or self._control.refuse_calls
+        if refusal:
+            context.abort(*refusal)
+        self._control.attempts.append(request)
+        denied = gate_pb2.Denied(reason=gate_pb2.Denied.REASON_INVALID_CREDENTIALS)
+        return gate_pb2.AuthenticateResponse(denied=denied)
 
     def EndSession(  # noqa: N802  gRPC names it
         self, request: gate_pb2.EndSessionRequest, context: grpc.ServicerContext

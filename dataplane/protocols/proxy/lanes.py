@@ -1,16 +1,11 @@
-"""How many exchanges a client may have with the upstream at once. Who has enough of them waits a while for its turn.
+"""How many exchanges a client may have with the upstream at once. Who has enough of them waits a while for its turn."""
 
-A client is an IPv4 address or an IPv6 /64: whoever has one address of those has all of them (RFC 6177).
-"""
-
-import ipaddress
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 
 from gevent.lock import BoundedSemaphore
 
-_OWN_BITS = 64
+from dataplane.sansio.clients import client_of
 
 
 class LaneFull(Exception):
@@ -68,15 +63,3 @@ class Lanes:
             lane.users -= 1
             if not lane.users:
                 del self._lanes[client]
-
-
-@lru_cache(maxsize=4096)
-def client_of(address: str) -> str:
-    """Whom an address stands for; what is no address (a unix socket's peer) stands for itself."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return address
-    return str(ipaddress.ip_network((parsed, _OWN_BITS), strict=False))

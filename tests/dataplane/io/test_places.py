@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataplane.io.places import Places, Room, client_of
+from dataplane.io.places import Places, Room
 from dataplane.io.stream import LimitHit
 
 ROOM = Room(newcomers=8, settled=4, settled_per_client=3)
@@ -94,18 +94,3 @@ def test_nothing_is_lost_or_counted_twice(steps: list[tuple[str, int, str]]) -> 
                 continue
         assert sorted(places) == sorted(inside)
         assert len(places) == len(inside) <= ROOM.newcomers + ROOM.newcomers + ROOM.settled
-
-
-@pytest.mark.parametrize(
-    ("peer", "client"),
-    [
-        ("192.0.2.7", "192.0.2.7"),
-        ("unix", "unix"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("::1", "::/64"),
-    ],
-)
-def test_whom_an_address_belongs_to(peer: str, client: str) -> None:
-    assert client_of(peer) == client

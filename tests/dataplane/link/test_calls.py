@@ -9,7 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
-from dataplane.gate import Gate, Redemption, Refusal, SessionReference, Unavailable
+from dataplane.gate import (
+    Attempt,
+    Channel,
+    Denied,
+    DenyReason,
+    Gate,
+    PasswordCredentials,
+    Redemption,
+    Refusal,
+    SessionReference,
+    Unavailable,
+)
 from dataplane.link import calls
 from dataplane.link.calls import ControlGate
 from dataplane.link.clock import ControlClock
@@ -20,6 +31,12 @@ from tests.support.fake_control import FakeControl, eventually, free_port
 from tests.support.relay import Relay
 
 REDEMPTION = Redemption(provider="wiki", code="c", redirect_uri="https://wiki.example.com/cb", code_verifier="v")
+ATTEMPT = Attempt(
+    provider="wiki",
+    channel=Channel.HTTP,
+    credentials=PasswordCredentials(username="alice", password="secret"),
+    client_address="192.0.2.7",
+)
 
 
 @pytest.fixture
@@ -66,7 +83,7 @@ def test_a_call_that_control_forbids_opens_no_breaker(control: FakeControl) -> N
     control.refuse_calls = grpc.StatusCode.PERMISSION_DENIED, "not yours"
     gate = gate_of(control)
     for _ in range(5):
-        assert gate.redeem_code(REDEMPTION) == Unavailable("PERMISSION_DENIED: not yours")
+        assert gate.redeem_code(REDEMPTION) == Unavailable("PERMISSION_DENIED: not yours", refused=True)
     assert not gate.breaker.is_open
 
 
@@ -92,7 +109,7 @@ def test_a_certificate_that_is_refused_for_good_keeps_callers_waiting_once(
     took = []
     for clock.now in (0.0, 0.3):
         began = time.monotonic()
-        assert gate.redeem_code(REDEMPTION) == Unavailable("UNAUTHENTICATED: the token was revoked")
+        assert gate.redeem_code(REDEMPTION) == Unavailable("UNAUTHENTICATED: the token was revoked", refused=True)
         took.append(time.monotonic() - began)
     assert took[0] >= 0.2 > took[1]
 
@@ -114,6 +131,24 @@ def test_the_breaker_answers_at_once_and_a_probe_closes_it(control: FakeControl)
     clock.now = 10.0
     assert gate.redeem_code(REDEMPTION) is Refusal.INVALID_CODE
     assert not gate.breaker.is_open
+
+
+def test_credentials_are_asked_about(control: FakeControl) -> None:
+    assert gate_of(control).authenticate(ATTEMPT) == Denied(reason=DenyReason.INVALID_CREDENTIALS)
+    (asked,) = control.attempts
+    assert (asked.password.username, asked.password.password, asked.client_address) == ("alice", "secret", "192.0.2.7")
+
+
+def test_a_flood_of_credentials_that_control_is_too_busy_for_stops_no_sign_in(control: FakeControl) -> None:
+    gate = gate_of(control)
+    control.refuse_attempts = grpc.StatusCode.RESOURCE_EXHAUSTED, "too many calls"
+    answers = [gate.authenticate(ATTEMPT) for _ in range(3)]
+    assert answers[0] == Unavailable("RESOURCE_EXHAUSTED: too many calls")
+    assert answers[2] == Unavailable("control did not answer the last calls")
+    assert gate.redeem_code(REDEMPTION) is Refusal.INVALID_CODE
+    control.refuse_attempts = None
+    gate.use(credentials_of(control))
+    assert isinstance(gate.authenticate(ATTEMPT), Denied)
 
 
 def test_a_new_connection_of_the_supervisor_closes_the_breaker(control: FakeControl) -> None:

@@ -19,11 +19,11 @@ from dataplane.config import (
     Resource,
     SessionKey,
 )
-from dataplane.gate import Identity, ProxySession, Refusal, SessionReference, Unavailable
+from dataplane.gate import BasicCredentials, Identity
 from dataplane.link import translate
 from dataplane.link.held import Held, HeldResource, LinkBroken, Rejection
 from dataplane.link.messages import Vitals
-from protos.outpost.v1 import gate_pb2, identity_pb2, resources_pb2
+from protos.outpost.v1 import identity_pb2, resources_pb2
 from tests.dataplane.link.test_enrol import INSTANCE
 
 # Control takes no larger messages (control/link/transport.py).
@@ -92,6 +92,7 @@ RESOURCES: list[tuple[resources_pb2.Resource, Resource]] = [
                 session_keys=[resources_pb2.SessionKey(id="k", secret=b"s" * 32)],
                 certificate="certificate/x",
                 intercept_header_auth=True,
+                basic_auth_enabled=True,
             )
         ),
         ProxyProvider(
@@ -110,6 +111,7 @@ RESOURCES: list[tuple[resources_pb2.Resource, Resource]] = [
             session_keys=(SessionKey(id="k", secret=b"s" * 32),),
             certificate="certificate/x",
             intercept_header_auth=True,
+            basic_auth_enabled=True,
         ),
     ),
     (
@@ -127,10 +129,20 @@ RESOURCES: list[tuple[resources_pb2.Resource, Resource]] = [
     (
         resources_pb2.Resource(
             changed=resources_pb2.Changed(
-                identity=ALICE_MESSAGE, at=stamp(AT), until=stamp(UNTIL), denied_providers=["p", "q"]
+                identity=ALICE_MESSAGE,
+                at=stamp(AT),
+                until=stamp(UNTIL),
+                denied_providers=["p", "q"],
+                basic_credentials={"r": identity_pb2.BasicCredentials(username="a", password="b")},
             )
         ),
-        Changed(identity=ALICE, at=AT, until=UNTIL, denied_providers=frozenset({"p", "q"})),
+        Changed(
+            identity=ALICE,
+            at=AT,
+            until=UNTIL,
+            denied_providers=frozenset({"p", "q"}),
+            basic={"r": BasicCredentials(username="a", password="b")},
+        ),
     ),
 ]
 
@@ -175,33 +187,6 @@ def test_a_resource_without_a_key_breaks_the_link(data: bytes) -> None:
         translate.held_resource(data)
 
 
-SESSION = gate_pb2.ProxySession(
-    id="s1", identity=ALICE_MESSAGE, authenticated=stamp(AT), expires=stamp(UNTIL), id_token="a.b.c", proof="pr00f"
-)
-
-
-@pytest.mark.parametrize(
-    ("result", "expected"),
-    [
-        (
-            {"session": SESSION},
-            ProxySession(id="s1", identity=ALICE, authenticated=AT, expires=UNTIL, id_token="a.b.c", proof="pr00f"),
-        ),
-        ({"refusal": gate_pb2.Refusal(reason=gate_pb2.Refusal.REASON_INVALID_CODE)}, Refusal.INVALID_CODE),
-        ({"refusal": gate_pb2.Refusal(reason=gate_pb2.Refusal.REASON_SESSION_ENDED)}, Refusal.SESSION_ENDED),
-        ({"refusal": gate_pb2.Refusal(reason=gate_pb2.Refusal.REASON_ACCESS_DENIED)}, Refusal.ACCESS_DENIED),
-    ],
-)
-def test_answers(result: dict[str, gate_pb2.ProxySession | gate_pb2.Refusal], expected: ProxySession | Refusal) -> None:
-    for kind in (gate_pb2.RedeemCodeResponse, gate_pb2.LookUpSessionResponse):
-        assert translate.session_answer(kind(**result)) == expected  # type: ignore[arg-type]  # one of two fields
-
-
-def test_an_answer_of_a_newer_control_is_no_answer() -> None:
-    for message in (gate_pb2.RedeemCodeResponse(), gate_pb2.RedeemCodeResponse(refusal=gate_pb2.Refusal())):
-        assert isinstance(translate.session_answer(message), Unavailable)
-
-
 @pytest.mark.parametrize(("held", "sizes"), [(0, [0]), (2, [2]), (3, [2, 1]), (4, [2, 2])])
 def test_a_large_hello_goes_in_parts(monkeypatch: pytest.MonkeyPatch, held: int, sizes: list[int]) -> None:
     monkeypatch.setattr(translate, "PART_ENTRIES", 2)
@@ -238,10 +223,3 @@ def test_what_is_refused_is_told_as_far_as_control_takes_it() -> None:
         translate.health(Vitals(uptime=1, workers=1, memory=1, load=0, last_error="e" * 1_000_000), AT).ByteSize()
         <= TAKEN
     )
-
-
-def test_a_session_is_asked_for_by_its_bounds() -> None:
-    reference = SessionReference(provider="p", session="s", subject="u", authenticated=AT, expires=UNTIL, proof="pr00f")
-    request = translate.look_up_request(reference)
-    assert (request.provider, request.session, request.subject, request.proof) == ("p", "s", "u", "pr00f")
-    assert (request.authenticated.ToMilliseconds(), request.expires.ToMilliseconds()) == (AT * 1000, UNTIL * 1000)

@@ -8,7 +8,21 @@ from types import SimpleNamespace
 from typing import Any
 
 from dataplane.config import Edit, Options, ProxyMode, ProxyProvider, Resource, SessionKey
-from dataplane.gate import Identity, ProxySession, Redemption, Refusal, SessionAnswer, SessionReference, Unavailable
+from dataplane.gate import (
+    Answer as Verdict,
+)
+from dataplane.gate import (
+    Attempt,
+    Denied,
+    DenyReason,
+    Identity,
+    ProxySession,
+    Redemption,
+    Refusal,
+    SessionAnswer,
+    SessionReference,
+    Unavailable,
+)
 from dataplane.io.limits import Counts
 from dataplane.protocols.proxy.config import Prepared, prepare
 from dataplane.protocols.proxy.cookies import seal_session, split_token
@@ -94,10 +108,12 @@ class TableGate:
 
     redeemed: SessionAnswer = Refusal.INVALID_CODE
     looked_up: SessionAnswer = Refusal.SESSION_ENDED
+    verdict: Verdict = Denied(reason=DenyReason.INVALID_CREDENTIALS)
     outage: Unavailable | None = None
     nonce: str = ""
     redemptions: list[Redemption] = field(default_factory=list)
     look_ups: list[SessionReference] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
     ended: list[tuple[str, str]] = field(default_factory=list)
 
     def redeem_code(self, redemption: Redemption) -> SessionAnswer:
@@ -109,6 +125,10 @@ class TableGate:
     def look_up_session(self, reference: SessionReference) -> SessionAnswer:
         self.look_ups.append(reference)
         return self.looked_up
+
+    def authenticate(self, attempt: Attempt) -> Verdict:
+        self.attempts.append(attempt)
+        return self.verdict
 
     def find_outage(self) -> Unavailable | None:
         return self.outage

@@ -1,0 +1,283 @@
+"""Control's answers about credentials, kept for a while: for every protocol that carries credentials itself.
+
+A program that signs in with each request is one question to control and not a thousand, and it comes in while control
+is away. Only who was let in is kept, in memory alone, under a keyed hash of the provider and the exact credentials with
+a key of this run; so neither secrets nor what could be tried against them lie here, and a look-up tells by its time
+nothing that can be aimed at. What ends or changes the person, the session or the provider drops the answer at once.
+"""
+
+import hmac
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, assert_never
+
+from dataplane.config import Changed, Edit, Ended, Options
+from dataplane.gate import (
+    Allowed,
+    Answer,
+    Attempt,
+    BearerToken,
+    Challenge,
+    ChallengeAnswer,
+    Denied,
+    DenyReason,
+    Gate,
+    PasswordCredentials,
+    Unavailable,
+)
+from dataplane.sansio.clients import client_of
+
+BUSY_SECONDS = 1.0
+"""After how long whoever was turned away for want of room may come again."""
+_KEY_SIZE = 32
+_PROVIDER = "provider/"
+# What can become true again by itself; after the others the credentials are not what they were.
+_PASSING = frozenset({DenyReason.LOCKED_OUT, DenyReason.BUSY})
+
+
+class Source(StrEnum):
+    """Where an answer comes from."""
+
+    CONTROL = "control"
+    CACHE = "cache"
+    OFFLINE = "offline"
+    """An older one that was kept, since control can't be asked."""
+
+
+class Verified(NamedTuple):
+    """An answer and where it comes from."""
+
+    answer: Answer
+    source: Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifierLimits:
+    """How much of each. Who was let in before is asked about beyond these: strangers don't hold up those known."""
+
+    entries: int = 10_000
+    attempts: int = 64
+    """Asked about at once."""
+    attempts_of_client: int = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    allowed: Allowed
+    provider: str
+    at: float
+    """When control was asked, in POSIX seconds."""
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A question under way, and who waits for its answer."""
+
+    landed: threading.Event = field(default_factory=threading.Event)
+    answer: Answer | None = None
+
+
+class Verifier:
+    """Asks control, or remembers. `clock` is control's time; `counts` holds what became of each attempt.
+
+    Calls block the calling greenlet, as the gate's do; any number may be under way.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        clock: Callable[[], float],
+        random: Callable[[int], bytes],
+        limits: VerifierLimits | None = None,
+    ) -> None:
+        self._gate = gate
+        self._clock = clock
+        self._key = random(_KEY_SIZE)
+        self._limits = limits or VerifierLimits()
+        self._bind_cache = 0.0
+        self._offline_grace = 0.0
+        self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
+        self._about: dict[tuple[str, str], set[bytes]] = {}
+        """Digests by what ends them: the session, the subject, the provider."""
+        self._flights: dict[tuple[bytes, str], _Flight] = {}
+        self._asking: Counter[str] = Counter()
+        self._edition = 0
+        self.counts: Counter[str] = Counter()
+        self.limits: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def commit(self, edit: Edit, options: Options | None) -> None:
+        """Go by these options, and drop what the edit ends or changes; its keys are those of resources."""
+        self._bind_cache = options.bind_cache if options else 0.0
+        self._offline_grace = options.offline_grace if options else 0.0
+        for key in edit.touched:
+            if key.startswith(_PROVIDER):
+                self._drop_about("provider", key.removeprefix(_PROVIDER))
+        for resource in edit.changed.values():
+            match resource:
+                case Ended():
+                    self._end(resource)
+                case Changed(identity=identity, at=at):
+                    self._drop_about("subject", identity.subject, at)
+
+    def end_here(self, session: str) -> None:
+        """Drop what this session was given for, without waiting for control."""
+        self._drop_about("session", session)
+
+    def verify(self, attempt: Attempt) -> Verified:
+        """The answer to an attempt: one that was kept, where it is young enough, else control's."""
+        digest = self._digest(attempt)
+        kept = self._find(digest)
+        if kept is not None and self._age(kept) < min(kept.allowed.cache, self._bind_cache):
+            self._kept.move_to_end(digest)
+            self.counts["hit"] += 1
+            return Verified(kept.allowed, Source.CACHE)
+        answer = self._share(digest, attempt, kept is not None)
+        if isinstance(answer, Unavailable) and not answer.refused:
+            # Looked for again: it may have been dropped while control was asked.
+            kept = self._find(digest)
+            if kept is not None and self._age(kept) < self._offline_grace:
+                self._kept.move_to_end(digest)
+                self.counts["offline"] += 1
+                return Verified(kept.allowed, Source.OFFLINE)
+        return Verified(answer, Source.CONTROL)
+
+    def _share(self, digest: bytes, attempt: Attempt, is_known: bool) -> Answer:
+        """Control's answer; the same attempt from the same client at the same time is one question."""
+        key = (digest, attempt.client_address)
+        while (flight := self._flights.get(key)) is not None:
+            flight.landed.wait()
+            if flight.answer is not None and _is_for_all(flight.answer):
+                self.counts["shared"] += 1
+                return flight.answer
+        flight = self._flights[key] = _Flight()
+        try:
+            flight.answer = self._ask(digest, attempt, is_known)
+        finally:
+            del self._flights[key]
+            flight.landed.set()
+        return flight.answer
+
+    def _ask(self, digest: bytes, attempt: Attempt, is_known: bool) -> Answer:
+        client = client_of(attempt.client_address)
+        if not is_known and self._is_crowded(client):
+            return Denied(reason=DenyReason.BUSY, retry_after=BUSY_SECONDS)
+        self.counts["miss"] += 1
+        edition, asked = self._edition, self._clock()
+        with self._entered(client):
+            answer = self._gate.authenticate(attempt)
+        match answer:
+            case Allowed():
+                # Of what was ended or changed meanwhile, control may have known nothing when it decided.
+                if answer.cache > 0 and edition == self._edition:
+                    self._keep(digest, _Kept(allowed=answer, provider=attempt.provider, at=asked))
+            case Denied(reason=reason) if reason not in _PASSING:
+                self._drop(digest)
+            case Denied() | Challenge() | Unavailable():
+                pass
+            case _:
+                assert_never(answer)
+        return answer
+
+    def _is_crowded(self, client: str) -> bool:
+        limits = self._limits
+        for limit, taken, most in (
+            ("attempts_of_client", self._asking[client], limits.attempts_of_client),
+            ("attempts", self._asking.total(), limits.attempts),
+        ):
+            if taken >= most:
+                self.limits[limit] += 1
+                return True
+        return False
+
+    @contextmanager
+    def _entered(self, client: str) -> Iterator[None]:
+        self._asking[client] += 1
+        try:
+            yield
+        finally:
+            self._asking[client] -= 1
+            if not self._asking[client]:
+                del self._asking[client]
+
+    def _find(self, digest: bytes) -> _Kept | None:
+        kept = self._kept.get(digest)
+        if kept is not None and kept.allowed.session.expires <= self._clock():
+            self._drop(digest)
+            return None
+        return kept
+
+    def _age(self, kept: _Kept) -> float:
+        """In seconds; what a clock that was set back makes younger than nothing is too old for anything."""
+        age = self._clock() - kept.at
+        return age if age >= 0 else float("inf")
+
+    def _keep(self, digest: bytes, kept: _Kept) -> None:
+        self._drop(digest)
+        if len(self._kept) >= self._limits.entries:
+            self.limits["entries"] += 1
+            self._drop(next(iter(self._kept)))
+        self._kept[digest] = kept
+        for about in _subjects_of(kept):
+            self._about.setdefault(about, set()).add(digest)
+
+    def _drop(self, digest: bytes) -> None:
+        kept = self._kept.pop(digest, None)
+        if kept is None:
+            return
+        for about in _subjects_of(kept):
+            digests = self._about[about]
+            digests.discard(digest)
+            if not digests:
+                del self._about[about]
+
+    def _end(self, ended: Ended) -> None:
+        """A session that is named is over whenever it began, as in every judgement of sessions."""
+        if ended.session:
+            self._drop_about("session", ended.session)
+        elif ended.subject:
+            self._drop_about("subject", ended.subject, ended.before)
+        else:
+            self._drop_about("provider", ended.provider, ended.before)
+
+    def _drop_about(self, kind: str, name: str, before: float = float("inf")) -> None:
+        """What was decided before then, about whom or what bears that name."""
+        self._edition += 1
+        for digest in tuple(self._about.get((kind, name), ())):
+            if self._kept[digest].allowed.session.authenticated < before:
+                self._drop(digest)
+
+    def _digest(self, attempt: Attempt) -> bytes:
+        """Of all that the answer depends on, each part with its length, so that no two attempts read alike."""
+        parts = [attempt.provider, attempt.channel, "dialogue" if attempt.dialogue else "", *_parts(attempt)]
+        encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+        text = b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
+        return hmac.digest(self._key, text, "sha256")
+
+
+def _parts(attempt: Attempt) -> tuple[str, ...]:
+    match attempt.credentials:
+        case PasswordCredentials(username=username, password=password):
+            return "password", username, password
+        case BearerToken(secret=secret):
+            return "bearer", secret
+        case ChallengeAnswer(state=state, code=code):
+            return "answer", state, code
+        case _:
+            assert_never(attempt.credentials)
+
+
+def _subjects_of(kept: _Kept) -> tuple[tuple[str, str], ...]:
+    session = kept.allowed.session
+    return ("session", session.id), ("subject", session.identity.subject), ("provider", kept.provider)
+
+
+def _is_for_all(answer: Answer) -> bool:
+    """Whether everybody who asked the same may have it: what a code opened that is good once is for one alone."""
+    return not isinstance(answer, Challenge) and not (isinstance(answer, Allowed) and answer.cache <= 0)
