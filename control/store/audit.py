@@ -55,10 +55,11 @@ class AuditEvents(Repository[AuditEvent]):
         statement = self._query().where(*_matching(wanted)).order_by(_C.at, _C.id).limit(count)
         return self._part(statement if after is None else statement.where(_key() > _at(after)))
 
-    def recorded_since(self, wanted: AuditFilter, since: datetime, count: int) -> list[AuditEvent]:
-        """The first that came into the trail at that moment or later, in that order."""
-        statement = self._query().where(*_matching(wanted), _C.recorded >= since)
-        return self._part(statement.order_by(_C.recorded, _C.id).limit(count))
+    def recorded_after(self, wanted: AuditFilter, place: Place, count: int) -> list[AuditEvent]:
+        """The first of those wanted by when they came into the trail, after a place in that order."""
+        order = (_C.recorded, _C.id)
+        statement = self._query().where(*_matching(wanted), sa.tuple_(*order) > _at(place))
+        return self._part(statement.order_by(*order).limit(count))
 
     def words(self, name: str) -> list[str]:
         """The different words in one column, sorted: quick where it has an index and few of them, however many rows."""
