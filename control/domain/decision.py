@@ -5,7 +5,7 @@ who brings credentials: who it is, by what that was proved, and whether the appl
 """
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -59,12 +59,16 @@ class RefusedReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """Come in. `session` is what ends it early: the app password, where it was one, else an id of its own."""
+    """Come in. `session` is what ends it early: the app password, where it was one, else an id of its own.
+
+    What was proved by ends at `expires`, and nothing that is born of it may outlast that.
+    """
 
     person: Person
     methods: tuple[Method, ...]
     session: UUID
     app_password: UUID | None = None
+    expires: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

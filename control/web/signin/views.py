@@ -1,57 +1,89 @@
-"""Sign-in and sign-out pages. The answer to a wrong password is the answer to an unknown name."""
+"""Sign-in and sign-out pages. The answer to a wrong password is the answer to an unknown name.
 
-from urllib.parse import parse_qsl, urlsplit
+After a right password a code may be due: until it is given there is no session, only the sealed state of the attempt
+in a cookie of its own.
+"""
 
-from flask import Blueprint, Flask, Response, flash, make_response, redirect, render_template, request
+from typing import assert_never
+
+from flask import Blueprint, Flask, Response, flash, make_response, redirect, render_template, request, url_for
 from flask import session as form_session
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 
 from control.auth import sessions
-from control.auth.oidc.authorization import PATH, find_target
 from control.auth.passwords import Busy, Passwords
-from control.auth.signing_in import Credentials, SignInFailed, sign_in
-from control.domain.application import Application, ProxyMode, ProxyProvider
+from control.auth.sessions import OpenedSession
+from control.auth.signing_in import Credentials, finish, sign_in
+from control.domain.decision import Challenged, Refused
 from control.web import identity
 from control.web.context import web
 from control.web.errors import error_response
-from control.web.headers import allow_form_action
 from control.web.identity import safe_next
-from control.web.signin.forms import SignInForm
+from control.web.signin import step_up
+from control.web.signin.code_page import lead_on, refusal, show_code_page
+from control.web.signin.forms import CodeForm, SignInForm
+from control.web.signin.wanted import find_application, wanted
 
 blueprint = Blueprint("signin", __name__)
 
-Target = tuple[Application, ProxyProvider]
+# The sealed state of an attempt whose password was right.
+PENDING = "garrison_pending"
 
 
 @blueprint.get("/sign-in")
 def show_sign_in() -> ResponseReturnValue:
     """The form, unless a session is there already and nobody asked for a fresh one."""
-    wanted = _wanted(request.args.get("next"))
-    person = identity.find_person()
+    onward, person = wanted(), identity.find_person()
     if person is not None and "again" not in request.args:
-        return redirect(wanted, 303)
-    form = SignInForm(username=person.user.username if person else "", next=wanted)
-    return _page(form, wanted)
+        return redirect(onward, 303)
+    form = SignInForm(username=person.user.username if person else "", next=onward)
+    return _drop_pending(make_response(_page(form, onward)))
 
 
 @blueprint.post("/sign-in", endpoint="sign_in")
 def check_sign_in() -> ResponseReturnValue:
-    """Check what was typed; a new session replaces the one that the browser brought."""
+    """Check what was typed; a new session replaces the one that the browser brought, once no code is due."""
     form = SignInForm()
-    wanted = _wanted(form.next.data or request.args.get("next"))
+    onward = wanted(form.next.data)
     credentials = Credentials(username=form.username.data or "", password=form.password.data or "")
-    _allow_redirects(_target(wanted))
-    outcome = sign_in(
-        web().store, identity.passwords(), credentials, identity.origin(), replaced=identity.cookie_secret()
-    )
-    if isinstance(outcome, SignInFailed):
-        return _page(form, wanted, failed=True), 422
-    # The CSRF token goes with the session: one that was planted before is worth nothing now.
-    form_session.clear()
-    response = make_response(redirect(wanted, 303))
-    identity.remember(response, outcome)
-    return response
+    find_application(onward)
+    outcome = sign_in(identity.decider(), credentials, identity.origin(), replaced=identity.cookie_secret())
+    match outcome:
+        case OpenedSession():
+            return _drop_pending(lead_on(outcome, onward))
+        case Challenged():
+            return _keep_pending(outcome, redirect(url_for(".show_code", next=onward), 303))
+        case Refused():
+            return refusal(_page(form, onward, outcome), outcome)
+        case _:
+            assert_never(outcome)
+
+
+@blueprint.get("/sign-in/code")
+def show_code() -> ResponseReturnValue:
+    """The second step, for a browser that has done the first."""
+    if not identity.decider().is_pending(_pending()):
+        return _begin_anew(wanted())
+    return show_code_page(CodeForm(next=wanted()), url_for(".check_code"))
+
+
+@blueprint.post("/sign-in/code")
+def check_code() -> ResponseReturnValue:
+    """Check the code; only now there is a session."""
+    form, state = CodeForm(), _pending()
+    onward, code = wanted(form.next.data), form.code.data or ""
+    find_application(onward)
+    outcome = finish(identity.decider(), state, code, identity.origin(), replaced=identity.cookie_secret())
+    match outcome:
+        case OpenedSession():
+            return _drop_pending(lead_on(outcome, onward))
+        case Refused() if identity.decider().is_pending(state):
+            return show_code_page(form, url_for(".check_code"), refused=outcome)
+        case Refused() | Challenged():
+            return _begin_anew(onward)
+        case _:
+            assert_never(outcome)
 
 
 @blueprint.errorhandler(CSRFError)
@@ -59,7 +91,7 @@ def use_the_session_there_is(_error: CSRFError) -> ResponseReturnValue:
     """A form that was open when another tab signed in has an old token: that tab's session serves this one too."""
     if request.endpoint != "signin.sign_in" or identity.find_person() is None:
         return error_response(400, "csrf")
-    return redirect(_wanted(request.form.get("next")), 303)
+    return redirect(wanted(request.form.get("next")), 303)
 
 
 @blueprint.get("/sign-out", endpoint="confirm_sign_out")
@@ -74,8 +106,8 @@ def confirm_sign_out() -> ResponseReturnValue:
 def do_sign_out() -> ResponseReturnValue:
     """End this session, or with `everywhere` all of the person's; applications follow."""
     end_current_session(everywhere="everywhere" in request.form)
-    wanted = safe_next(request.form.get("next"))
-    response = make_response(redirect(identity.SIGN_IN_PATH if wanted == "/" else wanted, 303))
+    onward = safe_next(request.form.get("next"))
+    response = make_response(redirect(identity.SIGN_IN_PATH if onward == "/" else onward, 303))
     identity.forget(response)
     form_session.clear()
     flash({"code": "signed_out", "parameters": {}}, "success")  # type: ignore[arg-type] # Flask stores any JSON
@@ -93,46 +125,55 @@ def end_current_session(*, everywhere: bool = False) -> None:
             sessions.sign_out_everywhere(unit, sign_in.user)
 
 
+def decider() -> Decider:
+    """What decides who may in, for this process."""
+    found: Decider = current_app.extensions[_DECIDER]
+    return found
+
+
 def register(app: Flask) -> None:
     """Add the pages, and what every package needs to know who is signed in."""
-    identity.install(app, Passwords())
+    passwords = Passwords()
+    identity.install(app, passwords)
+    app.extensions[_DECIDER] = Decider(app.extensions[EXTENSION].store, passwords)
     app.register_blueprint(blueprint)
+    app.register_blueprint(step_up.blueprint)
     app.register_error_handler(Busy, _busy)
 
 
-def _page(form: SignInForm, wanted: str, *, failed: bool = False) -> str:
-    target = _target(wanted)
-    _allow_redirects(target)
-    application = target[0] if target else None
-    form.next.data = wanted
-    return render_template("signin/sign_in.html", form=form, failed=failed, application=application)
+def _page(form: SignInForm, onward: str, refused: Refused | None = None) -> str:
+    form.next.data = onward
+    return render_template("signin/sign_in.html", form=form, refused=refused, application=find_application(onward))
 
 
-def _wanted(text: str | None) -> str:
-    """Where to go after signing in: not to the sign-in pages again."""
-    wanted = safe_next(text)
-    return "/" if urlsplit(wanted).path in {"/sign-in", "/sign-out"} else wanted
+def _begin_anew(onward: str) -> Response:
+    """The password was given too long ago, or never here."""
+    return _drop_pending(make_response(redirect(identity.sign_in_url(onward), 303)))
 
 
-def _target(wanted: str) -> Target | None:
-    """The application somebody is on the way to."""
-    parts = urlsplit(wanted)
-    if parts.path != PATH:
-        return None
-    with web().store.read() as unit:
-        return find_target(unit, tuple(parse_qsl(parts.query, keep_blank_values=True)))
+def _pending() -> str:
+    return request.cookies.get(web().settings.cookie_name(PENDING), "")
 
 
-def _allow_redirects(target: Target | None) -> None:
-    """Browsers hold the redirects after a posted form to its page's policy: name where the application will be."""
-    if target is None:
-        return
-    _, provider = target
-    allow_form_action(provider.external_host)
-    if provider.mode is ProxyMode.FORWARD_DOMAIN and provider.cookie_domain:
-        parts = urlsplit(provider.external_host)
-        port = f":{parts.port}" if parts.port else ""
-        allow_form_action(f"{parts.scheme}://*.{provider.cookie_domain.lstrip('.')}{port}")
+def _keep_pending(challenged: Challenged, response: Response) -> Response:
+    response.set_cookie(
+        web().settings.cookie_name(PENDING),
+        challenged.state,
+        max_age=int(challenged.expires_in.total_seconds()),
+        secure=web().settings.is_secure,
+        httponly=True,
+        samesite="Lax",
+        path="/",
+    )
+    return response
+
+
+def _drop_pending(response: Response) -> Response:
+    """Take the state from a browser that has one."""
+    if _pending():
+        name, secure = web().settings.cookie_name(PENDING), web().settings.is_secure
+        response.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="Lax")
+    return response
 
 
 def _busy(error: Busy) -> Response:

@@ -1,0 +1,66 @@
+"""ID tokens of ours that programs present as credentials: who they speak of, to which client, until when.
+
+A token counts for the client it was made for and nobody else (OpenID Connect Core 1.0 section 3.1.3.7); only our own
+keys and our one algorithm are looked at, whatever its header says.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from control.auth.oidc.keys import ALGORITHM, signer
+from control.domain.factors import Method
+from control.domain.security import SigningKey
+
+LONGEST_TOKEN = 65_536
+_PARTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presented:
+    """What a token of ours says. `issued` is in whole seconds: a session of the same second may count as older."""
+
+    issuer: str
+    audience: str
+    subject: UUID
+    session: UUID
+    issued: datetime
+    expires: datetime
+    words: tuple[str, ...]
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """What the person proved to be by, as far as `amr` tells: it doesn't tell kinds of passwords or codes apart."""
+        return (Method.PASSWORD, Method.ONE_TIME_CODE) if "otp" in self.words else (Method.PASSWORD,)
+
+
+def looks_like_token(text: str) -> bool:
+    """Whether it may be a JWS in compact form (RFC 7515 section 7.1)."""
+    return len(text) <= LONGEST_TOKEN and text.isascii() and text.count(".") == _PARTS - 1
+
+
+def find_presented(text: str, keys: Iterable[SigningKey]) -> Presented | None:
+    """What the token says, if one of these keys signed it; it may have expired."""
+    try:
+        token = jwt.decode(text, KeySet([signer(key) for key in keys]), algorithms=[ALGORITHM])
+    except (JoseError, ValueError):
+        return None
+    claims = token.claims
+    return Presented(
+        issuer=claims["iss"],
+        audience=claims["aud"],
+        subject=UUID(claims["sub"]),
+        session=UUID(claims["sid"]),
+        issued=datetime.fromtimestamp(claims["iat"], UTC),
+        expires=datetime.fromtimestamp(claims["exp"], UTC),
+        words=_words(claims.get("amr", ())),
+    )
+
+
+def _words(amr: Collection[str]) -> tuple[str, ...]:
+    return tuple(amr)
