@@ -1,10 +1,9 @@
 """The admin interface: one parent for all its blueprints, so that no page can forget the guard."""
 
-from flask import Blueprint, Flask, abort
-from flask.typing import ResponseReturnValue
+from flask import Blueprint, Flask
 
 from control.web import applications, certificates, groups, outposts, overview, providers, tokens, trust, users
-from control.web.identity import ask_to_sign_in, find_person
+from control.web.guards import let_administrators_in
 
 NOUNS = (
     overview.blueprint,
@@ -17,14 +16,6 @@ NOUNS = (
     certificates.blueprint,
     trust.blueprint,
 )
-
-
-def let_administrators_in() -> ResponseReturnValue | None:
-    """Nothing for those who may: their view follows."""
-    person = find_person()
-    if person is None:
-        return ask_to_sign_in()
-    return None if person.superuser else abort(403)
 
 
 def register(app: Flask) -> None:

@@ -4,38 +4,36 @@ The session is read once a request. The cookie holds nothing but a random secret
 """
 
 import logging
-from collections.abc import Callable
-from functools import wraps
-from typing import ParamSpec
 from urllib.parse import quote
 
-from flask import Flask, Response, current_app, g, redirect, request
-from flask.typing import ResponseReturnValue
+from flask import Flask, Response, current_app, g, request
 from werkzeug.local import LocalProxy
 
-from control.auth import sessions
+from control.auth import factors, second_factor, sessions
+from control.auth.deciding import Decider
 from control.auth.passwords import Passwords
+from control.auth.second_factor import Due
 from control.auth.sessions import OpenedSession, Origin, Session
 from control.auth.signing_in import ANONYMOUS
 from control.domain.identity import Person
 from control.domain.security import SIGN_IN_LIFETIME, SignIn
-from control.store import SYSTEM, Actor, DatabaseUnavailable
-from control.web.context import request_id, web
+from control.store import SYSTEM, Actor, DatabaseUnavailable, Unit
+from control.web.context import EXTENSION, request_id, web
 
 log = logging.getLogger("control.web")
 
 COOKIE = "garrison_session"
 SIGN_IN_PATH = "/sign-in"
+STEP_UP_PATH = "/step-up"
 _PASSWORDS = "garrison.passwords"
+_DECIDER = "garrison.decider"
 _LONGEST_NEXT = 4000
-
-Arguments = ParamSpec("Arguments")
-View = Callable[Arguments, ResponseReturnValue]
 
 
 def install(app: Flask, passwords: Passwords) -> None:
     """Lend the app what checks passwords, and templates the person who is signed in (read when a template looks)."""
     app.extensions[_PASSWORDS] = passwords
+    app.extensions[_DECIDER] = Decider(app.extensions[EXTENSION].store, passwords)
     app.context_processor(lambda: {"person": LocalProxy(find_person)})
 
 
@@ -45,11 +43,25 @@ def passwords() -> Passwords:
     return found
 
 
+def decider() -> Decider:
+    """What decides who may sign in, in this process."""
+    found: Decider = current_app.extensions[_DECIDER]
+    return found
+
+
 def find_session() -> Session | None:
     """The session of this request, if its cookie opens one."""
     if "session" not in g:
         g.session = _read_session(cookie_secret())
     found: Session | None = g.session
+    return found
+
+
+def find_due() -> Due:
+    """What is missing before whoever is signed in may open pages of ours, or applications that ask for no more."""
+    if find_session() is None:
+        return Due.NOTHING
+    found: Due = g.due
     return found
 
 
@@ -116,30 +128,16 @@ def _cookie() -> str:
     return web().settings.cookie_name(COOKIE)
 
 
+def step_up_url(next_path: str) -> str:
+    """Where a second factor is asked for or set up, to go on to `next_path`."""
+    return f"{STEP_UP_PATH}?next={quote(next_path, safe='/')}"
+
+
 def sign_in_url(next_path: str = "", *, again: bool = False) -> str:
     """Where a browser signs in, to go on to `next_path`; `again` asks even one that has a session."""
     wanted = [f"next={quote(next_path, safe='/')}"] if next_path not in {"", "/"} else []
     marks = [*wanted, *(["again=1"] if again else [])]
     return SIGN_IN_PATH + ("?" + "&".join(marks) if marks else "")
-
-
-def ask_to_sign_in() -> ResponseReturnValue:
-    """Send the browser to sign in and then back here; a posted form comes back to the start."""
-    wanted = request.full_path.rstrip("?") if request.method in {"GET", "HEAD"} else "/"
-    if request.headers.get("HX-Request"):
-        shown = request.headers.get("HX-Current-URL", "")
-        return Response(status=401, headers={"HX-Redirect": sign_in_url(_path_of(shown))})
-    return redirect(sign_in_url(safe_next(wanted)), 303)
-
-
-def signed_in(view: View[Arguments]) -> View[Arguments]:
-    """A view for whoever is signed in."""
-
-    @wraps(view)
-    def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> ResponseReturnValue:
-        return ask_to_sign_in() if find_person() is None else view(*args, **kwargs)
-
-    return guarded
 
 
 def safe_next(text: str | None) -> str:
@@ -150,7 +148,7 @@ def safe_next(text: str | None) -> str:
     return "/" if "\\" in text or not text.isprintable() else text
 
 
-def _path_of(url: str) -> str:
+def path_of(url: str) -> str:
     """The path of an address of ours that htmx names."""
     return safe_next(url.removeprefix(request.host_url.rstrip("/")))
 
@@ -161,9 +159,16 @@ def _read_session(secret: str) -> Session | None:
     with web().store.read() as unit:
         session = sessions.find_session(unit, secret)
         stale = session is not None and sessions.needs_touch(unit, session.sign_in)
+        if session is not None:
+            g.due = _due(unit, session)
     if session is not None and stale:
         _touch(session)
     return session
+
+
+def _due(unit: Unit, session: Session) -> Due:
+    methods = session.sign_in.methods
+    return second_factor.due(session.person, methods, None, factors.has_second_factor(unit, session.sign_in.user))
 
 
 def _touch(session: Session) -> None:

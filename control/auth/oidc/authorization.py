@@ -13,6 +13,7 @@ from hashlib import sha256
 from authlib.common.urls import add_params_to_uri
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 
+from control.auth import factors, second_factor
 from control.auth.oidc.adapters import Client, Parameters, Request, redirect_uris, repeated
 from control.auth.oidc.issuer import Issuer
 from control.auth.oidc.server import Server
@@ -54,6 +55,13 @@ class AskToSignIn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskSecondFactor:
+    """To the page that asks for a code, or sets up an app to make them, and then here again with `parameters`."""
+
+    parameters: Parameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnDown:
     """A page that says what is wrong with the request."""
 
@@ -71,7 +79,7 @@ class NoAccess:
     reason: DenyReason
 
 
-Outcome = SendBack | AskToSignIn | TurnDown | NoAccess
+Outcome = SendBack | AskToSignIn | AskSecondFactor | TurnDown | NoAccess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +138,8 @@ def _examine(server: Server, client: Client, asked: Asked) -> Outcome:
         return AskToSignIn(parameters=asked.parameters, again=False)
     if _needs_fresh_sign_in(asked, asked.session, prompted=grant.prompt in {"login", "select_account"}):
         return _ask_again(asked)
+    if _lacks_second_factor(server.unit, asked.session, client.application):
+        return _ask_second_factor(asked)
     match server.decide(asked.session.person, client.application):
         case Deny(reason):
             return _deny(server.unit, client, asked, reason)
@@ -172,6 +182,19 @@ def _ask_again(asked: Asked) -> Outcome:
         return _send_error(asked, OAuth2Error("A fresh sign-in is needed", error="login_required"))
     kept = tuple(pair for pair in asked.parameters if pair[0] != ASKED)
     return AskToSignIn(parameters=(*kept, (ASKED, _mark(asked, asked.now))), again=True)
+
+
+def _lacks_second_factor(unit: Unit, session: Session, application: Application) -> bool:
+    """Whether the session was opened with less than the person, a group or the application asks for."""
+    has_one = factors.has_second_factor(unit, session.sign_in.user)
+    return second_factor.is_due(session.person, session.sign_in.methods, application, has_one)
+
+
+def _ask_second_factor(asked: Asked) -> Outcome:
+    if asked.first("prompt") == "none":
+        # OpenID Connect Core 1.0 section 3.1.2.6
+        return _send_error(asked, OAuth2Error("A second factor is needed", error="interaction_required"))
+    return AskSecondFactor(parameters=asked.parameters)
 
 
 def _deny(unit: Unit, client: Client, asked: Asked, reason: DenyReason) -> Outcome:

@@ -53,6 +53,7 @@ def configuration(issuer: Issuer, slug: str) -> dict[str, object]:
             "exp",
             "iat",
             "auth_time",
+            "amr",
             "nonce",
             "preferred_username",
             "name",

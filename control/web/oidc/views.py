@@ -7,7 +7,17 @@ from flask import Blueprint, Flask, Response, jsonify, make_response, redirect, 
 from flask.typing import ResponseReturnValue
 
 from control.auth import sessions
-from control.auth.oidc.authorization import PATH, Asked, AskToSignIn, NoAccess, Outcome, SendBack, TurnDown, authorize
+from control.auth.oidc.authorization import (
+    PATH,
+    Asked,
+    AskSecondFactor,
+    AskToSignIn,
+    NoAccess,
+    Outcome,
+    SendBack,
+    TurnDown,
+    authorize,
+)
 from control.auth.oidc.issuer import Issuer, configuration
 from control.auth.oidc.keys import ensure_signing_key, public_keys
 from control.domain.application import Application, ProxyProvider
@@ -103,6 +113,8 @@ def _shown(outcome: Outcome) -> ResponseReturnValue:
             return redirect(url, 302)
         case AskToSignIn(parameters=parameters, again=again):
             return redirect(identity.sign_in_url(f"{PATH}?{urlencode(parameters)}", again=again), 302)
+        case AskSecondFactor(parameters=parameters):
+            return redirect(identity.step_up_url(f"{PATH}?{urlencode(parameters)}"), 302)
         case TurnDown(problem=problem, found=found):
             return render_template("oidc/turned_down.html", problem=problem, found=found), 400
         case NoAccess():

@@ -15,7 +15,8 @@ from control.domain.policy import decide
 from control.fleet.applications import launch_url_of
 from control.store import Unit
 from control.web.context import web
-from control.web.identity import get_person, signed_in
+from control.web.guards import signed_in
+from control.web.identity import get_person
 from control.web.lookups import bindings_by_application
 from control.web.pages import search_text
 

@@ -1,4 +1,4 @@
-"""The sign-in form. Its fields are named `username` and `password`; scripts and password managers know them."""
+"""The sign-in forms. Fields are named `username`, `password` and `code`; scripts and password managers know them."""
 
 from wtforms import HiddenField, PasswordField, StringField
 
@@ -10,4 +10,11 @@ class SignInForm(Form):
 
     username = StringField()
     password = PasswordField()
+    next = HiddenField()
+
+
+class CodeForm(Form):
+    """A code of an authenticator app or a recovery code, and where to go then."""
+
+    code = StringField()
     next = HiddenField()

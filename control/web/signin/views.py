@@ -53,7 +53,7 @@ def check_sign_in() -> ResponseReturnValue:
         case OpenedSession():
             return _drop_pending(lead_on(outcome, onward))
         case Challenged():
-            return _keep_pending(outcome, redirect(url_for(".show_code", next=onward), 303))
+            return _keep_pending(outcome, make_response(redirect(url_for(".show_code", next=onward), 303)))
         case Refused():
             return refusal(_page(form, onward, outcome), outcome)
         case _:
@@ -125,17 +125,9 @@ def end_current_session(*, everywhere: bool = False) -> None:
             sessions.sign_out_everywhere(unit, sign_in.user)
 
 
-def decider() -> Decider:
-    """What decides who may in, for this process."""
-    found: Decider = current_app.extensions[_DECIDER]
-    return found
-
-
 def register(app: Flask) -> None:
     """Add the pages, and what every package needs to know who is signed in."""
-    passwords = Passwords()
-    identity.install(app, passwords)
-    app.extensions[_DECIDER] = Decider(app.extensions[EXTENSION].store, passwords)
+    identity.install(app, Passwords())
     app.register_blueprint(blueprint)
     app.register_blueprint(step_up.blueprint)
     app.register_error_handler(Busy, _busy)

@@ -1,0 +1,95 @@
+"""People who are signed in prove once more who they are: a code before they go on, password or code before a risk.
+
+Failures count as those of sign-ins do (control.auth.lockout), so a session left open is no place to guess at. The hash
+of a password is computed between two transactions, never inside one.
+"""
+
+from datetime import timedelta
+
+from control.auth import factors, lockout, sessions
+from control.auth.codes import read_code
+from control.auth.lockout import Standing, Suspect, place_of
+from control.auth.passwords import Busy, Passwords
+from control.auth.sessions import OpenedSession, Session
+from control.domain.decision import Refused, RefusedReason
+from control.domain.factors import Method
+from control.store import Actor, Event, Store, Unit
+
+PROVED = "proved_identity"
+
+
+def step_up(store: Store, actor: Actor, session: Session, code: str) -> OpenedSession | Refused:
+    """Take a code; the session goes on under another secret and knows of it. Raises NotFound where it ended meanwhile.
+
+    The browser has to be given the new secret.
+    """
+    with store.write(actor) as unit:
+        method = _take_code(unit, actor, session, code)
+        return method if isinstance(method, Refused) else sessions.step_up(unit, session.sign_in.id, method)
+
+
+def prove(store: Store, passwords: Passwords, actor: Actor, session: Session, typed: str) -> Refused | None:
+    """Take the password or a code, whichever was typed; None when it is right."""
+    if read_code(typed) is None:
+        return _take_password(store, passwords, actor, session, typed)
+    with store.write(actor) as unit:
+        if factors.has_second_factor(unit, session.sign_in.user):
+            method = _take_code(unit, actor, session, typed)
+            return method if isinstance(method, Refused) else None
+    return _take_password(store, passwords, actor, session, typed)
+
+
+def _take_code(unit: Unit, actor: Actor, session: Session, code: str) -> Method | Refused:
+    standing = _look(unit, actor, session)
+    if standing.lock is not None:
+        return _locked(unit, session, standing)
+    method = factors.check_code(unit, session.sign_in.user, code)
+    if method is None:
+        return _failed(unit, session, standing, "wrong code")
+    _succeeded(unit, session, standing, method)
+    return method
+
+
+def _take_password(store: Store, passwords: Passwords, actor: Actor, session: Session, password: str) -> Refused | None:
+    user = session.person.user
+    with store.read() as unit:
+        is_locked = _look(unit, actor, session).lock is not None
+    try:
+        fits = not is_locked and passwords.verify(user.password_hash, password, actor.address)
+    except Busy as busy:
+        return Refused(reason=RefusedReason.BUSY, retry_after=timedelta(seconds=busy.retry_after))
+    with store.write(actor) as unit:
+        standing = _look(unit, actor, session)
+        if standing.lock is not None:
+            return _locked(unit, session, standing)
+        if not fits or unit.users.get(user.id).password_hash != user.password_hash:
+            return _failed(unit, session, standing, "wrong password")
+        _succeeded(unit, session, standing, Method.PASSWORD)
+    return None
+
+
+def _look(unit: Unit, actor: Actor, session: Session) -> Standing:
+    user = session.person.user
+    return lockout.look(unit, Suspect(user=user.id, name=user.username, place=place_of(actor.address)))
+
+
+def _locked(unit: Unit, session: Session, standing: Standing) -> Refused:
+    unit.record(_event(session, "failure", "locked"))
+    wait = standing.lock.wait if standing.lock is not None else timedelta()
+    return Refused(reason=RefusedReason.LOCKED_OUT, retry_after=wait)
+
+
+def _failed(unit: Unit, session: Session, standing: Standing, why: str) -> Refused:
+    lockout.count_failure(unit, standing)
+    unit.record(_event(session, "failure", why))
+    return Refused(reason=RefusedReason.INVALID_CREDENTIALS)
+
+
+def _succeeded(unit: Unit, session: Session, standing: Standing, method: Method) -> None:
+    lockout.forgive(unit, standing)
+    unit.record(_event(session, "success", method))
+
+
+def _event(session: Session, outcome: str, reason: str) -> Event:
+    user = session.person.user
+    return Event(action=PROVED, kind="user", target=str(user.id), name=user.username, outcome=outcome, reason=reason)
