@@ -24,9 +24,12 @@ class Echo(link_pb2_grpc.LinkServicer):
     def __init__(self, payload: bytes) -> None:
         self._payload = payload
         self._queues: set[asyncio.Queue[int]] = set()
+        # A stream that is lost and comes back must not miss what was pushed meanwhile.
+        self._newest = 1
 
     def push(self, revision: int) -> None:
         """Send this revision to everyone."""
+        self._newest = revision
         for queue in self._queues:
             queue.put_nowait(revision)
 
@@ -34,7 +37,7 @@ class Echo(link_pb2_grpc.LinkServicer):
         """One stream."""
         queue: asyncio.Queue[int] = asyncio.Queue()
         self._queues.add(queue)
-        queue.put_nowait(1)
+        queue.put_nowait(self._newest)
         hearing = asyncio.create_task(_hear(requests))
         try:
             while True:

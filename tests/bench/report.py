@@ -35,6 +35,7 @@ def page(figures: Figures) -> str:
             *_checks(figures.checks),
             *_changes(figures),
             *_fleets(figures.fleets),
+            *_feeds(figures.feeds),
             *_starts(figures.starts),
             *_machine(),
         ]
