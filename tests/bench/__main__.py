@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.bench import changes, checks, directory, fleets, report, start
+from tests.bench import changes, checks, decisions, directory, fleets, report, start
 from tests.bench.stage import staged
 from tests.support.peers_program import MissingPeer, require
 
@@ -39,6 +39,8 @@ def _measure() -> report.Figures:
         formed = changes.by_form(stage)
         _say(f"{changes.LOCK_OUTS} users locked out")
         locked = changes.lock_outs(stage)
+        _say("decisions, and checks beside a flood of sign-ins, about a minute")
+        decided = decisions.measure(stage)
     _say(f"{start.STARTS} warm starts")
     starts = start.warm_starts()
     _say(f"fleets of {', '.join(str(size) for size in fleets.SIZES)} outposts, about 3 minutes")
@@ -49,6 +51,7 @@ def _measure() -> report.Figures:
         stored=stored,
         formed=formed,
         locked=locked,
+        decided=decided,
         starts=starts,
         fleets=fleet,
         feeds=directory.measure(),

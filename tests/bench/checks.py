@@ -57,7 +57,7 @@ def measure(stage: Stage) -> Loads:
     """Alternate ours and nginx under each load; the first run of each only warms up."""
     questions = [stage.question(stage.sign_in(), f"/page/{NUMBER}") for _ in range(SESSIONS)]
     _assert_passes(stage, questions[0])
-    texts = [_request(headers) for headers in questions]
+    texts = [request_text(headers) for headers in questions]
     many = write_script(stage.folder / "varied.lua", [split(text) for text in texts])
     one = write_script(stage.folder / "repeated.lua", [split(texts[0])])
     nginx, port = start_nginx(stage.folder)
@@ -81,7 +81,8 @@ def _assert_passes(stage: Stage, headers: Headers) -> None:
     )
 
 
-def _request(headers: Headers) -> str:
+def request_text(headers: Headers) -> str:
+    """nginx's question as it goes over the wire."""
     return "\r\n".join([f"GET {QUESTION} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "", ""])
 
 
