@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Flask
 
-from control.web import applications, certificates, groups, outposts, overview, providers, tokens, trust, users
+from control.web import applications, audit, certificates, groups, outposts, overview, providers, tokens, trust, users
 from control.web.guards import let_administrators_in
 
 NOUNS = (
@@ -15,6 +15,7 @@ NOUNS = (
     tokens.blueprint,
     certificates.blueprint,
     trust.blueprint,
+    audit.blueprint,
 )
 
 

@@ -6,7 +6,7 @@ One frozen `Web` lies in `app.extensions`; nothing here is global to the process
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -23,7 +23,10 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSettings:
-    """What the web process is told at its start. `secret_key` signs the cookie that holds CSRF tokens and notices."""
+    """What the web process is told at its start. `secret_key` signs the cookie that holds CSRF tokens and notices.
+
+    `audit_kept` is for how long the audit trail is kept; None is for ever.
+    """
 
     url: str
     secret_key: bytes
@@ -32,6 +35,7 @@ class WebSettings:
     max_body: int = 1 << 20
     version: str = ""
     image_base: str = ""
+    audit_kept: timedelta | None = None
 
     @property
     def is_secure(self) -> bool:

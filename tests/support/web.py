@@ -97,8 +97,9 @@ class Browser:
         self.client: FlaskClient = app.test_client()
 
     def get(self, url: str, **headers: str) -> TestResponse:
-        """One page, redirects not followed."""
-        return self.client.get(url, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        """One page to its end, redirects not followed."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.client.get(url, headers=sent, buffered=True)
 
     def form(self, url: str, action: str | None = None) -> FoundForm:
         """The form of the page at `url` that posts to `action` (default: to the page itself)."""

@@ -10,9 +10,9 @@ from control.domain.identity import UserKind
 from control.domain.outpost import Outpost
 from control.fleet.rotation import TokenStatus, token_status
 from control.store import Unit
+from control.web.audit.words import read_lines
 from control.web.context import web
 from control.web.lookups import bindings_by_application, is_open, read_healths
-from control.web.overview.events import read_lines
 from control.web.pages import live
 from control.web.processes import Process, read_processes
 from control.web.standing import Standing, tally

@@ -33,7 +33,7 @@ def test_events_name_actors_and_objects(site: Site) -> None:
     with site.store.write(ADMIN) as unit:
         unit.record(Event(action="sign_in_failed", kind="user", target="", name="<b>x</b>", outcome="wrong_password"))
     page = site.admin.get("/admin/").text
-    assert "<strong>root</strong> created group" in page
+    assert "<strong><bdi>root</bdi></strong> created group" in page
     assert "&lt;b&gt;x&lt;/b&gt;" in page
     assert "wrong password" in page
 

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from control.domain.security import AuditEvent
 from control.fleet.tokens import get_token
-from control.web.overview.events import lines_of
+from control.web.audit.words import lines_of
 from tests.support.site import Site, fill
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -1,6 +1,7 @@
-"""The latest of the audit trail in words for people: what repeats stands once, what follows from something is left out.
+"""Events of the audit trail in words for people, for the overview and for the audit page alike.
 
-Accounts and tokens of outposts are named after ids; here they are named by their outpost.
+Accounts and tokens of outposts are named after ids; here they are named by their outpost. Names and what people typed
+are made fit to stand in a line: nothing in them hides, moves or breaks the rest.
 """
 
 import re
@@ -12,6 +13,7 @@ from uuid import UUID
 
 from control.domain.security import AuditEvent
 from control.store import Unit
+from control.web.filters import one_line
 
 SHOWN = 12
 # So many events are looked through for lines to show.
@@ -24,14 +26,30 @@ _RENAMED = ("updated", "token", ("identifier",))
 _LOOK = "viewed"
 # Objects without a name of their own: the kind says all.
 _NAMELESS = frozenset({"membership", "sign-in", "binding", "cookie key", "signing key", "authority", "drain"})
-_FAILURES = {"signed_in": "failed to sign in as", "changed_password": "failed to change the password"}
+_FAILURES = {
+    "signed_in": "failed to sign in as",
+    "changed_password": "failed to change the password",
+    "authenticated": "failed to prove to be",
+}
 _KINDS = {"sign-in": "session", "drain": ""}
+_VERBS = {
+    "admitted": "came in at",
+    "admitted_offline": "came in, by an answer from before Garrison was away, at",
+    "turned_away": "was turned away at",
+    "signed_out": "signed out at",
+    "misconfigured": "found something that can't work at",
+    "events_lost": "lost events of",
+    "unknown": "did what this version doesn't know at",
+    "authenticated": "proved to be",
+    "lifted_lockout": "lifted the lockout of",
+}
 # What is said of some actions at some kinds, instead of both.
 _PHRASES = {
     ("token rotated", "outpost"): "rotated the token of",
     ("tokens retired", "outpost"): "retired old tokens of",
     ("created", "drain"): "asked an instance to drain",
     ("removed", "instance"): "forgot the instance",
+    ("exported", "audit trail"): "exported the audit trail",
 }
 _OF_OUTPOST = re.compile("ak-outpost-([0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-.*)?")
 _ROLES = {"user": "service account of", "token": "token of"}
@@ -39,42 +57,70 @@ _ROLES = {"user": "service account of", "token": "token of"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """The newest of `times` equal events: what was done to what (`kind`, `name`), and how it ended if not well."""
+    """The newest of `times` equal events: who did what to what (`kind`, `name`), and how it ended if not well."""
 
     event: AuditEvent
     times: int
+    actor: str
     verb: str
     kind: str
     name: str
     failure: str
+    reason: str
 
 
 def read_lines(unit: Unit) -> list[Line]:
     """What happened last, the newest first."""
-    outposts = {outpost.id: outpost.name for outpost in unit.outposts.all()}
-    return list(islice(lines_of(unit.audit.latest(READ), outposts), SHOWN))
+    return list(islice(lines_of(unit.audit.latest(READ), outpost_names(unit)), SHOWN))
+
+
+def outpost_names(unit: Unit) -> Mapping[UUID, str]:
+    """What outposts are called."""
+    return {outpost.id: outpost.name for outpost in unit.outposts.all()}
 
 
 def lines_of(events: Iterable[AuditEvent], outposts: Mapping[UUID, str]) -> Iterator[Line]:
-    """The lines of these events, given the names of the outposts there are."""
+    """The lines of these events: what repeats stands once, what follows from something is left out."""
     told = [event for event in events if not _follows(event)]
     looks = Counter(_sameness(event) for event in told if event.action == _LOOK)
     for sameness, group in groupby(told, _sameness):
         newest, *others = group
-        times = looks.pop(sameness, 0) if newest.action == _LOOK else 1 + len(others)
+        times = looks.pop(sameness, 0) if newest.action == _LOOK else newest.count + sum(each.count for each in others)
         if times:
-            yield _line(newest, times, outposts)
+            yield line_of(newest, outposts, times)
 
 
-def _line(event: AuditEvent, times: int, outposts: Mapping[UUID, str]) -> Line:
+def line_of(event: AuditEvent, outposts: Mapping[UUID, str], times: int = 1) -> Line:
+    """One event in words."""
+    verb, kind, name, failure = _told(event, outposts)
+    return Line(
+        event=event,
+        times=times,
+        actor=one_line(event.actor),
+        verb=one_line(verb),
+        kind=one_line(kind),
+        name=one_line(name),
+        failure=one_line(failure),
+        reason=one_line(event.reason),
+    )
+
+
+def verb_of(action: str) -> str:
+    """An action by itself."""
+    return _VERBS.get(action, action.replace("_", " "))
+
+
+def _told(event: AuditEvent, outposts: Mapping[UUID, str]) -> tuple[str, str, str, str]:
+    """Verb, kind, name, failure."""
     if event.outcome == "failure" and event.action in _FAILURES:
         name = "" if event.name == event.actor else event.name or "nobody"
-        return Line(event=event, times=times, verb=_FAILURES[event.action], kind="", name=name, failure="")
+        return _FAILURES[event.action], "", name, ""
     kind, name = _object(event, outposts)
-    failure = "" if event.outcome == "success" else event.outcome
+    # The verb says already that it did not go well.
+    is_told = event.outcome in {"success", "failure"} and event.action in _VERBS
+    failure = "" if event.outcome == "success" or is_told else event.outcome
     phrase = _PHRASES.get((event.action, event.kind))
-    verb, kind = (event.action.replace("_", " "), kind) if phrase is None else (phrase, "")
-    return Line(event=event, times=times, verb=verb, kind=kind, name=name, failure=failure)
+    return (verb_of(event.action), kind, name, failure) if phrase is None else (phrase, "", name, failure)
 
 
 def _follows(event: AuditEvent) -> bool:
@@ -83,7 +129,8 @@ def _follows(event: AuditEvent) -> bool:
 
 
 def _sameness(event: AuditEvent) -> tuple[object, ...]:
-    return event.actor, event.action, event.kind, event.target, event.name, event.fields, event.outcome
+    what = event.action, event.kind, event.target, event.name, event.fields
+    return event.actor, *what, event.outcome, event.reason, event.outpost
 
 
 def _object(event: AuditEvent, outposts: Mapping[UUID, str]) -> tuple[str, str]:
