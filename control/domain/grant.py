@@ -3,13 +3,17 @@
 Made by control.auth, carried to the outpost by control.link, which alone makes messages of it.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from control.domain.identity import Person, additional_headers
+from control.domain.application import ProxyProvider
+from control.domain.identity import Person, additional_headers, merged_attributes
+
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +30,20 @@ class IssuedIdentity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BasicCredentials:
+    """What an application is sent as HTTP Basic (RFC 7617)."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedSession:
     """A session at one provider. `id` is the sign-in it was born of (`sid`); no credential, safe to show.
 
     `authenticated` is the moment control issued it (`control.store.moments`), so what is revoked before then never
-    ends it. `clock` is control's time as it answers. `proof` shows later that control made the session.
+    ends it. `clock` is control's time as it answers. `proof` shows later that control made the session; `basic` is what
+    the application is sent.
     """
 
     id: UUID
@@ -40,6 +53,7 @@ class IssuedSession:
     clock: datetime
     id_token: str = field(repr=False)
     proof: str = field(default="", repr=False)
+    basic: BasicCredentials | None = None
 
 
 class RefusalReason(StrEnum):
@@ -67,3 +81,25 @@ def identity_of(person: Person) -> IssuedIdentity:
         groups=person.group_names,
         additional_headers=additional_headers(person),
     )
+
+
+def find_basic_credentials(person: Person, provider: ProxyProvider) -> BasicCredentials | None:
+    """What the provider's application is sent of this person as HTTP Basic; None for nothing.
+
+    The merged attributes hold it under the names that the provider says: text, or it doesn't count. Without a username
+    there the e-mail address stands in; without a password nothing is sent. So it is where HTTP Basic can't say it: a
+    colon in the username would end it early, and control characters are forbidden (RFC 7617 section 2).
+    """
+    if not provider.basic_auth_enabled:
+        return None
+    attributes = merged_attributes(person)
+    password = _text(attributes, provider.basic_auth_password_attribute)
+    username = _text(attributes, provider.basic_auth_user_attribute) or person.user.email
+    if not password or ":" in username or _CONTROL_CHARACTERS.search(username + password):
+        return None
+    return BasicCredentials(username=username, password=password)
+
+
+def _text(attributes: Mapping[str, object], name: str) -> str:
+    value = attributes.get(name) if name else None
+    return value if isinstance(value, str) else ""

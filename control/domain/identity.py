@@ -1,5 +1,6 @@
 """People and groups. A group may have several parents; membership is inherited upwards."""
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -78,6 +79,21 @@ def descendants(group: UUID, groups: Mapping[UUID, Group]) -> frozenset[UUID]:
     return frozenset(found)
 
 
+def find_path(direct: Iterable[UUID], goal: UUID, groups: Mapping[UUID, Group]) -> tuple[Group, ...] | None:
+    """The shortest way up from one of the groups `direct` to the group `goal`, both included; None where none is."""
+    waiting: deque[tuple[Group, ...]] = deque((groups[key],) for key in sorted(direct, key=str) if key in groups)
+    seen = {path[0].id for path in waiting}
+    while waiting:
+        path = waiting.popleft()
+        if path[-1].id == goal:
+            return path
+        for parent in sorted(path[-1].parents - seen, key=str):
+            seen.add(parent)
+            if parent in groups:
+                waiting.append((*path, groups[parent]))
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """A user with every group that applies, nested ones included: what policies and claims look at."""
@@ -99,6 +115,14 @@ class Person:
     def group_names(self) -> tuple[str, ...]:
         """Names of all groups, sorted."""
         return tuple(sorted(group.name for group in self.groups))
+
+
+def merged_attributes(person: Person) -> dict[str, Any]:
+    """The attributes of the groups in name order, then of the user, later ones winning."""
+    merged: dict[str, Any] = {}
+    for group in sorted(person.groups, key=lambda group: group.name):
+        merged.update(group.attributes)
+    return {**merged, **person.user.attributes}
 
 
 def additional_headers(person: Person) -> dict[str, str]:

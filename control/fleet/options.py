@@ -31,6 +31,8 @@ class OutpostOptions:
     log_level: str
     refresh_interval: timedelta
     garrison_token_rotation: timedelta | None
+    garrison_bind_cache: timedelta
+    garrison_offline_grace: timedelta
     authentik_host: str
     authentik_host_insecure: bool
     authentik_host_browser: str
@@ -88,6 +90,20 @@ OPTIONS: tuple[Option, ...] = (
         expected='a duration like days=30, or "" for never (shorter than hours=1 counts as that)',
         meaning="How often the outpost gets a new token; nothing: each 30 days where control starts it, else never.",
         read=checks.optional(checks.duration_or_never),
+    ),
+    Option(
+        key="garrison_bind_cache",
+        default="minutes=10",
+        expected='a duration like minutes=10, or "" to keep nothing',
+        meaning="How long control's answer about a password or token is kept, for whoever was let in.",
+        read=checks.duration_or_never,
+    ),
+    Option(
+        key="garrison_offline_grace",
+        default="hours=24",
+        expected='a duration like hours=24, or "" for not at all',
+        meaning="How long such an answer counts while control can't be reached.",
+        read=checks.duration_or_never,
     ),
     Option(
         key="authentik_host",

@@ -31,11 +31,15 @@ FIELDS = (
     "skip_path_regex",
     "access_token_validity",
     "intercept_header_auth",
+    "basic_auth_enabled",
+    "basic_auth_user_attribute",
+    "basic_auth_password_attribute",
     "certificate",
 )
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]+")
 _SERVED = (ProxyMode.FORWARD_SINGLE, ProxyMode.FORWARD_DOMAIN)
 _MOST_PATTERNS_TEXT = 16 * 1024
+_LONGEST_ATTRIBUTE = 200
 _ORIGIN = "an origin like https://app.example.com, without path, query or user"
 
 
@@ -79,6 +83,7 @@ def _checked(unit: Unit, current: ProxyProvider, fields: Fields, own_url: str) -
     _check_mode(reader, provider)
     _check_external_host_free(unit, reader, provider)
     _check_patterns(reader, provider.skip_path_regex)
+    _check_basic_auth(reader, provider)
     _check_certificate(unit, reader, provider)
     reader.check()
     return provider
@@ -97,8 +102,17 @@ def _read(unit: Unit, reader: Reader, current: ProxyProvider) -> ProxyProvider:
         skip_path_regex=_lines(reader.text("skip_path_regex", current.skip_path_regex, _MOST_PATTERNS_TEXT)),
         access_token_validity=_validity(reader, current),
         intercept_header_auth=reader.flag("intercept_header_auth", current.intercept_header_auth),
+        basic_auth_enabled=reader.flag("basic_auth_enabled", current.basic_auth_enabled),
+        basic_auth_user_attribute=_attribute(reader, "basic_auth_user_attribute", current.basic_auth_user_attribute),
+        basic_auth_password_attribute=_attribute(
+            reader, "basic_auth_password_attribute", current.basic_auth_password_attribute
+        ),
         certificate=reader.reference("certificate", current.certificate, unit.certificates),
     )
+
+
+def _attribute(reader: Reader, name: str, current: str) -> str:
+    return reader.text(name, current, _LONGEST_ATTRIBUTE)
 
 
 def _lines(text: str) -> str:
@@ -182,6 +196,12 @@ def _check_certificate(unit: Unit, reader: Reader, provider: ProxyProvider) -> N
     certificate = unit.certificates.find(provider.certificate) if provider.certificate else None
     if certificate is not None and certificate.private_key is None:
         reader.refuse("certificate", "no_private_key", certificate.name, "a certificate with its private key")
+
+
+def _check_basic_auth(reader: Reader, provider: ProxyProvider) -> None:
+    """Without the password's attribute nothing would ever be sent; the username has the e-mail address instead."""
+    if provider.basic_auth_enabled and not provider.basic_auth_password_attribute:
+        reader.refuse("basic_auth_password_attribute", "missing", "", "the attribute that holds the password")
 
 
 def _check_patterns(reader: Reader, text: str) -> None:

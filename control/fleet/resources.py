@@ -4,12 +4,13 @@ Each has a `key` that names it within an outpost. They are hashable, so that one
 get it and again only when it differs.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from control.domain.application import ProxyMode
-from control.domain.grant import IssuedIdentity
+from control.domain.grant import BasicCredentials, IssuedIdentity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,8 @@ class Options:
     refresh_interval: timedelta
     browser_url: str
     insecure: bool = False
+    bind_cache: timedelta = timedelta()
+    offline_grace: timedelta = timedelta()
 
     @property
     def key(self) -> str:
@@ -56,6 +59,7 @@ class ProxyProvider:
     session_keys: tuple[SessionKey, ...]
     certificate: str
     intercept_header_auth: bool
+    basic_auth_enabled: bool = False
 
     @property
     def key(self) -> str:
@@ -97,13 +101,17 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """What is true now of a person whose cookies may say otherwise, and where the person may no longer go."""
+    """What is true now of a person whose cookies may say otherwise, and where the person may no longer go.
+
+    `basic` is by provider what its application is sent as HTTP Basic from now on.
+    """
 
     subject: UUID
     identity: IssuedIdentity
     at: datetime
     until: datetime
     denied_providers: tuple[UUID, ...]
+    basic: Mapping[UUID, BasicCredentials] = field(default_factory=dict)
 
     @property
     def key(self) -> str:

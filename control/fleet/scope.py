@@ -4,12 +4,12 @@ That is its options, the providers it serves, the certificates these name, and w
 there. `scope` is all of it; control.link.state asks for the parts, to make anew only what differs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from uuid import UUID
 
 from control.domain.application import ProxyMode, ProxyProvider
 from control.domain.decision import Deny
-from control.domain.grant import IssuedIdentity, identity_of
+from control.domain.grant import BasicCredentials, IssuedIdentity, find_basic_credentials, identity_of
 from control.domain.identity import Person
 from control.domain.outpost import Outpost
 from control.domain.policy import decide
@@ -60,6 +60,8 @@ def options_resource(outpost: Outpost, url: str) -> Options:
         refresh_interval=options.refresh_interval,
         browser_url=browser_url.rstrip("/"),
         insecure=options.authentik_host_insecure,
+        bind_cache=options.garrison_bind_cache,
+        offline_grace=options.garrison_offline_grace,
     )
 
 
@@ -84,6 +86,7 @@ def provider_resource(facts: Facts, provider: ProxyProvider) -> resources.ProxyP
         session_keys=tuple(SessionKey(id=key.id, secret=key.secret) for key in keys),
         certificate=certificate.key if certificate else "",
         intercept_header_auth=provider.intercept_header_auth,
+        basic_auth_enabled=provider.basic_auth_enabled,
     )
 
 
@@ -137,7 +140,18 @@ def _changed(facts: Facts, served: Mapping[UUID, ProxyProvider], revocation: Rev
         at=revocation.at,
         until=revocation.until,
         denied_providers=denied,
+        basic=dict(_basic_credentials(served, denied, person)),
     )
+
+
+def _basic_credentials(
+    served: Mapping[UUID, ProxyProvider], denied: Collection[UUID], person: Person
+) -> Iterator[tuple[UUID, BasicCredentials]]:
+    """By provider that the person may use."""
+    for key, provider in served.items():
+        found = None if key in denied else find_basic_credentials(person, provider)
+        if found is not None:
+            yield key, found
 
 
 def _is_denied(facts: Facts, provider: UUID, person: Person) -> bool:

@@ -15,6 +15,7 @@ from control.store.changes import AllSessions, Change, Membership
 
 SIGNED_IN_BY = {"active", "password_hash"}
 IDENTITY = {"username", "name", "email", "attributes"}
+BASIC_AUTH = {"basic_auth_enabled", "basic_auth_user_attribute", "basic_auth_password_attribute"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def consequences(change: Change) -> Iterable[Consequence]:
             yield RulesChanged(application)
         case Application():
             yield from _of_application(change)
-        case ProxyProvider(id=provider) if _lasts_longer(change):
+        case ProxyProvider(id=provider) if _lasts_longer(change) or _sends_other_credentials(change):
             yield ProviderEnded(provider)
         case SignIn(id=sign_in) | AppPassword(id=sign_in) if change.after is None:
             yield SignInEnded(sign_in)
@@ -113,3 +114,8 @@ def _lasts_longer(change: Change) -> bool:
     if change.before is None or change.after is None:
         return False
     return bool(change.after.access_token_validity > change.before.access_token_validity)
+
+
+def _sends_other_credentials(change: Change) -> bool:
+    """Whether sessions hold what their application is no more to be sent, or lack what it is to be."""
+    return bool(BASIC_AUTH & set(change.changed)) and change.after is not None and change.after.basic_auth_enabled

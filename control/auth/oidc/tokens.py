@@ -12,7 +12,7 @@ from control.auth.oidc.issuer import Issuer
 from control.auth.oidc.keys import ALGORITHM, signer
 from control.domain.application import Application, ProxyProvider
 from control.domain.factors import Method
-from control.domain.identity import Person
+from control.domain.identity import Person, merged_attributes
 from control.domain.security import SigningKey
 
 # A recovery code is a password good once, an app password one good for a while.
@@ -62,7 +62,7 @@ def id_token_claims(issuer: Issuer, subject: TokenSubject) -> dict[str, Any]:
         "email_verified": bool(user.email),
         "groups": list(subject.person.group_names),
         "entitlements": [],
-        "ak_proxy": {"user_attributes": _attributes(subject.person), "is_superuser": subject.person.superuser},
+        "ak_proxy": {"user_attributes": merged_attributes(subject.person), "is_superuser": subject.person.superuser},
     }
     if subject.authenticated is not None:
         claims["auth_time"] = int(subject.authenticated.timestamp())
@@ -83,11 +83,3 @@ def sign(claims: dict[str, Any], key: SigningKey) -> str:
     """The claims as a signed token."""
     private = signer(key)
     return jwt.encode({"alg": ALGORITHM, "typ": "JWT", "kid": private.kid or ""}, claims, private, [ALGORITHM])
-
-
-def _attributes(person: Person) -> dict[str, Any]:
-    """Attributes of the groups in name order, then of the user, later ones winning."""
-    merged: dict[str, Any] = {}
-    for group in sorted(person.groups, key=lambda group: group.name):
-        merged.update(group.attributes)
-    return {**merged, **person.user.attributes}

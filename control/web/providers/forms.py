@@ -17,6 +17,9 @@ class ProviderForm(Form):
     skip_path_regex = TextAreaField()
     access_token_validity = StringField(default="hours=24")
     intercept_header_auth = BooleanField(default=True)
+    basic_auth_enabled = BooleanField()
+    basic_auth_user_attribute = StringField()
+    basic_auth_password_attribute = StringField()
     certificate = StringField()
 
 
@@ -30,6 +33,9 @@ def values_of(provider: ProxyProvider) -> dict[str, object]:
         "skip_path_regex": provider.skip_path_regex,
         "access_token_validity": format_duration(provider.access_token_validity),
         "intercept_header_auth": provider.intercept_header_auth,
+        "basic_auth_enabled": provider.basic_auth_enabled,
+        "basic_auth_user_attribute": provider.basic_auth_user_attribute,
+        "basic_auth_password_attribute": provider.basic_auth_password_attribute,
         "certificate": str(provider.certificate or ""),
     }
 

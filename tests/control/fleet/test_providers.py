@@ -34,6 +34,22 @@ def test_defaults(store: Store) -> None:
     assert len(made.client_id) == 40
 
 
+def test_credentials_for_the_application(store: Store) -> None:
+    with store.write(ADMIN) as unit:
+        made = create_proxy_provider(unit, WIKI, OWN)
+        assert not made.basic_auth_enabled
+        named = {"basic_auth_enabled": True, "basic_auth_user_attribute": "u", "basic_auth_password_attribute": "p"}
+        changed = update_proxy_provider(unit, made, named, OWN)
+    assert (changed.basic_auth_enabled, changed.basic_auth_user_attribute, changed.basic_auth_password_attribute) == (
+        True,
+        "u",
+        "p",
+    )
+    assert refusals(store, name="b", external_host="https://b.example.com", basic_auth_enabled=True) == {
+        "basic_auth_password_attribute": "missing"
+    }
+
+
 def test_client_ids_differ(store: Store) -> None:
     with store.write(ADMIN) as unit:
         first = create_proxy_provider(unit, WIKI, OWN)

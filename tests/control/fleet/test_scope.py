@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from control.domain.application import Binding, ProxyMode
+from control.domain.grant import BasicCredentials
 from control.domain.identity import User
 from control.domain.outpost import Outpost
 from control.domain.security import Certificate
@@ -224,6 +225,38 @@ def test_a_changed_person_is_told_as_it_is_now_and_where_it_may_not_go(store: St
     assert isinstance(hidden, Changed)
     assert (hidden.identity.username, hidden.identity.email) == ("", "")
     assert hidden.denied_providers == (shop.provider.id,)
+
+
+def test_a_changed_person_is_sent_other_credentials_where_it_may_go(store: Store) -> None:
+    with store.write(ADMIN) as unit:
+        alice, bob = unit.users.add(builders.user("alice")), unit.users.add(builders.user("bob"))
+        wiki, blog, shop = (add_site(unit, name) for name in ("wiki", "blog", "shop"))
+        bind(unit, blog, bob)
+        edge = add_outpost(unit, "edge", [wiki, blog, shop])
+        for site in (wiki, blog):
+            sending = replace(site.provider, basic_auth_enabled=True, basic_auth_password_attribute="pw")
+            unit.providers.update(sending)
+    with store.write(ADMIN) as unit:
+        unit.users.update(replace(alice, attributes={"pw": "s3cret"}, email="alice@example.com"))
+    resources = seen(store, edge.outpost)
+    changed = resources[f"changed/{alice.id}"]
+    assert isinstance(changed, Changed)
+    assert changed.basic == {wiki.provider.id: BasicCredentials(username="alice@example.com", password="s3cret")}
+    told = resources[f"provider/{wiki.provider.id}"]
+    assert isinstance(told, ProxyProvider)
+    assert told.basic_auth_enabled
+
+
+def test_how_long_answers_are_kept_is_told(store: Store) -> None:
+    edge = deploy(store)
+    with store.write(ADMIN) as unit:
+        unit.outposts.update(
+            replace(edge.outpost, config={"garrison_bind_cache": "seconds=5", "garrison_offline_grace": ""})
+        )
+        outpost = unit.outposts.get(edge.outpost.id)
+    options = seen(store, outpost)["options"]
+    assert isinstance(options, Options)
+    assert (options.bind_cache, options.offline_grace) == (timedelta(seconds=5), timedelta())
 
 
 def test_a_change_of_group_reaches_the_identity(store: Store) -> None:

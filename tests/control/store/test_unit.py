@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -237,6 +238,26 @@ def test_a_longer_validity_brings_no_session_back(store: Store, validity: timede
     with store.read() as unit:
         found = [(each.provider, each.until) for each in unit.revocations.live()]
     assert found == ([(wiki.id, now + validity + SLACK)] if ended else [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "ended"),
+    [
+        ({"basic_auth_enabled": True, "basic_auth_password_attribute": "pw"}, True),
+        ({"basic_auth_password_attribute": "pw"}, False),
+        ({"name": "other"}, False),
+    ],
+)
+def test_sessions_that_lack_what_their_application_is_to_be_sent_end(
+    store: Store, fields: dict[str, Any], ended: bool
+) -> None:
+    wiki = builders.provider()
+    with store.write(ADMIN) as unit:
+        unit.providers.add(wiki)
+    with store.write(ADMIN) as unit:
+        unit.providers.update(replace(wiki, **fields))
+    with store.read() as unit:
+        assert [each.provider for each in unit.revocations.live()] == ([wiki.id] if ended else [])
 
 
 def test_a_group_with_many_members_is_saved_in_few_statements(store: Store) -> None:

@@ -34,6 +34,22 @@ def test_creating_and_editing(site: Site) -> None:
     assert named(site.store, "git").cookie_domain == ""
 
 
+def test_credentials_for_the_application(site: Site) -> None:
+    fields = {"name": "git", "external_host": "https://git.example.com", "basic_auth_enabled": "y"}
+    names = {"basic_auth_user_attribute": "git_user", "basic_auth_password_attribute": "git_password"}
+    site.admin.submit(NEW, **fields, **names)
+    provider = named(site.store, "git")
+    assert (provider.basic_auth_enabled, provider.basic_auth_user_attribute) == (True, "git_user")
+    page = site.admin.get(f"{LIST}{provider.id}/").text
+    assert "git_user" in page
+    assert "git_password" in page
+    url = f"{LIST}{provider.id}/edit"
+    site.admin.submit(url)
+    assert named(site.store, "git") == provider
+    site.admin.submit(url, basic_auth_enabled=None)
+    assert not named(site.store, "git").basic_auth_enabled
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
@@ -43,6 +59,7 @@ def test_creating_and_editing(site: Site) -> None:
         ({"external_host": "http://localhost"}, "where Garrison itself is reached"),
         ({"skip_path_regex": "("}, "no regular expression"),
         ({"access_token_validity": "soon"}, "no duration"),
+        ({"basic_auth_password_attribute": "", "basic_auth_enabled": "y"}, "This is needed"),
         ({"mode": "proxy"}, "no server in this version"),
         ({"mode": "forward_domain", "cookie_domain": "other.org"}, "other.org"),
         ({"name": "wiki"}, "taken already"),
@@ -52,7 +69,7 @@ def test_problems_stand_at_their_fields(site: Site, fields: dict[str, str], word
     usual = {"name": "git", "external_host": "https://git.example.com", "access_token_validity": "days=3"}
     response = site.admin.submit(NEW, **{**usual, **fields})
     assert response.status_code == 422
-    (field,) = set(fields) - {"mode"} or {"mode"}
+    (field,) = set(fields) - {"mode", "basic_auth_enabled"} or {"mode"}
     error = response.text.split(f'id="{field}-error"')[1].split("</div></div>")[0]
     assert words in error
     for value in {**usual, **fields}.values():
