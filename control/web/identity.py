@@ -85,6 +85,14 @@ def current_sign_in() -> SignIn | None:
     return None if session is None else session.sign_in
 
 
+def get_sign_in() -> SignIn:
+    """The same in views that ask for it first. Raises LookupError when nobody is signed in."""
+    sign_in = current_sign_in()
+    if sign_in is None:
+        raise LookupError("nobody is signed in: the view lacks a guard")
+    return sign_in
+
+
 def actor() -> Actor:
     """Who acts, for the audit trail."""
     person = find_person()

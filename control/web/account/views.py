@@ -2,10 +2,10 @@
 
 from flask import Blueprint, Flask
 
-from control.web.account import password
+from control.web.account import app_passwords, enrolment, password, second_factors
 from control.web.guards import let_people_in
 
-PAGES = (password.blueprint,)
+PAGES = (password.blueprint, second_factors.blueprint, app_passwords.blueprint)
 
 
 def register(app: Flask) -> None:
@@ -15,3 +15,4 @@ def register(app: Flask) -> None:
     for blueprint in PAGES:
         account.register_blueprint(blueprint)
     app.register_blueprint(account)
+    app.register_blueprint(enrolment.blueprint)

@@ -30,7 +30,7 @@ def index() -> ResponseReturnValue:
         return redirect(onward, 303)
     with web().store.read() as unit:
         if not factors.has_second_factor(unit, session.sign_in.user):
-            return redirect(url_for("account.second_factors.create", next=onward), 303)
+            return redirect(url_for("enrolment.create", next=onward), 303)
     return show_code_page(CodeForm(next=onward), url_for(".check"), session.person.user.username)
 
 
