@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 from urllib.parse import urlsplit
 
+from dataplane.link.events import MAX_BYTES
 from dataplane.link.target import Target
 from dataplane.runtime.logs import LEVELS
 from dataplane.runtime.plan import Address, Listener, Plan, TcpAddress, UnixAddress
@@ -28,6 +29,8 @@ _ALIASES = {"warn": "warning"}
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _MAX_WORKERS = 256
 _MAX_PORT = 65535
+_MAX_INTERVAL = 3600
+_MAX_MEBIBYTES = 4096
 
 ValueT = TypeVar("ValueT")
 
@@ -149,6 +152,8 @@ def _plan(flags: argparse.Namespace, values: _Environment, version: str) -> Plan
         log_level=values.parse("AUTHENTIK_LOG_LEVEL", _level, "info"),
         # Control's own front door alone may lead to the link: elsewhere its address is nothing to call from outside.
         passage=_link(values) if control_socket else (),
+        tell_every=values.parse("GARRISON_EVENT_INTERVAL", _interval, 60.0),
+        event_bytes=values.parse("GARRISON_EVENT_BUFFER", _mebibytes, MAX_BYTES),
     )
 
 
@@ -243,6 +248,18 @@ def _url(text: str) -> str:
     if url.port == 0 or not text.isprintable() or not text.isascii() or " " in text:
         raise ValueError(expected)
     return text.rstrip("/")
+
+
+def _interval(text: str) -> float:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MAX_INTERVAL:
+        raise ValueError(f"seconds, from 1 to {_MAX_INTERVAL}")
+    return float(text)
+
+
+def _mebibytes(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MAX_MEBIBYTES:
+        raise ValueError(f"mebibytes, from 1 to {_MAX_MEBIBYTES}")
+    return int(text) * 1024 * 1024
 
 
 def _boolean(text: str) -> bool:

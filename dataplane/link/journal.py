@@ -149,9 +149,10 @@ class Journal:
         return True
 
     def _set_aside(self, reason: str) -> None:
-        fields = {"file": str(self._file.path), "reason": reason}
+        target = f"{self._file.path.name}.damaged"
+        fields = {"file": str(self._file.path), "reason": reason, "as": target}
         try:
-            fields["as"] = self._file.set_aside().name
+            self._file.set_aside(target)
             log.warning("the directory's file is set aside", extra=fields)
         except OSError as error:
             log.warning("the directory's file can't be used", extra=fields | {"error": str(error)})

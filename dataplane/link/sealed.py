@@ -144,12 +144,10 @@ class SealedFile:
         self.good, self._inode = good, inode
         _sync(self.path.parent)
 
-    def set_aside(self) -> Path:
-        """Have it out of the way; one such file is kept, lest they fill the disk. Raises OSError."""
+    def set_aside(self, name: str) -> None:
+        """Have it out of the way; one file of that name is kept, lest they fill the disk. Raises OSError."""
         self.forget()
-        target = self.path.with_name(f"{self.path.name}.damaged")
-        self.path.replace(target)
-        return target
+        self.path.replace(self.path.with_name(name))
 
     def _check_same(self, descriptor: int) -> None:
         found = os.fstat(descriptor)

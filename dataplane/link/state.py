@@ -45,7 +45,7 @@ class StateUnreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DirectoryKey:
-    """What the directory on disk is sealed under: so it lies there as long as a token opens the state."""
+    """What lies beside the state is sealed under, the directory and events: both are good while a token opens it."""
 
     secret: bytes = field(repr=False)
 

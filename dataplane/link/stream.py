@@ -6,7 +6,7 @@ certificate has made its successor, whose channel stands before this one closes.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -33,6 +33,8 @@ from dataplane.link.messages import (
     Vitals,
     Wanted,
 )
+from dataplane.link.races import first_of, is_set
+from dataplane.link.reporting import Reporter
 from dataplane.link.target import Credentials, Instance
 from dataplane.link.tokens import Tokens
 from dataplane.link.world import World
@@ -144,6 +146,7 @@ class Context:
     news: asyncio.Event = field(default_factory=asyncio.Event)
     directory: DirectoryHolder | None = None
     tokens: Tokens = field(default_factory=Tokens)
+    reporter: Reporter | None = None
 
     @property
     def standing(self) -> Standing:
@@ -200,7 +203,7 @@ class Stream:
     async def serve(self) -> None:
         """Serve until there is a successor. Raises LinkLost."""
         work = (self._beat(), self._forward_endings(), self._acknowledge_tokens(), self._renew(), self._announce())
-        await _first_of(self._read(), *work)
+        await first_of(self._read(), self._report(), *work)
 
     async def close(self) -> None:
         """Give up the channel."""
@@ -311,7 +314,7 @@ class Stream:
         while True:
             context.news.clear()
             self._say_health()
-            await _first_of(context.world.sleep(context.timing.beat), _is_set(context.news))
+            await first_of(context.world.sleep(context.timing.beat), is_set(context.news))
 
     def _say_health(self) -> None:
         context = self._context
@@ -321,6 +324,12 @@ class Stream:
         while True:
             self._token_told = await self._context.tokens.stored_other_than(self._token_told)
             self._outbox.put_nowait(translate.token_held(self._token_told))
+
+    async def _report(self) -> None:
+        await self._admitted.wait()
+        if self._context.reporter:
+            await self._context.reporter.run(self._gate)
+        await asyncio.Event().wait()
 
     async def _forward_endings(self) -> None:
         context = self._context
@@ -377,20 +386,3 @@ def _explained(error: grpc.aio.AioRpcError, address: str) -> LinkLost:
             return LinkLost(f"the link at {address} is unavailable: {details}", trust)
         case code:
             return LinkLost(f"the link at {address} broke: {code.name}: {details}")
-
-
-async def _is_set(event: asyncio.Event) -> None:
-    await event.wait()
-
-
-async def _first_of(*work: Awaitable[None]) -> None:
-    """Run all until the first ends, end the others, and raise what it raised."""
-    tasks = [asyncio.ensure_future(each) for each in work]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()

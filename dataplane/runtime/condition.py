@@ -11,6 +11,7 @@ from dataplane.link.keeper import Keeper
 from dataplane.link.messages import Vitals
 from dataplane.link.state import StateFolder
 from dataplane.link.target import Instance
+from dataplane.link.trail import Trail
 from dataplane.link.watch import Watcher
 from dataplane.runtime import vitals
 from dataplane.runtime.configuration import Configuration
@@ -28,7 +29,7 @@ UNSERVED = 3.0
 class Condition:
     """What it is read from; `clock` is POSIX seconds, `stopping` says whether the outpost has been told to end.
 
-    Watcher and keeper are None for a front door without applications, the directory for types that need none.
+    Watcher, keeper and trail are None for a front door without applications, the directory for types that need none.
     """
 
     instance: Instance
@@ -39,6 +40,7 @@ class Condition:
     endings: Endings
     folder: StateFolder
     directory: HeldDirectory | None
+    trail: Trail | None
     keeper: Keeper | None
     watcher: Watcher | None
 
@@ -68,7 +70,9 @@ class Condition:
         link = self.watcher.status.last_error if self.watcher else ""
         refused = [f"{each.key}: {each.reason}" for each in self.configuration.rejections[:1]]
         directory = self.directory.error if self.directory else ""
-        return "; ".join(filter(None, (link, self._find_workers_trouble(), *refused, self.folder.error, directory)))
+        events = self.trail.error if self.trail else ""
+        troubles = (link, self._find_workers_trouble(), *refused, self.folder.error, directory, events)
+        return "; ".join(filter(None, troubles))
 
     def find_unready_reason(self) -> str | None:
         """Why it should not be asked anything, None when it may."""
@@ -134,6 +138,8 @@ class Condition:
         }
         if self.directory:
             gauges |= self.directory.gauges
+        if self.trail:
+            gauges |= self.trail.gauges
         if self.keeper and self.keeper.credentials:
             gauges["garrison_outpost_clock_skew_seconds"] = self.keeper.skew
             gauges["garrison_outpost_certificate_expiry_timestamp_seconds"] = self.keeper.credentials.expires
@@ -148,6 +154,7 @@ class Condition:
             "garrison_outpost_link_connections_total": status.connections if status else 0,
             "garrison_outpost_link_losses_total": status.losses if status else 0,
             "garrison_outpost_state_save_failures_total": self.folder.failures,
+            **(self.trail.counters if self.trail else {}),
         }
 
     def _is_unsupported(self) -> bool:

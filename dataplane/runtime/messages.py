@@ -5,6 +5,7 @@ A question carries a serial that its answer repeats. Resources travel as the byt
 
 from dataclasses import dataclass
 
+from dataplane.gate import Event
 from dataplane.link.held import HeldResource
 from dataplane.link.target import Credentials
 from dataplane.runtime.plan import TcpAddress
@@ -21,7 +22,7 @@ class InheritedListener:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """First to every worker: what it is and what it serves on."""
+    """First to every worker: what it is, what it serves on, and how often (seconds) it says what happened."""
 
     slot: int
     type: str
@@ -33,6 +34,7 @@ class Setup:
     browser_url: str
     log_level: str
     passage: tuple[TcpAddress, ...] = ()
+    tell_every: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,9 +146,17 @@ class SessionEnded:
     session: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happened:
+    """For the audit trail; control is to be told."""
+
+    events: tuple[Event, ...]
+
+
+News = SessionEnded | Happened
 Answer = Prepared | PrepareFailed | Committed | Scraped | Pong | Draining
 Question = Prepare | Commit | Scrape | Ping | Drain
-Message = Setup | Connect | Question | Serve | Ready | Answer | SessionEnded
+Message = Setup | Connect | Question | Serve | Ready | Answer | News
 
 # The position is the kind on the wire; both ends are of one version, so it needs no stability.
 KINDS: tuple[type[Message], ...] = (
@@ -166,4 +176,5 @@ KINDS: tuple[type[Message], ...] = (
     Pong,
     Draining,
     SessionEnded,
+    Happened,
 )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataplane.link.events import MAX_BYTES
 from dataplane.link.target import Target
 
 
@@ -47,7 +48,7 @@ class Plan:
     `target` is None for a front door without applications; `control_socket` is where unknown hosts are passed on to
     (empty: nowhere); `passage` is where a front door passes TLS for control's link on to (empty: nowhere);
     `trusted_cidrs` None means the protocol's default; `service_hosts` are names that proxies call the outpost itself
-    by.
+    by. `tell_every` (seconds) is how often workers say what happened, `event_bytes` what of it may wait on disk.
     """
 
     type: str
@@ -64,3 +65,5 @@ class Plan:
     browser_url: str
     log_level: str
     passage: tuple[TcpAddress, ...] = ()
+    tell_every: float = 60.0
+    event_bytes: int = MAX_BYTES

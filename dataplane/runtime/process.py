@@ -9,9 +9,11 @@ from asyncio.subprocess import DEVNULL, Process, create_subprocess_exec
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
-from dataplane.runtime.messages import Answer, InheritedListener, Message, Question, Ready, SessionEnded, Setup
+from dataplane.runtime.messages import Answer, InheritedListener, Message, News, Question, Ready, Setup
 from dataplane.runtime.pipe import Frames, PipeBroken, encode
 
+_LAST_WORDS = 1.0
+"""Seconds; what a worker said before its end lies in a buffer of this machine."""
 log = logging.getLogger("dataplane.workers")
 
 
@@ -53,18 +55,18 @@ class Worker(Protocol):
         ...
 
 
-Start = Callable[[int, Setup, Iterable[socket.socket], Callable[[SessionEnded], None]], Awaitable[Worker]]
-"""Starts the worker of a slot; the last argument is told of every sign-out that happens there."""
+Start = Callable[[int, Setup, Iterable[socket.socket], Callable[[News], None]], Awaitable[Worker]]
+"""Starts the worker of a slot; the last argument is told what happens there: sign-outs, and what is to be audited."""
 
 
 class WorkerProcess:
-    """A running worker. `on_ended` is told of every sign-out that happens there."""
+    """A running worker. `on_news` is told what happens there: sign-outs, and what is to be audited."""
 
-    def __init__(self, process: Process, slot: int, on_ended: Callable[[SessionEnded], None]) -> None:
+    def __init__(self, process: Process, slot: int, on_news: Callable[[News], None]) -> None:
         self.slot = slot
         self.pid = process.pid
         self._process = process
-        self._on_ended = on_ended
+        self._on_news = on_news
         self._serial = 0
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -104,8 +106,11 @@ class WorkerProcess:
             self._waiting.pop(serial, None)
 
     async def wait(self) -> int:
-        """Its exit status, once it has ended."""
+        """Its exit status, once it has ended and all that it said was heard."""
         status = await self._process.wait()
+        if self._reading:
+            # Nobody else holds the other end, so there is an end to read.
+            await asyncio.wait({self._reading}, timeout=_LAST_WORDS)
         if self._writer:
             self._writer.close()
         if self._reading:
@@ -135,8 +140,8 @@ class WorkerProcess:
             case Ready():
                 if not self._ready.done():
                     self._ready.set_result(None)
-            case SessionEnded():
-                self._on_ended(message)
+            case _ if isinstance(message, News):
+                self._on_news(message)
             case _ if isinstance(message, Answer):
                 waiting = self._waiting.get(message.serial)
                 if waiting and not waiting.done():
@@ -156,7 +161,7 @@ class WorkerProcess:
 
 
 async def start_worker(
-    slot: int, setup: Setup, listening: Iterable[socket.socket], on_ended: Callable[[SessionEnded], None]
+    slot: int, setup: Setup, listening: Iterable[socket.socket], on_news: Callable[[News], None]
 ) -> WorkerProcess:
     """Start a worker that inherits the sockets, and tell it what it is."""
     ours, theirs = socket.socketpair()
@@ -173,7 +178,7 @@ async def start_worker(
             pass_fds=(theirs.fileno(), *descriptors),
             env=environment_of_worker(os.environ),
         )
-    worker = WorkerProcess(process, slot, on_ended)
+    worker = WorkerProcess(process, slot, on_news)
     await worker.attach(ours)
     worker.tell(setup)
     return worker

@@ -30,6 +30,7 @@ from dataplane.runtime.messages import (
     Connect,
     Drain,
     Draining,
+    Happened,
     Message,
     Ping,
     Pong,
@@ -168,8 +169,25 @@ class Serving:
     def _drain(self, seconds: float) -> None:
         # Where there was nothing to serve yet, whoever waited for it is told so.
         self._accept()
+        # Now, for whoever is not done in time is ended; and what comes yet.
+        self._tell_events(last=False)
         self.server.drain(seconds)
+        self._tell_events(last=True)
         os._exit(0)
+
+    def keep_telling(self) -> None:
+        """Say what happened once a while. Never returns."""
+        while True:
+            time.sleep(self.setup.tell_every)
+            try:
+                self._tell_events(last=False)
+            except Exception:  # Whatever it is, the next time may go well.
+                log.exception("what happened could not be told")
+
+    def _tell_events(self, *, last: bool) -> None:
+        events = self.server.take_events(last=last)
+        if events:
+            self.pipe.send(Happened(events=events))
 
 
 def log_crash(
@@ -212,6 +230,7 @@ def run(descriptor: int, supervisor: int) -> None:
                 serving.take(message)
             elif isinstance(message, Setup):
                 serving = _begin(message, pipe)
+                threading.Thread(target=serving.keep_telling, daemon=True).start()
 
 
 def _begin(setup: Setup, pipe: Pipe) -> Serving:

@@ -19,14 +19,17 @@ from dataplane.link import translate
 from dataplane.link.backoff import Pace
 from dataplane.link.endings import Ending, Endings
 from dataplane.link.enrol import Enrolled, enrol
+from dataplane.link.events import EventJournal
 from dataplane.link.held import Change, Held, Rejection
 from dataplane.link.journal import Journal
 from dataplane.link.keeper import Keeper
 from dataplane.link.messages import Vitals
+from dataplane.link.reporting import Reporter
 from dataplane.link.state import DirectoryKey, Saved, StateFolder
 from dataplane.link.stream import Context, Timing
 from dataplane.link.target import Credentials, Instance, Target
 from dataplane.link.tokens import Tokens, enrol_with
+from dataplane.link.trail import Trail
 from dataplane.link.watch import Watcher
 from dataplane.link.world import World
 from dataplane.runtime import logs
@@ -36,7 +39,7 @@ from dataplane.runtime.descriptors import ENOUGH, connections_within, raise_limi
 from dataplane.runtime.directory import HeldDirectory
 from dataplane.runtime.http import Responder
 from dataplane.runtime.listeners import open_single, open_slots
-from dataplane.runtime.messages import SessionEnded, Setup
+from dataplane.runtime.messages import News, SessionEnded, Setup
 from dataplane.runtime.plan import Plan
 from dataplane.runtime.saving import Saver
 from dataplane.runtime.workers import Workers
@@ -47,6 +50,8 @@ DIRECTORY_TYPES = frozenset({"ldap"})
 _RESTART_LOOP = 5.0
 _RETRY = 60.0
 _LOOK = 1.0
+# A container's state folder may go with it: what can be told is.
+_LAST_EVENTS = 1.0
 # For the first configuration: enrolment and a push take less, where there is somebody to give it.
 _FIRST_CONFIG = 5.0
 # A front door starts with its control and is the only one to call it over the socket: it need not hold back.
@@ -73,6 +78,7 @@ class Supervisor:
         self._tokens = Tokens(plan.target.token if plan.target else "", self._saved.tokens, self._saver.touch)
         self._directory_key = self._saved.directory_key or DirectoryKey(world.token(32))
         self._directory = self._load_directory() if plan.type in DIRECTORY_TYPES else None
+        self._trail = self._load_trail() if plan.target else None
         self._keeper = self._make_keeper(plan.target) if plan.target else None
         self._watcher = self._make_watcher(self._keeper) if self._keeper else None
         self._condition = self._make_condition()
@@ -92,6 +98,8 @@ class Supervisor:
         self._begin(self._saver.run)
         if self._directory:
             self._begin(self._directory.keep)
+        if self._trail:
+            self._begin(self._trail.keep)
         if self._watcher:
             self._begin(self._watcher.run)
             self._begin(partial(self._tell_of_trouble, self._watcher))
@@ -158,14 +166,23 @@ class Supervisor:
             browser_url=plan.browser_url,
             log_level=plan.log_level,
             passage=plan.passage,
+            tell_every=plan.tell_every,
         )
         opened = open_slots(plan.listeners, plan.workers)
         tls = [listener.tls for listener in plan.listeners]
-        return Workers(setup, [list(zip(slot, tls, strict=True)) for slot in opened], self._session_ended)
+        return Workers(setup, [list(zip(slot, tls, strict=True)) for slot in opened], self._hear)
 
     def _load_directory(self) -> HeldDirectory:
         journal = Journal(self._plan.state / "directory", self._directory_key.secret, self._world.token)
         return HeldDirectory(journal, self._world)
+
+    def _load_trail(self) -> Trail:
+        key, most = self._directory_key.secret, self._plan.event_bytes
+        trail = Trail(EventJournal(self._plan.state, key, self._world.token, most), self._world)
+        # What no state can open isn't worth writing: a new key has to be saved first.
+        if self._saved.directory_key:
+            trail.seal()
+        return trail
 
     def _make_condition(self) -> Condition:
         return Condition(
@@ -177,6 +194,7 @@ class Supervisor:
             endings=self._endings,
             folder=self._folder,
             directory=self._directory,
+            trail=self._trail,
             keeper=self._keeper,
             watcher=self._watcher,
         )
@@ -209,6 +227,7 @@ class Supervisor:
             endings=self._endings,
             directory=self._directory,
             tokens=self._tokens,
+            reporter=Reporter(self._trail, self._world) if self._trail else None,
         )
         if self._plan.control_socket:
             context.timing = Timing(pace=_BESIDE_CONTROL)
@@ -275,6 +294,13 @@ class Supervisor:
                 told = error
                 watcher.tell_news()
 
+    def _hear(self, news: News) -> None:
+        """What happened at a worker."""
+        if isinstance(news, SessionEnded):
+            self._session_ended(news)
+        elif self._trail:
+            self._trail.add(news.events)
+
     def _session_ended(self, message: SessionEnded) -> None:
         ending = Ending(provider=message.provider, session=message.session, at=self._world.clock())
         # The same sign-out again, as often as anybody likes, costs nothing.
@@ -310,6 +336,8 @@ class Supervisor:
         return saved, self._tokens.all
 
     def _is_saved(self, saved: Saved) -> None:
+        if self._trail and saved.directory_key:
+            self._trail.seal()
         if self._tokens.kept(saved.tokens) and self._keeper:
             self._renew_if_older(self._keeper)
 
@@ -318,6 +346,8 @@ class Supervisor:
             self._watcher.tell_news()
         await self._workers.drain(DRAIN_SECONDS)
         if self._watcher:
+            if self._trail and self._watcher.status.connected:
+                await self._trail.clear_within(_LAST_EVENTS)
             await self._watcher.farewell()
         for task in self._tasks:
             task.cancel()
@@ -326,6 +356,8 @@ class Supervisor:
             await self._saver.save()
         if self._directory:
             await self._directory.finish()
+        if self._trail:
+            await self._trail.finish()
         self._responder.close()
         self._folder.close()
         log.info("the outpost has ended")

@@ -21,7 +21,7 @@ from dataplane.link.translate import is_revocation
 from dataplane.runtime.counts import Counts
 from dataplane.runtime.fates import Fates, describe_exit
 from dataplane.runtime.listeners import close_all, queued, turn_away
-from dataplane.runtime.messages import Connect, Drain, Ping, Question, Scrape, Scraped, Serve, SessionEnded, Setup
+from dataplane.runtime.messages import Connect, Drain, News, Ping, Question, Scrape, Scraped, Serve, Setup
 from dataplane.runtime.process import Start, Worker, WorkerGone, inherited, start_worker
 from dataplane.runtime.rollout import Attempt, Outcome, Stuck
 from dataplane.runtime.server import Snapshot
@@ -33,19 +33,19 @@ log = logging.getLogger("dataplane.workers")
 
 
 class Workers:
-    """The workers. `restarts` counts replacements; `on_ended` is told of sign-outs."""
+    """The workers. `restarts` counts replacements; `on_news` is told what happens in any."""
 
     def __init__(
         self,
         setup: Setup,
         slots: Sequence[Sequence[tuple[socket.socket, bool]]],
-        on_ended: Callable[[SessionEnded], None],
+        on_news: Callable[[News], None],
         patience: Patience | None = None,
         start: Start = start_worker,
     ) -> None:
         self._setup = setup
         self._slots = slots
-        self._on_ended = on_ended
+        self._on_news = on_news
         self._patience = patience or Patience()
         self._start = start
         self._live: dict[int, Worker] = {}
@@ -227,7 +227,7 @@ class Workers:
     async def _live_once(self, slot: int) -> str:
         sockets = self._slots[slot]
         setup = replace(self._setup, slot=slot, listeners=inherited(sockets))
-        worker = await self._start(slot, setup, self._sockets(slot), self._on_ended)
+        worker = await self._start(slot, setup, self._sockets(slot), self._on_news)
         self._started.add(worker)
         if self._over:
             worker.kill()

@@ -101,6 +101,8 @@ def test_values_from_files_and_variables(tmp_path: Path) -> None:
         ("AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS", "10.1.2.3/8, ::1", "trusted_cidrs", ("10.0.0.0/8", "::1/128")),
         ("GARRISON_SERVICE_HOSTS", "Edge.apps.svc, edge", "service_hosts", ("edge.apps.svc", "edge")),
         ("GIT_BUILD_HASH", "abc", "build", "abc"),
+        ("GARRISON_EVENT_INTERVAL", "5", "tell_every", 5.0),
+        ("GARRISON_EVENT_BUFFER", "2", "event_bytes", 2 * 1024 * 1024),
     ],
 )
 def test_variables(name: str, value: str, field: str, expected: object) -> None:
@@ -149,6 +151,9 @@ def test_an_embedded_outpost_enrols_over_the_socket() -> None:
         ({"AUTHENTIK_TOKEN": "file:///nowhere"}, "AUTHENTIK_TOKEN: file:///nowhere can't be read: No such file"),
         ({"AUTHENTIK_TOKEN": "env://NOWHERE"}, "env://NOWHERE names a variable that is not set"),
         ({"GARRISON_LINK": ":9444"}, "GARRISON_LINK: ':9444': expected HOST:PORT"),
+        ({"GARRISON_EVENT_INTERVAL": "0"}, "GARRISON_EVENT_INTERVAL: '0': expected seconds, from 1 to 3600"),
+        ({"GARRISON_EVENT_INTERVAL": "1m"}, "GARRISON_EVENT_INTERVAL: '1m': expected seconds, from 1 to 3600"),
+        ({"GARRISON_EVENT_BUFFER": "50M"}, "GARRISON_EVENT_BUFFER: '50M': expected mebibytes, from 1 to 4096"),
         ({"GARRISON_CONTROL_SOCKET": "web.sock"}, "GARRISON_CONTROL_SOCKET: 'web.sock': expected an absolute path"),
     ],
 )

@@ -14,6 +14,7 @@ from dataplane.runtime.messages import (
     Drain,
     Draining,
     Message,
+    News,
     Ping,
     Pong,
     Prepare,
@@ -151,11 +152,11 @@ class Troupe:
         slot: int,
         setup: Setup,
         listening: Iterable[socket.socket],
-        on_ended: Callable[[SessionEnded], None],
+        on_news: Callable[[News], None],
     ) -> Actor:
         assert setup.slot == slot
         assert not list(listening)
-        on_ended(SessionEnded(provider="wiki", session=f"started-{slot}"))
+        on_news(SessionEnded(provider="wiki", session=f"started-{slot}"))
         actor = self.first.pop(slot, None)
         if actor is None:
             self.replaced += 1

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataplane.gate import Event, EventAction
 from dataplane.link.held import HeldResource
 from dataplane.link.target import Credentials
 from dataplane.runtime import messages as m
@@ -48,6 +49,7 @@ MESSAGES: list[m.Message] = [
     m.Pong(serial=4),
     m.Draining(serial=4),
     m.SessionEnded(provider="p", session="s"),
+    m.Happened(events=(Event(id="e", at=1.5, action=EventAction.ADMITTED, username="alice", count=3),)),
 ]
 
 
