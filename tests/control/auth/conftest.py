@@ -3,8 +3,10 @@
 import pytest
 
 from control.store import Store
+from tests.support.attempts import Door
 from tests.support.auth import World, make_world
 from tests.support.databases import BOTH
+from tests.support.stores import Clock
 
 
 @pytest.fixture(params=BOTH)
@@ -16,3 +18,8 @@ def database_kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def world(store: Store) -> World:
     return make_world(store)
+
+
+@pytest.fixture
+def door(world: World, clock: Clock) -> Door:
+    return Door(world, clock)
