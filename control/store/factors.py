@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from control.domain.factors import AppPassword, Authenticator, Coverage, Failures, RecoveryCode
 from control.store import tables
 from control.store.base import Context, LinkTable, Repository, chunks
+from control.store.columns import holds
 from control.store.nesting import below
 
 
@@ -147,6 +148,26 @@ class FailureCounts:
         """Those that are locked now, the longest first."""
         table = tables.failures
         statement = sa.select(table).where(table.c.locked_until > self._context.now)
+        return [_counted(row) for row in self._context.rows(statement.order_by(table.c.locked_until.desc()))]
+
+    def search(self, text: str, offset: int, limit: int) -> tuple[list[Failures], int]:
+        """One page of those that are locked now and whose name or address holds `text`; how many there are."""
+        if "\0" in text:
+            return [], 0
+        table = tables.failures
+        where: list[sa.ColumnElement[bool]] = [table.c.locked_until > self._context.now]
+        if text:
+            where.append(sa.or_(*(holds(column, text) for column in (table.c.shown, table.c.address))))
+        total = sa.select(sa.func.count()).select_from(table).where(*where)
+        page = sa.select(table).where(*where).order_by(table.c.locked_until.desc(), table.c.bucket)
+        found = [_counted(row) for row in self._context.rows(page.offset(offset).limit(limit))]
+        return found, int(self._context.connection.execute(total).scalar_one())
+
+    def locked_about(self, user: UUID) -> list[Failures]:
+        """Those that are locked now and count for a user, everywhere or at one address, the longest first."""
+        table = tables.failures
+        about = sa.or_(table.c.bucket == f"user/{user}", table.c.bucket.startswith(f"pair/{user}/", autoescape=True))
+        statement = sa.select(table).where(about, table.c.locked_until > self._context.now)
         return [_counted(row) for row in self._context.rows(statement.order_by(table.c.locked_until.desc()))]
 
     def is_familiar(self, user: UUID, address: str, since: datetime) -> bool:

@@ -2,7 +2,20 @@
 
 from flask import Blueprint, Flask
 
-from control.web import applications, audit, certificates, groups, outposts, overview, providers, tokens, trust, users
+from control.web import (
+    applications,
+    audit,
+    certificates,
+    groups,
+    lockouts,
+    outposts,
+    overview,
+    providers,
+    sessions,
+    tokens,
+    trust,
+    users,
+)
 from control.web.guards import let_administrators_in
 
 NOUNS = (
@@ -13,6 +26,8 @@ NOUNS = (
     users.blueprint,
     groups.blueprint,
     tokens.blueprint,
+    sessions.blueprint,
+    lockouts.blueprint,
     certificates.blueprint,
     trust.blueprint,
     audit.blueprint,

@@ -2,10 +2,10 @@
 
 from flask import Blueprint, Flask
 
-from control.web.account import app_passwords, enrolment, password, second_factors
+from control.web.account import app_passwords, enrolment, password, second_factors, sessions
 from control.web.guards import let_people_in
 
-PAGES = (password.blueprint, second_factors.blueprint, app_passwords.blueprint)
+PAGES = (password.blueprint, sessions.blueprint, second_factors.blueprint, app_passwords.blueprint)
 
 
 def register(app: Flask) -> None:

@@ -16,18 +16,24 @@ from control.auth.people import (
     set_user_groups,
     update_user,
 )
-from control.auth.sessions import end_all_sessions, end_session
-from control.domain.errors import InUse, Invalid, NotFound, Problem
+from control.auth.sessions import end_session_of, sign_out_everywhere
+from control.domain.errors import InUse, Invalid, Problem
 from control.domain.identity import User, UserKind
 from control.store import Unit
 from control.web.context import web
 from control.web.forms import Form, read_attributes, refusing, saving
 from control.web.identity import actor, current_sign_in, passwords
+from control.web.lockouts.lifting import lift_bucket
+from control.web.lockouts.reading import read_lockouts
 from control.web.pages import PAGE_SIZE, Paging, done, search_text, show_form, wanted_page
 from control.web.portal.views import tiles_of
+from control.web.sessions.reading import lines_of_user
+from control.web.users.factors import blueprint as factors_blueprint
+from control.web.users.factors import factors_of
 from control.web.users.forms import PasswordForm, UserForm, values_of
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
+blueprint.register_blueprint(factors_blueprint)
 
 KINDS = (UserKind.INTERNAL, UserKind.SERVICE)
 
@@ -52,19 +58,23 @@ def detail(key: UUID) -> ResponseReturnValue:
         user = unit.users.get(key)
         person = unit.memberships.person(user)
         direct = unit.memberships.groups_of(key)
-        sessions = unit.sign_ins.of_user(key)
+        sessions = lines_of_user(unit, user)
+        lockouts = read_lockouts(unit, unit.failures.locked_about(key))
         tiles = tiles_of(unit, person)
         outpost = unit.outposts.find_by_service_account(key)
+        shown_factors = factors_of(unit, user)
     own = current_sign_in()
     return render_template(
         "users/detail.html",
         user=user,
         shown=person,
         direct=direct,
-        sessions=[session for session in reversed(sessions) if session.expires > web().clock()],
+        sessions=sessions,
+        lockouts=lockouts,
         own=own.id if own is not None else None,
         tiles=tiles,
         outpost=outpost,
+        factors=shown_factors,
     )
 
 
@@ -141,8 +151,7 @@ def activate(key: UUID) -> ResponseReturnValue:
 def end_sessions(key: UUID) -> ResponseReturnValue:
     """Sign a user out everywhere."""
     with web().store.write(actor()) as unit:
-        user = unit.users.get(key)
-        end_all_sessions(unit, key)
+        user = sign_out_everywhere(unit, key)
     return done(url_for(".detail", key=key), "sessions_ended", name=user.username)
 
 
@@ -151,10 +160,15 @@ def end_one_session(key: UUID, session: UUID) -> ResponseReturnValue:
     """End one session and every proxy session born of it."""
     with web().store.write(actor()) as unit:
         user = unit.users.get(key)
-        if session not in {each.id for each in unit.sign_ins.of_user(key)}:
-            raise NotFound("session", str(session))
-        end_session(unit, session)
+        end_session_of(unit, key, session)
     return done(url_for(".detail", key=key), "session_ended", name=user.username)
+
+
+@blueprint.post("/<uuid:key>/lockouts/lift")
+def lift_lockout(key: UUID) -> ResponseReturnValue:
+    """Let the user try again at once, everywhere or at one address."""
+    name = lift_bucket(request.form.get("bucket", ""), key)
+    return done(url_for(".detail", key=key), "lockout_lifted" if name else "lockout_over", name=name)
 
 
 @blueprint.route("/<uuid:key>/delete", methods=["GET", "POST"])
