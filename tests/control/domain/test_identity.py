@@ -1,9 +1,13 @@
 """Nested groups, cycles included, and the headers they add."""
 
 from dataclasses import replace
+from itertools import pairwise
 from uuid import UUID
 
-from control.domain.identity import Group, Person, additional_headers, ancestors, descendants
+from hypothesis import given
+from hypothesis import strategies as st
+
+from control.domain.identity import Group, Person, additional_headers, ancestors, descendants, find_path
 from tests.support import builders
 
 TOP = builders.group("top")
@@ -26,6 +30,30 @@ def test_a_cycle_ends() -> None:
 
 def test_a_group_that_is_gone_does_not_count() -> None:
     assert ancestors([builders.group("ghost").id], TREE) == frozenset()
+
+
+def test_the_shortest_way_up_is_found() -> None:
+    short = builders.group("short", parents=frozenset({TOP.id}))
+    tree = {**TREE, short.id: short}
+    assert find_path([LOW.id], TOP.id, tree) == (LOW, MIDDLE, TOP)
+    assert find_path([LOW.id, short.id], TOP.id, tree) == (short, TOP)
+    assert find_path([LOW.id, TOP.id], TOP.id, tree) == (TOP,)
+    assert find_path([LOW.id], OTHER.id, tree) is None
+
+
+@given(st.data())
+def test_there_is_a_way_to_exactly_the_groups_that_apply(data: st.DataObject) -> None:
+    keys = [UUID(int=number) for number in range(6)]
+    below = st.lists(st.sampled_from(keys), max_size=3).map(frozenset)
+    tree = {key: builders.group(str(key.int), id=key, parents=data.draw(below)) for key in keys[:-1]}
+    direct = data.draw(st.lists(st.sampled_from(keys), max_size=3))
+    for goal in keys:
+        path = find_path(direct, goal, tree)
+        assert (path is not None) == (goal in ancestors(direct, tree))
+        if path is not None:
+            assert path[0].id in direct
+            assert path[-1].id == goal
+            assert all(upper.id in lower.parents for lower, upper in pairwise(path))
 
 
 def test_headers_of_groups_come_before_those_of_the_user() -> None:
