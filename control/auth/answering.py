@@ -196,7 +196,6 @@ class Case(Generic[Entered]):
         self.unit.record(trail.challenged(self._about(proven.standing, proven.user)))
         pending = Pending(
             user=proven.user.id,
-            username=proven.user.username,
             password=password_in_force(proven.user),
             channel=self.attempt.channel,
             application=self.attempt.application,

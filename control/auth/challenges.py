@@ -4,12 +4,12 @@ So it works after a restart and at another replica. It is bound to the user, the
 application, and good for five minutes. Showing it twice does no harm: a code is good once.
 """
 
-import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from os import urandom
+from struct import Struct
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -20,18 +20,24 @@ from control.domain.identity import User
 from control.store import Sealer
 
 LIFETIME = timedelta(minutes=5)
-LONGEST_STATE = 2_000
+# RADIUS carries it in one attribute (RFC 2865 section 5.24).
+LONGEST_STATE = 253
 _NONCE_BYTES = 12
+_PASSWORD_BYTES = 16
 _ABOUT = b"garrison challenge 1"
+# User, password, channel, application, microseconds since 1970.
+_FIELDS = Struct(f">16s{_PASSWORD_BYTES}sB16sQ")
+_CHANNELS = (Channel.BROWSER, Channel.HTTP, Channel.LDAP, Channel.RADIUS)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NOWHERE = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """Whose password was right, where, and until when a code is waited for."""
+    """Whose password was right, which one that was, where, and until when a code is waited for."""
 
     user: UUID
-    username: str
-    password: str
+    password: bytes = field(repr=False)
     channel: Channel
     application: UUID | None
     expires: datetime
@@ -46,7 +52,7 @@ class Challenges:
     def seal(self, pending: Pending) -> str:
         """The state as text."""
         nonce = urandom(_NONCE_BYTES)
-        sealed = nonce + self._cipher.encrypt(nonce, _dumped(pending), _ABOUT)
+        sealed = nonce + self._cipher.encrypt(nonce, _packed(pending), _ABOUT)
         return urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
     def find(self, state: str) -> Pending | None:
@@ -58,28 +64,27 @@ class Challenges:
             plain = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _ABOUT)
         except (InvalidTag, ValueError):
             return None
-        return _loaded(plain)
+        return _unpacked(plain)
 
 
-def password_in_force(user: User) -> str:
+def password_in_force(user: User) -> bytes:
     """What tells one password of the user from the next, and says nothing about either."""
-    return sha256((user.password_hash or "").encode()).hexdigest()
+    return sha256((user.password_hash or "").encode()).digest()[:_PASSWORD_BYTES]
 
 
-def _dumped(pending: Pending) -> bytes:
-    application = str(pending.application) if pending.application else ""
-    expires = pending.expires.astimezone(UTC).isoformat()
-    said = [str(pending.user), pending.username, pending.password, pending.channel, application, expires]
-    return json.dumps(said).encode()
+def _packed(pending: Pending) -> bytes:
+    application = (pending.application or _NOWHERE).bytes
+    expires = (pending.expires - _EPOCH) // timedelta(microseconds=1)
+    channel = _CHANNELS.index(pending.channel)
+    return _FIELDS.pack(pending.user.bytes, pending.password, channel, application, expires)
 
 
-def _loaded(plain: bytes) -> Pending:
-    user, username, password, channel, application, expires = json.loads(plain)
+def _unpacked(plain: bytes) -> Pending:
+    user, password, channel, application, expires = _FIELDS.unpack(plain)
     return Pending(
-        user=UUID(user),
-        username=username,
+        user=UUID(bytes=user),
         password=password,
-        channel=Channel(channel),
-        application=UUID(application) if application else None,
-        expires=datetime.fromisoformat(expires),
+        channel=_CHANNELS[channel],
+        application=UUID(bytes=application) if application != _NOWHERE.bytes else None,
+        expires=_EPOCH + timedelta(microseconds=expires),
     )

@@ -160,11 +160,11 @@ class Decider:
 
     def _of_answer(self, attempt: Attempt, given: AnswerGiven, enter: Enter[Entered]) -> Entered | Refused | Challenged:
         pending = self._challenges.find(given.state)
-        user, name = (pending.user, pending.username) if pending is not None else (None, "")
-        suspect = Suspect(user=user, name=name, place=place_of(attempt.origin.address))
         with self._store.read() as unit:
+            meant = unit.users.find(pending.user) if pending is not None else None
+            user, name = (meant.id, meant.username) if meant is not None else (None, "")
+            suspect = Suspect(user=user, name=name, place=place_of(attempt.origin.address))
             standing = lockout.look(unit, suspect)
-            meant = unit.users.find(user) if user is not None else None
         if standing.lock is not None:
             return self._locked(attempt, standing, standing.lock)
         with self._case(attempt, enter, meant) as case:

@@ -1,4 +1,4 @@
-"""What outposts ask of control while they serve: codes for sessions, sessions again, and their end.
+"""What outposts ask of control while they serve: codes for sessions, sessions again, their end, and who may in.
 
 In domain terms and synchronous: control.link calls it from a thread pool after it has checked that the provider lies
 within the calling outpost's scope, and makes messages of the answers. One transaction a call.
@@ -14,13 +14,19 @@ from uuid import UUID
 from authlib.oauth2.rfc6749 import OAuth2Error
 
 from control.auth import sessions
+from control.auth.deciding import Decider
+from control.auth.granting import Asked, Granted, attempt_of, is_lasting, subject_of
 from control.auth.oidc.adapters import Request
 from control.auth.oidc.issuer import Issuer
-from control.auth.oidc.server import Refused, Server
+from control.auth.oidc.keys import ensure_signing_key
+from control.auth.oidc.server import Refused as TurnedDown
+from control.auth.oidc.server import Server
 from control.auth.oidc.tokens import TokenSubject, id_token_claims, sign
-from control.domain.application import ProxyProvider
-from control.domain.decision import Deny
-from control.domain.grant import IssuedSession, Refusal, RefusalReason, identity_of
+from control.auth.passwords import Passwords
+from control.domain.application import Application, ProxyProvider
+from control.domain.decision import Admitted, Challenged, Deny, Refused, RefusedReason
+from control.domain.grant import IssuedSession, Refusal, RefusalReason, find_basic_credentials, identity_of
+from control.domain.identity import merged_attributes
 from control.domain.policy import decide
 from control.domain.security import Revocation
 from control.store import Actor, Event, Store, Unit
@@ -58,9 +64,10 @@ class SessionClaim:
 class Gatekeeper:
     """Answers outposts. Safe to call from many threads."""
 
-    def __init__(self, store: Store, issuer: Issuer) -> None:
+    def __init__(self, store: Store, issuer: Issuer, passwords: Passwords | None = None) -> None:
         self._store = store
         self._issuer = issuer
+        self._decider = Decider(store, passwords or Passwords(), issuer)
         self._key = store.sealer.derive("proof of sessions")
 
     def redeem_code(self, caller: Actor, redemption: Redemption) -> IssuedSession | Refusal:
@@ -91,6 +98,30 @@ class Gatekeeper:
         """End the sign-in and all that was born of it. Asking twice does nothing more."""
         with self._store.write(caller) as unit:
             sessions.end_session(unit, session)
+
+    def authenticate(self, caller: Actor, asked: Asked) -> Granted | Refused | Challenged:
+        """Decide whether somebody with credentials may in, and open a session at the provider for who may."""
+        with self._store.read() as unit:
+            application = unit.applications.find_for_provider(asked.provider)
+
+        def enter(unit: Unit, admitted: Admitted) -> Granted | Refused:
+            still = unit.applications.find_for_provider(asked.provider)
+            if still is None or application is None or still.id != application.id:
+                # The provider guards another one since a moment ago.
+                return Refused(reason=RefusedReason.ACCESS_DENIED)
+            return self._grant(unit, asked, admitted, still)
+
+        return self._decider.settle(attempt_of(asked, caller, application), enter)
+
+    def _grant(self, unit: Unit, asked: Asked, admitted: Admitted, application: Application) -> Granted:
+        provider = unit.providers.get(asked.provider)
+        subject = subject_of(unit, asked.given, admitted, application, provider)
+        session = _issued(unit, subject, sign(id_token_claims(self._issuer, subject), ensure_signing_key(unit)))
+        return Granted(
+            session=replace(session, proof=_prove(self._key, _claimed(provider.id, session))),
+            attributes=merged_attributes(admitted.person),
+            lasting=is_lasting(asked.given, admitted),
+        )
 
 
 def _claimed(provider: UUID, session: IssuedSession) -> SessionClaim:
@@ -127,7 +158,7 @@ def _redeem(unit: Unit, issuer: Issuer, redemption: Redemption) -> IssuedSession
         grant = server.get_token_grant(_request(provider, redemption))
         grant.validate_token_request()
         _, token, _ = grant.create_token_response()
-    except Refused as refused:
+    except TurnedDown as refused:
         return Refusal(refused.reason)
     except OAuth2Error:
         return Refusal(RefusalReason.INVALID_CODE)
@@ -154,6 +185,7 @@ def _issued(unit: Unit, subject: TokenSubject, id_token: str) -> IssuedSession:
         expires=subject.expires,
         clock=unit.now,
         id_token=id_token,
+        basic=find_basic_credentials(subject.person, subject.provider),
     )
 
 

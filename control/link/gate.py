@@ -6,15 +6,20 @@ The work is synchronous, so it runs in a bounded pool; when too much waits, a ca
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, NoReturn, Protocol, TypeVar
 from uuid import UUID
 
 import grpc
 
 from control.auth.gatekeeper import Redemption, SessionClaim
+from control.auth.granting import Asked, Granted
 from control.domain.application import ProxyProvider
+from control.domain.decision import Challenged, Refused, RefusedReason
 from control.domain.grant import IssuedSession, Refusal, RefusalReason
 from control.fleet.authority import Client
+from control.fleet.options import options_of
 from control.link import reading, translate
 from control.link.caller import (
     CallRefused,
@@ -34,6 +39,9 @@ from control.store import Actor, Store
 from protos.outpost.v1 import gate_pb2, gate_pb2_grpc
 
 THREADS = 8
+# Half of them may wait for a hash (control.auth.passwords); the others answer what needs none.
+CREDENTIALS_THREADS = 16
+RETRY_AFTER = timedelta(seconds=5)
 MAX_WAITING = 2_048
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -53,6 +61,10 @@ class Gatekeeper(Protocol):
 
     def end_session(self, caller: Actor, session: UUID) -> None:
         """End the sign-in and all that was born of it."""
+        ...
+
+    def authenticate(self, caller: Actor, asked: Asked) -> Granted | Refused | Challenged:
+        """Say whether somebody with credentials may in."""
         ...
 
 
@@ -130,6 +142,11 @@ class Desk:
         part = self._revisions.state.parts.get(outpost)
         return part.served if part else {}
 
+    def bind_cache(self, context: Context) -> timedelta:
+        """For how long the caller may keep that somebody was let in."""
+        outpost = self._revisions.state.facts.outposts.get(get_client(context.auth_context()).outpost)
+        return options_of(outpost).garrison_bind_cache if outpost else timedelta()
+
     def close(self) -> None:
         """Let the threads go."""
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -140,13 +157,22 @@ class Desk:
         return Actor(name=f"outpost/{outpost.name}", address=address)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desks:
+    """Where calls wait: those with credentials, which may wait for a hash, hold up no others."""
+
+    sessions: Desk
+    credentials: Desk
+
+
 class GateService(gate_pb2_grpc.GateServicer):
     """The service."""
 
-    def __init__(self, gatekeeper: Gatekeeper, desk: Desk, reporter: Reporter, metrics: Metrics) -> None:
+    def __init__(self, gatekeeper: Gatekeeper, desks: Desks, reporter: Reporter, metrics: Metrics) -> None:
         self._gatekeeper = gatekeeper
         self._reporter = reporter
-        self._desk = desk
+        self._desk = desks.sessions
+        self._credentials = desks.credentials
         self._metrics = metrics
 
     async def RedeemCode(  # noqa: N802 - gRPC names it
@@ -188,6 +214,33 @@ class GateService(gate_pb2_grpc.GateServicer):
 
         await self._answer(context, self._desk.ask_any(context, end))
         return gate_pb2.EndSessionResponse()
+
+    async def Authenticate(  # noqa: N802 - gRPC names it
+        self, request: gate_pb2.AuthenticateRequest, context: Context
+    ) -> gate_pb2.AuthenticateResponse:
+        """Say whether somebody with credentials may in; no is an answer, and so is that too many ask."""
+
+        def decide(caller: Actor, provider: UUID) -> Granted | Refused | Challenged:
+            asked = reading.read_asked(request, provider)
+            unfit = Refused(reason=RefusedReason.INVALID_CREDENTIALS)
+            return self._gatekeeper.authenticate(caller, asked) if asked else unfit
+
+        answer = await self._answer(
+            context, self._unless_busy(self._credentials.ask(context, request.provider, decide))
+        )
+        if not isinstance(answer, Granted):
+            return translate.refused(answer)
+        return translate.granted(answer, self._credentials.bind_cache(context))
+
+    async def _unless_busy(self, answer: Awaitable[Answer]) -> Answer | Refused:
+        """The answer, or that it may be asked for again. An outpost takes other errors for control being away."""
+        try:
+            return await answer
+        except CallRefused as refusal:
+            if refusal.code is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                raise
+            self._metrics.refused.labels(refusal.reason).inc()
+            return Refused(reason=RefusedReason.BUSY, retry_after=RETRY_AFTER)
 
     async def Report(  # noqa: N802 - gRPC names it
         self, request: gate_pb2.ReportRequest, context: Context

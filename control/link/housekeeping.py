@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from control.auth import lockout
 from control.domain.security import Authority
 from control.fleet.authority import drop_retired, ensure_authority
 from control.fleet.rotation import keep_rotating
@@ -54,6 +55,7 @@ def _drop_expired(store: Store) -> None:
         unit.codes.drop_expired()
         unit.revocations.drop_expired()
         unit.directory.trim()
+        lockout.clean_up(unit)
 
 
 def _rotate_tokens(store: Store) -> None:

@@ -15,6 +15,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from control.auth.deciding import DECISIONS
+from control.auth.lockout import LOCKOUTS
+from control.auth.passwords import REFUSED
 from control.domain.outpost import Instance, InstanceState, Outpost
 from control.link.wake import bind_unix
 
@@ -28,6 +31,9 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
+        # Counted where it is decided who may in, which is the web process's work too.
+        for counted in (DECISIONS, LOCKOUTS, REFUSED):
+            self.registry.register(counted)
         self.streams = Gauge("garrison_link_streams", "Open streams of outposts.", registry=self.registry)
         self.push_seconds = Histogram(
             "garrison_link_push_seconds",

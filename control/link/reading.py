@@ -11,7 +11,14 @@ from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from control.auth.challenges import LONGEST_STATE
+from control.auth.deciding import AnswerGiven, Given, PasswordGiven, TokenGiven
 from control.auth.gatekeeper import Redemption, SessionClaim
+from control.auth.granting import Asked
+from control.auth.lockout import UNREADABLE
+from control.auth.oidc.presented import LONGEST_TOKEN
+from control.auth.passwords import LONGEST
+from control.domain.decision import Channel
 from control.domain.directory import Position
 from control.link.messages import Applied, DirectoryApplied, Health, HeldPart, Hello, Rejected, TokenHeld
 from protos.outpost.v1 import gate_pb2, link_pb2
@@ -25,11 +32,20 @@ MOST_KEY = 300
 MOST_DIGEST = 64
 # Of what is asked for a session: what makes up a request of a browser is no longer either.
 MOST_ASKED = 4096
+# Of a password with a code behind it (control.auth.passwords).
+MOST_PASSWORD = LONGEST + 100
+MOST_ADDRESS, MOST_REQUEST_ID = 80, 80
 # An instance that refuses more is taken to hold the rest: it knows better, and nothing is sent for it.
 MOST_REJECTED = 10_000
 # What an installation may have to do with. Other times would overflow where they are compared.
 YEARS = range(2000, 2200)
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+
+_CHANNELS = {
+    gate_pb2.PROTOCOL_HTTP: Channel.HTTP,
+    gate_pb2.PROTOCOL_LDAP: Channel.LDAP,
+    gate_pb2.PROTOCOL_RADIUS: Channel.RADIUS,
+}
 
 Read = Hello | HeldPart | Applied | Health | DirectoryApplied | TokenHeld
 
@@ -125,6 +141,37 @@ def read_claim(request: gate_pb2.LookUpSessionRequest, provider: UUID) -> Sessio
         expires=expires,
         proof=request.proof[:MOST_ASKED],
     )
+
+
+def read_asked(request: gate_pb2.AuthenticateRequest, provider: UUID) -> Asked | None:
+    """What is asked of somebody, if it may be anything. Who is said to be nowhere is where all garbage is."""
+    channel, given = _CHANNELS.get(request.protocol), _given(request)
+    if channel is None or given is None:
+        return None
+    return Asked(
+        provider=provider,
+        channel=channel,
+        given=given,
+        address=read_line(request.client_address, MOST_ADDRESS) or UNREADABLE,
+        request_id=read_line(request.request_id, MOST_REQUEST_ID),
+        dialogue=request.dialogue,
+    )
+
+
+def _given(request: gate_pb2.AuthenticateRequest) -> Given | None:
+    """The credentials, unless they are longer than any that could be right."""
+    match request.WhichOneof("credentials"):
+        case "password":
+            username, password = request.password.username, request.password.password
+            fits = len(username) <= MOST_TEXT and len(password) <= MOST_PASSWORD
+            return PasswordGiven(username=username, password=password) if fits else None
+        case "bearer":
+            return TokenGiven(secret=request.bearer) if len(request.bearer) <= LONGEST_TOKEN else None
+        case "answer":
+            state, code = request.answer.state, request.answer.code
+            fits = len(state) <= LONGEST_STATE and len(code) <= MOST_TEXT
+            return AnswerGiven(state=state, code=code) if fits else None
+    return None
 
 
 def read_id(text: str) -> UUID | None:

@@ -21,13 +21,14 @@ from control.fleet.authority import Client
 from control.link.caller import get_outpost
 from control.link.credentials import ServerCredentials
 from control.link.directory import Feed
-from control.link.gate import Desk, Gatekeeper, GateService
+from control.link.gate import CREDENTIALS_THREADS, Desk, Desks, Gatekeeper, GateService
 from control.link.hearing import Pace
 from control.link.housekeeping import authorities, keep_house
 from control.link.limits import Allowance, Limits
 from control.link.metrics import FleetCollector, Metrics, metrics_socket
 from control.link.presence import Presence, Round, read_seat
 from control.link.reporting import Reporter
+from control.link.retention import keep_short
 from control.link.revisions import Revisions
 from control.link.roster import Roster
 from control.link.state import State
@@ -128,6 +129,7 @@ async def serving(
         listening = store.listen(parts.revisions.wake, parts.metrics.listens.set)
         presence = parts.presence.keep(parts.on_round)
         work = [parts.revisions.follow(), listening, presence, parts.feed.follow(), parts.roster.keep(), housekeeping]
+        work.append(keep_short(store, settings.audit_kept))
         failed = await stack.enter_async_context(_background(work))
         server, port = _server(settings, credentials)
         parts.add_services(server, gatekeeper)
@@ -149,6 +151,8 @@ class Parts:
         self.presence = Presence(store, clock, read_seat(settings.wake_socket.with_name("link.id")))
         self.roster = Roster(store, clock, self.presence.id)
         self.desk = Desk(store, self.revisions, settings.limits)
+        credentials = Desk(store, self.revisions, settings.limits, threads=CREDENTIALS_THREADS)
+        self.desks = Desks(sessions=self.desk, credentials=credentials)
         few = replace(settings.limits, calls_of_outpost=settings.limits.reports)
         reports = Desk(store, self.revisions, few, threads=1)
         self.reporter = Reporter(store, reports, settings.limits, self.metrics, settings.audit_kept)
@@ -183,7 +187,7 @@ class Parts:
 
     def add_services(self, server: grpc.aio.Server, gatekeeper: Gatekeeper) -> None:
         """Let the server serve them."""
-        gate = GateService(gatekeeper, self.desk, self.reporter, self.metrics)
+        gate = GateService(gatekeeper, self.desks, self.reporter, self.metrics)
         server.add_generic_rpc_handlers((self.watch.handlers(),))
         gate_pb2_grpc.add_GateServicer_to_server(gate, server)  # type: ignore[no-untyped-call]  # no annotations
 
@@ -200,6 +204,7 @@ class Parts:
         self.feed.close()
         self.revisions.close()
         self.desk.close()
+        self.desks.credentials.close()
         self.reporter.close()
 
     async def _identify(self, client: Client) -> Outpost:

@@ -3,18 +3,21 @@
 A resource is serialised once for all who receive it, with the digest by which outposts tell what they hold.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import assert_never
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from control.auth.granting import Granted
 from control.domain.application import ProxyMode
+from control.domain.decision import Challenged, Refused, RefusedReason
 from control.domain.directory import DirectoryGroup, DirectoryUser, Entry, Position
-from control.domain.grant import IssuedIdentity, IssuedSession, Refusal, RefusalReason
+from control.domain.grant import BasicCredentials, IssuedIdentity, IssuedSession, Refusal, RefusalReason
 from control.fleet.resources import Certificate, Changed, Ended, Options, ProxyProvider, Resource
 from control.link.messages import (
     Push,
@@ -37,6 +40,13 @@ _REASONS = {
     RefusalReason.INVALID_CODE: gate_pb2.Refusal.REASON_INVALID_CODE,
     RefusalReason.SESSION_ENDED: gate_pb2.Refusal.REASON_SESSION_ENDED,
     RefusalReason.ACCESS_DENIED: gate_pb2.Refusal.REASON_ACCESS_DENIED,
+}
+_DENIALS = {
+    RefusedReason.INVALID_CREDENTIALS: gate_pb2.Denied.REASON_INVALID_CREDENTIALS,
+    RefusedReason.LOCKED_OUT: gate_pb2.Denied.REASON_LOCKED_OUT,
+    RefusedReason.ACCESS_DENIED: gate_pb2.Denied.REASON_ACCESS_DENIED,
+    RefusedReason.SECOND_FACTOR: gate_pb2.Denied.REASON_SECOND_FACTOR,
+    RefusedReason.BUSY: gate_pb2.Denied.REASON_BUSY,
 }
 
 
@@ -82,6 +92,8 @@ def _options(options: Options) -> resources_pb2.Options:
         browser_url=options.browser_url,
         insecure=options.insecure,
     )
+    message.bind_cache.FromTimedelta(options.bind_cache)
+    message.offline_grace.FromTimedelta(options.offline_grace)
     message.refresh_interval.FromTimedelta(options.refresh_interval)
     return message
 
@@ -102,6 +114,7 @@ def _provider(provider: ProxyProvider) -> resources_pb2.ProxyProvider:
         session_keys=[resources_pb2.SessionKey(id=str(key.id), secret=key.secret) for key in provider.session_keys],
         certificate=provider.certificate,
         intercept_header_auth=provider.intercept_header_auth,
+        basic_auth_enabled=provider.basic_auth_enabled,
     )
     message.access_token_validity.FromTimedelta(provider.access_token_validity)
     return message
@@ -132,6 +145,7 @@ def _changed(changed: Changed) -> resources_pb2.Changed:
         at=_timestamp(changed.at),
         until=_timestamp(changed.until),
         denied_providers=[str(provider) for provider in changed.denied_providers],
+        basic_credentials={str(provider): _basic(each) for provider, each in changed.basic.items()},
     )
 
 
@@ -290,6 +304,32 @@ def looked_up(answer: IssuedSession | Refusal) -> gate_pb2.LookUpSessionResponse
             assert_never(answer)
 
 
+def granted(answer: Granted, cache: timedelta) -> gate_pb2.AuthenticateResponse:
+    """The answer to Authenticate where somebody may in; `cache` is for how long the outpost may keep one that lasts."""
+    session = answer.session
+    attributes = json.dumps(answer.attributes, ensure_ascii=False)
+    allowed = gate_pb2.Allowed(session=_session(session), attributes=attributes, clock=_timestamp(session.clock))
+    if answer.lasting and cache:
+        allowed.cache.FromTimedelta(cache)
+    return gate_pb2.AuthenticateResponse(allowed=allowed)
+
+
+def refused(answer: Refused | Challenged) -> gate_pb2.AuthenticateResponse:
+    """The answer to Authenticate where somebody may not, or not yet."""
+    match answer:
+        case Refused(reason=reason, retry_after=retry_after):
+            denied = gate_pb2.Denied(reason=_DENIALS[reason])
+            if retry_after:
+                denied.retry_after.FromTimedelta(retry_after)
+            return gate_pb2.AuthenticateResponse(denied=denied)
+        case Challenged(state=state, expires_in=expires_in):
+            challenge = gate_pb2.Challenge(state=state)
+            challenge.expires_in.FromTimedelta(expires_in)
+            return gate_pb2.AuthenticateResponse(challenge=challenge)
+        case _:
+            assert_never(answer)
+
+
 def _session(session: IssuedSession) -> gate_pb2.ProxySession:
     return gate_pb2.ProxySession(
         id=str(session.id),
@@ -298,7 +338,12 @@ def _session(session: IssuedSession) -> gate_pb2.ProxySession:
         expires=_timestamp(session.expires),
         id_token=session.id_token,
         proof=session.proof,
+        basic_credentials=None if session.basic is None else _basic(session.basic),
     )
+
+
+def _basic(credentials: BasicCredentials) -> identity_pb2.BasicCredentials:
+    return identity_pb2.BasicCredentials(username=credentials.username, password=credentials.password)
 
 
 def _timestamp(moment: datetime) -> Timestamp:

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from control.auth.gatekeeper import Redemption, SessionClaim
+from control.auth.granting import Asked, Granted
+from control.domain.decision import Challenged, Refused, RefusedReason
 from control.domain.grant import IssuedIdentity, IssuedSession, Refusal, RefusalReason
 from control.fleet.enrolment import Answer, Message, enrol, mac
 from control.fleet.tokens import fingerprint
@@ -40,6 +42,7 @@ class FakeGatekeeper:
     """Answers as a test wants and remembers what it was asked."""
 
     answer: IssuedSession | Refusal = field(default_factory=lambda: Refusal(RefusalReason.INVALID_CODE))
+    verdict: Granted | Refused | Challenged = field(default_factory=lambda: Refused(reason=RefusedReason.BUSY))
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     fails: Exception | None = None
 
@@ -53,6 +56,10 @@ class FakeGatekeeper:
 
     def end_session(self, caller: Actor, session: UUID) -> None:
         self._note(caller, session)
+
+    def authenticate(self, caller: Actor, asked: Asked) -> Granted | Refused | Challenged:
+        self._note(caller, asked)
+        return self.verdict
 
     def _note(self, *asked: Any) -> None:
         self.asked.append(asked)
