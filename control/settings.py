@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -27,6 +27,7 @@ from control.store.postgresql import BadUrl, conninfo
 DEFAULT_DATA = "/var/lib/garrison"
 DEFAULT_HTTP_PORT = 9000
 SHORTEST_SECRET_KEY = 32
+AUDIT_DAYS, MOST_AUDIT_DAYS = 365, 99_999
 # sockaddr_un.sun_path holds 108 bytes, the last of them NUL; the longest name we put below run/ is this.
 LONGEST_SOCKET_PATH = 107
 LONGEST_SOCKET_NAME = "proxy.metrics.sock"
@@ -59,7 +60,7 @@ class Listen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All of control's settings. `secret_key` is None where it lies in the data folder."""
+    """All of control's settings. `secret_key` is None where it lies in the data folder, `audit_kept` where for ever."""
 
     data: Path
     url: str
@@ -74,6 +75,7 @@ class Settings:
     embedded: bool
     log_level: str
     image_base: str
+    audit_kept: timedelta | None
 
     @property
     def run(self) -> Path:
@@ -127,6 +129,7 @@ def read_settings(given: Given, environment: Mapping[str, str]) -> Settings:
         embedded=given.embedded and not disabled,
         log_level=_log_level(environment),
         image_base=_image_base(environment),
+        audit_kept=_audit_kept(environment),
     )
 
 
@@ -351,6 +354,15 @@ def _image_base(environment: Mapping[str, str]) -> str:
     if not _IMAGE_BASE.fullmatch(base):
         raise BadSetting(name, text, "an image like registry.example.com/outpost-%(type)s:%(version)s")
     return base
+
+
+def _audit_kept(environment: Mapping[str, str]) -> timedelta | None:
+    """For how long the audit trail is kept; None for ever."""
+    name = "GARRISON_AUDIT_DAYS"
+    text = environment.get(name, "").strip() or str(AUDIT_DAYS)
+    if not text.isascii() or not text.isdecimal() or len(text) > len(str(MOST_AUDIT_DAYS)):
+        raise BadSetting(name, text[:100], f"a number of days, 0 to {MOST_AUDIT_DAYS}; 0 is for ever")
+    return timedelta(days=int(text)) if int(text) else None
 
 
 def _listen(option: str, given: str | None, variable: str, environment: Mapping[str, str], port: int) -> Listen:

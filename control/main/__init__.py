@@ -69,6 +69,12 @@ def _outposts(arguments: Arguments) -> int:
     return outposts(arguments)
 
 
+def _audit(arguments: Arguments) -> int:
+    from control.main.auditing import audit
+
+    return audit(arguments)
+
+
 def _web(arguments: Arguments) -> int:
     from control.main.children import web
 
@@ -87,6 +93,7 @@ _COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "token": _token,
     "rotate-authority": _rotate_authority,
     "outposts": _outposts,
+    "audit": _audit,
     "_web": _web,
     "_link": _link,
 }

@@ -24,9 +24,25 @@ class Arguments:
     json: bool = False
     outpost: str = ""
     change: str = ""
+    follow: bool = False
+    wanted: tuple[tuple[str, str], ...] = ()
     socket: int = -1
 
 
+# What the audit trail is narrowed by (control.domain.audit): the value's name and the meaning of each.
+WANTED = {
+    "actor": ("NAME", "of this actor: a username, outpost/NAME, cli, system or anonymous"),
+    "action": ("ACTION", "of this action, like signed_in"),
+    "kind": ("KIND", "on this kind of object, like application"),
+    "target": ("ID", "on this object"),
+    "name": ("TEXT", "on what has this text in its name"),
+    "outcome": ("OUTCOME", "with this outcome: success, or failure for everything else"),
+    "address": ("ADDRESS", "from this address"),
+    "outpost": ("NAME", "told by this outpost"),
+    "request_id": ("ID", "of this request"),
+    "from": ("TIME", "from this time on, like 2026-11-22T14:30Z, or this day (UTC)"),
+    "to": ("TIME", "before this time, or up to and with this day"),
+}
 HIDDEN = ("_web", "_link")
 
 
@@ -42,6 +58,7 @@ def _arguments(found: argparse.Namespace, command: str) -> Arguments:
     named = vars(found)
     values = {name: named[name] for name in Arguments.__dataclass_fields__ if named.get(name) is not None}
     values["blueprints"] = tuple(values.get("blueprints", ()))
+    values["wanted"] = tuple((name, named[f"wanted_{name}"]) for name in WANTED if named.get(f"wanted_{name}"))
     return Arguments(**{**values, "command": command})
 
 
@@ -61,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     outposts = commands.add_parser("outposts", help="list the instances of all outposts", allow_abbrev=False)
     outposts.add_argument("--json", action="store_true", help="as JSON")
     _add_data(outposts)
+    _add_audit(commands.add_parser("audit", help="print the audit trail as JSON lines", allow_abbrev=False))
     commands.add_parser("outpost", help="run an outpost: garrison outpost proxy --help", add_help=False)
     return parser
 
@@ -102,6 +120,14 @@ def _add_apply(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would change, change nothing")
     _add_data(parser)
     _add_url(parser)
+
+
+def _add_audit(parser: argparse.ArgumentParser) -> None:
+    for name, (value, meaning) in WANTED.items():
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, dest=f"wanted_{name}", metavar=value, help=meaning)
+    parser.add_argument("--follow", action="store_true", help="print new events as they come, until Ctrl-C")
+    _add_data(parser)
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:

@@ -36,6 +36,7 @@ def link(arguments: Arguments) -> int:
         wake_socket=settings.run / "wake.sock",
         metrics_socket=settings.run / "link.metrics.sock",
         url=settings.url,
+        audit_kept=settings.audit_kept,
     )
     return run(store, Gatekeeper(store, Issuer(url=settings.url)), link_settings)
 
@@ -56,5 +57,6 @@ def _app(settings: Settings, registry: CollectorRegistry) -> Any:  # noqa: ANN40
         processes_file=settings.run / "processes.json",
         version=version("garrison"),
         image_base=settings.image_base,
+        audit_kept=settings.audit_kept,
     )
     return create_app(web_settings, store, now, registry)

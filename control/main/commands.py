@@ -38,7 +38,7 @@ def apply(arguments: Arguments) -> int:
 
 def token(arguments: Arguments) -> int:
     """Print the token of an outpost and nothing else, after it was changed as told."""
-    store = _existing_store(arguments)
+    store = existing_store(arguments)
     if arguments.change:
         with store.write(CLI) as unit:
             _CHANGES[arguments.change](unit, unit.outposts.get_named(arguments.outpost))
@@ -83,7 +83,7 @@ _CHANGES: dict[str, Callable[[Unit, Outpost], object]] = {
 
 def authority(arguments: Arguments) -> int:
     """Rotate the link's authority, and list those that are trusted."""
-    store = _existing_store(arguments)
+    store = existing_store(arguments)
     with store.write(CLI) as unit:
         ensure_authority(unit)
         rotate_authority(unit)
@@ -97,7 +97,7 @@ def authority(arguments: Arguments) -> int:
 
 def outposts(arguments: Arguments) -> int:
     """List the instances of all outposts."""
-    store = _existing_store(arguments)
+    store = existing_store(arguments)
     with store.read() as unit:
         rows = [
             _row(health.outpost, view.instance)
@@ -115,7 +115,7 @@ def _settings(arguments: Arguments) -> Settings:
     return read_settings(Given(data=arguments.data, url=arguments.url), os.environ)
 
 
-def _existing_store(arguments: Arguments) -> Store:
+def existing_store(arguments: Arguments) -> Store:
     """The database of an installation that is there already."""
     settings = _settings(arguments)
     expect_database(settings)

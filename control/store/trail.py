@@ -35,21 +35,31 @@ def parts(store: Store, wanted: AuditFilter, size: int = PART) -> Iterator[list[
 
 
 def follow(
-    store: Store, wanted: AuditFilter, pause: Callable[[], None], size: int = PART
+    store: Store, wanted: AuditFilter, begin: datetime | None, pause: Callable[[], None], size: int = PART
 ) -> Iterator[list[AuditEvent]]:
-    """The events wanted that come into the trail from now on, in that order, for ever; `pause` is between two looks."""
-    with store.read() as unit:
-        begun = since = unit.now
-    told: dict[UUID, datetime] = {}
+    """The events wanted that came into the trail at `begin` or later, or from now on, in that order, for ever.
+
+    Each comes once. `pause` is between two looks.
+    """
+    begun, told = (begin, {}) if begin is not None else _begin_now(store, wanted, size)
+    since = begun
     while True:
-        pause()
         for found in _recorded(store, wanted, max(begun, since - OVERLAP), size):
             fresh = [event for event in found if event.id not in told]
-            told.update((event.id, event.recorded) for event in fresh)
             since = max(since, found[-1].recorded)
+            told |= {event.id: event.recorded for event in fresh}
+            told = {key: recorded for key, recorded in told.items() if recorded >= since - OVERLAP}
             if fresh:
                 yield fresh
-        told = {key: recorded for key, recorded in told.items() if recorded >= since - OVERLAP}
+        pause()
+
+
+def _begin_now(store: Store, wanted: AuditFilter, size: int) -> tuple[datetime, dict[UUID, datetime]]:
+    """Where to begin, and what came since without being told: a unit that is under way may be older than now."""
+    with store.read() as unit:
+        begun = unit.now - OVERLAP
+    there = (event for found in _recorded(store, wanted, begun, size) for event in found)
+    return begun, {event.id: event.recorded for event in there}
 
 
 def _recorded(store: Store, wanted: AuditFilter, since: datetime, size: int) -> Iterator[list[AuditEvent]]:
