@@ -61,6 +61,7 @@ def confirm(key: UUID) -> ResponseReturnValue:
     if form.validate_on_submit():
         with refusing(form):
             return _confirmed(key, form.code.data or "", onward)
+    form.code.data = ""
     page = render_template(
         "account/confirm.html", form=form, authenticator=waiting, onward=onward, is_due=_is_due(), **_secret(waiting)
     )
