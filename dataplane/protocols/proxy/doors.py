@@ -14,6 +14,7 @@ from dataplane.protocols.proxy.application import Application, Opened, host_name
 from dataplane.protocols.proxy.asking import Asking, cookie_header, navigates, wants_json
 from dataplane.protocols.proxy.config import Prepared
 from dataplane.protocols.proxy.dialects import PREFIX, Check
+from dataplane.protocols.proxy.headerauth import HeaderAuth
 from dataplane.protocols.proxy.messages import Request, Response
 from dataplane.protocols.proxy.metrics import Metrics
 from dataplane.protocols.proxy.pages import STATIC_PATH, Pages, json_response, redirect
@@ -25,6 +26,7 @@ from dataplane.protocols.proxy.signin import RETRY_AFTER, SignIn, denial
 from dataplane.protocols.proxy.signout import SignOut
 from dataplane.protocols.proxy.trust import SETTING, Seen, Trust
 from dataplane.sansio import PeerError
+from dataplane.verifier import Verifier
 
 _log = logging.getLogger("dataplane.proxy")
 
@@ -52,6 +54,7 @@ class Doors:
         self.admissions: dict[Place, Entry] = {}
         """Where to count the next check of a session, until the next telling."""
         self.sessions = Sessions(gate, clock, self.metrics)
+        self.verifier = Verifier(gate, clock, random)
         self.pages = Pages()
         self.routes = Routes()
         self._trust = trust
@@ -59,6 +62,7 @@ class Doors:
         self._random = random
         self._sign_in = SignIn(gate, self.sessions, self.pages, random)
         self._sign_out = SignOut(gate, self.sessions, self.ledger)
+        self._header_auth = HeaderAuth(self.verifier, self.sessions, self.pages, self.ledger, self._count)
         self._configured = False
         self._warned: set[str] = set()
         self._told_second = -1
@@ -69,8 +73,14 @@ class Doors:
     def commit(self, prepared: Prepared) -> None:
         """Serve by this from now on."""
         self.sessions.commit(prepared.revocations)
+        self.verifier.commit(prepared.revocations, prepared.options)
         self.routes = prepared.routes
         self._configured = True
+
+    def end_here(self, session: str, until: float) -> None:
+        """Refuse a session at once: another worker of this outpost has signed it out."""
+        self.sessions.end_here(session, until)
+        self.verifier.end_here(session)
 
     def take_events(self, *, last: bool) -> tuple[Event, ...]:
         """What happened since the last time; `last`: there is no next one."""
@@ -91,11 +101,9 @@ class Doors:
                 client_address=self._client(request, connection),
             )
         )
-        # A header in several parts says more than its last one, by which places are told apart.
-        if b"x-forwarded-for" not in request.repeated:
-            if len(self.admissions) >= _MAX_PLACES:
-                self.admissions.clear()
-            self.admissions[place] = entry
+        if len(self.admissions) >= _MAX_PLACES:
+            self.admissions.clear()
+        self.admissions[place] = entry
         return entry
 
     def is_open(self, application: Application, request: Request, check: Check) -> bool:
@@ -107,6 +115,18 @@ class Doors:
         if not application.skip.match(check.path, origin):
             return False
         return not any(name.startswith(b"x-authentik-") for name in request.fields)
+
+    def judge_credentials(
+        self, application: Application, request: Request, check: Check, connection: Connection[Any]
+    ) -> Opened | Response:
+        """Whom the Authorization header lets in, or the answer to who isn't. Raises PeerError for a malformed one."""
+        asking = self._asking_check(request, check, connection)
+        judged = self._header_auth.judge(application, request, asking)
+        if judged is None:
+            return self._ask_to_sign_in(application, check, asking)
+        if isinstance(judged, Opened) and judged.denied:
+            return self.challenge(application, request, check, connection, judged)
+        return judged
 
     def find_flow(
         self, application: Application, request: Request, check: Check, connection: Connection[Any]
@@ -142,7 +162,7 @@ class Doors:
             case None:
                 for over in self.sessions.find_ended(application, asking.cookies):
                     self._turn_away(application, over, asking, "session ended")
-                return self._ask_to_sign_in(application, request, check, asking)
+                return self._ask_to_sign_in(application, check, asking)
 
     def _turn_away(self, application: Application, person: Identity, asking: Asking, reason: str) -> None:
         happening = Happening(
@@ -259,12 +279,11 @@ class Doors:
             return self._sign_out.end if goes else None
         return self._sign_in.start if path == PREFIX + b"/start" else None
 
-    def _ask_to_sign_in(self, application: Application, request: Request, check: Check, asking: Asking) -> Response:
+    def _ask_to_sign_in(self, application: Application, check: Check, asking: Asking) -> Response:
         original = application.original_url(check.scheme, check.host, check.target)
         url = f"{application.start_url}?rd={quote(original, safe='', encoding='latin-1')}"
         self.metrics.sign_ins["asked"] += 1
-        intercepted = application.provider.intercept_header_auth and b"authorization" in request.fields
-        if check.redirects and asking.navigates and not intercepted:
+        if check.redirects and asking.navigates:
             return redirect(url)
         content = {"error": "sign_in_required", "sign_in": url, "request_id": asking.id}
         answer = json_response(401, content)

@@ -6,7 +6,6 @@ that (sign-in, pages, the front door) takes the slow road in `doors`.
 
 from typing import Any
 
-from dataplane.gate import Unavailable
 from dataplane.io.tcp import Connection
 from dataplane.protocols.proxy.application import Application, Opened
 from dataplane.protocols.proxy.asking import cookie_header
@@ -14,6 +13,7 @@ from dataplane.protocols.proxy.dialects import DIALECTS, PREFIX, Check, Dialect,
 from dataplane.protocols.proxy.doors import Doors
 from dataplane.protocols.proxy.messages import Body, Data, Event, Request, Response
 from dataplane.protocols.proxy.session import HttpSession
+from dataplane.protocols.proxy.trust import forwarded_for
 from dataplane.sansio import PeerError
 
 MAX_DISCARD = 64 * 1024
@@ -76,13 +76,31 @@ class ProxyHandler:
         opened = doors.sessions.find(application, cookie_header(request))
         if opened.__class__ is Opened and opened.head:
             # The same session from the same place counts without anything being made for it.
-            place = opened, connection.peer, request.fields.get(b"x-forwarded-for")
+            forwarded = request.fields.get(b"x-forwarded-for") if not request.repeated else forwarded_for(request)
+            place = opened, connection.peer, forwarded
             entry = doors.admissions.get(place) or doors.admit(place, request, application, connection)
             entry.count += 1
             return self._pass(request, opened.head, connection)
-        if not isinstance(opened, Opened | Unavailable) and doors.is_open(application, request, check):
-            return self._pass(request, application.open_head, connection)
+        if opened is None:
+            return self._judge_stranger(request, check, application, connection)
         return self._answer(request, doors.challenge(application, request, check, connection, opened), connection)
+
+    def _judge_stranger(
+        self, request: Request, check: Check, application: Application, connection: Connection[Any]
+    ) -> bytes:
+        """Who has no session: paths that need none, then credentials, then the way to sign in."""
+        doors, given = self._doors, request.fields.get(b"authorization")
+        if doors.is_open(application, request, check):
+            return self._pass(request, application.open_answer(given or b""), connection)
+        if given is None:
+            return self._answer(request, doors.challenge(application, request, check, connection, None), connection)
+        try:
+            judged = doors.judge_credentials(application, request, check, connection)
+        except PeerError as error:
+            judged = doors.explain(error, connection.peer)
+        if isinstance(judged, Response):
+            return self._answer(request, judged, connection)
+        return self._pass(request, judged.head, connection)
 
     def _pass(self, request: Request, head: bytes, connection: Connection[Any]) -> bytes:
         draining = connection.server.draining

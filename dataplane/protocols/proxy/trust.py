@@ -65,8 +65,7 @@ class Trust:
     def _client(self, request: Request, peer: str) -> str:
         """The nearest address of X-Forwarded-For that isn't a trusted proxy; what is no address ends the search."""
         client = peer
-        values = [value for name, value in request.headers if name == b"x-forwarded-for"]
-        for hop in reversed(b",".join(values).split(b",")):
+        for hop in reversed(forwarded_for(request).split(b",")):
             name = hop.decode("latin-1").strip().strip("[]")
             try:
                 client = str(ipaddress.ip_address(name))
@@ -75,6 +74,11 @@ class Trust:
             if not self.is_trusted(client):
                 return client
         return client
+
+
+def forwarded_for(request: Request) -> bytes:
+    """X-Forwarded-For with all its parts, of which proxies in a row may each add one."""
+    return b",".join(value for name, value in request.headers if name == b"x-forwarded-for")
 
 
 def _single(request: Request, name: bytes) -> bytes:
