@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from control.auth import app_passwords, factors, people, totp
 from control.auth.app_passwords import AppPasswordDraft
 from control.auth.deciding import AnswerGiven, Attempt, Decider, Given, PasswordGiven, TokenGiven
@@ -21,6 +23,19 @@ from tests.support.stores import ADMIN, Clock
 
 HOME, ELSEWHERE, THIEF = "198.51.100.7", "203.0.113.80", "192.0.2.66"
 PROTOCOLS = (Channel.HTTP, Channel.LDAP, Channel.RADIUS)
+
+
+def count_hashes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, str]]:
+    """A list that gets one entry for each password that is checked: whether against a real hash, and the password."""
+    checked: list[tuple[bool, str]] = []
+    verify = Passwords.verify
+
+    def counted(self: Passwords, password_hash: str | None, password: str, source: str = "") -> bool:
+        checked.append((password_hash is not None, password))
+        return verify(self, password_hash, password, source)
+
+    monkeypatch.setattr(Passwords, "verify", counted)
+    return checked
 
 
 @dataclass
