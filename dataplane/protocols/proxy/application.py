@@ -4,14 +4,21 @@ Also the cache of opened cookies: it lives and dies with the compiled provider, 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from dataplane.config import Changed, ConfigRefused, Options, ProxyMode, ProxyProvider, SessionKey
 from dataplane.gate import ProxySession, SessionReference
 from dataplane.protocols.proxy.cookies import Scope, Sealer, cookie_name
-from dataplane.protocols.proxy.identity import NOBODY, identity_headers, meta_headers
+from dataplane.protocols.proxy.identity import (
+    AUTHORIZATION,
+    NOBODY,
+    authorization_header,
+    identity_headers,
+    meta_headers,
+)
 from dataplane.protocols.proxy.messages import Headers
 from dataplane.protocols.proxy.metrics import Histogram
 from dataplane.protocols.proxy.skip import SkipPaths
@@ -28,6 +35,7 @@ MAX_HEADER = 4096
 
 _KEY_SIZE = 32
 _DOMAIN = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+_Key = TypeVar("_Key", bound=Hashable)
 _UNSAFE_IN_URL = re.compile(r"[\x00-\x20\x7f\\]")
 
 
@@ -79,6 +87,8 @@ class Application:
         """By the session's token."""
         self.opened_by_header: dict[bytes, Opened] = {}
         """By the whole Cookie header, where the other cookies stayed as they were too."""
+        self.opened_by_session: dict[ProxySession, Opened] = {}
+        """Those that came by credentials, which come anew with each request."""
         self.timers: dict[bytes, Histogram] = {}
         """Durations of checks by method, at hand."""
         self._meta = meta_headers(
@@ -112,14 +122,25 @@ class Application:
         """When a session is over: a validity that was lowered since counts for it too."""
         return min(session.expires, session.authenticated + self.provider.access_token_validity)
 
-    def allow(self, session: ProxySession, change: Changed | None) -> Opened:
-        """The answer for a session that may pass."""
-        head = self.encode_pass((*identity_headers(session), *self._meta))
+    def allow(self, session: ProxySession, change: Changed | None, *, by_credentials: bool = False) -> Opened:
+        """The answer for a session that may pass. Credentials it came by are kept from the application."""
+        is_told = by_credentials or self.provider.basic_auth_enabled
+        authorization = authorization_header(session) if is_told else ()
+        head = self.encode_pass((*identity_headers(session), *authorization, *self._meta))
         return Opened(session, False, head, self.ends(session), change)
 
     def deny(self, session: ProxySession, change: Changed | None) -> Opened:
         """The same for one that may not."""
         return Opened(session, True, b"", self.ends(session), change)
+
+    def open_answer(self, authorization: bytes) -> bytes:
+        """The answer where nobody needs to be signed in: a client's own Authorization is for the application.
+
+        It is told where the application is sent one from us, for then the proxy in front takes it from the answer.
+        """
+        if not self.provider.basic_auth_enabled:
+            return self.open_head
+        return self.encode_pass((*NOBODY, (AUTHORIZATION, authorization), *self._meta))
 
     @staticmethod
     def encode_pass(headers: Headers) -> bytes:
@@ -129,6 +150,11 @@ class Application:
     def remember(self, token: bytes, opened: Opened) -> Opened:
         """Keep what a token holds; when full, the oldest goes."""
         _keep(self.opened, token, opened, MAX_CACHED)
+        return opened
+
+    def remember_session(self, session: ProxySession, opened: Opened) -> Opened:
+        """Keep what a session that came by credentials came to."""
+        _keep(self.opened_by_session, session, opened, MAX_CACHED)
         return opened
 
     def remember_header(self, cookies: bytes, opened: Opened) -> None:
@@ -184,7 +210,7 @@ class Application:
         return domain
 
 
-def _keep(cache: dict[bytes, Opened], key: bytes, opened: Opened, limit: int) -> None:
+def _keep(cache: dict[_Key, Opened], key: _Key, opened: Opened, limit: int) -> None:
     if len(cache) >= limit:
         cache.pop(next(iter(cache)), None)
     cache[key] = opened

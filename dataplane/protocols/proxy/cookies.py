@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from dataplane.config import SessionKey
-from dataplane.gate import Identity, ProxySession, SessionReference
+from dataplane.gate import BasicCredentials, Identity, ProxySession, SessionReference
 
 MAX_PARTS = 3
 MAX_PART = 3600
@@ -146,6 +146,8 @@ def seal_session(sealer: Sealer, session: ProxySession) -> bytes:
         *bounds, person.username, person.name, person.email, person.groups, person.entitlements,
         person.additional_headers, session.id_token,
     ]  # fmt: skip
+    if session.basic is not None:
+        whole.append([session.basic.username, session.basic.password])
     token = sealer.seal("session", whole)
     return token if len(token) <= MAX_SESSION else sealer.seal("session", [*bounds, session.proof])
 
@@ -167,7 +169,7 @@ def find_session(sealer: Sealer, provider: str, token: bytes) -> ProxySession | 
             )
         case [
             str(id_), str(subject), int() | float() as authenticated, int() | float() as expires, str(username),
-            str(name), str(email), list(groups), list(entitlements), list(additional), str(id_token),
+            str(name), str(email), list(groups), list(entitlements), list(additional), str(id_token), *rest,
         ]:  # fmt: skip
             person = Identity(
                 subject=subject,
@@ -179,8 +181,21 @@ def find_session(sealer: Sealer, provider: str, token: bytes) -> ProxySession | 
                 additional_headers=tuple((key, value) for key, value in additional),
             )
             return ProxySession(
-                id=id_, identity=person, authenticated=authenticated, expires=expires, id_token=id_token
+                id=id_,
+                identity=person,
+                authenticated=authenticated,
+                expires=expires,
+                id_token=id_token,
+                basic=_find_basic(rest),
             )
+    return None
+
+
+def _find_basic(rest: list[object]) -> BasicCredentials | None:
+    """What stands last in sessions of people whose application is sent credentials."""
+    match rest:
+        case [[str(username), str(password)]]:
+            return BasicCredentials(username=username, password=password)
     return None
 
 

@@ -4,6 +4,7 @@ Values are made safe, never refused: a display name must not decide whether its 
 """
 
 from dataplane.gate import Identity, ProxySession
+from dataplane.protocols.proxy.authorization import write_basic
 from dataplane.protocols.proxy.messages import Headers
 from dataplane.protocols.proxy.wire import HOP_BY_HOP, find_canonical_name, is_managed, safe_value
 from dataplane.sansio import PeerError
@@ -15,6 +16,7 @@ _RESERVED = HOP_BY_HOP | {
 }  # fmt: skip
 
 
+AUTHORIZATION = b"Authorization"
 _PERSONAL = (b"username", b"groups", b"entitlements", b"email", b"name", b"uid", b"jwt")
 NOBODY: Headers = tuple((b"X-authentik-" + name, b"") for name in _PERSONAL)
 """On paths that need no sign-in. Empty rather than missing: Envoy and Caddy only ever overwrite a header, so a client's
@@ -34,6 +36,16 @@ def identity_headers(session: ProxySession) -> Headers:
         (b"X-authentik-jwt", safe_value(session.id_token)),
         *_additional(person),
     )
+
+
+def authorization_header(session: ProxySession) -> Headers:
+    """What the application is sent in place of the client's own Authorization; empty for nothing.
+
+    One of `additionalHeaders` comes first. Empty rather than missing: then nothing of the client's own stays.
+    """
+    if any(name.lower() == "authorization" for name, _ in session.identity.additional_headers):
+        return ()
+    return ((AUTHORIZATION, write_basic(session.basic) if session.basic else b""),)
 
 
 def meta_headers(values: dict[str, str]) -> Headers:

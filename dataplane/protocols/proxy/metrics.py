@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TypedDict
 
+from dataplane.verifier import Verifier
+
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 _METHODS = {method.encode(): method for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")}
@@ -66,6 +68,7 @@ class Metrics:
         self.cache: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
         self.sign_ins: Counter[str] = Counter()
+        self.header_auth: Counter[str] = Counter()
 
     def observe(self, method: bytes, host: str, kind: str, seconds: float) -> None:
         """Count a request by method, configured host (or empty) and kind."""
@@ -84,7 +87,9 @@ class Metrics:
         key = (method if method in _METHODS else b"other", host)
         self._upstream.setdefault(key, Histogram()).observe(seconds)
 
-    def snapshot(self, outpost_name: str, limits: Mapping[str, int], connections: int, passing: int) -> Snapshot:
+    def snapshot(
+        self, outpost_name: str, limits: Mapping[str, int], connections: int, passing: int, verifier: Verifier
+    ) -> Snapshot:
         """Everything as plain data; `passing` are those of the connections that only pass to the link."""
         return {
             "histograms": self._histograms(outpost_name),
@@ -93,8 +98,12 @@ class Metrics:
                 *_counters("garrison_proxy_session_cache_total", "Session cookies looked up", "result", self.cache),
                 *_counters("garrison_proxy_refusals_total", "Requests refused", "reason", self.refusals),
                 *_counters("garrison_proxy_sign_ins_total", "Sign-ins by outcome", "outcome", self.sign_ins),
+                *_counters("garrison_proxy_header_auth_total", "Credentials by outcome", "outcome", self.header_auth),
+                *_counters("garrison_verifier_lookups_total", "Credentials looked up", "result", verifier.counts),
+                *_counters("garrison_verifier_limits_total", "Limits of it hit", "limit", verifier.limits),
             ],
             "gauges": [
+                _gauge("garrison_verifier_entries", "Answers about credentials that are kept", len(verifier)),
                 _gauge("garrison_proxy_connections", "Connections open", connections),
                 _gauge("garrison_proxy_link_connections", "Connections passed on to the link", passing),
             ],

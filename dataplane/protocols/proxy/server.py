@@ -79,7 +79,7 @@ class ProxyServer:
 
     def end_here(self, session: str, until: float) -> None:
         """Refuse a session at once: another worker of this outpost has signed it out."""
-        self._doors.sessions.end_here(session, until)
+        self._doors.end_here(session, until)
 
     def drain(self, seconds: float) -> None:
         """Stop accepting, let requests in flight finish for `seconds`, then cut."""
@@ -98,7 +98,8 @@ class ProxyServer:
         """What was counted so far."""
         options = self._prepared.options
         name = options.outpost_name if options is not None else ""
-        return self._doors.metrics.snapshot(name, self._tcp.counts.limits, self.connections, self._tcp.passing)
+        doors, tcp = self._doors, self._tcp
+        return doors.metrics.snapshot(name, tcp.counts.limits, self.connections, tcp.passing, doors.verifier)
 
     def _open(self, _: Connection[Any]) -> tuple[HttpSession, ProxyHandler]:
         session = HttpSession()

@@ -222,6 +222,8 @@ class HttpSession:
             return
         if last.body is not Body.NONE or not data.endswith(b"\r\n\r\n"):
             return
+        # Passwords lie nowhere.
+        began_between = began_between and b"authorization" not in last.fields
         self._between = last.keep_alive and not last.upgrade
         if began_between and self._between and len(data) <= _MAX_SEEN_SIZE:
             if len(_SEEN) >= _MAX_SEEN:

@@ -80,16 +80,25 @@ class Sessions:
         """Whether everybody knows already that this sign-in is over."""
         return session.session in self._ended_here or self._revocations.is_signed_out(session)
 
-    def admit(self, application: Application, session: ProxySession) -> Opened | None:
+    def admit(self, application: Application, session: ProxySession, *, by_credentials: bool = False) -> Opened | None:
         """Judge an opened session: None when it is over, with what has changed put over it."""
-        change = self._revocations.find_change(session)
-        if change is None:
-            opened = application.allow(session, None)
-        elif application.provider.id in change.denied_providers:
-            opened = application.deny(replace(session, identity=change.identity), change)
+        change, provider = self._revocations.find_change(session), application.provider.id
+        current = session
+        if change is not None:
+            current = replace(session, identity=change.identity, basic=change.basic.get(provider))
+        if change is not None and provider in change.denied_providers:
+            opened = application.deny(current, change)
         else:
-            opened = application.allow(replace(session, identity=change.identity), change)
+            opened = application.allow(current, change, by_credentials=by_credentials)
         return opened if self._holds(application, opened) else None
+
+    def admit_again(self, application: Application, session: ProxySession) -> Opened | None:
+        """The same for a session that credentials open with each request."""
+        opened = application.opened_by_session.get(session)
+        if opened is not None and self._is_current(opened):
+            return opened if self._holds(application, opened) else None
+        opened = self.admit(application, session, by_credentials=True)
+        return None if opened is None else application.remember_session(session, opened)
 
     def _is_current(self, opened: Opened) -> bool:
         """Whether nothing else has become true of the person since: otherwise the cookie has to be judged anew."""

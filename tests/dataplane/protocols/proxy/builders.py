@@ -102,13 +102,16 @@ class Clock:
         return self.now
 
 
+NO = Denied(reason=DenyReason.INVALID_CREDENTIALS)
+
+
 @dataclass
 class TableGate:
     """Answers by what it was told to."""
 
     redeemed: SessionAnswer = Refusal.INVALID_CODE
     looked_up: SessionAnswer = Refusal.SESSION_ENDED
-    verdict: Verdict = Denied(reason=DenyReason.INVALID_CREDENTIALS)
+    verdict: Verdict = NO
     outage: Unavailable | None = None
     nonce: str = ""
     redemptions: list[Redemption] = field(default_factory=list)
