@@ -29,7 +29,6 @@ from control.link.metrics import FleetCollector, Metrics, metrics_socket
 from control.link.presence import Presence, Round, read_seat
 from control.link.reporting import Reporter
 from control.link.retention import keep_short
-from control.link.retention import keep_short
 from control.link.revisions import Revisions
 from control.link.roster import Roster
 from control.link.state import State
@@ -130,7 +129,6 @@ async def serving(
         listening = store.listen(parts.revisions.wake, parts.metrics.listens.set)
         presence = parts.presence.keep(parts.on_round)
         work = [parts.revisions.follow(), listening, presence, parts.feed.follow(), parts.roster.keep(), housekeeping]
-        work.append(keep_short(store, settings.audit_kept))
         work.append(keep_short(store, settings.audit_kept))
         failed = await stack.enter_async_context(_background(work))
         server, port = _server(settings, credentials)
