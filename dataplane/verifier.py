@@ -25,7 +25,6 @@ from dataplane.gate import (
     ChallengeAnswer,
     Denied,
     DenyReason,
-    Gate,
     PasswordCredentials,
     Unavailable,
 )
@@ -82,19 +81,20 @@ class _Flight:
 
 
 class Verifier:
-    """Asks control, or remembers. `clock` is control's time; `counts` holds what became of each attempt.
+    """Asks control, or remembers. `authenticate` is the gate's, `clock` control's time.
 
-    Calls block the calling greenlet, as the gate's do; any number may be under way.
+    Calls block the calling greenlet, as the gate's do; any number may be under way. `counts` holds what became of each
+    attempt, `limits` which limits were hit.
     """
 
     def __init__(
         self,
-        gate: Gate,
+        authenticate: Callable[[Attempt], Answer],
         clock: Callable[[], float],
         random: Callable[[int], bytes],
         limits: VerifierLimits | None = None,
     ) -> None:
-        self._gate = gate
+        self._authenticate = authenticate
         self._clock = clock
         self._key = random(_KEY_SIZE)
         self._limits = limits or VerifierLimits()
@@ -171,7 +171,7 @@ class Verifier:
         self.counts["miss"] += 1
         edition, asked = self._edition, self._clock()
         with self._entered(client):
-            answer = self._gate.authenticate(attempt)
+            answer = self._authenticate(attempt)
         match answer:
             case Allowed():
                 # Of what was ended or changed meanwhile, control may have known nothing when it decided.

@@ -54,7 +54,7 @@ class Doors:
         self.admissions: dict[Place, Entry] = {}
         """Where to count the next check of a session, until the next telling."""
         self.sessions = Sessions(gate, clock, self.metrics)
-        self.verifier = Verifier(gate, clock, random)
+        self.verifier = Verifier(gate.authenticate, clock, random)
         self.pages = Pages()
         self.routes = Routes()
         self._trust = trust
