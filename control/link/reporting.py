@@ -9,14 +9,14 @@ import ipaddress
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, assert_never
+from typing import Any
 from uuid import UUID, uuid5
 
 import grpc
 
 from control.auth.people_rules import RESERVED_PREFIX, RESERVED_USERNAMES, USERNAME_LENGTH
 from control.auth.signing_in import ANONYMOUS
-from control.domain.application import Application, ProxyProvider
+from control.domain.application import Application
 from control.domain.audit import FAILURE, SUCCESS
 from control.domain.outpost import Outpost
 from control.domain.security import AuditEvent
@@ -32,7 +32,6 @@ MOST_EVENTS = 1_000
 MOST_REASON, MOST_REQUEST_ID, MOST_ADDRESS = 400, 80, 80
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Served = Mapping[UUID, ProxyProvider]
 
 _Action = gate_pb2.OutpostEvent.Action
 _ACTIONS: Mapping[int, tuple[str, str]] = {
@@ -73,7 +72,7 @@ class Known:
     now: datetime
     oldest: datetime | None
     usernames: Mapping[UUID, str]
-    places: Mapping[UUID, Application | ProxyProvider]
+    places: Mapping[UUID, Application]
 
 
 class Reporter:
@@ -145,7 +144,10 @@ def read_event(event: gate_pb2.OutpostEvent) -> Told | None:
 def audited(told: Told, known: Known) -> AuditEvent:
     """The event as it is kept. What has yet to happen happened now: the outpost's clock is ahead of ours."""
     outpost, place = known.outpost, known.places.get(told.provider) if told.provider is not None else None
-    kind, target, name = _object(place) if place is not None else ("outpost", outpost.id, outpost.name)
+    kind, target, name = ("outpost", outpost.id, outpost.name)
+    if place is not None:
+        # Called as everywhere in the trail.
+        kind, target, name = "application", place.id, place.slug
     return AuditEvent(
         # Another outpost that tells the same id tells of something else.
         id=uuid5(outpost.id, told.id.hex),
@@ -165,14 +167,17 @@ def audited(told: Told, known: Known) -> AuditEvent:
     )
 
 
-def _known(unit: Unit, outpost: Outpost, told: Collection[Told], kept: timedelta | None, served: Served) -> Known:
-    providers = {each.provider for each in told} & set(served)
+def _known(
+    unit: Unit, outpost: Outpost, told: Collection[Told], kept: timedelta | None, served: Collection[UUID]
+) -> Known:
+    providers = {each.provider for each in told if each.provider in served}
+    found = {key: unit.applications.find_for_provider(key) for key in providers if key is not None}
     return Known(
         outpost=outpost,
         now=unit.now,
         oldest=unit.now - kept if kept is not None else None,
         usernames=unit.users.usernames({each.subject for each in told if each.subject is not None}),
-        places={key: unit.applications.find_for_provider(key) or served[key] for key in providers if key is not None},
+        places={key: place for key, place in found.items() if place is not None},
     )
 
 
@@ -195,17 +200,6 @@ def _actor(told: Told, known: Known) -> str:
         return ANONYMOUS
     own = told.action in {"misconfigured", "events_lost"} and not told.address
     return typed or (f"{RESERVED_PREFIX}{known.outpost.name}" if own else ANONYMOUS)
-
-
-def _object(place: Application | ProxyProvider) -> tuple[str, UUID, str]:
-    """Applications are called as everywhere in the trail."""
-    match place:
-        case Application():
-            return "application", place.id, place.slug
-        case ProxyProvider():
-            return "provider", place.id, place.name
-        case _:
-            assert_never(place)
 
 
 def _said_of_another(told: Told) -> str:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -147,6 +147,7 @@ class Control:
     sends_wakes: bool = True
     port: int = 0
     limits: Limits = field(default_factory=Limits)
+    audit_kept: timedelta | None = None
 
     @property
     def settings(self) -> LinkSettings:
@@ -156,6 +157,7 @@ class Control:
             metrics_socket=self.folder / "link.metrics.sock",
             url="http://localhost:9000",
             limits=self.limits,
+            audit_kept=self.audit_kept,
         )
 
     @asynccontextmanager
