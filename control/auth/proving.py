@@ -7,7 +7,6 @@ of a password is computed between two transactions, never inside one.
 from datetime import timedelta
 
 from control.auth import factors, lockout, sessions
-from control.auth.codes import read_code
 from control.auth.lockout import Standing, Suspect, place_of
 from control.auth.passwords import Busy, Passwords
 from control.auth.sessions import OpenedSession, Session
@@ -24,47 +23,38 @@ def step_up(store: Store, actor: Actor, session: Session, code: str) -> OpenedSe
     The browser has to be given the new secret.
     """
     with store.write(actor) as unit:
-        method = _take_code(unit, actor, session, code)
-        return method if isinstance(method, Refused) else sessions.step_up(unit, session.sign_in.id, method)
+        standing = _look(unit, actor, session)
+        if standing.lock is not None:
+            return _locked(unit, session, standing)
+        method = factors.check_code(unit, session.sign_in.user, code)
+        if method is None:
+            return _failed(unit, session, standing, "wrong code")
+        _succeeded(unit, session, standing, method)
+        return sessions.step_up(unit, session.sign_in.id, method)
 
 
 def prove(store: Store, passwords: Passwords, actor: Actor, session: Session, typed: str) -> Refused | None:
-    """Take the password or a code, whichever was typed; None when it is right."""
-    if read_code(typed) is None:
-        return _take_password(store, passwords, actor, session, typed)
-    with store.write(actor) as unit:
-        if factors.has_second_factor(unit, session.sign_in.user):
-            method = _take_code(unit, actor, session, typed)
-            return method if isinstance(method, Refused) else None
-    return _take_password(store, passwords, actor, session, typed)
+    """Take the password or a code, whichever was typed; None when it is right.
 
-
-def _take_code(unit: Unit, actor: Actor, session: Session, code: str) -> Method | Refused:
-    standing = _look(unit, actor, session)
-    if standing.lock is not None:
-        return _locked(unit, session, standing)
-    method = factors.check_code(unit, session.sign_in.user, code)
-    if method is None:
-        return _failed(unit, session, standing, "wrong code")
-    _succeeded(unit, session, standing, method)
-    return method
-
-
-def _take_password(store: Store, passwords: Passwords, actor: Actor, session: Session, password: str) -> Refused | None:
+    The hash is computed for codes as well, as a password may look like one, and before anything is looked up: no guess
+    at a code goes uncounted because there was no time for the hash.
+    """
     user = session.person.user
     with store.read() as unit:
         is_locked = _look(unit, actor, session).lock is not None
     try:
-        fits = not is_locked and passwords.verify(user.password_hash, password, actor.address)
+        fits = not is_locked and passwords.verify(user.password_hash, typed, actor.address)
     except Busy as busy:
         return Refused(reason=RefusedReason.BUSY, retry_after=timedelta(seconds=busy.retry_after))
     with store.write(actor) as unit:
         standing = _look(unit, actor, session)
         if standing.lock is not None:
             return _locked(unit, session, standing)
-        if not fits or unit.users.get(user.id).password_hash != user.password_hash:
-            return _failed(unit, session, standing, "wrong password")
-        _succeeded(unit, session, standing, Method.PASSWORD)
+        fits = fits and unit.users.get(user.id).password_hash == user.password_hash
+        method = Method.PASSWORD if fits else factors.check_code(unit, user.id, typed)
+        if method is None:
+            return _failed(unit, session, standing, "wrong password or code")
+        _succeeded(unit, session, standing, method)
     return None
 
 
