@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataplane.gate import EventAction
+from dataplane.gate import Event, EventAction
 from dataplane.ledger import LUMPED, MAX_ENTRIES, MAX_MISCONFIGURED, MAX_TEXT, QUIET, Happening, Ledger, printable
 from tests.dataplane.protocols.proxy.builders import NOW, Clock
 
@@ -70,7 +70,7 @@ def test_ever_new_addresses_are_lumped_together() -> None:
 def test_cycling_hosts_costs_few_events_an_hour() -> None:
     clock = Clock()
     subject = ledger(clock)
-    events = []
+    events: list[Event] = []
     for minute in range(60):
         for number in range(100):
             subject.record(Happening(action=EventAction.MISCONFIGURED, reason=f"no host h{minute}-{number}"))

@@ -1,5 +1,6 @@
 """A small disk of its own, ext4 in a file: to be filled, and to fail so that Linux makes it read-only."""
 
+import resource
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -71,3 +72,14 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Disk]:
         yield disk
     finally:
         disk.unmount()
+
+
+@contextmanager
+def written_at_most(size: int) -> Iterator[None]:
+    """Python ignores SIGXFSZ, so a write beyond the limit is an OSError like one to a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

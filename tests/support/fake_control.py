@@ -125,6 +125,7 @@ class FakeControl:
         self.redeemed: list[gate_pb2.RedeemCodeRequest] = []
         self.attempts: list[gate_pb2.AuthenticateRequest] = []
         self.ended: list[gate_pb2.EndSessionRequest] = []
+        self.reports: list[gate_pb2.ReportRequest] = []
         self.connections: list[_Connection] = []
         self.link_port = free_port()
         self.link_addresses: list[str] = [f":{self.link_port}"]
@@ -260,6 +261,11 @@ class FakeControl:
             self._grpc = None
             self.connections.clear()
 
+    @property
+    def events(self) -> list[gate_pb2.OutpostEvent]:
+        """What outposts reported, as often as they did."""
+        return [event for report in self.reports for event in report.events]
+
     def hold(self, *resources: resources_pb2.Resource, removed: Iterable[str] = ()) -> int:
         """Change what outposts should hold and push it; the revision."""
         self.revision += 1
@@ -383,6 +389,15 @@ class _Gate(gate_pb2_grpc.GateServicer):
             context.abort(*self._control.refuse_calls)
         self._control.ended.append(request)
         return gate_pb2.EndSessionResponse()
+
+    def Report(  # noqa: N802  gRPC names it
+        self, request: gate_pb2.ReportRequest, context: grpc.ServicerContext
+    ) -> gate_pb2.ReportResponse:
+        if self._control.refuse_calls:
+            self._control.refused += 1
+            context.abort(*self._control.refuse_calls)
+        self._control.reports.append(request)
+        return gate_pb2.ReportResponse()
 
 
 _SERVER_OPTIONS = (

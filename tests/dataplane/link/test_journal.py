@@ -1,10 +1,7 @@
 """The directory on disk: what was saved comes back, whatever happened to the end of the file or all of it."""
 
 import os
-import resource as limits
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,6 +16,7 @@ from dataplane.link.directory import DirectoryChange
 from dataplane.link.journal import MAGIC, Journal, Record, read
 from dataplane.link.messages import Position
 from dataplane.link.sealed import Unreadable
+from tests.support.disks import written_at_most
 
 KEY = b"k" * 32
 ENTRIES = {f"user/{number}": bytes([number]) * 40 for number in range(20)}
@@ -273,14 +271,3 @@ def test_a_full_disk_keeps_what_was_saved_and_takes_more_later(tmp_path: Path) -
     assert written.wants_all
     assert written.rewrite(at(3), ENTRIES)
     assert saved(tmp_path) == (at(3), ENTRIES)
-
-
-@contextmanager
-def written_at_most(size: int) -> Iterator[None]:
-    """Python ignores SIGXFSZ, so a write beyond the limit is an OSError like one to a full disk."""
-    soft, hard = limits.getrlimit(limits.RLIMIT_FSIZE)
-    limits.setrlimit(limits.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        limits.setrlimit(limits.RLIMIT_FSIZE, (soft, hard))

@@ -1,10 +1,7 @@
 """The sealed state: what is written comes back, and nothing else does any harm."""
 
 import os
-import resource as limits
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,7 @@ from dataplane.link.endings import Ending
 from dataplane.link.held import HeldResource
 from dataplane.link.state import Saved, StateBusy, StateFolder, StateUnreadable, seal, unseal
 from dataplane.link.target import Credentials
+from tests.support.disks import written_at_most
 
 CREDENTIALS = Credentials(
     certificate="C",
@@ -259,14 +257,3 @@ def test_what_could_not_be_written_whole_takes_no_room(tmp_path: Path) -> None:
         assert not folder.save(SAVED, ("new",))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["instance", "lock"]
     folder.close()
-
-
-@contextmanager
-def written_at_most(size: int) -> Iterator[None]:
-    """Python ignores SIGXFSZ, so a write beyond the limit is an OSError like one to a full disk."""
-    soft, hard = limits.getrlimit(limits.RLIMIT_FSIZE)
-    limits.setrlimit(limits.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        limits.setrlimit(limits.RLIMIT_FSIZE, (soft, hard))
