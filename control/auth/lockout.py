@@ -138,8 +138,10 @@ def count_at_address(unit: Unit, standing: Standing) -> None:
 
     A device with an app password that was revoked goes on trying, and must not keep its owner out.
     """
-    if Kind.ADDRESS in standing.known:
-        _count(unit, Kind.ADDRESS, standing.known[Kind.ADDRESS])
+    kinds = [kind for kind in (Kind.ADDRESS,) if kind in standing.known]
+    if find_lock(standing.known, kinds, unit.now) is None:
+        for kind in kinds:
+            _count(unit, kind, standing.known[kind])
 
 
 def one_more(kind: Kind, failures: Failures, now: datetime) -> Failures:

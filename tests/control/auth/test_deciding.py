@@ -195,7 +195,7 @@ def test_the_code_stands_behind_the_last_semicolon(typed: str, parts: tuple[str,
 @pytest.mark.parametrize("dialogue", [False, True])
 def test_a_code_behind_the_password_does_where_no_dialogue_is(door: Door, channel: Channel, dialogue: bool) -> None:
     app = door.enrol(door.world.alice)
-    given = {"channel": channel, "dialogue": dialogue}
+    given: dict[str, Any] = {"channel": channel, "dialogue": dialogue}
     answer = door.password("alice", f"{PASSWORD};{app.code()}", **given)
     assert methods(answer) == (Method.PASSWORD, Method.ONE_TIME_CODE)
     assert door.password("alice", f"{PASSWORD};{app.code()}", **given) == WRONG, "good once"

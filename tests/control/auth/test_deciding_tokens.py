@@ -1,0 +1,322 @@
+"""App passwords and ID tokens as credentials: good for whom and where they were made for, and for nothing else."""
+
+import base64
+import hmac
+import json
+from dataclasses import replace
+from datetime import timedelta
+from itertools import product
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from control.auth import app_passwords, sessions
+from control.auth.deciding import Decider
+from control.auth.oidc.keys import signer
+from control.auth.oidc.presented import find_presented, looks_like_token
+from control.domain.application import ProxyProvider
+from control.domain.decision import Admitted, Channel, Refused, RefusedReason
+from control.domain.factors import Method
+from control.domain.grant import IssuedSession
+from control.domain.identity import UserKind
+from control.domain.security import SigningKey
+from tests.support.attempts import ELSEWHERE, HOME, PROTOCOLS, THIEF, Door
+from tests.support.auth import PASSWORD, World, callback
+from tests.support.stores import ADMIN
+
+WRONG, DENIED, FACTOR = (
+    Refused(reason=reason)
+    for reason in (RefusedReason.INVALID_CREDENTIALS, RefusedReason.ACCESS_DENIED, RefusedReason.SECOND_FACTOR)
+)
+LOCKED = Refused(reason=RefusedReason.LOCKED_OUT, retry_after=timedelta(seconds=15))
+
+
+def issued(world: World, provider: ProxyProvider | None = None, **signed_in: Any) -> IssuedSession:
+    """A session of a browser at a provider, as an outpost gets it."""
+    wanted = provider or world.wiki
+    outcome: Any = world.ask(world.sign_in(**signed_in).secret, tuple(world.parameters(wanted).items()))
+    code = outcome.url.split("code=")[1].split("&")[0]
+    answer = world.redeem(code, provider=wanted.id, redirect_uri=callback(wanted))
+    assert isinstance(answer, IssuedSession)
+    return answer
+
+
+# App passwords.
+
+
+@pytest.mark.parametrize("channel", PROTOCOLS)
+def test_an_app_password_is_good_with_its_user_and_by_itself(door: Door, channel: Channel) -> None:
+    made, secret = door.app_password(door.world.alice)
+    written = " ".join(secret[start : start + 4] for start in range(0, 24, 4)).upper()
+    for answer in (
+        door.password("alice", secret, channel=channel),
+        door.password("alice", written, channel=channel),
+        door.token(secret, channel=channel),
+    ):
+        assert isinstance(answer, Admitted)
+        assert (answer.session, answer.app_password, answer.methods) == (made.id, made.id, (Method.APP_PASSWORD,))
+    for username in ("bob", "nobody", ""):
+        assert door.password(username, secret, channel=channel) == WRONG
+    with door.world.store.read() as unit:
+        used = unit.app_passwords.get(made.id)
+    assert (used.last_used, used.last_address) == (door.clock.now, HOME)
+
+
+def test_an_app_password_needs_no_second_factor(door: Door) -> None:
+    door.enrol(door.world.alice)
+    _, secret = door.app_password(door.world.alice)
+    with door.world.store.write(ADMIN) as unit:
+        unit.applications.update(replace(door.world.wiki_application, second_factor=True))
+    assert isinstance(door.password("alice", secret), Admitted)
+    assert isinstance(door.password("alice", secret, channel=Channel.RADIUS, dialogue=True), Admitted)
+
+
+def test_an_app_password_is_good_for_its_applications(door: Door) -> None:
+    wiki, paste = door.world.wiki_application.id, door.world.paste_application.id
+    _, for_paste = door.app_password(door.world.alice, application=paste)
+    assert door.token(for_paste, application=wiki) == WRONG
+    assert door.password("alice", for_paste, application=wiki) == WRONG
+    assert isinstance(door.token(for_paste, application=paste), Admitted)
+    assert door.token(for_paste, application=None) == WRONG
+    assert door.token(for_paste, application=uuid4()) == WRONG
+
+
+def test_rules_hold_for_app_passwords_too(door: Door) -> None:
+    _, secret = door.app_password(door.world.bob)
+    assert door.password("bob", secret) == DENIED
+    assert door.token(secret) == DENIED
+
+
+def test_an_app_password_ends_when_it_says_or_is_revoked(door: Door) -> None:
+    soon = door.clock.now + timedelta(minutes=5)
+    made, secret = door.app_password(door.world.alice, expires=soon)
+    answer = door.token(secret)
+    assert isinstance(answer, Admitted)
+    assert answer.expires == soon
+    door.clock.advance(minutes=5)
+    assert door.token(secret) == WRONG
+    assert door.password("alice", secret) == WRONG
+    made, secret = door.app_password(door.world.alice, "tablet")
+    with door.world.store.write(ADMIN) as unit:
+        app_passwords.revoke(unit, door.world.alice.id, made.id)
+    assert door.token(secret) == WRONG
+
+
+@pytest.mark.parametrize("change", [{"active": False}, {"kind": UserKind.OUTPOST}])
+def test_an_app_password_is_worth_what_its_user_is(door: Door, change: dict[str, Any]) -> None:
+    _, secret = door.app_password(door.world.alice)
+    with door.world.store.write(ADMIN) as unit:
+        unit.users.update(replace(door.world.alice, **change))
+    assert door.token(secret) == WRONG
+    assert door.password("alice", secret) == WRONG
+
+
+def test_what_ends_between_two_looks_does_not_get_in(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, secret = door.app_password(door.world.alice)
+    find = app_passwords.find_valid
+
+    def found_and_gone(*asked: Any) -> Any:
+        found = find(*asked)
+        with door.world.store.write(ADMIN) as unit:
+            app_passwords.revoke(unit, door.world.alice.id, made.id)
+        return found
+
+    monkeypatch.setattr(app_passwords, "find_valid", found_and_gone)
+    assert door.token(secret) == WRONG
+    assert door.reasons() == ["changed meanwhile"]
+
+
+def test_nobody_locks_out_a_device(door: Door) -> None:
+    _, secret = door.app_password(door.world.alice)
+    door.fail("alice", 5, THIEF)
+    for number in range(20):
+        door.fail(f"user{number}", 1)
+    assert door.password("alice") == LOCKED
+    assert isinstance(door.password("alice", secret), Admitted), "it can't be guessed"
+    assert isinstance(door.token(secret, ELSEWHERE), Admitted)
+
+
+def test_a_device_whose_app_password_was_revoked_locks_its_owner_out_of_nothing(door: Door) -> None:
+    assert isinstance(door.password("alice"), Admitted)
+    gone = "abcd" * 6
+    for _ in range(25):
+        assert door.password("alice", gone) in {WRONG, LOCKED}
+    assert isinstance(door.password("alice"), Admitted)
+    assert door.failures(f"user/{door.world.alice.id}", f"pair/{door.world.alice.id}/{HOME}") == {}
+    assert door.password("bob") == LOCKED, "nobody known there"
+
+
+def test_bad_tokens_count_for_their_address_alone(door: Door) -> None:
+    answers = [door.token(f"token{number}", THIEF) for number in range(21)]
+    assert answers == [*[WRONG] * 20, LOCKED]
+    _, secret = door.app_password(door.world.alice)
+    assert isinstance(door.token(secret, THIEF), Admitted), "a good one is looked at all the same"
+    assert door.token("token", THIEF) == LOCKED
+    assert len(door.events("locked_out")) == 1
+
+
+# ID tokens.
+
+
+def test_an_id_token_is_good_at_its_provider(door: Door) -> None:
+    session = issued(door.world)
+    answer = door.token(session.id_token)
+    assert isinstance(answer, Admitted)
+    assert (answer.person.user.id, answer.session) == (door.world.alice.id, session.id)
+    assert answer.expires == session.expires
+    assert answer.methods == (Method.PASSWORD,)
+    assert door.events()[-1].name == "alice at wiki"
+
+
+def test_go_2024_3179_tokens_are_good_for_their_audience_alone(door: Door) -> None:
+    world = door.world
+    made = {provider.id: issued(world, provider).id_token for provider in (world.wiki, world.paste)}
+    places = {world.wiki.id: world.wiki_application.id, world.paste.id: world.paste_application.id}
+    for token, place in product(made, places):
+        answer = door.token(made[token], application=places[place])
+        assert isinstance(answer, Admitted) is (token == place), (token, place)
+    assert set(door.reasons()) == {"pwd", "token for another application"}
+
+
+def test_a_token_that_says_two_audiences_is_for_neither(door: Door) -> None:
+    claims = claims_of(door)
+    for audience in ([door.world.wiki.client_id], [door.world.wiki.client_id, door.world.paste.client_id], ""):
+        assert door.token(signed(door, {**claims, "aud": audience})) == WRONG
+
+
+def test_a_token_of_another_issuer_is_none(door: Door) -> None:
+    claims = claims_of(door)
+    assert isinstance(door.token(signed(door, claims)), Admitted)
+    for issuer in ("https://garrison.example.com/application/o/paste/", "https://evil.example/", ""):
+        assert door.token(signed(door, {**claims, "iss": issuer})) == WRONG
+
+
+def test_a_token_expires_to_the_second(door: Door) -> None:
+    session = issued(door.world)
+    door.clock.advance(seconds=86_399)
+    assert isinstance(door.token(session.id_token), Admitted)
+    door.clock.advance(seconds=1)
+    assert door.token(session.id_token) == WRONG
+    assert door.reasons()[-1] == "token has expired"
+
+
+def test_a_validity_that_was_shortened_ends_tokens_too(door: Door) -> None:
+    session = issued(door.world)
+    with door.world.store.write(ADMIN) as unit:
+        unit.providers.update(replace(door.world.wiki, access_token_validity=timedelta(minutes=5)))
+    door.clock.advance(minutes=5)
+    assert door.token(session.id_token) == WRONG
+
+
+def test_a_token_ends_with_its_session_and_with_its_user(door: Door) -> None:
+    session, other = issued(door.world), issued(door.world)
+    with door.world.store.write(ADMIN) as unit:
+        sessions.end_session(unit, session.id)
+    assert door.token(session.id_token) == WRONG
+    assert isinstance(door.token(other.id_token), Admitted)
+    with door.world.store.write(ADMIN) as unit:
+        unit.users.update(replace(door.world.alice, active=False))
+    assert door.token(other.id_token) == WRONG
+    with door.world.store.write(ADMIN) as unit:
+        unit.users.update(door.world.alice)
+    assert door.token(other.id_token) == WRONG, "what was ended stays so"
+
+
+def test_a_token_outlives_the_sign_in_that_ran_out(door: Door) -> None:
+    session = issued(door.world)
+    with door.world.store.write(ADMIN) as unit:
+        unit.providers.update(replace(door.world.wiki, access_token_validity=timedelta(days=3)))
+    door.clock.advance(seconds=1)
+    token = issued(door.world).id_token
+    door.clock.advance(days=2)
+    with door.world.store.write(ADMIN) as unit:
+        unit.sign_ins.drop_expired()
+    assert isinstance(door.token(token), Admitted)
+    assert door.token(session.id_token) == WRONG
+
+
+def test_a_token_of_a_session_without_a_factor_is_not_enough_where_one_is_asked_for(door: Door) -> None:
+    token = issued(door.world).id_token
+    app = door.enrol(door.world.alice)
+    assert isinstance(door.token(token), Admitted), "nothing asks for one"
+    with door.world.store.write(ADMIN) as unit:
+        unit.groups.update(replace(door.world.staff, second_factor=True))
+    assert door.token(token) == FACTOR
+    answer = door.password("alice", f"{PASSWORD};{app.code()}")
+    assert isinstance(answer, Admitted)
+
+
+def test_without_an_issuer_no_id_token_is_taken(door: Door) -> None:
+    session = issued(door.world)
+    door.decider = Decider(door.world.store, door.world.passwords)
+    assert door.token(session.id_token) == WRONG
+
+
+def claims_of(door: Door) -> dict[str, Any]:
+    token = issued(door.world).id_token
+    return dict(jwt.decode(token, signer(key_of(door)), algorithms=["ES256"]).claims)
+
+
+def key_of(door: Door) -> SigningKey:
+    with door.world.store.read() as unit:
+        return unit.signing_keys.all()[-1]
+
+
+def signed(door: Door, claims: dict[str, Any]) -> str:
+    key = signer(key_of(door))
+    return jwt.encode({"alg": "ES256", "kid": key.kid or ""}, claims, key, ["ES256"])
+
+
+def with_mac(claims: dict[str, Any], kid: str, secret: bytes) -> str:
+    """A token that takes our public key for a secret (RFC 8725 section 2.1)."""
+    parts = [json.dumps(each).encode() for each in ({"alg": "HS256", "kid": kid}, claims)]
+    signed_part = b".".join(map(encoded, parts))
+    return (signed_part + b"." + encoded(hmac.digest(secret, signed_part, "sha256"))).decode()
+
+
+def encoded(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def test_only_our_keys_and_our_algorithm_count(door: Door) -> None:
+    claims, key = claims_of(door), signer(key_of(door))
+    foreign = ECKey.generate_key("P-256", {"kid": key.kid or ""})
+    public = key.as_pem(private=False)
+    plain = jwt.encode({"alg": "ES256", "kid": key.kid or ""}, claims, key, ["ES256"]).split(".")
+    forged = [
+        jwt.encode({"alg": "ES256", "kid": key.kid or ""}, claims, foreign, ["ES256"]),
+        with_mac(claims, key.kid or "", public),
+        "eyJhbGciOiJub25lIn0." + plain[1] + ".",
+        ".".join([plain[0], plain[1], ""]),
+        ".".join([plain[0], plain[1], plain[2][:-4] + "AAAA"]),
+        ".".join([plain[0], plain[1][:-4] + "AAAA", plain[2]]),
+        ".".join(plain[:2]),
+        "..",
+        "a.b.c",
+        "." * 1000,
+    ]
+    assert [door.token(each) for each in forged] == [WRONG] * len(forged)
+    assert door.reasons()[-len(forged) :] == ["unknown token"] * len(forged)
+
+
+@given(st.text() | st.from_regex(r"[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*", fullmatch=True))
+def test_garbage_is_no_token(text: str) -> None:
+    key = SigningKey(id=UUID(int=1), private_key=_PEM, created=_NEVER)
+    assert find_presented(text, [key]) is None
+
+
+def test_what_may_be_a_token_is_bounded() -> None:
+    assert looks_like_token("a.b.c")
+    assert not looks_like_token("a.b")
+    assert not looks_like_token("a.b.c.d")
+    assert not looks_like_token("a.b.\u00e9")
+    assert not looks_like_token("a.b." + "c" * 65_536)
+
+
+_PEM = ECKey.generate_key("P-256").as_pem(private=True).decode()
+_NEVER: Any = None
