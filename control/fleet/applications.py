@@ -152,18 +152,24 @@ def _one_of_both(place: int, item: Fields) -> Problem:
 
 
 def _replace(unit: Unit, application: Application, rules: Sequence[_Rule] | None) -> None:
-    """Remove rules that are not wanted and add those that are missing; equal ones stay as they are."""
+    """Make the rules these: one about the same user or group stays the same and is changed, where anything differs."""
     if rules is None:
         return
-    missing = list(rules)
+    missing, changed = list(rules), []
     for binding in unit.bindings.of_application(application.id):
-        rule = _rule_of(binding)
-        if rule in missing:
-            missing.remove(rule)
+        if _rule_of(binding) in missing:
+            missing.remove(_rule_of(binding))
         else:
+            changed.append(binding)
+    for binding in changed:
+        rule = next((each for each in missing if (each.user, each.group) == (binding.user, binding.group)), None)
+        if rule is None:
             unit.bindings.remove(binding)
+        else:
+            missing.remove(rule)
+            unit.bindings.update(_binding(application, rule, binding.id))
     for rule in missing:
-        unit.bindings.add(_binding(application, rule))
+        unit.bindings.add(_binding(application, rule, uuid4()))
 
 
 def _rule_of(binding: Binding) -> _Rule:
@@ -172,9 +178,9 @@ def _rule_of(binding: Binding) -> _Rule:
     )
 
 
-def _binding(application: Application, rule: _Rule) -> Binding:
+def _binding(application: Application, rule: _Rule, key: UUID) -> Binding:
     return Binding(
-        id=uuid4(),
+        id=key,
         application=application.id,
         user=rule.user,
         group=rule.group,

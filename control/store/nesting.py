@@ -21,6 +21,14 @@ def below(groups: Collection[UUID]) -> sa.CTE:
     return _walk(tables.groups.c.id.in_(groups), _PARENTS.parent, _PARENTS.group)
 
 
+def below_each(groups: Collection[UUID]) -> sa.CTE:
+    """For each of these groups, its `root`, that group and all below it, as a table of `root` and `id`."""
+    every = tables.groups.c.id
+    found = sa.select(every.label("root"), every.label("id")).where(every.in_(groups)).cte(recursive=True)
+    joined = found.join(tables.group_parents, _PARENTS.parent == found.c.id)
+    return found.union(sa.select(found.c.root, _PARENTS.group).select_from(joined))
+
+
 def administering(without: UUID | None = None) -> sa.CTE:
     """The groups whose members administer Garrison, were the group `without` not there."""
     start = tables.groups.c.superuser.is_(True)

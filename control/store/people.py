@@ -12,7 +12,7 @@ from control.store import tables
 from control.store.base import Context, LinkTable, Repository, chunks
 from control.store.changes import AllSessions, Change, Membership
 from control.store.columns import holds
-from control.store.nesting import above, below
+from control.store.nesting import above, below, below_each
 
 
 class Users(Repository[User]):
@@ -172,6 +172,17 @@ class Memberships:
             statement = sa.select(tables.memberships.c.user).select_from(joined).distinct()
             found.update(self.context.connection.execute(statement).scalars())
         return frozenset(found)
+
+    def counts_below(self, groups: Collection[UUID]) -> dict[UUID, int]:
+        """How many users are in each of these groups or in any below it; those without any are left out."""
+        found: dict[UUID, int] = {}
+        for some in chunks(groups):
+            nested = below_each(some)
+            joined = nested.join(tables.memberships, tables.memberships.c.group == nested.c.id)
+            members = sa.func.count(tables.memberships.c.user.distinct()).label("members")
+            statement = sa.select(nested.c.root, members).select_from(joined).group_by(nested.c.root)
+            found |= {row.root: int(row.members) for row in self.context.rows(statement)}
+        return found
 
     def set_groups(self, user: UUID, groups: Iterable[UUID]) -> None:
         """Make the user's direct groups exactly `groups`."""

@@ -3,6 +3,7 @@
 from flask import Blueprint, Flask
 
 from control.web import (
+    access,
     applications,
     audit,
     certificates,
@@ -23,6 +24,7 @@ NOUNS = (
     applications.blueprint,
     providers.blueprint,
     outposts.blueprint,
+    access.blueprint,
     users.blueprint,
     groups.blueprint,
     tokens.blueprint,

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from control.domain.application import Application, ProxyMode, ProxyProvider
-from control.domain.factors import Authenticator
+from control.domain.factors import AppPassword, Authenticator
 from control.domain.identity import Group, User
 
 WHEN = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -47,6 +47,14 @@ def authenticator(user: UUID, **fields: Any) -> Authenticator:
     """An authenticator app that was confirmed."""
     defaults = {"id": uuid4(), "user": user, "name": "Phone", "secret": b"s" * 20, "created": WHEN, "confirmed": WHEN}
     return Authenticator(**{**defaults, **fields})
+
+
+def app_password(user: UUID, **fields: Any) -> AppPassword:
+    """An app password that is good nowhere."""
+    key = uuid4()
+    return AppPassword(
+        **{"id": key, "user": user, "name": str(key), "fingerprint": key.hex * 2, "created": WHEN, **fields}
+    )
 
 
 def application(slug: str = "wiki", **fields: Any) -> Application:

@@ -23,11 +23,13 @@ blueprint = Blueprint("bindings", __name__, url_prefix="/<uuid:key>/bindings")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A binding with whom it is about."""
+    """A binding with whom it is about; of a group how many are directly in it, and how many in groups below alone."""
 
     binding: Binding
     user: User | None
     group: Group | None
+    members: int = 0
+    inherited: int = 0
 
 
 def read_rules(unit: Unit, application: UUID) -> list[Rule]:
@@ -35,11 +37,14 @@ def read_rules(unit: Unit, application: UUID) -> list[Rule]:
     bindings = unit.bindings.of_application(application)
     users = unit.users.find_many({each.user for each in bindings if each.user is not None})
     groups = unit.groups.find_many({each.group for each in bindings if each.group is not None})
+    direct, below = unit.memberships.counts(), unit.memberships.counts_below(groups.keys())
     return [
         Rule(
             binding=each,
             user=users.get(each.user) if each.user is not None else None,
             group=groups.get(each.group) if each.group is not None else None,
+            members=direct.get(each.group, 0) if each.group is not None else 0,
+            inherited=below.get(each.group, 0) - direct.get(each.group, 0) if each.group is not None else 0,
         )
         for each in bindings
     ]
@@ -69,17 +74,26 @@ def toggle(key: UUID, binding: UUID) -> ResponseReturnValue:
     return _changed(key, binding, change)
 
 
+@blueprint.post("/<uuid:binding>/turn")
+def turn(key: UUID, binding: UUID) -> ResponseReturnValue:
+    """Let a rule say yes where it says no, and no where it says yes."""
+
+    def change(rules: list[dict[str, object]], place: int) -> None:
+        rules[place]["negate"] = not rules[place]["negate"]
+
+    return _changed(key, binding, change)
+
+
 @blueprint.post("/<uuid:binding>/up")
 def up(key: UUID, binding: UUID) -> ResponseReturnValue:
     """Move a rule before the one above it."""
+    return _changed(key, binding, lambda rules, place: _move(rules, place, max(0, place - 1)))
 
-    def change(rules: list[dict[str, object]], place: int) -> None:
-        above = max(0, place - 1)
-        rules.insert(above, rules.pop(place))
-        for order, rule in enumerate(rules):
-            rule["order"] = order
 
-    return _changed(key, binding, change)
+@blueprint.post("/<uuid:binding>/down")
+def down(key: UUID, binding: UUID) -> ResponseReturnValue:
+    """Move a rule behind the one below it."""
+    return _changed(key, binding, lambda rules, place: _move(rules, place, place + 1))
 
 
 @blueprint.post("/<uuid:binding>/remove")
@@ -102,7 +116,14 @@ def _changed(key: UUID, binding: UUID, change: Callable[[list[dict[str, object]]
         rules = _rules(bindings)
         change(rules, place)
         replace_bindings(unit, application, rules)
-    return done(_detail(key), "bindings_changed", name=application.name)
+    return done(f"{_detail(key)}#rule-{binding}", "bindings_changed", name=application.name)
+
+
+def _move(rules: list[dict[str, object]], place: int, to: int) -> None:
+    """Put a rule somewhere else in the list, and number them all by their places."""
+    rules.insert(to, rules.pop(place))
+    for order, rule in enumerate(rules):
+        rule["order"] = order
 
 
 def _add(unit: Unit, key: UUID, form: BindingForm) -> None:

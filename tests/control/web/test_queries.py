@@ -27,6 +27,9 @@ LISTS = [
     "/admin/certificates/",
     "/admin/trust/",
     "/admin/trust/live",
+    "/admin/sessions/",
+    "/admin/lockouts/",
+    "/admin/access/",
 ]
 MOST = 22
 

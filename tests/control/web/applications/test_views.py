@@ -1,10 +1,15 @@
 """Applications and the rules of who may use them, in the admin interface."""
 
+from dataclasses import replace
+
 import pytest
 
+from control.auth import people
+from control.auth.people import GroupDraft
 from control.domain.application import Application, Binding
 from control.store import Store
 from tests.support.site import Site
+from tests.support.stores import ADMIN
 
 LIST = "/admin/applications/"
 NEW = "/admin/applications/new"
@@ -88,8 +93,13 @@ def test_rules_can_be_added_moved_disabled_and_removed(site: Site) -> None:
     assert "Open to everyone" not in site.admin.get(url).text
     first, second = rules(site, paste)
     assert (first.group, second.user, second.negate) == (site.world.staff.id, site.world.bob.id, True)
-    site.admin.submit(url, f"{url}bindings/{second.id}/up")
-    assert [rule.user for rule in rules(site, paste)] == [site.world.bob.id, None]
+    answer = site.admin.submit(url, f"{url}bindings/{second.id}/up")
+    assert answer.headers["Location"] == f"{url}#rule-{second.id}"
+    assert rules(site, paste) == [replace(second, order=0), replace(first, order=1)]
+    site.admin.submit(url, f"{url}bindings/{second.id}/down")
+    assert rules(site, paste) == [first, second]
+    site.admin.submit(url, f"{url}bindings/{second.id}/down")
+    assert rules(site, paste) == [first, second]
     for rule in rules(site, paste):
         site.admin.submit(url, f"{url}bindings/{rule.id}/toggle")
     assert "Open to everyone" in site.admin.get(url).text
@@ -97,6 +107,53 @@ def test_rules_can_be_added_moved_disabled_and_removed(site: Site) -> None:
     for rule in rules(site, paste):
         site.admin.submit(url, f"{url}bindings/{rule.id}/remove")
     assert rules(site, paste) == []
+
+
+def test_a_rule_is_turned_round_and_stays_the_same_rule(site: Site) -> None:
+    wiki = site.world.wiki_application
+    (rule,) = rules(site, wiki)
+    url = f"{LIST}{wiki.id}/"
+    assert "Say yes to everybody else" in site.admin.get(url).text
+    site.admin.submit(url, f"{url}bindings/{rule.id}/turn")
+    assert rules(site, wiki) == [replace(rule, negate=True)]
+    page = site.admin.get(url).text
+    assert "everybody but group" in page
+    assert "Say yes to these alone" in page
+    with site.store.read() as unit:
+        told = [each for each in unit.audit.latest(9) if each.kind == "binding"]
+    assert (told[0].action, told[0].target, told[0].fields) == ("updated", str(rule.id), ("negate",))
+
+
+def test_disabling_the_last_enabled_rule_asks_first_and_shows_what_it_did(site: Site) -> None:
+    wiki = site.world.wiki_application
+    url = f"{LIST}{wiki.id}/"
+    assert "Disable the last enabled rule?" in site.admin.get(url).text
+    site.admin.submit(url, f"{url}bindings/{rules(site, wiki)[0].id}/toggle")
+    page = site.admin.get(url).text
+    assert "alert-danger" in page
+    assert "All rules are disabled, and where no rule is enabled every active user gets in." in page
+    assert "Disable the last enabled rule?" not in page
+
+
+def test_how_many_are_in_a_group_of_a_rule(site: Site) -> None:
+    staff, url = site.world.staff, f"{LIST}{site.world.wiki_application.id}/"
+    assert "1 member<" in site.admin.get(url).text
+    with site.store.write(ADMIN) as unit:
+        below = people.create_group(unit, GroupDraft(name="below", parents=frozenset({staff.id})))
+        people.set_group_users(unit, below.id, [site.world.alice.id, site.world.bob.id])
+    assert "1 member, 1 more through groups below<" in site.admin.get(url).text
+
+
+@pytest.mark.parametrize("step", ["up", "down", "turn", "toggle", "remove"])
+def test_rules_change_by_forms_of_admins_alone(site: Site, step: str) -> None:
+    wiki = site.world.wiki_application
+    before = rules(site, wiki)
+    path = f"{LIST}{wiki.id}/bindings/{before[0].id}/{step}"
+    alice = site.browser(site.world.alice)
+    sent = {"csrf_token": alice.form("/account/password").fields["csrf_token"][0]}
+    assert alice.client.post(path, data=sent).status_code == 403
+    assert site.admin.client.post(path).status_code == 400
+    assert rules(site, wiki) == before
 
 
 @pytest.mark.parametrize(
