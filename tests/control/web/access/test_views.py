@@ -37,9 +37,9 @@ def set_rules(site: Site, *rules: dict[str, object], **fields: object) -> Applic
     return wiki
 
 
-def group(site: Site, name: str, *parents: UUID, **fields: bool) -> Group:
+def group(site: Site, name: str, *parents: UUID, second_factor: bool = False) -> Group:
     with site.store.write(ADMIN) as unit:
-        return people.create_group(unit, GroupDraft(name=name, parents=frozenset(parents), **fields))
+        return people.create_group(unit, GroupDraft(name=name, parents=frozenset(parents), second_factor=second_factor))
 
 
 def test_a_group_above_lets_somebody_in_and_the_way_is_told(site: Site) -> None:
