@@ -56,6 +56,11 @@ class Ledger:
         self._told: dict[Happening, float] = {}
         """By what was told: when."""
 
+    @property
+    def untold(self) -> int:
+        """How much has happened that nobody was told of yet."""
+        return sum(entry.count for entry in (*self._entries.values(), *self._misconfigured.values()))
+
     def entry(self, happening: Happening) -> Entry:
         """What to add to, now or until the next telling."""
         happening = _bounded(happening)

@@ -69,7 +69,7 @@ class Trail:
         return {
             "garrison_outpost_events_waiting": self.waiting,
             "garrison_outpost_events_bytes": self._journal.size,
-            "garrison_outpost_events_unsaved": bool(self._journal.error),
+            "garrison_outpost_events_unsaved": len(self._unsaved),
         }
 
     @property

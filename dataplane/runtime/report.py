@@ -43,7 +43,7 @@ _HELP = {
     "garrison_outpost_directory_unsaved": "Whether the disk does not take the users and groups",
     "garrison_outpost_events_waiting": "Events for the audit trail that control has not got yet",
     "garrison_outpost_events_bytes": "Bytes on disk of the events that wait",
-    "garrison_outpost_events_unsaved": "Whether the disk does not take the events",
+    "garrison_outpost_events_unsaved": "Those of the events that wait which the disk has not got",
     "garrison_outpost_events_forwarded_total": "Events that control has got",
     "garrison_outpost_events_lost_total": "Events that control will never get, for want of room or by its own refusal",
     "garrison_outpost_state_unsaved": "Whether the disk does not take the last good state",

@@ -27,6 +27,7 @@ def test_like_happenings_are_one_event() -> None:
     subject.record(ALICE, "r1")
     clock.now += 5
     subject.record(ALICE, "r2")
+    assert subject.untold == 2
     subject.record(Happening(action=EventAction.SIGNED_OUT, provider="wiki", subject="u1"), "r3")
     clock.now += 5
     first, second = subject.take()
@@ -35,7 +36,7 @@ def test_like_happenings_are_one_event() -> None:
     assert (second.action, second.count, second.request_id) == (EventAction.SIGNED_OUT, 1, "r3")
     assert uuid.UUID(first.id).version == uuid.UUID(second.id).version == 4
     assert first.id != second.id
-    assert subject.take() == ()
+    assert (subject.take(), subject.untold) == ((), 0)
 
 
 def test_an_entry_is_counted_without_the_time() -> None:

@@ -103,9 +103,9 @@ class Metrics:
                 *_counters("garrison_verifier_limits_total", "Limits of it hit", "limit", verifier.limits),
             ],
             "gauges": [
-                _gauge("garrison_verifier_entries", "Answers about credentials that are kept", len(verifier)),
-                _gauge("garrison_proxy_connections", "Connections open", connections),
-                _gauge("garrison_proxy_link_connections", "Connections passed on to the link", passing),
+                gauge("garrison_verifier_entries", "Answers about credentials that are kept", len(verifier)),
+                gauge("garrison_proxy_connections", "Connections open", connections),
+                gauge("garrison_proxy_link_connections", "Connections passed on to the link", passing),
             ],
         }
 
@@ -142,7 +142,8 @@ def _histogram(name: str, help_: str, labels: dict[str, str], histogram: Histogr
     }
 
 
-def _gauge(name: str, help_: str, value: float) -> Sample:
+def gauge(name: str, help_: str, value: float) -> Sample:
+    """One figure of now."""
     return {"name": name, "help": help_, "labels": {}, "value": value}
 
 

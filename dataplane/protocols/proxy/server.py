@@ -17,7 +17,7 @@ from dataplane.protocols.proxy.config import Prepared, prepare
 from dataplane.protocols.proxy.doors import Doors
 from dataplane.protocols.proxy.flow import RelayLimits
 from dataplane.protocols.proxy.handler import ProxyHandler
-from dataplane.protocols.proxy.metrics import Snapshot
+from dataplane.protocols.proxy.metrics import Snapshot, gauge
 from dataplane.protocols.proxy.relay import Relay
 from dataplane.protocols.proxy.session import HttpSession
 from dataplane.protocols.proxy.trust import DEFAULT_TRUSTED, Trust
@@ -99,7 +99,10 @@ class ProxyServer:
         options = self._prepared.options
         name = options.outpost_name if options is not None else ""
         doors, tcp = self._doors, self._tcp
-        return doors.metrics.snapshot(name, tcp.counts.limits, self.connections, tcp.passing, doors.verifier)
+        snapshot = doors.metrics.snapshot(name, tcp.counts.limits, self.connections, tcp.passing, doors.verifier)
+        help_ = "What was counted for the audit trail and waits to be told"
+        snapshot["gauges"].append(gauge("garrison_proxy_events_untold", help_, doors.ledger.untold))
+        return snapshot
 
     def _open(self, _: Connection[Any]) -> tuple[HttpSession, ProxyHandler]:
         session = HttpSession()

@@ -1,0 +1,197 @@
+"""Events for the audit trail, from requests at a real outpost to control: each once, whatever is killed or away."""
+
+import http.client
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from dataplane.config import ProxyProvider
+from dataplane.gate import Identity, ProxySession
+from dataplane.link.translate import resource
+from dataplane.protocols.proxy.cookies import Sealer, cookie_name, seal_session, split_token
+from protos.outpost.v1.gate_pb2 import OutpostEvent
+from tests.support.fake_control import FakeControl, eventually, options, provider
+from tests.support.outpost_process import OutpostProcess, children
+
+HOST = "wiki.example.com"
+EVERY_SECOND = {"GARRISON_EVENT_INTERVAL": "1"}
+HOURLY = {"GARRISON_EVENT_INTERVAL": "3600"}
+
+
+@pytest.fixture
+def control() -> Iterator[FakeControl]:
+    with FakeControl() as running:
+        yield running
+
+
+def cookie_for(control: FakeControl, username: str) -> str:
+    """A cookie as the outpost itself would have set it."""
+    config = resource(control.resources["provider/wiki"].SerializeToString())
+    assert isinstance(config, ProxyProvider)
+    now = time.time()
+    person = Identity(
+        subject=f"id of {username}",
+        username=username,
+        name=username,
+        email="",
+        groups=(),
+        entitlements=(),
+        additional_headers=(),
+    )
+    signed_in = ProxySession(
+        id=f"s-{username}", identity=person, authenticated=now - 60, expires=now + 3600, id_token="a.b.c"
+    )
+    (token,) = split_token(seal_session(Sealer(config.id, config.session_keys, os.urandom), signed_in))
+    return f"{cookie_name(config.client_id).decode()}={token.decode()}"
+
+
+def ask(outpost: OutpostProcess, path: str, cookie: str, client: str = "192.0.2.7", host: str = HOST) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", outpost.http_port, timeout=10)
+    headers = {
+        "Host": host,
+        "X-Original-URL": f"https://{host}/",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-For": client,
+        "Cookie": cookie,
+    }
+    with closing(connection):
+        connection.request("GET", f"/outpost.goauthentik.io/{path}", headers=headers)
+        return connection.getresponse().status
+
+
+def unique(control: FakeControl) -> list[OutpostEvent]:
+    """As control keeps them: by id."""
+    return [*{event.id: event for event in control.events}.values()]
+
+
+def admitted(control: FakeControl) -> Counter[tuple[str, str]]:
+    """Requests by person and client."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for event in unique(control):
+        if event.action == OutpostEvent.ACTION_ADMITTED:
+            counts[event.username, event.client_address] += event.count
+    return counts
+
+
+def samples(outpost: OutpostProcess, name: str) -> float:
+    return outpost.metrics().get(f"garrison_outpost_events_{name}", -1.0)
+
+
+def test_what_happened_reaches_control(control: FakeControl, tmp_path: Path) -> None:
+    revision = control.hold(options(), provider())
+    alice = cookie_for(control, "alice")
+    with OutpostProcess(tmp_path, control.environment() | EVERY_SECOND, workers=2) as outpost:
+        control.settled(revision)
+        for _ in range(10):
+            assert ask(outpost, "auth/nginx", alice) == 200
+        assert ask(outpost, "auth/nginx", alice, "198.51.100.1") == 200
+        assert ask(outpost, "auth/nginx", "", host="unknown.example.com") == 404
+        assert ask(outpost, "sign_out", alice) == 302
+        eventually(lambda: ask(outpost, "auth/nginx", alice) == 401, "the session is over")
+        eventually(lambda: admitted(control)["alice", "192.0.2.7"] >= 10, "control has the counts")
+        actions = {OutpostEvent.ACTION_SIGNED_OUT, OutpostEvent.ACTION_TURNED_AWAY, OutpostEvent.ACTION_MISCONFIGURED}
+        eventually(lambda: actions <= {event.action for event in control.events}, "and all else")
+        eventually(lambda: samples(outpost, "waiting") == 0, "nothing waits any more")
+        assert samples(outpost, "forwarded_total") == len(control.events)
+        assert samples(outpost, "lost_total") == 0
+    assert len(unique(control)) == len(control.events)
+    assert admitted(control)["alice", "198.51.100.1"] == 1
+    (out,) = [event for event in control.events if event.action == OutpostEvent.ACTION_SIGNED_OUT]
+    assert (out.provider, out.subject, out.client_address) == ("wiki", "id of alice", "192.0.2.7")
+    (wrong,) = [event for event in control.events if event.action == OutpostEvent.ACTION_MISCONFIGURED]
+    assert wrong.reason == "no application has the host unknown.example.com"
+
+
+def test_nothing_is_lost_or_doubled_while_control_is_away_and_processes_end(
+    control: FakeControl, tmp_path: Path
+) -> None:
+    """Killed is who has told what it counted: what a killed worker counted since is lost, and no more than that."""
+    revision = control.hold(options(), provider())
+    people = {name: cookie_for(control, name) for name in ("alice", "bob")}
+    asked: Counter[tuple[str, str]] = Counter()
+
+    def browse(outpost: OutpostProcess, times: int) -> None:
+        for number in range(times):
+            for name, cookie in people.items():
+                client = f"192.0.2.{number % 3}"
+                assert ask(outpost, "auth/nginx", cookie, client) == 200
+                asked[name, client] += 1
+
+    environment = control.environment() | EVERY_SECOND
+    with OutpostProcess(tmp_path, environment, workers=2) as outpost:
+        control.settled(revision)
+        browse(outpost, 6)
+        eventually(lambda: admitted(control) == asked, "control has it")
+
+        control.stop_link()
+        browse(outpost, 6)
+        eventually(lambda: samples(outpost, "waiting") > 0, "events wait")
+        told = eventually(lambda: all_on_disk(outpost), "the disk has all of them")
+        outpost.signal(signal.SIGKILL)
+        outpost.wait()
+        outpost.start()
+        outpost.ready()
+        assert samples(outpost, "waiting") == told
+        browse(outpost, 6)
+        # Told to end, what is counted since the last telling is saved as well.
+        outpost.signal(signal.SIGTERM)
+        assert outpost.wait() == 0
+        assert "events-" in names(outpost)
+
+        outpost.start()
+        control.start_link()
+        eventually(lambda: admitted(control) == asked, "control has all of it", 30)
+        eventually(lambda: samples(outpost, "waiting") == 0, "nothing waits any more")
+    assert len(unique(control)) == len(control.events)
+    assert "events-" not in names(outpost)
+
+
+def all_on_disk(outpost: OutpostProcess) -> float:
+    """How many events wait, once workers have told all that they counted and the disk has it; 0 before."""
+    found = outpost.metrics()
+    untold = found["garrison_proxy_events_untold"] + found["garrison_outpost_events_unsaved"]
+    return 0.0 if untold else found["garrison_outpost_events_waiting"]
+
+
+def names(outpost: OutpostProcess) -> str:
+    return " ".join(path.name for path in outpost.state.iterdir())
+
+
+def test_what_was_counted_is_told_before_the_end(control: FakeControl, tmp_path: Path) -> None:
+    """To control itself where it is there: the state folder of a container may go with it."""
+    revision = control.hold(options(), provider())
+    alice = cookie_for(control, "alice")
+    with OutpostProcess(tmp_path, control.environment() | HOURLY, workers=2) as outpost:
+        control.settled(revision)
+        for _ in range(7):
+            assert ask(outpost, "auth/nginx", alice) == 200
+        assert not control.events
+        outpost.signal(signal.SIGTERM)
+        assert outpost.wait() == 0
+    assert admitted(control) == {("alice", "192.0.2.7"): 7}
+
+
+def test_a_killed_worker_loses_what_it_counted_and_no_more(control: FakeControl, tmp_path: Path) -> None:
+    revision = control.hold(options(), provider())
+    alice = cookie_for(control, "alice")
+    with OutpostProcess(tmp_path, control.environment() | EVERY_SECOND) as outpost:
+        control.settled(revision)
+        assert ask(outpost, "auth/nginx", alice) == 200
+        eventually(lambda: admitted(control)["alice", "192.0.2.7"] == 1, "control has the first")
+        (worker,) = children(outpost.pid)
+        os.kill(worker, signal.SIGKILL)
+        eventually(lambda: ask_patiently(outpost, alice) == 200, "another one serves")
+        eventually(lambda: admitted(control)["alice", "192.0.2.7"] == 2, "and counts")
+
+
+def ask_patiently(outpost: OutpostProcess, cookie: str) -> int:
+    try:
+        return ask(outpost, "auth/nginx", cookie)
+    except (OSError, http.client.HTTPException):
+        return 0
