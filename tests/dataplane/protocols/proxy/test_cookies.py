@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataplane.config import SessionKey
-from dataplane.gate import ProxySession, SessionReference
+from dataplane.gate import BasicCredentials, ProxySession, SessionReference
 from dataplane.protocols.proxy.cookies import (
     MAX_PARTS,
     MAX_SESSION,
@@ -139,6 +139,16 @@ class TestElision:
                     assert (bounds.authenticated, bounds.expires) == (session().authenticated, session().expires)
                 case None:
                     pytest.fail("a sealed session has to open")
+
+    def test_what_the_application_is_sent_is_kept_with_it(self) -> None:
+        basic = BasicCredentials(username="al", password="p:w")
+        sending = session(basic=basic)
+        token = seal_session(sealer(), sending)
+        assert find_session(sealer(), "p1", token) == sending
+        assert b"p:w" not in token
+        assert "p:w" not in repr(sending)
+        reduced = find_session(sealer(), "p1", seal_session(sealer(), replace(crowded(1000), basic=basic)))
+        assert isinstance(reduced, SessionReference), "it is looked up with the rest"
 
     def test_a_thousand_groups_are_reduced_and_the_proof_is_kept(self) -> None:
         proven = replace(crowded(1000), proof="pr00f")
