@@ -10,7 +10,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from control.domain.application import ProxyMode
-from control.domain.grant import IssuedIdentity
+from control.domain.grant import BasicCredentials, IssuedIdentity
 from control.fleet.resources import Certificate, Changed, Ended, Options, ProxyProvider, Resource, SessionKey
 from control.link.messages import Push
 from control.link.reading import read_id, read_time
@@ -54,7 +54,14 @@ RESOURCES: list[Resource] = [
     ),
     Certificate(id=ID, name="web", chain="CHAIN", private_key="KEY"),
     Ended(session=ID, before=WHEN, until=WHEN),
-    Changed(subject=ID, identity=IDENTITY, at=WHEN, until=WHEN, denied_providers=(ID,)),
+    Changed(
+        subject=ID,
+        identity=IDENTITY,
+        at=WHEN,
+        until=WHEN,
+        denied_providers=(ID,),
+        basic={ID: BasicCredentials(username="al", password="pw")},
+    ),
 ]
 
 
@@ -77,6 +84,11 @@ def test_every_difference_makes_another_digest() -> None:
     variants: list[Resource] = [
         *RESOURCES,
         replace(options, log_level="debug"),
+        replace(options, bind_cache=timedelta(seconds=1)),
+        replace(options, offline_grace=timedelta(seconds=1)),
+        replace(provider, basic_auth_enabled=True),
+        replace(changed, basic={}),
+        replace(changed, basic={ID: BasicCredentials(username="al", password="other")}),
         replace(provider, session_keys=()),
         replace(provider, intercept_header_auth=False),
         replace(certificate, private_key="OTHER"),
@@ -126,6 +138,12 @@ SECRETS = {
     "outpost.v1.ProxySession.proof",
     "outpost.v1.LookUpSessionRequest.proof",
     "outpost.v1.NewToken.secret",
+    "outpost.v1.BasicCredentials.password",
+    "outpost.v1.PasswordCredentials.password",
+    "outpost.v1.AuthenticateRequest.bearer",
+    "outpost.v1.ChallengeAnswer.state",
+    "outpost.v1.ChallengeAnswer.code",
+    "outpost.v1.Challenge.state",
 }
 # What sounds like a secret and is none: fingerprints; messages whose secret is marked; ids and digests; names.
 HARMLESS = {
@@ -141,8 +159,10 @@ HARMLESS = {
     "outpost.v1.Held.HeldEntry.key",
     "outpost.v1.Digests.WantedEntry.key",
     "outpost.v1.Identity.AdditionalHeadersEntry.key",
+    "outpost.v1.Changed.BasicCredentialsEntry.key",
+    "outpost.v1.AuthenticateRequest.password",
 }
-SOUNDS = ("secret", "password", "token", "key", "code", "verifier", "private", "proof")
+SOUNDS = ("secret", "password", "token", "key", "code", "verifier", "private", "proof", "bearer", "state")
 
 
 def fields() -> Iterator[FieldDescriptor]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from dataplane.config import Changed, Edit, Ended
+from dataplane.config import Changed, Edit, Ended, ProxyProvider
 from dataplane.gate import (
     Allowed,
     BasicCredentials,
@@ -33,10 +33,10 @@ def basic(username: str = "alice", password: str = "s3cret") -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()}
 
 
-def outpost_of(*providers: object, verdict: Verdict = YES, **options: float) -> Outpost:
-    outpost = Outpost(*(providers or (WIKI,)))  # type: ignore[arg-type]  # providers
+def outpost_of(*providers: ProxyProvider, verdict: Verdict = YES) -> Outpost:
+    outpost = Outpost(*(providers or (WIKI,)))
     outpost.gate.verdict = verdict
-    outpost.commit(options=replace(OPTIONS, **{"bind_cache": 600.0, "offline_grace": 86400.0, **options}))
+    outpost.commit(options=replace(OPTIONS, bind_cache=600.0, offline_grace=86400.0))
     return outpost
 
 
