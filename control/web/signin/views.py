@@ -47,7 +47,6 @@ def check_sign_in() -> ResponseReturnValue:
     form = SignInForm()
     onward = wanted(form.next.data)
     credentials = Credentials(username=form.username.data or "", password=form.password.data or "")
-    find_application(onward)
     outcome = sign_in(identity.decider(), credentials, identity.origin(), replaced=identity.cookie_secret())
     match outcome:
         case OpenedSession():
@@ -73,7 +72,6 @@ def check_code() -> ResponseReturnValue:
     """Check the code; only now there is a session."""
     form, state = CodeForm(), _pending()
     onward, code = wanted(form.next.data), form.code.data or ""
-    find_application(onward)
     outcome = finish(identity.decider(), state, code, identity.origin(), replaced=identity.cookie_secret())
     match outcome:
         case OpenedSession():
