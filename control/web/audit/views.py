@@ -46,7 +46,7 @@ def index() -> ResponseReturnValue:
         "choices": choices,
         "since": minutes(wanted.since),
         "until": minutes(wanted.until),
-        "live": is_first() and request.args.get("live") != "off",
+        "live": is_first() and not problems and request.args.get("live") != "off",
         "first": is_first(),
         "kept": web().settings.audit_kept,
     }

@@ -29,7 +29,7 @@ _NAMELESS = frozenset({"membership", "sign-in", "binding", "cookie key", "signin
 _FAILURES = {
     "signed_in": "failed to sign in as",
     "changed_password": "failed to change the password",
-    "authenticated": "failed to prove to be",
+    "authenticated": "failed to authenticate as",
 }
 _KINDS = {"sign-in": "session", "drain": ""}
 _VERBS = {
@@ -40,7 +40,7 @@ _VERBS = {
     "misconfigured": "found something that can't work at",
     "events_lost": "lost events of",
     "unknown": "did what this version doesn't know at",
-    "authenticated": "proved to be",
+    "authenticated": "authenticated as",
     "lifted_lockout": "lifted the lockout of",
 }
 # What is said of some actions at some kinds, instead of both.
@@ -115,12 +115,21 @@ def _told(event: AuditEvent, outposts: Mapping[UUID, str]) -> tuple[str, str, st
     if event.outcome == "failure" and event.action in _FAILURES:
         name = "" if event.name == event.actor else event.name or "nobody"
         return _FAILURES[event.action], "", name, ""
+    if event.action == "authenticated" and event.outcome == "success":
+        return _authenticated(event)
     kind, name = _object(event, outposts)
     # The verb says already that it did not go well.
     is_told = event.outcome in {"success", "failure"} and event.action in _VERBS
     failure = "" if event.outcome == "success" or is_told else event.outcome
     phrase = _PHRASES.get((event.action, event.kind))
     return (verb_of(event.action), kind, name, failure) if phrase is None else (phrase, "", name, failure)
+
+
+def _authenticated(event: AuditEvent) -> tuple[str, str, str, str]:
+    """Who is told already; at what is told behind the name."""
+    who, at, place = event.name.rpartition(" at ")
+    is_own = bool(at) and who == event.actor
+    return ("authenticated at", "", place, "") if is_own else ("authenticated as", "", event.name, "")
 
 
 def _follows(event: AuditEvent) -> bool:
