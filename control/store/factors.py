@@ -120,6 +120,13 @@ class AppPasswords(Repository[AppPassword]):
         self._applications.replace(entity.id, entity.applications)
 
 
+# Built once: that takes longer than the database does, and each sign-in asks all of them.
+_IN_BUCKETS = sa.select(tables.failures).where(tables.failures.c.bucket.in_(sa.bindparam("wanted", expanding=True)))
+_THERE = (tables.familiar.c.user == sa.bindparam("who"), tables.familiar.c.address == sa.bindparam("where"))
+_FAMILIAR = sa.select(tables.familiar.c.last).where(*_THERE, tables.familiar.c.last >= sa.bindparam("since"))
+_GREETED = sa.update(tables.familiar).where(*_THERE).values(last=sa.bindparam("now"))
+
+
 class FailureCounts:
     """Failed attempts in a row by bucket, and the addresses people are known to come from. None of it is a change."""
 
@@ -128,8 +135,7 @@ class FailureCounts:
 
     def find(self, buckets: Collection[str]) -> dict[str, Failures]:
         """What is counted in these buckets."""
-        table = tables.failures
-        found = (self._context.rows(sa.select(table).where(table.c.bucket.in_(some))) for some in chunks(buckets))
+        found = (self._context.rows(_IN_BUCKETS, {"wanted": some}) for some in chunks(buckets))
         return {row.bucket: _counted(row) for rows in found for row in rows}
 
     def put(self, failures: Failures) -> None:
@@ -172,16 +178,14 @@ class FailureCounts:
 
     def is_familiar(self, user: UUID, address: str, since: datetime) -> bool:
         """Whether the user has come in from there since then."""
-        table = tables.familiar
-        mine = (table.c.user == user, table.c.address == address, table.c.last >= since)
-        return bool(self._context.rows(sa.select(table.c.last).where(*mine)))
+        return bool(self._context.rows(_FAMILIAR, {"who": user, "where": address, "since": since}))
 
     def greet(self, user: UUID, address: str) -> None:
         """Remember that the user has come in from there now."""
-        table, now = tables.familiar, self._context.now
-        mine = sa.update(table).where(table.c.user == user, table.c.address == address).values(last=now)
-        if not self._context.connection.execute(mine).rowcount:
-            self._context.connection.execute(sa.insert(table).values(user=user, address=address, last=now))
+        now = self._context.now
+        if not self._context.connection.execute(_GREETED, {"who": user, "where": address, "now": now}).rowcount:
+            values = {"user": user, "address": address, "last": now}
+            self._context.connection.execute(sa.insert(tables.familiar), values)
 
     def drop_before(self, counted: datetime, familiar: datetime) -> None:
         """Forget what was last counted, and who last came, before these moments."""

@@ -75,6 +75,7 @@ def test_the_id_token_verifies_by_the_published_keys(world: World, clock: Clock)
         "iat": int(clock.now.timestamp()),
         "exp": int(clock.now.timestamp()) + 86_400,
         "auth_time": int(clock.now.timestamp()) - 300,
+        "amr": ["pwd"],
         "nonce": "n-123",
         "preferred_username": "alice",
         "name": "Alice",
