@@ -11,6 +11,7 @@ from control.fleet.renewal import renew_facts
 from control.fleet.snapshot import Facts, read_facts
 from control.store import Store, Unit, recent
 from tests.support import builders
+from tests.support.databases import SQLITE
 from tests.support.fleet import add_site, deploy
 from tests.support.mutations import act
 from tests.support.stores import ADMIN, Clock
@@ -49,11 +50,15 @@ def often(monkeypatch: pytest.MonkeyPatch) -> list[None]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_renewed_facts_are_those_that_reading_everything_gives(store: Store, often: list[None], seed: int) -> None:
+def test_renewed_facts_are_those_that_reading_everything_gives(
+    store: Store, database_kind: str, often: list[None], seed: int
+) -> None:
     dice = random.Random(seed)
+    # What PostgreSQL could do otherwise is how rows are read, which shows early; the ways there are SQLite's to try.
+    steps = 300 if database_kind == SQLITE else 120
     deploy(store)
     known = lagging = read(store)
-    for step in range(300):
+    for step in range(steps):
         act(store, dice)
         known = renew(store, known)
         whole = read(store)
@@ -63,8 +68,8 @@ def test_renewed_facts_are_those_that_reading_everything_gives(store: Store, oft
             lagging = renew(store, lagging)
             assert differing(lagging, whole) == [], step
     assert not often
-    # Most of it could be done.
-    assert known.revision > 100
+    # A good part of it could be done.
+    assert known.revision > steps / 4
 
 
 def test_what_is_as_before_is_the_same_object(store: Store) -> None:
