@@ -220,11 +220,15 @@ def test_grpc_by_itself_would_share_the_port_without_a_word() -> None:
     asyncio.run(second_server(without(SERVER, "grpc.so_reuseport")))
 
 
-async def taken_up(options: Options, streams: int) -> int:
-    """How many of so many streams on one connection are taken up at a time."""
+async def taken_up(options: Options, streams: int, expected: int) -> int:
+    """How many of so many streams on one connection are taken up at a time, once it is as many as expected."""
     async with bare(options) as rig, rig.channel() as channel:
         answers = [asyncio.ensure_future(call(channel).say(b"hello")) for _ in range(streams)]
-        await asyncio.wait(answers, timeout=0.5)
+        async with asyncio.timeout(10):
+            while rig.served < expected:  # noqa: ASYNC110 - the server's own count
+                await asyncio.sleep(0.005)
+        # No more of them, though there is time.
+        await asyncio.wait(answers, timeout=0.3)
         found = rig.served
         for answer in answers:
             answer.cancel()
@@ -233,9 +237,9 @@ async def taken_up(options: Options, streams: int) -> int:
 
 
 def test_one_connection_has_its_share_of_streams() -> None:
-    assert asyncio.run(taken_up(Server(streams_of_connection=5).options(), 8)) == 5
-    assert asyncio.run(taken_up(without(SERVER, "grpc.max_concurrent_streams"), 1_100)) == 1_100
-    assert asyncio.run(taken_up(SERVER, 1_100)) == 1_024
+    assert asyncio.run(taken_up(Server(streams_of_connection=5).options(), 8, 5)) == 5
+    assert asyncio.run(taken_up(without(SERVER, "grpc.max_concurrent_streams"), 1_100, 1_100)) == 1_100
+    assert asyncio.run(taken_up(SERVER, 1_100, 1_024)) == 1_024
 
 
 async def sent(size: int, server: Options, client: Options) -> Any:
