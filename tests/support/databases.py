@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
-from sqlalchemy import Engine
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import Engine, event
+from sqlalchemy.pool import Pool, QueuePool
 
 from control.store import Sealer, Store, open_engine
 from control.store.migrate import upgrade
@@ -49,12 +50,20 @@ class Database:
     def close(self) -> None:
         """Close all connections, when threads that a test leaves behind have given theirs back."""
         for engine in self._engines:
-            eventually(partial(_is_idle, engine), "connections are given back")
+            event.listen(engine, "do_connect", _refuse)
+            pool = engine.pool
             engine.dispose()
+            # What was lent just then comes back to the old pool, which nobody would empty again.
+            eventually(partial(_is_idle, pool), "connections are given back")
+            pool.dispose()
 
 
-def _is_idle(engine: Engine) -> bool:
-    return not isinstance(engine.pool, QueuePool) or engine.pool.checkedout() == 0
+def _refuse(*_: object) -> NoReturn:
+    raise ConnectionError("the test has ended, and its database is closed")
+
+
+def _is_idle(pool: Pool) -> bool:
+    return not isinstance(pool, QueuePool) or pool.checkedout() == 0
 
 
 @contextmanager
