@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.world import PASSWORD, applications, asked, people, providers
+from tests.interop.faults.stage import metric
+from tests.interop.world import PASSWORD, applications, asked, providers
 from tests.support.browser_http import PAGE, Visitor
-from tests.support.garrison import Garrison, Outpost
+from tests.support.garrison import Garrison, Outpost, short_folder
 from tests.support.peers import Echo
 from tests.support.peers_dialects import Front, Ports
 from tests.support.peers_http import ask
@@ -19,6 +20,8 @@ from tests.support.peers_program import eventually
 from tests.support.peers_sites import Site, traefik
 
 pytestmark = pytest.mark.interop
+# Each test signs in somebody else, as some are locked out for good.
+STAFF = ("carol", "dave", "erin", "frank")
 
 
 @dataclass
@@ -30,7 +33,7 @@ class Pair:
     second: Outpost
     site: Site
 
-    def sign_in(self, username: str = "alice") -> Visitor:
+    def sign_in(self, username: str) -> Visitor:
         """A visitor with a session."""
         visitor = Visitor()
         page = visitor.sign_in(self.site.url + "/", username, PASSWORD)
@@ -42,8 +45,14 @@ class Pair:
         return asked(outpost, self.site, self.site.cookie_header(visitor)).status
 
 
-@pytest.fixture
-def pair(folder: Path) -> Iterator[Pair]:
+@pytest.fixture(scope="module")
+def running() -> Iterator[Pair]:
+    with short_folder() as folder:
+        yield from start(folder)
+
+
+def start(folder: Path) -> Iterator[Pair]:
+    """All of it, and its end."""
     garrison = Garrison(folder / "garrison").start()
     echo = Echo()
     own_name = {"AUTHENTIK_HOST_BROWSER": garrison.url}
@@ -52,7 +61,8 @@ def pair(folder: Path) -> Iterator[Pair]:
     site = Site(provider="pair", host="pair.example.test", scheme="http", port=front.port)
     garrison.apply(
         {
-            **people(),
+            "groups": [{"name": "staff"}],
+            "users": [{"username": name, "password": PASSWORD, "groups": ["staff"]} for name in STAFF],
             "providers": providers({"pair": site}),
             "applications": applications({"pair": site}),
             "outposts": [{"name": "pair", "type": "proxy", "providers": ["pair"]}],
@@ -66,12 +76,23 @@ def pair(folder: Path) -> Iterator[Pair]:
     garrison.stop()
 
 
+@pytest.fixture
+def pair(running: Pair) -> Pair:
+    """Both copies are at work, whatever the test before did to them."""
+    eventually(lambda: is_connected(running.first) and is_connected(running.second), "connected again", within=60)
+    return running
+
+
+def is_connected(outpost: Outpost) -> bool:
+    return metric(outpost.metrics, "authentik_outpost_connection") == 1
+
+
 def connected(garrison: Garrison) -> int:
     return sum(row["state"] == "connected" for row in garrison.instances("pair"))
 
 
 def test_sessions_outlive_restarts_replicas_and_the_loss_of_control(pair: Pair) -> None:
-    visitor = pair.sign_in()
+    visitor = pair.sign_in("carol")
     assert pair.status(pair.second, visitor) == 200, "the replica does not know the session"
     assert connected(pair.garrison) == 2
 
@@ -89,21 +110,21 @@ def test_sessions_outlive_restarts_replicas_and_the_loss_of_control(pair: Pair) 
 
     pair.garrison.start()
     eventually(lambda: connected(pair.garrison) == 2, "both are connected again", within=60)
-    pair.garrison.apply({"users": [{"username": "alice", "active": False}]})
+    pair.garrison.apply({"users": [{"username": "carol", "active": False}]})
     for outpost in (pair.first, pair.second):
         eventually(lambda outpost=outpost: pair.status(outpost, visitor) == 401, "the change arrives", within=2)  # type: ignore[misc]  # mypy can't infer a lambda's default
 
 
 def test_what_was_ended_while_an_outpost_was_away_is_ended_when_it_is_back(pair: Pair) -> None:
-    visitor = pair.sign_in()
+    visitor = pair.sign_in("dave")
     pair.second.stop()
-    pair.garrison.apply({"users": [{"username": "alice", "active": False}]})
+    pair.garrison.apply({"users": [{"username": "dave", "active": False}]})
     pair.second.start()
     eventually(lambda: pair.status(pair.second, visitor) == 401, "the ended session is known", within=2)
 
 
 def test_signing_out_while_control_is_away_bites_here_and_reaches_the_others_later(pair: Pair) -> None:
-    visitor = pair.sign_in()
+    visitor = pair.sign_in("erin")
     kept = pair.site.cookie_header(visitor)
     pair.garrison.program.kill()
     visitor.get(pair.site.own("sign_out"), follow=0)
@@ -114,7 +135,7 @@ def test_signing_out_while_control_is_away_bites_here_and_reaches_the_others_lat
 
 
 def test_an_outpost_without_its_state_recovers_from_control(pair: Pair) -> None:
-    visitor = pair.sign_in()
+    visitor = pair.sign_in("frank")
     pair.second.stop()
     for path in sorted((pair.second.folder / "state").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
@@ -138,12 +159,19 @@ def processes(garrison: Garrison) -> dict[str, dict[str, object]]:
     return {row["name"]: row for row in rows}
 
 
+@pytest.fixture(scope="module")
+def only() -> Iterator[Garrison]:
+    with short_folder() as folder:
+        garrison = Garrison(folder / "garrison").start()
+        yield garrison
+        if not garrison.program.ended():
+            garrison.stop()
+
+
 @pytest.fixture
-def alone(folder: Path) -> Iterator[Garrison]:
-    garrison = Garrison(folder / "garrison").start()
-    yield garrison
-    if not garrison.program.ended():
-        garrison.stop()
+def alone(only: Garrison) -> Garrison:
+    """It runs, whatever the test before did to it."""
+    return only.start() if only.program.ended() else only
 
 
 @pytest.mark.parametrize("name", ["web", "link", "proxy"])
