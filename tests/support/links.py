@@ -29,6 +29,7 @@ from control.fleet.tokens import fingerprint
 from control.link import LinkSettings
 from control.link.limits import Limits
 from control.link.server import Link, serving
+from control.link.transport import Transport
 from control.store import Actor, Store
 from protos.outpost.v1 import gate_pb2_grpc, link_pb2, link_pb2_grpc, resources_pb2
 from tests.support.fleet import Deployed
@@ -147,6 +148,7 @@ class Control:
     sends_wakes: bool = True
     port: int = 0
     limits: Limits = field(default_factory=Limits)
+    transport: Transport = field(default_factory=Transport)
     audit_kept: timedelta | None = None
 
     @property
@@ -157,6 +159,7 @@ class Control:
             metrics_socket=self.folder / "link.metrics.sock",
             url="http://localhost:9000",
             limits=self.limits,
+            transport=self.transport,
             audit_kept=self.audit_kept,
         )
 

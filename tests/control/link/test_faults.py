@@ -4,6 +4,7 @@ import asyncio
 import socket
 from dataclasses import replace
 
+from control.link.transport import Transport
 from tests.support.fleet import deploy
 from tests.support.links import Control, eventually
 from tests.support.stores import ADMIN
@@ -15,6 +16,8 @@ def test_a_handshake_that_is_not_finished_is_cut(control: Control) -> None:
             # The head of a ClientHello that never comes.
             half_open.sendall(b"\x16\x03\x01\x02\x00\x01")
             return half_open.recv(1)
+
+    control.transport = Transport(handshake=0.3)
 
     async def play() -> None:
         async with control.link() as link:
