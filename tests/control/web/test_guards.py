@@ -1,5 +1,6 @@
 """Every address of the app: who may open it, and that no form works without its token."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -7,6 +8,7 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from control.store import SYSTEM
+from tests.support.second_factors import enrol
 from tests.support.site import Site
 
 # Machine endpoints: the first proves itself by HMAC, the second only redirects to its GET.
@@ -43,6 +45,28 @@ def test_strangers_are_sent_to_sign_in(site: Site) -> None:
         response = site.browser().get(address(rule))
         assert response.status_code == 303, rule
         assert response.headers["Location"].startswith("/sign-in?next=/admin/"), rule
+
+
+@pytest.mark.parametrize("has_one", [False, True])
+def test_nothing_opens_before_the_second_factor(site: Site, *, has_one: bool) -> None:
+    """By whatever address: what is left are the pages that lead there, and out."""
+    with site.store.write(SYSTEM) as unit:
+        (group,) = unit.memberships.groups_of(site.root.id)
+        unit.groups.update(replace(unit.groups.get(group), second_factor=True))
+    if has_one:
+        enrol(site.store, site.root.id)
+    leading = {"signin.", "step_up.", "oidc.", "static", "brand.", "health.", "enrol.", "oidc_posted."}
+    browser = site.admin
+    token = browser.form("/sign-out").fields["csrf_token"]
+    for method in ("GET", "POST"):
+        for rule in rules(site.app, method):
+            if any(rule.endpoint.startswith(name) for name in leading):
+                continue
+            answer = browser.client.open(address(rule), method=method, data={"csrf_token": token})
+            if rule.endpoint.startswith("enrolment.") and not has_one:
+                continue
+            assert answer.status_code == 303, rule
+            assert answer.headers["Location"].startswith("/step-up?next=/"), rule
 
 
 def test_people_may_not_see_admin_pages(site: Site) -> None:
