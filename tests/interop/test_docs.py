@@ -14,9 +14,10 @@ pytestmark = pytest.mark.interop
 
 def test_every_snippet_of_the_proxy_page_is_run() -> None:
     # nginx, caddy, traefik and envoy stand before the applications of the shared world; see peers_sites.
-    # service-hosts and ingress-nginx are in test_confusion.
+    # service-hosts and ingress-nginx are in test_confusion, curl and what sends credentials in test_header_auth.
     assert set(snippets(PAGE)) == {
         "nginx", "nginx-domain", "caddy", "traefik", "envoy", "service-hosts", "ingress-nginx",
+        "curl", "nginx-basic", "caddy-basic", "traefik-basic", "envoy-basic",
     }  # fmt: skip
     assert [language for language, _ in unnamed_blocks(PAGE)] == [""], "only the drawing has no name"
 

@@ -5,7 +5,7 @@ as an origin when the provider was saved, so no value can break out of its place
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
 from flask import render_template
@@ -38,6 +38,7 @@ class Place:
     sign_in: str
     outpost: str
     application: str = UNKNOWN_APPLICATION
+    basic: bool = False
 
     @property
     def site(self) -> str:
@@ -73,6 +74,7 @@ def place_of(provider: ProxyProvider, outposts: Sequence[OutpostHealth], own_url
         sign_in=provider.external_host if is_domain else "",
         outpost=outpost_address(outposts, own_url),
         application=urlsplit(provider.internal_host).netloc or UNKNOWN_APPLICATION,
+        basic=provider.basic_auth_enabled,
     )
 
 
@@ -89,5 +91,4 @@ def _host(url: str) -> str:
 
 
 def _rendered(name: str, place: Place) -> str:
-    values = {field: getattr(place, field) for field in ("host", "port", "tls", "sign_in", "outpost", "application")}
-    return render_template(f"snippets/{name}", site=place.site, **values)
+    return render_template(f"snippets/{name}", site=place.site, **asdict(place))

@@ -30,6 +30,7 @@ PROVIDERS = [
     builders.provider(
         "domain", mode=ProxyMode.FORWARD_DOMAIN, external_host="https://in.corp.test", cookie_domain="corp.test"
     ),
+    builders.provider("sending", basic_auth_enabled=True, basic_auth_password_attribute="pw"),
 ]
 
 
@@ -54,6 +55,14 @@ def test_they_are_those_of_the_documentation(site: Site) -> None:
     for name, text in snippets.items():
         assert text.strip() == documented(name).strip(), name
     assert documented("nginx-domain").strip() in domain["nginx"]
+
+
+def test_where_the_provider_sends_credentials_they_are_passed_on(site: Site) -> None:
+    plain, sending = (rendered(site, provider) for provider in (PROVIDERS[0], PROVIDERS[-1]))
+    for name in plain:
+        added = documented(f"{name}-basic")
+        assert added in sending[name]
+        assert sending[name].replace(added, "").replace("sending", "wiki") == plain[name]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.name)
@@ -96,6 +105,7 @@ def test_places() -> None:
         "http://plain.example.com",
         "port.example.com:8443",
         "app.corp.test",
+        "sending.example.com",
     ]
     assert place_of(PROVIDERS[3], (), "").sign_in == "https://in.corp.test"
 
