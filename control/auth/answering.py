@@ -286,4 +286,4 @@ def is_in_force(pending: Pending, user: User | None, now: datetime) -> bool:
 
 def _ends(revocation: Revocation, token: Presented) -> bool:
     """Whether a revocation that speaks of the token's session ends it: its sign-in's end does whenever it began."""
-    return revocation.sign_in == token.session or (not revocation.changed and token.issued < revocation.at)
+    return revocation.sign_in == token.session or (not revocation.changed and token.dated < revocation.at)

@@ -14,6 +14,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from control.auth.oidc.keys import ALGORITHM, signer
+from control.auth.oidc.tokens import moment_of
 from control.domain.factors import Method
 from control.domain.security import SigningKey
 
@@ -23,13 +24,14 @@ _PARTS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presented:
-    """What a token of ours says. `issued` is in whole seconds: a session of the same second may count as older."""
+    """What a token of ours says. `dated` is the moment its session counts from."""
 
     issuer: str
     audience: str
     subject: UUID
     session: UUID
     issued: datetime
+    dated: datetime
     expires: datetime
     words: tuple[str, ...]
 
@@ -57,6 +59,7 @@ def find_presented(text: str, keys: Iterable[SigningKey]) -> Presented | None:
         subject=UUID(claims["sub"]),
         session=UUID(claims["sid"]),
         issued=datetime.fromtimestamp(claims["iat"], UTC),
+        dated=moment_of(claims),
         expires=datetime.fromtimestamp(claims["exp"], UTC),
         words=_words(claims.get("amr", ())),
     )

@@ -1,8 +1,8 @@
 """ID tokens: what they claim (pure) and how they are signed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,10 @@ from control.domain.application import Application, ProxyProvider
 from control.domain.factors import Method
 from control.domain.identity import Person, merged_attributes
 from control.domain.security import SigningKey
+
+# What its session counts from, in microseconds: seconds don't tell whether it was ended before or after.
+MOMENT = "garrison_moment"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # A recovery code is a password good once, an app password one good for a while.
 _METHOD_WORDS = {
@@ -63,6 +67,7 @@ def id_token_claims(issuer: Issuer, subject: TokenSubject) -> dict[str, Any]:
         "groups": list(subject.person.group_names),
         "entitlements": [],
         "ak_proxy": {"user_attributes": merged_attributes(subject.person), "is_superuser": subject.person.superuser},
+        MOMENT: (subject.dated - _EPOCH) // timedelta(microseconds=1),
     }
     if subject.authenticated is not None:
         claims["auth_time"] = int(subject.authenticated.timestamp())
@@ -71,6 +76,11 @@ def id_token_claims(issuer: Issuer, subject: TokenSubject) -> dict[str, Any]:
     if subject.nonce:
         claims["nonce"] = subject.nonce
     return claims
+
+
+def moment_of(claims: Mapping[str, Any]) -> datetime:
+    """The moment a token's session counts from; of tokens that don't tell, the second in which they were made."""
+    return _EPOCH + timedelta(microseconds=claims.get(MOMENT, claims["iat"] * 1_000_000))
 
 
 def authentication_methods(methods: Iterable[Method]) -> list[str]:

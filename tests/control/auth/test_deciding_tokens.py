@@ -19,6 +19,7 @@ from control.auth import app_passwords, sessions
 from control.auth.deciding import Decider
 from control.auth.oidc.keys import signer
 from control.auth.oidc.presented import find_presented, looks_like_token
+from control.auth.oidc.tokens import MOMENT
 from control.domain.application import ProxyProvider
 from control.domain.decision import Admitted, Channel, Refused, RefusedReason
 from control.domain.factors import Method
@@ -227,11 +228,32 @@ def test_a_token_ends_with_its_session_and_with_its_user(door: Door) -> None:
     assert door.token(other.id_token) == WRONG, "what was ended stays so"
 
 
+def test_a_token_made_after_its_users_sessions_were_ended_is_good_within_the_same_second(door: Door) -> None:
+    before = issued(door.world)
+    with door.world.store.write(ADMIN) as unit:
+        unit.users.update(replace(door.world.alice, active=False))
+    with door.world.store.write(ADMIN) as unit:
+        unit.users.update(door.world.alice)
+    after = issued(door.world)
+    assert door.token(before.id_token) == WRONG
+    assert isinstance(door.token(after.id_token), Admitted)
+
+
+def test_a_token_of_old_that_tells_no_moment_counts_from_its_second(door: Door) -> None:
+    claims = claims_of(door)
+    del claims[MOMENT]
+    assert isinstance(door.token(signed(door, claims)), Admitted)
+    door.clock.advance(milliseconds=1)
+    with door.world.store.write(ADMIN) as unit:
+        unit.users.update(replace(door.world.alice, active=False))
+        unit.users.update(door.world.alice)
+    assert door.token(signed(door, claims)) == WRONG
+
+
 def test_a_token_outlives_the_sign_in_that_ran_out(door: Door) -> None:
     session = issued(door.world)
     with door.world.store.write(ADMIN) as unit:
         unit.providers.update(replace(door.world.wiki, access_token_validity=timedelta(days=3)))
-    door.clock.advance(seconds=1)
     token = issued(door.world).id_token
     door.clock.advance(days=2)
     with door.world.store.write(ADMIN) as unit:

@@ -84,6 +84,7 @@ def test_the_id_token_verifies_by_the_published_keys(world: World, clock: Clock)
         "groups": ["staff"],
         "entitlements": [],
         "ak_proxy": {"user_attributes": {}, "is_superuser": False},
+        "garrison_moment": int(clock.now.timestamp() * 1_000_000),
     }
 
 
