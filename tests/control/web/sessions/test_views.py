@@ -35,7 +35,7 @@ def test_the_own_sessions_in_words(site: Site) -> None:
         unit.record(Event(action="redeemed", kind="code", target=str(there.id), name="alice at wiki"))
         unit.record(Event(action="redeemed", kind="code", target=str(there.id), name="alice at gone"))
     page = site.browser(alice).get(OWN).text
-    other, here = sorted(page.split("<tr>")[2:], key=lambda row: "this session" in row)
+    other, here = sorted(page.split("<tr>")[2:], key=lambda row: ">this session<" in row)
     assert ("Lynx" in here, "192.0.2.7" in here, "/end" in here) == (True, True, False)
     for words in ("Firefox 128 on Linux", "192.0.2.99", "password + code", "Wiki", f"{OWN}/{there.id}/end"):
         assert words in other
