@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from control.auth import sessions
 from control.auth.sessions import Origin
 from control.domain.errors import NotFound
+from control.domain.factors import Method
 from control.domain.identity import User
 from control.domain.security import SIGN_IN_LIFETIME, Revocation
 from tests.support.auth import World
@@ -180,3 +181,26 @@ def test_a_session_by_its_id_is_checked_alike(world: World, clock: Clock) -> Non
     clock.now = opened.sign_in.expires
     with world.store.read() as unit:
         assert sessions.find_session_by_id(unit, opened.sign_in.id) is None
+
+
+def test_one_more_method_changes_the_secret_and_nothing_else(world: World, clock: Clock) -> None:
+    opened = sign_in(world, world.alice)
+    clock.advance(minutes=5)
+    with world.store.write(ADMIN) as unit:
+        stepped = sessions.step_up(unit, opened.sign_in.id, Method.ONE_TIME_CODE)
+        again = sessions.step_up(unit, opened.sign_in.id, Method.ONE_TIME_CODE)
+    assert len({opened.secret, stepped.secret, again.secret}) == 3
+    assert find(world, opened.secret) is find(world, stepped.secret) is None
+    session = find(world, again.secret)
+    assert session is not None
+    changed = {"methods": (Method.PASSWORD, Method.ONE_TIME_CODE), "fingerprint": sessions.fingerprint(again.secret)}
+    assert session.sign_in == replace(opened.sign_in, **changed)  # type: ignore[arg-type] # by keyword
+    assert ended(world) == []
+
+
+def test_a_session_that_ended_gets_no_more_methods(world: World) -> None:
+    opened = sign_in(world, world.alice)
+    with world.store.write(ADMIN) as unit:
+        sessions.end_session(unit, opened.sign_in.id)
+    with pytest.raises(NotFound), world.store.write(ADMIN) as unit:
+        sessions.step_up(unit, opened.sign_in.id, Method.ONE_TIME_CODE)

@@ -1,5 +1,6 @@
 """The authorization endpoint: who gets a code, who is sent where, and what is never redirected to."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from control.auth import people
+from control.auth import people, sessions
 from control.auth.oidc.authorization import (
     ASKED,
+    AskSecondFactor,
     AskToSignIn,
     NoAccess,
     RequestProblem,
@@ -18,8 +20,10 @@ from control.auth.oidc.authorization import (
     find_target,
 )
 from control.domain.decision import DenyReason
+from control.domain.factors import Method
 from tests.support import builders
 from tests.support.auth import VERIFIER, World, callback, challenge_of, query_of
+from tests.support.second_factors import enrol
 from tests.support.stores import ADMIN, Clock
 
 
@@ -258,3 +262,48 @@ def test_no_request_leads_elsewhere(world: World, data: st.DataObject) -> None:
     outcome = world.ask(data.draw(st.sampled_from(["", world.sign_in().secret])), pairs)
     if isinstance(outcome, SendBack):
         assert outcome.url.startswith((callback(world.wiki) + "&", "https://wiki.example.com?X-authentik"))
+
+
+def ask_at_wiki(world: World) -> None:
+    with world.store.write(ADMIN) as unit:
+        unit.applications.update(replace(world.wiki_application, second_factor=True))
+
+
+def ask_of_staff(world: World) -> None:
+    with world.store.write(ADMIN) as unit:
+        unit.groups.update(replace(world.staff, second_factor=True))
+
+
+def have_an_app(world: World) -> None:
+    enrol(world.store, world.alice.id)
+
+
+@pytest.mark.parametrize("reason", [ask_at_wiki, ask_of_staff, have_an_app])
+def test_there_is_no_code_before_a_second_factor_that_is_due(world: World, reason: Callable[[World], None]) -> None:
+    opened = world.sign_in()
+    reason(world)
+    outcome = world.authorize(opened.secret)
+    assert outcome == AskSecondFactor(parameters=tuple(world.parameters().items()))
+    silent = world.authorize(opened.secret, prompt="none")
+    assert isinstance(silent, SendBack)
+    assert query_of(silent.url)["error"] == "interaction_required"
+    with world.store.read() as unit:
+        assert unit.codes.all() == []
+    with world.store.write(ADMIN) as unit:
+        stepped = sessions.step_up(unit, opened.sign_in.id, Method.ONE_TIME_CODE)
+    assert isinstance(world.authorize(stepped.secret), SendBack)
+
+
+def test_an_application_asks_for_itself_alone(world: World) -> None:
+    ask_at_wiki(world)
+    paste = world.parameters(world.paste)
+    assert isinstance(world.ask(world.sign_in().secret, tuple(paste.items())), SendBack)
+
+
+def test_who_may_not_in_learns_it_after_the_second_factor(world: World) -> None:
+    ask_at_wiki(world)
+    opened = world.sign_in(world.bob)
+    assert isinstance(world.authorize(opened.secret), AskSecondFactor)
+    with world.store.write(ADMIN) as unit:
+        stepped = sessions.step_up(unit, opened.sign_in.id, Method.RECOVERY_CODE)
+    assert isinstance(world.authorize(stepped.secret), NoAccess)
