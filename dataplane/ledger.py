@@ -13,8 +13,10 @@ from dataplane.gate import Event, EventAction
 
 MAX_ENTRIES = 4096
 """Different happenings between two tellings."""
+MAX_OF_STRANGERS = 64
+"""The same of those of whom nobody knows who they are: they have as many names and addresses as they like."""
 MAX_MISCONFIGURED = 32
-"""Of those, things that are configured wrongly: strangers' mistakes look the same."""
+"""The same of what is configured wrongly, in an hour: strangers' mistakes look like it."""
 QUIET = 3600.0
 """Seconds until the same thing that is configured wrongly is told of again."""
 MAX_TEXT = 300
@@ -52,6 +54,7 @@ class Ledger:
         self._clock = clock
         self._random = random
         self._entries: dict[Happening, Entry] = {}
+        self._of_strangers: dict[Happening, Entry] = {}
         self._misconfigured: dict[Happening, Entry] = {}
         self._told: dict[Happening, float] = {}
         """By what was told: when."""
@@ -59,15 +62,18 @@ class Ledger:
     @property
     def untold(self) -> int:
         """How much has happened that nobody was told of yet."""
-        return sum(entry.count for entry in (*self._entries.values(), *self._misconfigured.values()))
+        kept = (self._entries, self._of_strangers, self._misconfigured)
+        return sum(entry.count for entries in kept for entry in entries.values())
 
     def entry(self, happening: Happening) -> Entry:
         """What to add to, now or until the next telling."""
         happening = _bounded(happening)
-        if happening.action is not EventAction.MISCONFIGURED:
+        if happening.action is EventAction.MISCONFIGURED:
+            full = happening not in self._told and len(self._told.keys() | self._misconfigured) >= MAX_MISCONFIGURED
+            return _entry(self._misconfigured, happening, full=full)
+        if happening.subject:
             return _entry(self._entries, happening, full=len(self._entries) >= MAX_ENTRIES)
-        full = happening not in self._told and len(self._told.keys() | self._misconfigured) >= MAX_MISCONFIGURED
-        return _entry(self._misconfigured, happening, full=full)
+        return _entry(self._of_strangers, happening, full=len(self._of_strangers) >= MAX_OF_STRANGERS)
 
     def record(self, happening: Happening, request_id: str = "") -> None:
         """It has happened once more."""
@@ -79,8 +85,10 @@ class Ledger:
     def take(self) -> tuple[Event, ...]:
         """All that is to be told now."""
         now = self._clock()
-        entries, self._entries = self._entries, {}
-        return tuple(self._event(entry, now) for entry in (*entries.values(), *self._due(now)) if entry.count)
+        told = (*self._entries.values(), *self._of_strangers.values(), *self._due(now))
+        # New ones: whoever keeps an entry may not add to what comes next.
+        self._entries, self._of_strangers = {}, {}
+        return tuple(self._event(entry, now) for entry in told if entry.count)
 
     def take_all(self) -> tuple[Event, ...]:
         """The same at the end, when nothing can wait any more."""

@@ -23,7 +23,39 @@ FIRST_RETRY = 1.0
 LONGEST_RETRY = 60.0
 """Seconds between two tries at a disk that takes nothing."""
 
+MAX_TEXT = 400
+_MAX_AT = 253_402_300_799.0
+"""The end of the year 9999, after which no timestamp can be."""
+
 ResultT = TypeVar("ResultT")
+
+
+def fit(event: Event) -> Event:
+    """As it can travel and be kept: a worker faces the network, and what it says may be anything."""
+    texts = (
+        event.id,
+        event.provider,
+        event.subject,
+        event.username,
+        event.client_address,
+        event.reason,
+        event.request_id,
+    )
+    if max(map(len, texts)) <= MAX_TEXT and 0.0 <= event.at <= _MAX_AT and event.count >= 0:
+        return event
+    ident, provider, subject, username, client, reason, request = (text[:MAX_TEXT] for text in texts)
+    return Event(
+        id=ident,
+        at=event.at if 0.0 <= event.at <= _MAX_AT else 0.0,
+        action=event.action,
+        provider=provider,
+        subject=subject,
+        username=username,
+        client_address=client,
+        reason=reason,
+        count=max(0, event.count),
+        request_id=request,
+    )
 
 
 class Trail:
@@ -82,7 +114,7 @@ class Trail:
 
     def add(self, events: Iterable[Event]) -> None:
         """These have happened."""
-        self._unsaved.update((event.id, event) for event in events)
+        self._unsaved.update((event.id, event) for event in map(fit, events))
         while len(self._unsaved) > self._limit:
             dropped = self._unsaved.pop(next(iter(self._unsaved)))
             self._lose(dropped.count if dropped.action is EventAction.EVENTS_LOST else 1)

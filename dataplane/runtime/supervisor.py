@@ -51,7 +51,7 @@ _RESTART_LOOP = 5.0
 _RETRY = 60.0
 _LOOK = 1.0
 # A container's state folder may go with it: what can be told is.
-_LAST_EVENTS = 1.0
+_LAST_EVENTS = 0.5
 # For the first configuration: enrolment and a push take less, where there is somebody to give it.
 _FIRST_CONFIG = 5.0
 # A front door starts with its control and is the only one to call it over the socket: it need not hold back.

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataplane.gate import Event, EventAction
-from dataplane.ledger import LUMPED, MAX_ENTRIES, MAX_MISCONFIGURED, MAX_TEXT, QUIET, Happening, Ledger, printable
+from dataplane.ledger import (
+    LUMPED,
+    MAX_ENTRIES,
+    MAX_MISCONFIGURED,
+    MAX_OF_STRANGERS,
+    MAX_TEXT,
+    QUIET,
+    Happening,
+    Ledger,
+    printable,
+)
 from tests.dataplane.protocols.proxy.builders import NOW, Clock
 
 ALICE = Happening(
@@ -55,13 +65,15 @@ def test_what_nobody_added_to_is_no_event() -> None:
     assert subject.take() == ()
 
 
-def test_ever_new_addresses_are_lumped_together() -> None:
+@pytest.mark.parametrize(("subject_id", "most"), [("u1", MAX_ENTRIES), ("", MAX_OF_STRANGERS)])
+def test_ever_new_addresses_are_lumped_together(subject_id: str, most: int) -> None:
     subject = ledger()
-    for number in range(MAX_ENTRIES + 500):
-        who = Happening(action=EventAction.TURNED_AWAY, provider="wiki", client_address=f"2001:db8::{number:x}")
+    for number in range(most + 500):
+        address = f"2001:db8::{number:x}"
+        who = Happening(action=EventAction.TURNED_AWAY, provider="wiki", subject=subject_id, client_address=address)
         subject.record(who)
     *told, last = subject.take()
-    assert len(told) == MAX_ENTRIES
+    assert len(told) == most
     assert (last.count, last.reason, last.provider, last.client_address) == (500, LUMPED, "wiki", "")
     # And the next minute begins anew.
     subject.record(ALICE)

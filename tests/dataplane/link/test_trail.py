@@ -7,10 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dataplane.gate import Event, EventAction
 from dataplane.link.events import EventJournal
-from dataplane.link.trail import NOT_SAVED, REFUSED, Trail
+from dataplane.link.reporting import event_message
+from dataplane.link.trail import NOT_SAVED, REFUSED, Trail, fit
 from dataplane.link.world import World
+from protos.outpost.v1 import gate_pb2
 from tests.support.disks import written_at_most
 from tests.support.loops import in_a_loop, until
 
@@ -191,3 +196,29 @@ async def test_at_the_end_the_disk_has_what_memory_had(tmp_path: Path) -> None:
     await subject.finish()
     assert EventJournal(tmp_path, KEY, os.urandom).count == 3
     await subject.clear_within(0.01)
+
+
+texts = st.text(max_size=1_000)
+
+
+@given(
+    st.builds(
+        Event,
+        id=texts,
+        at=st.floats(),
+        action=st.sampled_from(EventAction),
+        provider=texts,
+        subject=texts,
+        username=texts,
+        client_address=texts,
+        reason=texts,
+        count=st.integers(),
+        request_id=texts,
+    )
+)
+def test_whatever_a_worker_says_can_travel(event: Event) -> None:
+    """One that couldn't would end the link each time that it is told."""
+    sent = event_message(fit(event))
+    assert sent.ByteSize() < 16 * 1024
+    assert gate_pb2.OutpostEvent.FromString(sent.SerializeToString()) == sent
+    assert fit(fit(event)) == fit(event)
