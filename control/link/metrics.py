@@ -28,7 +28,7 @@ REQUEST_SECONDS = 5.0
 class Metrics:
     """What the link counts."""
 
-    def __init__(self) -> None:
+    def __init__(self) -> None:  # long: a statement for each metric
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         # Counted where it is decided who may in, which is the web process's work too.

@@ -2,6 +2,7 @@
 
 Changing this file means a new migration; `make check` compares the two.
 """
+# long: tables refer to each other, and their migrations are compared with all of them
 
 from sqlalchemy import (
     JSON,

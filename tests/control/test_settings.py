@@ -5,6 +5,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,18 @@ def test_defaults() -> None:
         ":9300",
     ]
     assert (settings.link_addresses, settings.embedded, settings.log_level) == ((":9444", ":9443"), True, "info")
+
+
+@pytest.mark.parametrize(("text", "days"), [("", 365), ("30", 30), (" 7 ", 7), ("0", None), ("00000", None)])
+def test_how_long_the_audit_trail_is_kept(text: str, days: int | None) -> None:
+    kept = read_settings(Given(), {"GARRISON_AUDIT_DAYS": text}).audit_kept
+    assert kept == (timedelta(days=days) if days is not None else None)
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5", "a year", "\u0663", "100000", "9" * 5000])
+def test_what_is_no_number_of_days(text: str) -> None:
+    with pytest.raises(BadSetting, match=r"GARRISON_AUDIT_DAYS: found .*; expected a number of days, 0 to 99999"):
+        read_settings(Given(), {"GARRISON_AUDIT_DAYS": text})
 
 
 def test_outposts_hear_of_the_ports_that_are_served() -> None:

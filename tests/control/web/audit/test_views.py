@@ -308,15 +308,15 @@ def test_objects_lead_to_their_history(site: Site) -> None:
     outpost = fill(site.store)
     wiki, provider, alice = site.world.wiki_application, site.world.wiki, site.world.alice
     named = {
-        "users": alice,
-        "applications": wiki,
-        "providers": provider,
-        "outposts": outpost,
-        "groups": site.world.staff,
+        "users": alice.id,
+        "applications": wiki.id,
+        "providers": provider.id,
+        "outposts": outpost.id,
+        "groups": site.world.staff.id,
     }
-    for noun, each in named.items():
-        page = site.admin.get(f"/admin/{noun}/{each.id}/").text
-        assert link(page, "history") == f"{LIST}?target={each.id}"
+    for noun, key in named.items():
+        page = site.admin.get(f"/admin/{noun}/{key}/").text
+        assert link(page, "history") == f"{LIST}?target={key}"
         assert rows(site.admin.get(link(page, "history")).text)
 
 
