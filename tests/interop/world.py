@@ -91,12 +91,18 @@ def seen(page: Page) -> Seen:
 def planned_sites() -> dict[str, Site]:
     """One site a front; the two of `domain` lie below one cookie domain."""
     tls, plain = free_port(), free_port()
-    domain = {
-        "mode": "forward_domain", "sign_in_host": "sign-in.apps.example.test", "cookie_domain": "apps.example.test",
-    }  # fmt: skip
+    domain = Site(
+        provider="domain",
+        host="one.apps.example.test",
+        scheme="https",
+        port=tls,
+        mode="forward_domain",
+        sign_in_host="sign-in.apps.example.test",
+        cookie_domain="apps.example.test",
+    )
     return {
         "nginx": Site(provider="nginx", host="wiki.example.test", scheme="https", port=tls),
-        "domain": Site(provider="domain", host="one.apps.example.test", scheme="https", port=tls, **domain),
+        "domain": domain,
         "caddy": Site(provider="caddy", host="caddy.example.test", scheme="http", port=plain),
     }
 

@@ -13,6 +13,13 @@ from tests.support.garrison_docs import snippet
 from tests.support.peers_dialects import Envoy, Traefik
 
 PAGE = "docs/protocols/proxy.md"
+# After what the lines that pass credentials on belong.
+_LAST_OF_IDENTITY = {
+    "nginx": "        proxy_set_header X-authentik-meta-version  $authentik_meta_version;\n",
+    "caddy": " X-Authentik-Meta-Version\n",
+    "traefik": "          - X-authentik-meta-version\n",
+    "envoy": "          - {prefix: x-authentik-, ignore_case: true}\n",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +33,7 @@ class Site:
     mode: str = "forward_single"
     sign_in_host: str = ""
     cookie_domain: str = ""
+    sends_credentials: bool = False
 
     @property
     def url(self) -> str:
@@ -62,7 +70,7 @@ class Addresses:
 
 def nginx_server(site: Site, at: Addresses) -> str:
     """The server block of the nginx snippet for a site; the domain snippet's redirect in domain mode."""
-    text = snippet(PAGE, "nginx")
+    text = front_snippet("nginx", site)
     certificate, key = at.certificate
     replaced = _replace_all(
         text,
@@ -91,7 +99,7 @@ def shared_map(servers: list[str]) -> str:
 def caddy_site(site: Site, at: Addresses) -> str:
     """The Caddy snippet for a site, without TLS."""
     return _replace_all(
-        snippet(PAGE, "caddy"),
+        front_snippet("caddy", site),
         {
             "app.example.com {": f"http://{site.host}:{site.port} {{\n\tbind 127.0.0.1",
             "http://outpost.example.com:9000": f"http://{at.outpost}",
@@ -100,14 +108,23 @@ def caddy_site(site: Site, at: Addresses) -> str:
     )
 
 
-def traefik() -> Traefik:
+def traefik(site: Site | None = None) -> Traefik:
     """The Traefik snippet."""
-    return Traefik.configured(snippet(PAGE, "traefik"))
+    return Traefik.configured(front_snippet("traefik", site))
 
 
-def envoy() -> Envoy:
+def envoy(site: Site | None = None) -> Envoy:
     """The Envoy snippet."""
-    return Envoy.configured(snippet(PAGE, "envoy"))
+    return Envoy.configured(front_snippet("envoy", site))
+
+
+def front_snippet(front: str, site: Site | None = None) -> str:
+    """The snippet of a front, with the lines that pass credentials on where the site's provider sends them."""
+    text = snippet(PAGE, front)
+    if site is None or not site.sends_credentials:
+        return text
+    last = _LAST_OF_IDENTITY[front]
+    return _replace_all(text, {last: last + snippet(PAGE, f"{front}-basic")})
 
 
 def line(text: str, part: str) -> str:
