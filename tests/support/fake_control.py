@@ -27,8 +27,9 @@ import grpc
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from protos.outpost.v1 import gate_pb2, gate_pb2_grpc, link_pb2, link_pb2_grpc, resources_pb2
+from protos.outpost.v1 import gate_pb2_grpc, link_pb2, link_pb2_grpc, resources_pb2
 from tests.support.fake_authority import Authority, Pair, tls_context
+from tests.support.fake_gate import Calls, Gate
 
 SERVER_NAME = "link.garrison.internal"
 DEADLINE = 15.0
@@ -94,10 +95,11 @@ class _Connection:
     )
 
 
-class FakeControl:
+class FakeControl(Calls):
     """The control plane. What outposts said is in `hellos`, `applied`, `healths`, `ended`."""
 
     def __init__(self, authority: Authority | None = None) -> None:
+        super().__init__()
         self.token = secrets.token_urlsafe(32)
         self.authority = authority or Authority()
         self.https: Pair | None = None
@@ -109,10 +111,6 @@ class FakeControl:
         self.newer_tokens: list[str] = []
         self.revoked_tokens: set[str] = set()
         self.refuse_streams: tuple[grpc.StatusCode, str] | None = None
-        self.refuse_calls: tuple[grpc.StatusCode, str] | None = None
-        self.refuse_attempts: tuple[grpc.StatusCode, str] | None = None
-        self.clock: int | None = None
-        self.refused = 0
         self.part_size = 1000
         self.revision = 0
         self.resources: dict[str, resources_pb2.Resource] = {}
@@ -122,10 +120,6 @@ class FakeControl:
         self.healths: list[link_pb2.Health] = []
         self.tokens_held: list[str] = []
         self.directory_applied: list[link_pb2.DirectoryApplied] = []
-        self.redeemed: list[gate_pb2.RedeemCodeRequest] = []
-        self.attempts: list[gate_pb2.AuthenticateRequest] = []
-        self.ended: list[gate_pb2.EndSessionRequest] = []
-        self.reports: list[gate_pb2.ReportRequest] = []
         self.connections: list[_Connection] = []
         self.link_port = free_port()
         self.link_addresses: list[str] = [f":{self.link_port}"]
@@ -241,7 +235,7 @@ class FakeControl:
         """Take streams and calls."""
         server = grpc.server(ThreadPoolExecutor(32), options=_SERVER_OPTIONS)
         link_pb2_grpc.add_LinkServicer_to_server(_Link(self), server)  # type: ignore[no-untyped-call]  # generated
-        gate_pb2_grpc.add_GateServicer_to_server(_Gate(self), server)  # type: ignore[no-untyped-call]  # generated
+        gate_pb2_grpc.add_GateServicer_to_server(Gate(self), server)  # type: ignore[no-untyped-call]  # generated
         pair = self.authority.issue(SERVER_NAME)
         credentials = grpc.ssl_server_credentials(
             [(pair.key.encode(), pair.certificate.encode())],
@@ -260,11 +254,6 @@ class FakeControl:
             self._grpc.stop(0).wait()
             self._grpc = None
             self.connections.clear()
-
-    @property
-    def events(self) -> list[gate_pb2.OutpostEvent]:
-        """What outposts reported, as often as they did."""
-        return [event for report in self.reports for event in report.events]
 
     def hold(self, *resources: resources_pb2.Resource, removed: Iterable[str] = ()) -> int:
         """Change what outposts should hold and push it; the revision."""
@@ -352,52 +341,6 @@ class _Link(link_pb2_grpc.LinkServicer):
             if connection in control.connections:
                 control.connections.remove(connection)
             connection.outbox.put(None)
-
-
-class _Gate(gate_pb2_grpc.GateServicer):
-    def __init__(self, control: FakeControl) -> None:
-        self._control = control
-
-    def RedeemCode(  # noqa: N802  gRPC names it
-        self, request: gate_pb2.RedeemCodeRequest, context: grpc.ServicerContext
-    ) -> gate_pb2.RedeemCodeResponse:
-        if self._control.refuse_calls:
-            self._control.refused += 1
-            context.abort(*self._control.refuse_calls)
-        self._control.redeemed.append(request)
-        refusal = gate_pb2.Refusal(reason=gate_pb2.Refusal.REASON_INVALID_CODE)
-        answer = gate_pb2.RedeemCodeResponse(refusal=refusal)
-        if self._control.clock is not None:
-            answer.clock.FromSeconds(self._control.clock)
-        return answer
-
-    def Authenticate(  # noqa: N802  gRPC names it
-        self, request: gate_pb2.AuthenticateRequest, context: grpc.ServicerContext
-    ) -> gate_pb2.AuthenticateResponse:
-        refusal = self._control.refuse_attempts or self._control.refuse_calls
-        if refusal:
-            context.abort(*refusal)
-        self._control.attempts.append(request)
-        denied = gate_pb2.Denied(reason=gate_pb2.Denied.REASON_INVALID_CREDENTIALS)
-        return gate_pb2.AuthenticateResponse(denied=denied)
-
-    def EndSession(  # noqa: N802  gRPC names it
-        self, request: gate_pb2.EndSessionRequest, context: grpc.ServicerContext
-    ) -> gate_pb2.EndSessionResponse:
-        if self._control.refuse_calls:
-            self._control.refused += 1
-            context.abort(*self._control.refuse_calls)
-        self._control.ended.append(request)
-        return gate_pb2.EndSessionResponse()
-
-    def Report(  # noqa: N802  gRPC names it
-        self, request: gate_pb2.ReportRequest, context: grpc.ServicerContext
-    ) -> gate_pb2.ReportResponse:
-        if self._control.refuse_calls:
-            self._control.refused += 1
-            context.abort(*self._control.refuse_calls)
-        self._control.reports.append(request)
-        return gate_pb2.ReportResponse()
 
 
 _SERVER_OPTIONS = (
