@@ -1,68 +1,34 @@
 """The real pages in a browser: read well in light and dark, on a desk and on a phone, with and without JavaScript."""
 
 import re
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ViewportSize
-from werkzeug.serving import WSGIRequestHandler, make_server
+from playwright.sync_api import Browser, ViewportSize
 
-from control.auth import sessions
-from control.auth.sessions import Origin
 from control.domain.outpost import Instance, InstanceEvent, InstanceEventKind, InstanceState, LinkProcess
 from control.fleet.authority import ensure_authority, rotate_authority
 from control.fleet.outposts import create_outpost
 from control.fleet.rotation import rotate_token
 from control.fleet.tokens import get_token
 from control.store import Store
-from control.web import identity
+from tests.control.web.frontend.serving import DESK, MEASURE, PHONE, Served, serving
 from tests.support import builders
 from tests.support.site import Site, fill, instance
 from tests.support.stores import ADMIN
 
 pytestmark = pytest.mark.interop
 
-MEASURE = Path(__file__).with_name("contrast.js").read_text()
 LONG = "a-rather-long-name-for-the-warehouse-in-rotterdam-north"
-DESK, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
-
-
-@dataclass(frozen=True)
-class Served:
-    """The app behind a real port, with a session of the administrator."""
-
-    url: str
-    secret: str
-    paths: tuple[str, ...]
-
-    def signed_in(self, context: BrowserContext) -> BrowserContext:
-        context.add_cookies([{"name": identity.COOKIE, "value": self.secret, "url": self.url}])
-        return context
-
-
-class Quiet(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - the library's name
-        """Nothing."""
 
 
 @pytest.fixture
 def served(site: Site) -> Iterator[Served]:
-    with site.store.write(ADMIN) as unit:
-        secret = sessions.open_session(unit, site.root.id, Origin(address="192.0.2.7", user_agent="Lynx")).secret
-    server = make_server("127.0.0.1", 0, site.app, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    paths = (*furnish(site.store), f"/admin/users/{site.root.id}/")
-    yield Served(url=f"http://127.0.0.1:{server.server_port}", secret=secret, paths=paths)
-    server.shutdown()
-    thread.join(10)
-    server.server_close()
+    with serving(site, (*furnish(site.store), f"/admin/users/{site.root.id}/")) as served:
+        yield served
 
 
 def furnish(store: Store) -> tuple[str, ...]:
