@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.stage import Stage, fill_sign_in
-from tests.support.browser import Watch
+from tests.support.browser import Watch, pasted
 from tests.support.browser_http import Visitor
 from tests.support.garrison import GARRISON
 from tests.support.peers_http import ask
@@ -59,16 +59,6 @@ def fill_create_form(page: Page, stage: Stage) -> None:
     local = f"http://127.0.0.1:{stage.garrison.http}"
     dialog.locator("[name=config]").fill(f"authentik_host: {local}\nauthentik_host_browser: {stage.garrison.url}\n")
     dialog.get_by_role("button", name="Create").click()
-
-
-def pasted(page: Page) -> str:
-    """What is in the clipboard, as a person finds out: over plain HTTP there is no navigator.clipboard."""
-    page.evaluate("document.body.append(Object.assign(document.createElement('textarea'), {id: 'pasted'}))")
-    page.locator("#pasted").focus()
-    page.keyboard.press("Control+V")
-    text = page.locator("#pasted").input_value()
-    page.locator("#pasted").evaluate("element => element.remove()")
-    return text
 
 
 def test_from_create_to_a_person_at_the_application(

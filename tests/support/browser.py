@@ -84,3 +84,13 @@ def profile(browser: Browser, hosts: Iterable[str], **options: Any) -> Iterator[
         watch.check()
     finally:
         context.close()
+
+
+def pasted(page: Page) -> str:
+    """What is in the clipboard, as a person finds out: over plain HTTP there is no navigator.clipboard."""
+    page.evaluate("document.body.append(Object.assign(document.createElement('textarea'), {id: 'pasted'}))")
+    page.locator("#pasted").focus()
+    page.keyboard.press("Control+V")
+    text = page.locator("#pasted").input_value()
+    page.locator("#pasted").evaluate("element => element.remove()")
+    return text
