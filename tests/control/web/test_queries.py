@@ -27,6 +27,8 @@ LISTS = [
     "/admin/certificates/",
     "/admin/trust/",
     "/admin/trust/live",
+    "/admin/audit/",
+    "/admin/audit/live",
     "/admin/sessions/",
     "/admin/lockouts/",
     "/admin/access/",
