@@ -39,7 +39,7 @@ class Bindings(Repository[Binding]):
 
     def of_application(self, application: UUID) -> list[Binding]:
         """The rules of one application, in order."""
-        return self._select(self.table.c.application == application)
+        return self._of(self.table.c.application, [application])
 
 
 class ProxyProviders(Repository[ProxyProvider]):

@@ -12,7 +12,7 @@ from control.store import tables
 from control.store.base import Context, LinkTable, Repository, chunks
 from control.store.changes import AllSessions, Change, Membership
 from control.store.columns import holds
-from control.store.nesting import above, below, below_each
+from control.store.nesting import above, below, below_each, ids_above
 
 
 class Users(Repository[User]):
@@ -105,7 +105,7 @@ class Groups(Repository[Group]):
         """These groups and all above them, by id."""
         found: set[UUID] = set()
         for some in chunks(groups):
-            found.update(self.context.connection.execute(sa.select(above(some).c.id)).scalars())
+            found.update(self.context.connection.execute(ids_above(), {"wanted": some}).scalars())
         return self.find_many(found)
 
     def is_above(self, group: UUID, others: Collection[UUID]) -> bool:

@@ -1,5 +1,6 @@
 """The keys of ID tokens: ES256, made at first need, the newest signs and all verify."""
 
+from functools import lru_cache
 from uuid import uuid4
 
 from joserfc.jwk import ECKey, KeySet, KeySetSerialization
@@ -17,6 +18,7 @@ def ensure_signing_key(unit: Unit) -> SigningKey:
     return known[-1] if known else unit.signing_keys.add(_new_key(unit))
 
 
+@lru_cache(maxsize=16)
 def signer(key: SigningKey) -> ECKey:
     """The key as JOSE knows it, named by its RFC 7638 thumbprint."""
     imported = ECKey.import_key(key.private_key, {"alg": ALGORITHM, "use": "sig"})
