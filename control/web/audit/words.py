@@ -29,6 +29,7 @@ _NAMELESS = frozenset({"membership", "sign-in", "binding", "cookie key", "signin
 _FAILURES = {
     "signed_in": "failed to sign in as",
     "changed_password": "failed to change the password",
+    "proved_identity": "failed to prove to be the person who signed in",
     "authenticated": "failed to authenticate as",
 }
 _KINDS = {"sign-in": "session", "drain": ""}
@@ -48,9 +49,21 @@ _PHRASES = {
     ("token rotated", "outpost"): "rotated the token of",
     ("tokens retired", "outpost"): "retired old tokens of",
     ("created", "drain"): "asked an instance to drain",
+    ("redeemed", "code"): "opened the session of",
     ("removed", "instance"): "forgot the instance",
     ("exported", "audit trail"): "exported the audit trail",
+    ("proved_identity", "user"): "proved once more to be",
+    ("used", "recovery code"): "used a recovery code of",
+    ("renewed", "recovery code"): "got new recovery codes for",
 }
+# And where it came to nothing; the outcome follows.
+_REFUSALS = {
+    ("authorized", "application"): "was refused at",
+    ("redeemed", "code"): "was refused a session at",
+    ("enrolment refused", "outpost"): "failed to enrol",
+}
+# What an end of sessions is called; whose they were follows.
+_ENDED = {("removed", "sign-in"): "ended a session", ("removed", "all sessions"): "ended all sessions"}
 _OF_OUTPOST = re.compile("ak-outpost-([0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-.*)?")
 _ROLES = {"user": "service account of", "token": "token of"}
 
@@ -117,11 +130,14 @@ def _told(event: AuditEvent, outposts: Mapping[UUID, str]) -> tuple[str, str, st
         return _FAILURES[event.action], "", name, ""
     if event.action == "authenticated" and event.outcome == "success":
         return _authenticated(event)
+    if ended := _ENDED.get((event.action, event.kind)):
+        return (ended, "", "", "") if event.name == event.actor else (f"{ended} of", "", event.name, "")
     kind, name = _object(event, outposts)
     # The verb says already that it did not go well.
     is_told = event.outcome in {"success", "failure"} and event.action in _VERBS
     failure = "" if event.outcome == "success" or is_told else event.outcome
-    phrase = _PHRASES.get((event.action, event.kind))
+    phrases = _PHRASES if event.outcome == "success" else _REFUSALS
+    phrase = phrases.get((event.action, event.kind), _PHRASES.get((event.action, event.kind)))
     return (verb_of(event.action), kind, name, failure) if phrase is None else (phrase, "", name, failure)
 
 
@@ -143,10 +159,10 @@ def _sameness(event: AuditEvent) -> tuple[object, ...]:
 
 
 def _object(event: AuditEvent, outposts: Mapping[UUID, str]) -> tuple[str, str]:
-    if event.name == event.actor:
-        return "", ""
     if event.kind in _NAMELESS:
         return _KINDS.get(event.kind, event.kind), ""
+    if event.name == event.actor:
+        return "", ""
     found = _OF_OUTPOST.fullmatch(event.name)
     if found is None or event.kind not in _ROLES:
         return event.kind, event.name
