@@ -16,6 +16,7 @@ from control.domain.security import (
 )
 from control.store import tables
 from control.store.base import Repository, chunks
+from control.store.changes import Change
 from control.store.columns import holds
 
 
@@ -70,6 +71,14 @@ class SignIns(Repository[SignIn]):
     def find_by_fingerprint(self, fingerprint: str) -> SignIn | None:
         """The session whose browser secret has that SHA-256."""
         return self._by(self.table.c.fingerprint, fingerprint)
+
+    def _note(self, before: SignIn | None, after: SignIn | None) -> None:
+        """By whose it is, as the audit trail tells it."""
+        noted = after or before
+        if noted is not None:
+            username = sa.select(tables.users.c.username).where(tables.users.c.id == noted.user)
+            name = self.context.connection.execute(username).scalar_one()
+            self.context.note(Change(kind=self.kind, target=str(noted.id), name=name, before=before, after=after))
 
     def of_user(self, user: UUID) -> list[SignIn]:
         """The sessions of one user."""

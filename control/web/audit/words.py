@@ -42,7 +42,6 @@ _VERBS = {
     "events_lost": "lost events of",
     "unknown": "did what this version doesn't know at",
     "authenticated": "authenticated as",
-    "lifted_lockout": "lifted the lockout of",
 }
 # What is said of some actions at some kinds, instead of both.
 _PHRASES = {
@@ -51,6 +50,12 @@ _PHRASES = {
     ("created", "drain"): "asked an instance to drain",
     ("redeemed", "code"): "opened the session of",
     ("removed", "instance"): "forgot the instance",
+    ("locked_out", "user"): "got locked out as",
+    ("locked_out", "pair"): "got locked out as",
+    ("locked_out", "address"): "got locked out from",
+    ("lifted_lockout", "user"): "lifted the lockout of",
+    ("lifted_lockout", "pair"): "lifted the lockout of",
+    ("lifted_lockout", "address"): "lifted the lockout of the address",
     ("exported", "audit trail"): "exported the audit trail",
     ("proved_identity", "user"): "proved once more to be",
     ("used", "recovery code"): "used a recovery code of",

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from control.domain.security import AuditEvent
 from control.fleet.tokens import get_token
-from control.web.audit.words import lines_of
+from control.web.audit.words import line_of, lines_of
 from tests.support.site import Site, fill
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -53,6 +53,16 @@ def test_a_sign_in_is_one_event() -> None:
     assert [(line.event.action, line.kind) for line in lines_of(events, {})] == [("signed_in", "")]
 
 
+def test_whose_sessions_were_ended_is_told() -> None:
+    ended = [event("removed", kind, name) for kind in ("sign-in", "all sessions") for name in ("alice", "root")]
+    assert [(line.verb, line.kind, line.name) for line in lines_of(ended, {})] == [
+        ("ended a session of", "", "alice"),
+        ("ended a session", "", ""),
+        ("ended all sessions of", "", "alice"),
+        ("ended all sessions", "", ""),
+    ]
+
+
 def test_failures_are_told_as_such() -> None:
     guess = event("signed_in", "user", "bob", actor="anonymous", outcome="failure")
     own = event("changed_password", "user", "root", outcome="failure")
@@ -60,7 +70,43 @@ def test_failures_are_told_as_such() -> None:
     assert [(line.verb, line.kind, line.name, line.failure) for line in lines_of([guess, own, refused], {})] == [
         ("failed to sign in as", "", "bob", ""),
         ("failed to change the password", "", "", ""),
-        ("authorized", "application", "wiki", "access_denied"),
+        ("was refused at", "", "wiki", "access_denied"),
+    ]
+
+
+def test_what_outposts_and_protocols_tell_is_told_in_words() -> None:
+    events = [
+        event("admitted", "application", "wiki", "alice"),
+        event("turned_away", "application", "wiki", "alice", "failure"),
+        event("events_lost", "outpost", "edge", "outpost/edge", "failure"),
+        event("authenticated", "user", "alice at wiki", "alice"),
+        event("authenticated", "user", "bob at wiki", "alice"),
+        event("authenticated", "user", "bob at wiki", "anonymous", "failure"),
+        event("authenticated", "user", "alice at wiki", "alice", "challenged"),
+        event("signed_in", "user", "alice", "alice"),
+        event("created", "sign-in", "alice", "alice"),
+        event("redeemed", "code", "alice at wiki", "outpost/edge"),
+        event("redeemed", "code", "wiki", "outpost/edge", "invalid_code"),
+        event("locked_out", "pair", "bob at ::1", "anonymous"),
+        event("lifted_lockout", "address", "::1"),
+        event("exported", "audit trail", "actor: alice"),
+    ]
+    told = [line_of(each, {}) for each in events]
+    assert [" ".join(filter(None, (line.actor, line.verb, line.kind, line.name, line.failure))) for line in told] == [
+        "alice came in at application wiki",
+        "alice was turned away at application wiki",
+        "outpost/edge lost events of outpost edge",
+        "alice authenticated at wiki",
+        "alice authenticated as bob at wiki",
+        "anonymous failed to authenticate as bob at wiki",
+        "alice authenticated as user alice at wiki challenged",
+        "alice signed in",
+        "alice created session",
+        "outpost/edge opened the session of alice at wiki",
+        "outpost/edge was refused a session at wiki invalid_code",
+        "anonymous got locked out as bob at ::1",
+        "root lifted the lockout of the address ::1",
+        "root exported the audit trail actor: alice",
     ]
 
 

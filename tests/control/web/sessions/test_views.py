@@ -1,5 +1,7 @@
 """Sessions in the admin interface and in the own account."""
 
+import re
+
 import pytest
 
 from control.auth import sessions
@@ -51,7 +53,8 @@ def test_ending_one_of_the_own_sessions(site: Site) -> None:
     assert there.id not in living(site, alice)
     with site.store.read() as unit:
         assert there.id in {found.sign_in for found in unit.revocations.live()}
-        assert [each.actor for each in unit.audit.latest(1)] == ["alice"]
+        newest = unit.audit.latest(1)[0]
+    assert (newest.actor, newest.action, newest.kind, newest.name) == ("alice", "removed", "sign-in", "alice")
 
 
 def test_ending_all_other_sessions(site: Site) -> None:
@@ -146,3 +149,6 @@ def test_ending_all_of_a_user_from_the_users_page(site: Site) -> None:
         live = unit.revocations.live()
     assert there.id in {found.sign_in for found in live}
     assert alice.id in {found.user for found in live if not found.changed}
+    overview = re.sub(r"<[^>]*>", " ", site.admin.get("/admin/").text)
+    assert re.search(r"root\s+ended a session of\s+alice", overview)
+    assert re.search(r"root\s+ended all sessions of\s+alice", overview)
