@@ -16,10 +16,11 @@ from control.store import Unit
 from control.web.filters import one_line
 
 SHOWN = 12
+CHALLENGED = "challenged"
 # So many events are looked through for lines to show.
 READ = 120
-# The session that a sign-in opens says nothing that the sign-in doesn't, nor an authority what its rotation did to it.
-_CONSEQUENCES = frozenset({("created", "sign-in"), ("updated", "authority")})
+# The session that a sign-in or a code opens says nothing that those don't, nor an authority what its rotation did to it.
+_CONSEQUENCES = frozenset({("created", "sign-in"), ("updated", "sign-in"), ("updated", "authority")})
 # A token that is rotated gives up its identifier.
 _RENAMED = ("updated", "token", ("identifier",))
 # Whoever looks again looks often: the newest look tells of all.
@@ -133,8 +134,10 @@ def _told(event: AuditEvent, outposts: Mapping[UUID, str]) -> tuple[str, str, st
     if event.outcome == "failure" and event.action in _FAILURES:
         name = "" if event.name == event.actor else event.name or "nobody"
         return _FAILURES[event.action], "", name, ""
+    if event.outcome == CHALLENGED:
+        return _authenticated(event, "was asked for a code")
     if event.action == "authenticated" and event.outcome == "success":
-        return _authenticated(event)
+        return _authenticated(event, "authenticated")
     if ended := _ENDED.get((event.action, event.kind)):
         return (ended, "", "", "") if event.name == event.actor else (f"{ended} of", "", event.name, "")
     kind, name = _object(event, outposts)
@@ -146,11 +149,13 @@ def _told(event: AuditEvent, outposts: Mapping[UUID, str]) -> tuple[str, str, st
     return (verb_of(event.action), kind, name, failure) if phrase is None else (phrase, "", name, failure)
 
 
-def _authenticated(event: AuditEvent) -> tuple[str, str, str, str]:
+def _authenticated(event: AuditEvent, verb: str) -> tuple[str, str, str, str]:
     """Who is told already; at what is told behind the name."""
     who, at, place = event.name.rpartition(" at ")
+    if event.name == event.actor:
+        return verb, "", "", ""
     is_own = bool(at) and who == event.actor
-    return ("authenticated at", "", place, "") if is_own else ("authenticated as", "", event.name, "")
+    return (f"{verb} at", "", place, "") if is_own else (f"{verb} as", "", event.name, "")
 
 
 def _follows(event: AuditEvent) -> bool:

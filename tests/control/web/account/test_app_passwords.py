@@ -49,7 +49,7 @@ def test_one_for_chosen_applications_alone(site: Site) -> None:
     assert "wiki.example.com" not in site.browser(site.world.bob).get(NEW).text
     browser.submit(NEW, name="NAS", lifetime="", scope="chosen", applications=[str(wiki.id)])
     (made,) = of(site, site.world.alice)
-    assert (made.expires, made.everywhere, made.applications) == (None, False, {wiki.id})
+    assert (made.expires, made.everywhere, made.applications) == (None, False, frozenset({wiki.id}))
     assert "Wiki" in browser.get(LIST).text
 
 
