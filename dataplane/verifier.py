@@ -33,6 +33,8 @@ from dataplane.sansio.clients import client_of
 BUSY_SECONDS = 1.0
 """After how long whoever was turned away for want of room may come again."""
 _KEY_SIZE = 32
+_UNDER_WAY = 30.0
+"""Seconds; a call to control has five, and what is learnt of another worker comes by way of the supervisor."""
 _PROVIDER = "provider/"
 # What can become true again by itself; after the others the credentials are not what they were.
 _PASSING = frozenset({DenyReason.LOCKED_OUT, DenyReason.BUSY})
@@ -65,11 +67,28 @@ class VerifierLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
+class Kept:
+    """An answer that is kept; `at` is when control was asked for it, in POSIX seconds."""
+
     allowed: Allowed
     provider: str
     at: float
-    """When control was asked, in POSIX seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What one worker has learnt of control, for the others: credentials by their hash, and None for no more."""
+
+    digest: bytes
+    kept: Kept | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sharing:
+    """What the workers of an outpost have in common: the key of their hashes, and how one tells the others."""
+
+    key: bytes = field(repr=False)
+    tell: Callable[[Lesson], None]
 
 
 @dataclass(slots=True)
@@ -96,21 +115,33 @@ class Verifier:
     ) -> None:
         self._authenticate = authenticate
         self._clock = clock
-        self._key = random(_KEY_SIZE)
+        self._sharing = Sharing(key=random(_KEY_SIZE), tell=lambda _: None)
         self._limits = limits or VerifierLimits()
         self._bind_cache = 0.0
         self._offline_grace = 0.0
-        self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
+        self._kept: OrderedDict[bytes, Kept] = OrderedDict()
         self._about: dict[tuple[str, str], set[bytes]] = {}
         """Digests by what ends them: the session, the subject, the provider."""
         self._flights: dict[tuple[bytes, str], _Flight] = {}
         self._asking: Counter[str] = Counter()
-        self._edition = 0
+        self._ends: dict[tuple[str, str], tuple[float, float]] = {}
+        """What was dropped of late: what was decided before then, and when that was heard."""
         self.counts: Counter[str] = Counter()
         self.limits: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._kept)
+
+    def join(self, sharing: Sharing) -> None:
+        """Have what is kept in common with other workers from now on."""
+        self._sharing = sharing
+
+    def learn(self, lesson: Lesson) -> None:
+        """Another worker has asked control."""
+        if lesson.kept is None:
+            self._drop(lesson.digest)
+        else:
+            self._keep(lesson.digest, lesson.kept)
 
     def commit(self, edit: Edit, options: Options | None) -> None:
         """Go by these options, and drop what the edit ends or changes; its keys are those of resources."""
@@ -169,16 +200,17 @@ class Verifier:
         if not is_known and self._is_crowded(client):
             return Denied(reason=DenyReason.BUSY, retry_after=BUSY_SECONDS)
         self.counts["miss"] += 1
-        edition, asked = self._edition, self._clock()
+        asked = self._clock()
         with self._entered(client):
             answer = self._authenticate(attempt)
         match answer:
             case Allowed():
-                # Of what was ended or changed meanwhile, control may have known nothing when it decided.
-                if answer.cache > 0 and edition == self._edition:
-                    self._keep(digest, _Kept(allowed=answer, provider=attempt.provider, at=asked))
+                kept = Kept(allowed=answer, provider=attempt.provider, at=asked)
+                if answer.cache > 0 and self._keep(digest, kept):
+                    self._sharing.tell(Lesson(digest=digest, kept=kept))
             case Denied(reason=reason) if reason not in _PASSING:
-                self._drop(digest)
+                if self._drop(digest):
+                    self._sharing.tell(Lesson(digest=digest, kept=None))
             case Denied() | Challenge() | Unavailable():
                 pass
             case _:
@@ -206,36 +238,46 @@ class Verifier:
             if not self._asking[client]:
                 del self._asking[client]
 
-    def _find(self, digest: bytes) -> _Kept | None:
+    def _find(self, digest: bytes) -> Kept | None:
         kept = self._kept.get(digest)
         if kept is not None and kept.allowed.session.expires <= self._clock():
             self._drop(digest)
             return None
         return kept
 
-    def _age(self, kept: _Kept) -> float:
+    def _age(self, kept: Kept) -> float:
         """In seconds; what a clock that was set back makes younger than nothing is too old for anything."""
         age = self._clock() - kept.at
         return age if age >= 0 else float("inf")
 
-    def _keep(self, digest: bytes, kept: _Kept) -> None:
+    def _keep(self, digest: bytes, kept: Kept) -> bool:
+        """Keep it, unless it is overtaken."""
         self._drop(digest)
+        if self._is_overtaken(kept):
+            return False
         if len(self._kept) >= self._limits.entries:
             self.limits["entries"] += 1
             self._drop(next(iter(self._kept)))
         self._kept[digest] = kept
         for about in _subjects_of(kept):
             self._about.setdefault(about, set()).add(digest)
+        return True
 
-    def _drop(self, digest: bytes) -> None:
+    def _is_overtaken(self, kept: Kept) -> bool:
+        """Whether something was ended or changed while control was asked: it may have known nothing of that yet."""
+        ends = (self._ends.get(about) for about in _subjects_of(kept))
+        return any(end and kept.at <= end[1] and kept.allowed.session.authenticated < end[0] for end in ends)
+
+    def _drop(self, digest: bytes) -> bool:
         kept = self._kept.pop(digest, None)
         if kept is None:
-            return
+            return False
         for about in _subjects_of(kept):
             digests = self._about[about]
             digests.discard(digest)
             if not digests:
                 del self._about[about]
+        return True
 
     def _end(self, ended: Ended) -> None:
         """A session that is named is over whenever it began, as in every judgement of sessions."""
@@ -248,17 +290,22 @@ class Verifier:
 
     def _drop_about(self, kind: str, name: str, before: float = float("inf")) -> None:
         """What was decided before then, about whom or what bears that name."""
-        self._edition += 1
-        for digest in tuple(self._about.get((kind, name), ())):
+        about, now = (kind, name), self._clock()
+        for digest in tuple(self._about.get(about, ())):
             if self._kept[digest].allowed.session.authenticated < before:
                 self._drop(digest)
+        # The newest last; none is needed for longer than a question can be under way.
+        self._ends.pop(about, None)
+        self._ends[about] = before, now
+        while self._ends and self._ends[oldest := next(iter(self._ends))][1] < now - _UNDER_WAY:
+            del self._ends[oldest]
 
     def _digest(self, attempt: Attempt) -> bytes:
         """Of all that the answer depends on, each part with its length, so that no two attempts read alike."""
         parts = [attempt.provider, attempt.channel, "dialogue" if attempt.dialogue else "", *_parts(attempt)]
         encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
         text = b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
-        return hmac.digest(self._key, text, "sha256")
+        return hmac.digest(self._sharing.key, text, "sha256")
 
 
 def _parts(attempt: Attempt) -> tuple[str, ...]:
@@ -273,7 +320,7 @@ def _parts(attempt: Attempt) -> tuple[str, ...]:
             assert_never(attempt.credentials)
 
 
-def _subjects_of(kept: _Kept) -> tuple[tuple[str, str], ...]:
+def _subjects_of(kept: Kept) -> tuple[tuple[str, str], ...]:
     session = kept.allowed.session
     return ("session", session.id), ("subject", session.identity.subject), ("provider", kept.provider)
 

@@ -12,6 +12,7 @@ from dataplane.protocols.proxy.server import DEFAULT_TRUSTED, Limits, ProxyServe
 from dataplane.runtime.descriptors import connection_bound
 from dataplane.runtime.messages import Setup
 from dataplane.runtime.server import ProtocolServer
+from dataplane.verifier import Sharing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,7 @@ class Surroundings:
     gate: Gate
     clock: Callable[[], float]
     random: Callable[[int], bytes]
+    sharing: Sharing
 
 
 Builder = Callable[[Setup, Surroundings], ProtocolServer[Any]]
@@ -35,7 +37,9 @@ def _proxy(setup: Setup, surroundings: Surroundings) -> ProtocolServer[Any]:
         limits=Limits(connections=min(Limits().connections, connection_bound())),
         service_hosts=frozenset(setup.service_hosts),
     )
-    return ProxyServer(settings, surroundings.gate, surroundings.clock, surroundings.random)
+    server = ProxyServer(settings, surroundings.gate, surroundings.clock, surroundings.random)
+    server.join(surroundings.sharing)
+    return server
 
 
 def _passage(setup: Setup) -> PassageSettings | None:

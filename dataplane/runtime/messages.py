@@ -3,13 +3,14 @@
 A question carries a serial that its answer repeats. Resources travel as the bytes that control sent.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dataplane.gate import Event
 from dataplane.link.held import HeldResource
 from dataplane.link.target import Credentials
 from dataplane.runtime.plan import TcpAddress
 from dataplane.runtime.server import Snapshot
+from dataplane.verifier import Lesson
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,10 @@ class InheritedListener:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """First to every worker: what it is, what it serves on, and how often (seconds) it says what happened."""
+    """First to every worker: what it is, what it serves on, and how often (seconds) it says what happened.
+
+    `verifier_key` is the key of the hashes by which all workers keep what control said of credentials.
+    """
 
     slot: int
     type: str
@@ -35,6 +39,7 @@ class Setup:
     log_level: str
     passage: tuple[TcpAddress, ...] = ()
     tell_every: float = 60.0
+    verifier_key: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,10 +158,18 @@ class Happened:
     events: tuple[Event, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What control said of credentials at one worker; it goes to all others as it is."""
+
+    lesson: Lesson
+
+
 News = SessionEnded | Happened
+Said = News | Learned
 Answer = Prepared | PrepareFailed | Committed | Scraped | Pong | Draining
 Question = Prepare | Commit | Scrape | Ping | Drain
-Message = Setup | Connect | Question | Serve | Ready | Answer | News
+Message = Setup | Connect | Question | Serve | Ready | Answer | Said
 
 # The position is the kind on the wire; both ends are of one version, so it needs no stability.
 KINDS: tuple[type[Message], ...] = (
@@ -177,4 +190,5 @@ KINDS: tuple[type[Message], ...] = (
     Draining,
     SessionEnded,
     Happened,
+    Learned,
 )

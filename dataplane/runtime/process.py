@@ -9,7 +9,7 @@ from asyncio.subprocess import DEVNULL, Process, create_subprocess_exec
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
-from dataplane.runtime.messages import Answer, InheritedListener, Message, News, Question, Ready, Setup
+from dataplane.runtime.messages import Answer, InheritedListener, Message, Question, Ready, Said, Setup
 from dataplane.runtime.pipe import Frames, PipeBroken, encode
 
 _LAST_WORDS = 1.0
@@ -55,14 +55,14 @@ class Worker(Protocol):
         ...
 
 
-Start = Callable[[int, Setup, Iterable[socket.socket], Callable[[News], None]], Awaitable[Worker]]
+Start = Callable[[int, Setup, Iterable[socket.socket], Callable[[Said], None]], Awaitable[Worker]]
 """Starts the worker of a slot; the last argument is told what happens there: sign-outs, and what is to be audited."""
 
 
 class WorkerProcess:
     """A running worker. `on_news` is told what happens there: sign-outs, and what is to be audited."""
 
-    def __init__(self, process: Process, slot: int, on_news: Callable[[News], None]) -> None:
+    def __init__(self, process: Process, slot: int, on_news: Callable[[Said], None]) -> None:
         self.slot = slot
         self.pid = process.pid
         self._process = process
@@ -140,7 +140,7 @@ class WorkerProcess:
             case Ready():
                 if not self._ready.done():
                     self._ready.set_result(None)
-            case _ if isinstance(message, News):
+            case _ if isinstance(message, Said):
                 self._on_news(message)
             case _ if isinstance(message, Answer):
                 waiting = self._waiting.get(message.serial)
@@ -161,7 +161,7 @@ class WorkerProcess:
 
 
 async def start_worker(
-    slot: int, setup: Setup, listening: Iterable[socket.socket], on_news: Callable[[News], None]
+    slot: int, setup: Setup, listening: Iterable[socket.socket], on_news: Callable[[Said], None]
 ) -> WorkerProcess:
     """Start a worker that inherits the sockets, and tell it what it is."""
     ours, theirs = socket.socketpair()

@@ -12,6 +12,7 @@ import msgspec
 
 from dataplane.config import Edit
 from dataplane.gate import Event
+from dataplane.verifier import Lesson
 
 PreparedT = TypeVar("PreparedT")
 
@@ -43,6 +44,10 @@ class ProtocolServer(Protocol[PreparedT]):
 
     def take_events(self, *, last: bool = False) -> tuple[Event, ...]:
         """What happened since the last time, to be told to control; `last`: there is no next one."""
+        ...
+
+    def learn(self, lesson: Lesson) -> None:
+        """Another worker has asked control about credentials."""
         ...
 
     def metrics(self) -> Mapping[str, object]:

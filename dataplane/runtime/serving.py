@@ -31,6 +31,7 @@ from dataplane.runtime.messages import (
     Drain,
     Draining,
     Happened,
+    Learned,
     Message,
     Ping,
     Pong,
@@ -46,6 +47,7 @@ from dataplane.runtime.messages import (
 )
 from dataplane.runtime.pipe import Frames, encode
 from dataplane.runtime.server import ProtocolServer, Sample, Snapshot
+from dataplane.verifier import Sharing
 
 _PR_SET_PDEATHSIG = 1
 log = logging.getLogger("dataplane.worker")
@@ -109,6 +111,8 @@ class Serving:
                 if message.ahead is not None:
                     now = self.clock.monotonic()
                     self.clock.heard(now + message.ahead, now)
+            case Learned():
+                self.server.learn(message.lesson)
             case Ping():
                 self.pipe.send(Pong(serial=message.serial))
             case Drain():
@@ -237,7 +241,8 @@ def _begin(setup: Setup, pipe: Pipe) -> Serving:
     logs.set_up(setup.log_level, {"worker": setup.slot})
     clock = ControlClock(time.time, time.monotonic)
     gate = ControlGate(lambda provider, session: pipe.send(SessionEnded(provider=provider, session=session)), clock)
-    surroundings = Surroundings(gate=gate, clock=clock, random=secrets.token_bytes)
+    sharing = Sharing(key=setup.verifier_key, tell=lambda lesson: pipe.send(Learned(lesson=lesson)))
+    surroundings = Surroundings(gate=gate, clock=clock, random=secrets.token_bytes, sharing=sharing)
     server = get_builder(setup.type)(setup, surroundings)
     listeners = [socket.socket(fileno=each.descriptor) for each in setup.listeners]
     pipe.send(Ready())

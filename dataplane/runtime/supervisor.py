@@ -8,6 +8,7 @@ way: nothing new is accepted, what is in flight is finished within ten seconds.
 
 import asyncio
 import logging
+import secrets
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -167,6 +168,7 @@ class Supervisor:
             log_level=plan.log_level,
             passage=plan.passage,
             tell_every=plan.tell_every,
+            verifier_key=secrets.token_bytes(32),
         )
         opened = open_slots(plan.listeners, plan.workers)
         tls = [listener.tls for listener in plan.listeners]

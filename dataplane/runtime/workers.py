@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from dataplane.link.held import HeldResource, NotApplied, Rejection
 from dataplane.link.target import Credentials
@@ -21,7 +22,19 @@ from dataplane.link.translate import is_revocation
 from dataplane.runtime.counts import Counts
 from dataplane.runtime.fates import Fates, describe_exit
 from dataplane.runtime.listeners import close_all, queued, turn_away
-from dataplane.runtime.messages import Connect, Drain, News, Ping, Question, Scrape, Scraped, Serve, Setup
+from dataplane.runtime.messages import (
+    Connect,
+    Drain,
+    Learned,
+    News,
+    Ping,
+    Question,
+    Said,
+    Scrape,
+    Scraped,
+    Serve,
+    Setup,
+)
 from dataplane.runtime.process import Start, Worker, WorkerGone, inherited, start_worker
 from dataplane.runtime.rollout import Attempt, Outcome, Stuck
 from dataplane.runtime.server import Snapshot
@@ -212,6 +225,15 @@ class Workers:
                 await asyncio.wait_for(self._draining.wait(), wait)
         close_all([self._sockets(slot)])
 
+    def _take(self, slot: int, said: Said) -> None:
+        """What one worker has learnt, all others learn."""
+        if not isinstance(said, Learned):
+            self._on_news(said)
+            return
+        for worker in self._live.values():
+            if worker.slot != slot:
+                worker.tell(said)
+
     def _sockets(self, slot: int) -> list[socket.socket]:
         return [each for each, _ in self._slots[slot]]
 
@@ -227,7 +249,7 @@ class Workers:
     async def _live_once(self, slot: int) -> str:
         sockets = self._slots[slot]
         setup = replace(self._setup, slot=slot, listeners=inherited(sockets))
-        worker = await self._start(slot, setup, self._sockets(slot), self._on_news)
+        worker = await self._start(slot, setup, self._sockets(slot), partial(self._take, slot))
         self._started.add(worker)
         if self._over:
             worker.kill()

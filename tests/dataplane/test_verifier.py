@@ -1,20 +1,15 @@
-"""What is kept of control's answers: for whom, for how long, what drops it at once, and what a flood can take."""
+"""What is kept of control's answers: for whom, for how long, and what drops it at once."""
 
-import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataplane.config import Changed, Edit, Ended, Options
+from dataplane.config import Changed, Edit, Ended
 from dataplane.gate import (
-    Allowed,
     Answer,
-    Attempt,
     BearerToken,
     Challenge,
     ChallengeAnswer,
@@ -22,103 +17,24 @@ from dataplane.gate import (
     Credentials,
     Denied,
     DenyReason,
-    Identity,
     PasswordCredentials,
-    ProxySession,
-    Unavailable,
 )
-from dataplane.verifier import Source, Verified, Verifier, VerifierLimits
+from dataplane.verifier import Source, Verified
 from tests.support.fake_control import eventually
-
-NOW = 1_800_000_000.0
-MINUTE, HOUR = 60.0, 3600.0
-OPTIONS = Options(
-    outpost_id="o",
-    outpost_name="edge",
-    log_level="info",
-    refresh_interval=300.0,
-    browser_url="https://sso.example.com",
-    bind_cache=10 * MINUTE,
-    offline_grace=24 * HOUR,
+from tests.support.verifying import (
+    ALICE,
+    AWAY,
+    HOUR,
+    MINUTE,
+    NO,
+    NOW,
+    OPTIONS,
+    SECRET,
+    SESSION,
+    YES,
+    Bench,
+    attempt,
 )
-ALICE = Identity(
-    subject="u1", username="alice", name="Alice", email="", groups=(), entitlements=(), additional_headers=()
-)
-SESSION = ProxySession(id="s1", identity=ALICE, authenticated=NOW, expires=NOW + 48 * HOUR, id_token="a.b.c")
-YES = Allowed(session=SESSION, attributes="{}", cache=10 * MINUTE)
-NO = Denied(reason=DenyReason.INVALID_CREDENTIALS)
-AWAY = Unavailable("control is away")
-SECRET = PasswordCredentials(username="alice", password="secret")
-
-
-def attempt(credentials: Credentials = SECRET, provider: str = "p1", address: str = "192.0.2.7") -> Attempt:
-    return Attempt(provider=provider, channel=Channel.HTTP, credentials=credentials, client_address=address)
-
-
-@dataclass
-class Clock:
-    now: float = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class BrokenOff(Exception):
-    """What ends a greenlet in the middle of a call."""
-
-
-@dataclass
-class SlowGate:
-    """Answers by what it was told to; while it is held, callers wait."""
-
-    answer: Answer = YES
-    failures: int = 0
-    attempts: list[Attempt] = field(default_factory=list)
-    released: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        self.released.set()
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        self.released.clear()
-        try:
-            yield
-        finally:
-            self.released.set()
-
-    def authenticate(self, attempt: Attempt) -> Answer:
-        self.attempts.append(attempt)
-        is_broken, self.failures = self.failures > 0, max(0, self.failures - 1)
-        assert self.released.wait(10)
-        if is_broken:
-            raise BrokenOff
-        return self.answer
-
-
-class Bench:
-    """A verifier with its gate and its clock."""
-
-    def __init__(
-        self, limits: VerifierLimits | None = None, options: Options = OPTIONS, key: bytes = b"k" * 32
-    ) -> None:
-        self.clock = Clock()
-        self.gate = SlowGate()
-        self.verifier = Verifier(self.gate.authenticate, self.clock, lambda _: key, limits)
-        self.verifier.commit(Edit(), options)
-
-    def ask(self, credentials: Credentials = SECRET, provider: str = "p1", address: str = "192.0.2.7") -> Verified:
-        return self.verifier.verify(attempt(credentials, provider, address))
-
-    def asked(self) -> int:
-        return len(self.gate.attempts)
-
-    def later(self, seconds: float) -> None:
-        self.clock.now += seconds
-
-    def commit(self, **resources: Ended | Changed) -> None:
-        changed = {key.replace("_", "/"): each for key, each in resources.items()}
-        self.verifier.commit(Edit(changed=changed), OPTIONS)
 
 
 @pytest.fixture
@@ -332,149 +248,3 @@ class TestDropping:
                 bench.commit(ended_x=Ended(session="", subject="u1", provider="", before=NOW + 9, until=NOW + HOUR))
             assert asked.result(5).answer is YES
         assert len(bench.verifier) == 0
-
-
-class TestOutage:
-    def test_older_answers_count_while_control_is_away(self, bench: Bench) -> None:
-        bench.ask()
-        bench.later(24 * HOUR - 1)
-        bench.gate.answer = AWAY
-        assert bench.ask() == Verified(YES, Source.OFFLINE)
-        assert bench.verifier.counts["offline"] == 1
-        bench.later(1)
-        assert bench.ask() == Verified(AWAY, Source.CONTROL)
-
-    def test_control_is_asked_first(self, bench: Bench) -> None:
-        bench.ask()
-        bench.later(HOUR)
-        bench.gate.answer = NO
-        assert bench.ask() == Verified(NO, Source.CONTROL)
-
-    def test_unknown_credentials_have_to_wait(self, bench: Bench) -> None:
-        bench.ask()
-        bench.gate.answer = AWAY
-        assert bench.ask(replace(SECRET, password="other")).answer is AWAY
-
-    def test_an_outage_makes_nothing_younger(self, bench: Bench) -> None:
-        bench.ask()
-        bench.gate.answer = AWAY
-        for _ in range(25):
-            bench.later(HOUR)
-            answer = bench.ask().answer
-        assert answer is AWAY
-
-    def test_no_grace_is_no_grace(self) -> None:
-        bench = Bench(options=replace(OPTIONS, offline_grace=0.0))
-        bench.ask()
-        bench.later(11 * MINUTE)
-        bench.gate.answer = AWAY
-        assert bench.ask().answer is AWAY
-
-    def test_a_control_that_is_there_and_refuses_the_outpost_is_no_outage(self, bench: Bench) -> None:
-        bench.ask()
-        bench.later(11 * MINUTE)
-        bench.gate.answer = replace(AWAY, refused=True)
-        assert bench.ask().answer == bench.gate.answer
-
-    @pytest.mark.parametrize("reason", [DenyReason.LOCKED_OUT, DenyReason.BUSY])
-    def test_who_has_to_wait_is_not_let_in_by_an_older_answer_but_keeps_it(
-        self, bench: Bench, reason: DenyReason
-    ) -> None:
-        bench.ask()
-        bench.later(11 * MINUTE)
-        bench.gate.answer = Denied(reason=reason, retry_after=15.0)
-        assert bench.ask() == Verified(bench.gate.answer, Source.CONTROL)
-        bench.gate.answer = AWAY
-        assert bench.ask().source is Source.OFFLINE
-
-
-class TestCrowds:
-    def test_the_same_attempt_at_the_same_time_is_one_question(self, bench: Bench) -> None:
-        bench.gate.answer = NO
-        with ThreadPoolExecutor(8) as pool:
-            with bench.gate.held():
-                asked = [pool.submit(bench.ask) for _ in range(8)]
-                eventually(lambda: bench.asked() == 1, "control is asked")
-            assert [each.result(5).answer for each in asked] == [NO] * 8
-        assert bench.asked() <= 8
-        assert bench.verifier.counts["shared"] + bench.asked() == 8
-
-    def test_from_elsewhere_it_is_a_question_of_its_own(self, bench: Bench) -> None:
-        """Whether an address is locked out concerns those who are there."""
-        bench.gate.answer = NO
-        with ThreadPoolExecutor(2) as pool:
-            with bench.gate.held():
-                asked = [pool.submit(bench.ask, address=address) for address in ("192.0.2.7", "198.51.100.1")]
-                eventually(lambda: bench.asked() == 2, "both are asked about")
-            assert [each.result(5).answer for each in asked] == [NO] * 2
-
-    def test_what_a_code_opens_is_for_one_alone(self, bench: Bench) -> None:
-        bench.gate.answer = replace(YES, cache=0.0)
-        coded = replace(SECRET, password="secret;123456")
-        with ThreadPoolExecutor(3) as pool:
-            with bench.gate.held():
-                asked = [pool.submit(bench.ask, coded) for _ in range(3)]
-                eventually(lambda: bench.asked() == 1, "control is asked")
-            for each in asked:
-                each.result(5)
-        assert bench.asked() == 3
-
-    def test_one_client_takes_its_share_and_no_more(self) -> None:
-        bench = Bench(VerifierLimits(attempts=8, attempts_of_client=2))
-        with ThreadPoolExecutor(4) as pool:
-            with bench.gate.held():
-                guesses = [BearerToken(f"guess{number}") for number in range(2)]
-                asked = [pool.submit(bench.ask, guess, "p1", f"2001:db8::{n}") for n, guess in enumerate(guesses)]
-                eventually(lambda: bench.asked() == 2, "two are asked about")
-                turned_away = bench.ask(BearerToken("one more"), address="2001:db8::ffff")
-                assert turned_away.answer == Denied(reason=DenyReason.BUSY, retry_after=1.0)
-                other = pool.submit(bench.ask, address="198.51.100.1")
-                eventually(lambda: bench.asked() == 3, "another client is asked about")
-            for each in (*asked, other):
-                assert each.result(5).answer is YES
-        assert bench.verifier.limits == {"attempts_of_client": 1}
-        assert bench.ask(BearerToken("one more"), address="2001:db8::ffff").answer is YES
-
-    def test_all_clients_together_have_a_bound_that_is_none_for_those_known(self) -> None:
-        bench = Bench(VerifierLimits(attempts=2, attempts_of_client=2))
-        bench.ask()
-        bench.later(11 * MINUTE)
-        with ThreadPoolExecutor(3) as pool:
-            with bench.gate.held():
-                asked = [pool.submit(bench.ask, BearerToken(f"g{n}"), "p1", f"198.51.100.{n}") for n in range(2)]
-                eventually(lambda: bench.asked() == 3, "two are asked about")
-                assert isinstance(bench.ask(BearerToken("x"), address="203.0.113.1").answer, Denied)
-                known = pool.submit(bench.ask)
-                eventually(lambda: bench.asked() == 4, "who was let in before is asked about")
-            for each in (*asked, known):
-                assert each.result(5).answer is YES
-        assert bench.verifier.limits == {"attempts": 1}
-
-    def test_the_least_used_goes_first(self) -> None:
-        bench = Bench(VerifierLimits(entries=2))
-        first, second, third = (BearerToken(f"t{number}") for number in range(3))
-        bench.ask(first)
-        bench.ask(second)
-        assert bench.ask(first).source is Source.CACHE
-        bench.ask(third)
-        assert [bench.ask(each).source for each in (first, third)] == [Source.CACHE] * 2
-        assert bench.ask(second).source is Source.CONTROL
-        assert len(bench.verifier) == 2
-        assert bench.verifier.limits["entries"] == 2
-
-    def test_a_question_that_breaks_off_leaves_nobody_waiting(self, bench: Bench) -> None:
-        bench.gate.failures = 1
-        with ThreadPoolExecutor(2) as pool:
-            with bench.gate.held():
-                first = pool.submit(bench.ask)
-                eventually(lambda: bench.asked() == 1, "control is asked")
-                second = pool.submit(bench.ask)
-            with pytest.raises(BrokenOff):
-                first.result(5)
-            assert second.result(5).answer is YES
-
-
-def test_what_became_of_attempts_is_counted(bench: Bench) -> None:
-    for _ in range(3):
-        bench.ask()
-    assert bench.verifier.counts == {"miss": 1, "hit": 2}

@@ -17,6 +17,8 @@ class Calls:
         self.refused = 0
         self.redeemed: list[gate_pb2.RedeemCodeRequest] = []
         self.attempts: list[gate_pb2.AuthenticateRequest] = []
+        invalid = gate_pb2.Denied(reason=gate_pb2.Denied.REASON_INVALID_CREDENTIALS)
+        self.verdict = gate_pb2.AuthenticateResponse(denied=invalid)
         self.ended: list[gate_pb2.EndSessionRequest] = []
         self.reports: list[gate_pb2.ReportRequest] = []
 
@@ -52,8 +54,7 @@ class Gate(gate_pb2_grpc.GateServicer):
         if refusal:
             context.abort(*refusal)
         self._control.attempts.append(request)
-        denied = gate_pb2.Denied(reason=gate_pb2.Denied.REASON_INVALID_CREDENTIALS)
-        return gate_pb2.AuthenticateResponse(denied=denied)
+        return self._control.verdict
 
     def EndSession(  # noqa: N802  gRPC names it
         self, request: gate_pb2.EndSessionRequest, context: grpc.ServicerContext

@@ -21,6 +21,7 @@ from dataplane.protocols.proxy.metrics import Snapshot, gauge
 from dataplane.protocols.proxy.relay import Relay
 from dataplane.protocols.proxy.session import HttpSession
 from dataplane.protocols.proxy.trust import DEFAULT_TRUSTED, Trust
+from dataplane.verifier import Lesson, Sharing
 
 __all__ = ["DEFAULT_TRUSTED", "Limits", "Prepared", "ProxyServer", "ProxySettings"]
 
@@ -80,6 +81,14 @@ class ProxyServer:
     def end_here(self, session: str, until: float) -> None:
         """Refuse a session at once: another worker of this outpost has signed it out."""
         self._doors.end_here(session, until)
+
+    def join(self, sharing: Sharing) -> None:
+        """Keep what control says of credentials in common with the other workers of the outpost."""
+        self._doors.verifier.join(sharing)
+
+    def learn(self, lesson: Lesson) -> None:
+        """Another worker has asked control about credentials."""
+        self._doors.verifier.learn(lesson)
 
     def drain(self, seconds: float) -> None:
         """Stop accepting, let requests in flight finish for `seconds`, then cut."""

@@ -12,6 +12,8 @@ from dataplane.link.target import Credentials
 from dataplane.runtime import messages as m
 from dataplane.runtime.pipe import Frames, PipeBroken, encode
 from dataplane.runtime.server import Histogram, Sample, Snapshot
+from dataplane.verifier import Kept, Lesson
+from tests.support.verifying import YES
 
 CREDENTIALS = Credentials(
     certificate="C", private_key="K", authority="A", addresses=("a:1",), outpost="o", name="n", issued=1.0, expires=2.0
@@ -50,6 +52,7 @@ MESSAGES: list[m.Message] = [
     m.Draining(serial=4),
     m.SessionEnded(provider="p", session="s"),
     m.Happened(events=(Event(id="e", at=1.5, action=EventAction.ADMITTED, username="alice", count=3),)),
+    m.Learned(lesson=Lesson(digest=b"\x00\xff", kept=Kept(allowed=YES, provider="p", at=1.5))),
 ]
 
 
@@ -66,6 +69,11 @@ def test_every_kind_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
 def test_what_is_written_is_read(message: m.Message) -> None:
+    assert list(read(encode(message))) == [message]
+
+
+def test_that_nothing_is_kept_any_more_travels_too() -> None:
+    message = m.Learned(lesson=Lesson(digest=b"\x00", kept=None))
     assert list(read(encode(message))) == [message]
 
 
