@@ -19,7 +19,7 @@ SHOWN = 12
 CHALLENGED = "challenged"
 # So many events are looked through for lines to show.
 READ = 120
-# The session that a sign-in or a code opens says nothing that those don't, nor an authority what its rotation did to it.
+# The session that a sign-in or code opens says nothing that those don't, nor an authority what its rotation did to it.
 _CONSEQUENCES = frozenset({("created", "sign-in"), ("updated", "sign-in"), ("updated", "authority")})
 # A token that is rotated gives up its identifier.
 _RENAMED = ("updated", "token", ("identifier",))
