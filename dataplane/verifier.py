@@ -266,7 +266,7 @@ class Verifier:
     def _is_overtaken(self, kept: Kept) -> bool:
         """Whether something was ended or changed while control was asked: it may have known nothing of that yet."""
         ends = (self._ends.get(about) for about in _subjects_of(kept))
-        return any(end and kept.at <= end[1] and kept.allowed.session.authenticated < end[0] for end in ends)
+        return any(end and kept.at < end[1] and kept.allowed.session.authenticated < end[0] for end in ends)
 
     def _drop(self, digest: bytes) -> bool:
         kept = self._kept.pop(digest, None)

@@ -245,6 +245,7 @@ class TestDropping:
             with bench.gate.held():
                 asked = pool.submit(bench.ask)
                 eventually(lambda: bench.asked() == 1, "control is asked")
+                bench.later(1)
                 bench.commit(ended_x=Ended(session="", subject="u1", provider="", before=NOW + 9, until=NOW + HOUR))
             assert asked.result(5).answer is YES
         assert len(bench.verifier) == 0
