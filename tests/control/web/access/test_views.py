@@ -118,6 +118,7 @@ def test_an_app_password_lets_a_service_account_in_where_it_is_good(site: Site) 
     assert not may_use_password(robot)
     assert "robot may use Wiki" in result(site, "robot", "wiki")
     assert "1 good for Wiki" in result(site, "robot", "wiki")
+    assert "Not due: robot comes in by app passwords alone, which ask for none." in result(site, "robot", "wiki")
     assert "robot may not use Paste" in result(site, "robot", paste.slug)
 
 
@@ -133,7 +134,7 @@ def test_whether_a_second_factor_is_due_and_by_whose_word(site: Site) -> None:
     page = result(site, "alice", "wiki")
     assert "Wiki asks for one." in page
     assert "careful asks for one: alice is in staff, which is below careful." in page
-    assert "Missing alice has none. In a browser the next sign-in begins with setting one up" in page
+    assert "Missing alice has none. In a browser the way in leads through setting one up" in page
     with site.store.write(ADMIN) as unit:
         for user in (site.world.alice, site.world.bob):
             unit.authenticators.add(builders.authenticator(user.id))
