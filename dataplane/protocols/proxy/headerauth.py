@@ -7,6 +7,7 @@ one; who gets in is let in as by a session, with the same headers.
 import ipaddress
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import assert_never
 
 from dataplane.gate import (
@@ -134,6 +135,7 @@ class HeaderAuth:
         return self._pages.error(reason, 503, asking, parameters)
 
 
+@lru_cache(maxsize=4096)
 def _address(client: str) -> str:
     """Where the client is, for lockouts; empty where that is no address."""
     plain = client.partition("%")[0]

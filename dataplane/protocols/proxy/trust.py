@@ -66,14 +66,22 @@ class Trust:
         """The nearest address of X-Forwarded-For that isn't a trusted proxy; what is no address ends the search."""
         client = peer
         for hop in reversed(forwarded_for(request).split(b",")):
-            name = hop.decode("latin-1").strip().strip("[]")
-            try:
-                client = str(ipaddress.ip_address(name))
-            except ValueError:
+            address = _find_address(hop)
+            if address is None:
                 return client
+            client = address
             if not self.is_trusted(client):
                 return client
         return client
+
+
+@lru_cache(maxsize=4096)
+def _find_address(hop: bytes) -> str | None:
+    """One entry of X-Forwarded-For; None where that is no address."""
+    try:
+        return str(ipaddress.ip_address(hop.decode("latin-1").strip().strip("[]")))
+    except ValueError:
+        return None
 
 
 def forwarded_for(request: Request) -> bytes:
