@@ -1,10 +1,14 @@
 """People change their own password: whoever sits at a session that was left open has to know the present one.
 
-As at sign-in, hashes are computed between transactions, and what was verified must still hold when it is written.
+As at sign-in, hashes are computed between transactions, what was verified must still hold when it is written, and
+failures count (control.auth.lockout).
 """
 
 from dataclasses import dataclass, field
+from math import ceil
 
+from control.auth import lockout
+from control.auth.lockout import Suspect, place_of
 from control.auth.passwords import Passwords
 from control.auth.people import hash_new_password, set_password
 from control.domain.errors import Invalid, Problem
@@ -27,6 +31,10 @@ def change_own_password(store: Store, passwords: Passwords, actor: Actor, sign_i
     """Set the new password; every session of the person ends but this one. Raises Invalid, Busy."""
     with store.read() as unit:
         user = unit.users.get(sign_in.user)
+        lock = lockout.look(unit, _suspect(actor, user)).lock
+    if lock is not None:
+        wait = f"{ceil(lock.wait.total_seconds())} seconds"
+        raise Invalid([Problem(field="present", code="too_often", expected=wait)])
     if not passwords.verify(user.password_hash, typed.present, actor.address):
         raise _refused(store, actor, user)
     hashed = hash_new_password(passwords, user.username, typed.new)
@@ -39,7 +47,12 @@ def change_own_password(store: Store, passwords: Passwords, actor: Actor, sign_i
 
 
 def _refused(store: Store, actor: Actor, user: User) -> Invalid:
-    """The refusal, which the audit trail keeps: guesses at an open session are worth seeing."""
+    """The refusal, which counts and which the audit trail keeps: guesses at an open session are worth seeing."""
     with store.write(actor) as unit:
+        lockout.count_failure(unit, lockout.look(unit, _suspect(actor, user)))
         unit.record(Event(action=CHANGE, kind="user", target=str(user.id), name=user.username, outcome="failure"))
     return Invalid([Problem(field="present", code="wrong_password", expected="the password that you sign in with")])
+
+
+def _suspect(actor: Actor, user: User) -> Suspect:
+    return Suspect(user=user.id, name=user.username, place=place_of(actor.address))

@@ -6,7 +6,7 @@ from control.auth.passwords import Passwords
 from control.auth.people import set_password
 from tests.support.auth import CHEAP, cheap_passwords
 from tests.support.site import Site
-from tests.support.stores import ADMIN
+from tests.support.stores import ADMIN, Clock
 
 URL = "/account/password"
 OLD, NEW = "the-old-password", "a-brand-new-password"
@@ -58,6 +58,18 @@ def test_a_wrong_guess_is_in_the_audit_trail(site: Site) -> None:
     with site.store.read() as unit:
         event = unit.audit.latest(1)[0]
     assert (event.actor, event.action, event.outcome) == ("bob", "changed_password", "failure")
+
+
+def test_guessing_at_an_open_session_is_stopped(site: Site, clock: Clock) -> None:
+    browser, before = site.browser(site.world.bob), hash_of_bob(site)
+    for _ in range(5):
+        browser.submit(URL, present="a-wrong-password", password=NEW, again=NEW)
+    answer = browser.submit(URL, present=OLD, password=NEW, again=NEW)
+    assert answer.status_code == 422
+    assert "try again in 15 seconds" in answer.text
+    assert hash_of_bob(site) == before
+    clock.advance(seconds=16)
+    assert browser.submit(URL, present=OLD, password=NEW, again=NEW).status_code == 303
 
 
 def test_a_password_set_meanwhile_is_not_overwritten(site: Site) -> None:
