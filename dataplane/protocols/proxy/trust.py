@@ -15,6 +15,8 @@ from dataplane.sansio import PeerError
 SETTING = "AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS"
 DEFAULT_TRUSTED = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fe80::/10", "::1/128")
 
+_LONGEST_HOP = 80
+"""Bytes of an address with space around it; what is longer is none, and not remembered."""
 _FORWARDING = (b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto")
 
 
@@ -66,7 +68,7 @@ class Trust:
         """The nearest address of X-Forwarded-For that isn't a trusted proxy; what is no address ends the search."""
         client = peer
         for hop in reversed(forwarded_for(request).split(b",")):
-            address = _find_address(hop)
+            address = _find_address(hop) if len(hop) <= _LONGEST_HOP else None
             if address is None:
                 return client
             client = address
