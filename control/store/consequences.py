@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from control.domain.application import Application, Binding, ProxyProvider
-from control.domain.factors import AppPassword
+from control.domain.factors import AppPassword, Authenticator
 from control.domain.identity import Group, User
 from control.domain.security import SignIn
 from control.store.changes import AllSessions, Change, Membership
@@ -81,6 +81,9 @@ def consequences(change: Change) -> Iterable[Consequence]:
             yield UserChanged(user)
         case AllSessions(user=user):
             yield UserEnded(user)
+        case Authenticator(user=user) if "confirmed" in change.changed:
+            # From now on the password alone is not enough, so what outposts keep of it counts no more.
+            yield UserChanged(user)
         case Binding(application=application):
             yield RulesChanged(application)
         case Application():

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from control.domain.application import Binding
 from control.domain.errors import InUse, Invalid, NotFound
+from control.domain.factors import Authenticator
 from control.domain.identity import Group
 from control.domain.security import Certificate, CookieKey, Revocation, SignIn
 from control.store import Sealer, SealingError, Store, Unit, tables
@@ -258,6 +259,19 @@ def test_sessions_that_lack_what_their_application_is_to_be_sent_end(
         unit.providers.update(replace(wiki, **fields))
     with store.read() as unit:
         assert [each.provider for each in unit.revocations.live()] == ([wiki.id] if ended else [])
+
+
+def test_whoever_has_a_second_factor_now_is_asked_about_again(store: Store) -> None:
+    """What an outpost keeps of the password alone has to go."""
+    app = Authenticator(id=uuid4(), user=uuid4(), name="phone", secret=b"s" * 20, created=builders.WHEN)
+    with store.write(ADMIN) as unit:
+        alice = unit.users.add(builders.user("alice", id=app.user, last_sign_in=unit.now))
+        unit.authenticators.add(app)
+    assert changed(store) == set()
+    with store.write(ADMIN) as unit:
+        unit.users.touch_sign_in(alice.id)
+        unit.authenticators.update(replace(app, confirmed=unit.now))
+    assert changed(store) == {"alice"}
 
 
 def test_a_group_with_many_members_is_saved_in_few_statements(store: Store) -> None:
