@@ -21,13 +21,14 @@ from control.auth.oidc.keys import signer
 from control.auth.oidc.presented import find_presented, looks_like_token
 from control.auth.oidc.tokens import MOMENT
 from control.domain.application import ProxyProvider
-from control.domain.decision import Admitted, Channel, Refused, RefusedReason
+from control.domain.decision import Admitted, Challenged, Channel, Refused, RefusedReason
 from control.domain.factors import Method
-from control.domain.grant import IssuedSession
+from control.domain.grant import IssuedSession, Refusal
 from control.domain.identity import UserKind
 from control.domain.security import SigningKey
 from tests.support.attempts import ELSEWHERE, HOME, PROTOCOLS, THIEF, Door
 from tests.support.auth import PASSWORD, World, callback
+from tests.support.fleet import deploy
 from tests.support.stores import ADMIN
 
 WRONG, DENIED, FACTOR = (
@@ -271,6 +272,39 @@ def test_a_token_of_a_session_without_a_factor_is_not_enough_where_one_is_asked_
     assert door.token(token) == FACTOR
     answer = door.password("alice", f"{PASSWORD};{app.code()}")
     assert isinstance(answer, Admitted)
+
+
+def test_go_2024_2965_no_secret_made_for_something_else_lets_in(door: Door) -> None:
+    world, app = door.world, door.enrol(door.world.bob)
+    challenge = door.password("bob", channel=Channel.RADIUS, dialogue=True)
+    assert isinstance(challenge, Challenged)
+    session = issued(world)
+    others = {
+        "cookie of a session": world.sign_in().secret,
+        "authorization code": world.code(world.sign_in().secret),
+        "token of an outpost": deploy(world.store, sites=("blog",)).token.secret,
+        "state of a challenge": challenge.state,
+        "proof of a session": session.proof,
+        "id of a session": str(session.id),
+        "recovery code": app.recovery[0],
+        "one-time code": app.code(),
+        "password": PASSWORD,
+    }
+    for what, secret in others.items():
+        assert door.token(secret, f"2001:db8:{len(what)}::1") == WRONG, what
+    for secret in {**others, "ID token": session.id_token}.values():
+        if secret != PASSWORD:
+            assert door.password("alice", secret, "") == WRONG
+            door.clock.advance(hours=1, minutes=15)
+
+
+def test_what_lets_in_at_protocols_opens_nothing_else(door: Door) -> None:
+    _, secret = door.app_password(door.world.alice)
+    token = issued(door.world).id_token
+    with door.world.store.read() as unit:
+        assert [sessions.find_session(unit, each) for each in (secret, token)] == [None, None]
+    assert [door.answer(each, "123456") for each in (secret, token[:253])] == [WRONG, WRONG]
+    assert isinstance(door.world.redeem(secret), Refusal)
 
 
 def test_without_an_issuer_no_id_token_is_taken(door: Door) -> None:
