@@ -3,23 +3,17 @@
 import http.client
 import os
 import signal
-import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from dataplane.config import ProxyProvider
-from dataplane.gate import Identity, ProxySession
-from dataplane.link.translate import resource
-from dataplane.protocols.proxy.cookies import Sealer, cookie_name, seal_session, split_token
 from protos.outpost.v1.gate_pb2 import OutpostEvent
+from tests.support.cookies import ask, cookie_for
 from tests.support.fake_control import FakeControl, eventually, options, provider
 from tests.support.outpost_process import OutpostProcess, children
 
-HOST = "wiki.example.com"
 EVERY_SECOND = {"GARRISON_EVENT_INTERVAL": "1"}
 HOURLY = {"GARRISON_EVENT_INTERVAL": "3600"}
 
@@ -28,41 +22,6 @@ HOURLY = {"GARRISON_EVENT_INTERVAL": "3600"}
 def control() -> Iterator[FakeControl]:
     with FakeControl() as running:
         yield running
-
-
-def cookie_for(control: FakeControl, username: str) -> str:
-    """A cookie as the outpost itself would have set it."""
-    config = resource(control.resources["provider/wiki"].SerializeToString())
-    assert isinstance(config, ProxyProvider)
-    now = time.time()
-    person = Identity(
-        subject=f"id of {username}",
-        username=username,
-        name=username,
-        email="",
-        groups=(),
-        entitlements=(),
-        additional_headers=(),
-    )
-    signed_in = ProxySession(
-        id=f"s-{username}", identity=person, authenticated=now - 60, expires=now + 3600, id_token="a.b.c"
-    )
-    (token,) = split_token(seal_session(Sealer(config.id, config.session_keys, os.urandom), signed_in))
-    return f"{cookie_name(config.client_id).decode()}={token.decode()}"
-
-
-def ask(outpost: OutpostProcess, path: str, cookie: str, client: str = "192.0.2.7", host: str = HOST) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", outpost.http_port, timeout=10)
-    headers = {
-        "Host": host,
-        "X-Original-URL": f"https://{host}/",
-        "X-Forwarded-Proto": "https",
-        "X-Forwarded-For": client,
-        "Cookie": cookie,
-    }
-    with closing(connection):
-        connection.request("GET", f"/outpost.goauthentik.io/{path}", headers=headers)
-        return connection.getresponse().status
 
 
 def unique(control: FakeControl) -> list[OutpostEvent]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cookies import ask, cookie_for
 from tests.support.disks import Disk, small_disk
 from tests.support.fake_control import FakeControl, eventually, options, provider
 from tests.support.outpost_process import OutpostProcess
@@ -15,6 +16,7 @@ from tests.support.peers_program import require
 
 pytestmark = pytest.mark.interop
 MEGABYTES = 8
+EVERY_SECOND = {"GARRISON_EVENT_INTERVAL": "1"}
 
 
 @dataclass
@@ -34,6 +36,10 @@ class Place:
 
     def remount(self, option: str) -> None:
         subprocess.run([require("mount", "mount"), "-o", f"remount,{option}", str(self.disk.folder)], check=True)
+
+    def freeze(self, option: str) -> None:
+        """Let nothing be made or removed in the state folder (`+i`), or let it again."""
+        subprocess.run([require("chattr", "e2fsprogs"), option, str(self.outpost.state)], check=True)
 
     def warnings(self) -> int:
         return sum(line["event"] == "the last good state can't be saved" for line in self.outpost.log)
@@ -59,7 +65,7 @@ class Place:
 def place(tmp_path: Path) -> Iterator[Place]:
     with FakeControl() as control, small_disk(tmp_path / "state", MEGABYTES) as disk:
         revision = control.hold(options(), provider())
-        with OutpostProcess(tmp_path, control.environment()) as outpost:
+        with OutpostProcess(tmp_path, control.environment() | EVERY_SECOND) as outpost:
             control.settled(revision)
             eventually((outpost.state / "state").exists, "the state is saved")
             yield Place(control, outpost, disk)
@@ -103,11 +109,32 @@ def test_full(place: Place) -> None:
 
 
 def test_read_only_of_a_sudden(place: Place) -> None:
-    chattr = require("chattr", "e2fsprogs")
-    subprocess.run([chattr, "+i", str(place.outpost.state)], check=True)
+    place.freeze("+i")
     place.change()
     place.saves(well=False)
     assert place.outpost.get("/-/health/ready/")[0] == 200
-    subprocess.run([chattr, "-i", str(place.outpost.state)], check=True)
+    place.freeze("-i")
     place.saves(well=True)
     assert place.warnings() == 1
+
+
+@pytest.mark.parametrize("kind", ["full", "read-only"])
+def test_events_stay_in_memory_until_the_disk_takes_them(place: Place, kind: str) -> None:
+    outpost, alice = place.outpost, cookie_for(place.control, "alice")
+    place.control.stop_link()
+    place.disk.fill() if kind == "full" else place.freeze("+i")
+    for _ in range(3):
+        assert ask(outpost, "auth/nginx", alice) == 200
+    eventually(lambda: outpost.metrics()["garrison_outpost_events_unsaved"] == 1, "it waits in memory")
+    place.disk.free() if kind == "full" else place.freeze("-i")
+    eventually(lambda: outpost.metrics()["garrison_outpost_events_unsaved"] == 0, "the disk has it")
+    outpost.logged("events are saved again")
+    outpost.signal(signal.SIGKILL)
+    outpost.wait()
+    outpost.start()
+    outpost.ready()
+    assert outpost.metrics()["garrison_outpost_events_waiting"] == 1
+    place.control.start_link()
+    eventually(lambda: place.control.events, "control is told")
+    assert [(event.username, event.count) for event in place.control.events] == [("alice", 3)]
+    assert outpost.metrics()["garrison_outpost_events_lost_total"] == 0

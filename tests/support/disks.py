@@ -1,5 +1,6 @@
 """A small disk of its own, ext4 in a file: to be filled, and to fail so that Linux makes it read-only."""
 
+import os
 import resource
 import subprocess
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from tests.support.peers_program import require
 
 BLOCK = 4096
+SMALL_BLOCK = 1024
 
 
 @dataclass
@@ -30,9 +32,13 @@ class Disk:
 
     def fill(self) -> None:
         """Leave no block free."""
-        with self._filler.open("ab", buffering=0) as file, suppress(OSError):
-            while True:
-                file.write(bytes(BLOCK))
+        # Blocks of a small ext4 have 1 KiB, and some that were set aside for writes to come are free again after these.
+        for size in (BLOCK, BLOCK, SMALL_BLOCK):
+            with self._filler.open("ab", buffering=0) as file:
+                with suppress(OSError):
+                    while True:
+                        file.write(bytes(size))
+                os.fsync(file.fileno())
 
     def free(self) -> None:
         """Give back what `fill` took."""
