@@ -11,6 +11,7 @@ import grpc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import generate_latest
 
 from control.auth.deciding import AnswerGiven, PasswordGiven, TokenGiven
 from control.auth.granting import Asked, Granted
@@ -19,6 +20,7 @@ from control.auth.passwords import DEFAULT_LIMITS
 from control.domain.decision import Challenged, Channel, Refused, RefusedReason
 from control.link import gate
 from control.link.limits import Limits
+from control.link.metrics import Metrics
 from control.link.reading import read_asked
 from control.store import Actor
 from protos.outpost.v1 import gate_pb2
@@ -198,3 +200,9 @@ def test_a_flood_of_credentials_is_told_to_come_back_and_starves_no_other_call(c
 
 def test_more_threads_take_credentials_than_can_wait_for_a_hash() -> None:
     assert DEFAULT_LIMITS.at_once + DEFAULT_LIMITS.waiting < gate.CREDENTIALS_THREADS
+
+
+def test_what_is_decided_here_is_counted_here() -> None:
+    told = generate_latest(Metrics().registry).decode()
+    for name in ("garrison_decisions", "garrison_lockouts", "garrison_password_hash_refused"):
+        assert f"# TYPE {name}_total counter" in told
