@@ -71,6 +71,13 @@ class HeaderAuth:
             request_id=asking.id,
         )
         verified = self._verifier.verify(attempt)
+        if verified.source is not Source.CONTROL and isinstance(verified.answer, Allowed):
+            opened = self._enter(application, asking, verified.answer.session, verified.source)
+            if opened is not None:
+                return opened
+            # Another worker has learnt it before an end that was heard here first: control knows what is true now.
+            self._verifier.end_here(verified.answer.session.id)
+            verified = self._verifier.verify(attempt)
         return self._answer(application, asking, verified, is_bearer=isinstance(given, BearerToken))
 
     def _answer(

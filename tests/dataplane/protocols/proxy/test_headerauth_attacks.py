@@ -11,6 +11,7 @@ from dataplane.gate import (
     Unavailable,
 )
 from dataplane.protocols.proxy.session import _SEEN, HttpSession
+from dataplane.verifier import Lesson, Sharing
 from tests.dataplane.protocols.proxy.builders import ALICE, DOMAIN, NOW, WIKI, Outpost, session
 from tests.dataplane.protocols.proxy.programs import URL, YES, basic, outpost_of
 
@@ -125,6 +126,25 @@ class TestEnding:
         ended = Ended(session="", subject="u1", provider="", before=NOW + 1, until=NOW + 1e5)
         outpost.edit(Edit(changed={"ended/subject/u1": ended}))
         assert outpost.check("traefik", URL, basic()).status == 401
+
+    def test_what_another_worker_learnt_before_an_end_that_came_first_here(self, outpost: Outpost) -> None:
+        """By another's clock it may look as if it came after."""
+        told: list[Lesson] = []
+        other = outpost_of()
+        for each in (outpost, other):
+            each.doors.verifier.join(Sharing(key=b"s" * 32, tell=told.append))
+        other.check("traefik", URL, basic())
+        outpost.edit(
+            Edit(changed={"ended/x": Ended(session="", subject="u1", provider="", before=NOW + 1, until=NOW + 1e5)})
+        )
+        (lesson,) = told
+        assert lesson.kept is not None
+        outpost.doors.verifier.learn(replace(lesson, kept=replace(lesson.kept, at=NOW + 0.5)))
+        assert len(outpost.doors.verifier) == 1
+        outpost.clock.now += 2
+        outpost.gate.verdict = replace(YES, session=session(id="a2", authenticated=NOW + 2))
+        assert outpost.check("traefik", URL, basic()).status == 200
+        assert len(outpost.gate.attempts) == 1
 
     def test_who_has_changed_is_asked_about_again(self, outpost: Outpost) -> None:
         outpost.check("traefik", URL, basic())
