@@ -5,7 +5,8 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from control.auth import people
+from control.auth import app_passwords, people
+from control.auth.app_passwords import AppPasswordDraft
 from control.auth.people import GroupDraft, UserDraft
 from control.domain.outpost import InstanceEvent, InstanceEventKind
 from control.store import Store
@@ -98,4 +99,21 @@ def test_details(site: Site, clock: Clock) -> None:
         happened: dict[str, Any] = {"outpost": outpost.id, "uid": shown.uid, "kind": InstanceEventKind.CONNECTED}
         unit.instance_events.record(InstanceEvent(id=uuid4(), at=unit.now, **happened) for _ in range(30))
         people.set_group_users(unit, staff.id, [user.id for user in unit.users.all()[:30]])
+    assert {url: questions(site, browser, url) for url in urls} == few
+
+
+def test_app_passwords_and_factors(site: Site) -> None:
+    urls = ["/account/second-factors", "/account/app-passwords", f"/admin/users/{site.root.id}/"]
+    browser = site.admin
+
+    def add(name: str) -> None:
+        chosen = frozenset({site.world.wiki_application.id, site.world.paste_application.id})
+        with site.store.write(ADMIN) as unit:
+            draft = AppPasswordDraft(user=site.root.id, name=name, applications=chosen)
+            app_passwords.create(unit, draft)
+
+    add("first")
+    few = {url: questions(site, browser, url) for url in urls}
+    for number in range(20):
+        add(f"device {number}")
     assert {url: questions(site, browser, url) for url in urls} == few

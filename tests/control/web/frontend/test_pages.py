@@ -24,6 +24,11 @@ pytestmark = pytest.mark.interop
 
 LONG = "a-rather-long-name-for-the-warehouse-in-rotterdam-north"
 
+ACCOUNT = tuple(
+    f"/account/{path}"
+    for path in ("password", "second-factors", "second-factors/new", "app-passwords", "app-passwords/new")
+)
+
 
 @pytest.fixture
 def served(site: Site) -> Iterator[Served]:
@@ -68,7 +73,7 @@ def furnish(store: Store) -> tuple[str, ...]:
         "trust/rotate",
     )
     admin = ("", *(f"{noun}/" for noun in nouns), *details, *forms)
-    return ("/", "/account/password", "/sign-in?again=1", "/nowhere", *(f"/admin/{path}" for path in admin))
+    return ("/", *ACCOUNT, "/sign-in?again=1", "/nowhere", *(f"/admin/{path}" for path in admin))
 
 
 def _event(of: Instance, kind: InstanceEventKind) -> InstanceEvent:
