@@ -7,8 +7,13 @@ import pytest
 
 from control.store import Store
 from tests.support.databases import POSTGRESQL, SQLITE, Database, postgresql_database, sqlite_database
+from tests.support.healings import pytest_terminal_summary
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.stores import Clock, Wakes
+
+__all__ = [
+    "clock", "database", "database_kind", "postgres", "pytest_terminal_summary", "store", "wakes",
+]  # fmt: skip
 
 
 @pytest.fixture
