@@ -13,9 +13,9 @@ from tests.support.peers_report import pytest_runtest_makereport
 __all__ = ["page", "pytest_runtest_makereport", "stage", "watch", "watched"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium."""
+    """Chromium. While it runs so does Playwright's event loop, and no test of another folder could have its own."""
     with chromium() as browser:
         yield browser
 

@@ -21,12 +21,26 @@ from pathlib import Path
 from typing import TypeVar
 
 Value = TypeVar("Value")
+WORKERS = 8
+"""More than a run has (scripts/test.py)."""
 
 _running: list["Program"] = []
 _killed: deque["Program"] = deque(maxlen=4)
 _numbers = itertools.count()
 _logs = tempfile.TemporaryDirectory(prefix="garrison-logs-")
 _taken: set[int] = set()
+
+
+def _ports(worker: str) -> range:
+    """What one worker of a run chooses from ("gw1" is pytest-xdist's second; none has them all).
+
+    A port is chosen some time before anybody listens on it, so no two workers may choose from the same.
+    """
+    every = range(10_000, 32_000)
+    return every[int(worker.removeprefix("gw")) % WORKERS :: WORKERS] if worker else every
+
+
+_PORTS = _ports(os.environ.get("PYTEST_XDIST_WORKER", ""))
 
 
 class MissingPeer(AssertionError):
@@ -44,7 +58,7 @@ def require(program: str, package: str) -> str:
 def free_port() -> int:
     """A TCP port that nobody listens on, below the range from which connections take theirs."""
     for _ in range(200):
-        port = random.randint(10_000, 32_000)
+        port = random.choice(_PORTS)
         if port not in _taken and _is_free(port):
             _taken.add(port)
             return port
