@@ -95,9 +95,9 @@ class Case(Generic[Entered]):
         standing, current = self._suspect(user)
         still = self.unit.app_passwords.find(found.id)
         if current is None or not may_use_app_passwords(current):
-            return self.refuse(standing, current, Why.INACTIVE)
+            return self.fail_at_address(standing, current, Why.INACTIVE)
         if still is None or app_passwords.is_expired(still, self.unit.now):
-            return self.refuse(standing, current, Why.CHANGED)
+            return self.fail_at_address(standing, current, Why.CHANGED)
         self.unit.app_passwords.touch(found.id, self.attempt.origin.address)
         return self._admit(
             Proven(
@@ -145,8 +145,10 @@ class Case(Generic[Entered]):
         return self.refuse(standing, user, why)
 
     def fail_at_address(self, standing: Standing, user: User | None, why: Why) -> Refused:
-        """Refuse what can't be guessed, and count it for its address alone."""
-        lockout.count_at_address(self.unit, standing)
+        """Refuse what can't be guessed, and count it for its address alone; once that waits nothing more is told."""
+        lock = lockout.count_at_address(self.unit, standing)
+        if lock is not None:
+            return Refused(reason=RefusedReason.LOCKED_OUT, retry_after=lock.wait)
         return self.refuse(standing, user, why)
 
     def refuse_locked(self, standing: Standing, lock: Lock) -> Refused:

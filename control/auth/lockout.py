@@ -133,15 +133,17 @@ def count_failure(unit: Unit, standing: Standing) -> None:
         _count(unit, kind, standing.known[kind])
 
 
-def count_at_address(unit: Unit, standing: Standing) -> None:
-    """Count a failure with what nobody can guess: against its address alone.
+def count_at_address(unit: Unit, standing: Standing) -> Lock | None:
+    """Count a failure with what nobody can guess, against its address alone; the wait there is, where it isn't counted.
 
     A device with an app password that was revoked goes on trying, and must not keep its owner out.
     """
     kinds = [kind for kind in (Kind.ADDRESS,) if kind in standing.known]
-    if find_lock(standing.known, kinds, unit.now) is None:
+    lock = find_lock(standing.known, kinds, unit.now)
+    if lock is None:
         for kind in kinds:
             _count(unit, kind, standing.known[kind])
+    return lock
 
 
 def one_more(kind: Kind, failures: Failures, now: datetime) -> Failures:

@@ -162,6 +162,16 @@ def test_bad_tokens_count_for_their_address_alone(door: Door) -> None:
     assert len(door.events("locked_out")) == 1
 
 
+def test_what_was_good_once_fills_no_audit_trail(door: Door) -> None:
+    token = issued(door.world).id_token
+    _, secret = door.app_password(door.world.alice)
+    with door.world.store.write(ADMIN) as unit:
+        unit.users.update(replace(door.world.alice, active=False))
+    answers = [door.token(each, THIEF) for _ in range(30) for each in (token, secret)]
+    assert answers == [*[WRONG] * 20, *[LOCKED] * 40]
+    assert door.reasons() == ["inactive user"] * 20
+
+
 # ID tokens.
 
 
