@@ -116,6 +116,7 @@ def test_renewing_takes_a_fresh_sign_in(browser: Browser, clock: Clock) -> None:
     clock.advance(minutes=11)
     where = f"/sign-in?next={LIST}/recovery-codes&again=1"
     assert browser.get(f"{LIST}/recovery-codes").headers["Location"] == where
+    assert "to be sure that it is you" in browser.get(where).text
     assert browser.client.post(f"{LIST}/recovery-codes", data=form.fields).headers["Location"] == where
 
 
