@@ -4,8 +4,9 @@ And the answers that every step of a sign-in ends with: on with a session, or wh
 """
 
 from math import ceil
+from urllib.parse import urlencode
 
-from flask import Response, make_response, redirect, render_template
+from flask import Response, make_response, redirect, render_template, request
 from flask import session as form_session
 from flask.typing import ResponseReturnValue
 
@@ -21,14 +22,19 @@ _STATUS = {RefusedReason.LOCKED_OUT: 429, RefusedReason.BUSY: 429}
 def show_code_page(
     form: CodeForm, action: str, username: str = "", refused: Refused | None = None
 ) -> ResponseReturnValue:
-    """The form, with what was wrong with the last code. `username` is whose session it is, where there is one."""
+    """The form, with what was wrong with the last code. `username` is whose session it is, where there is one.
+
+    The field takes both kinds of codes; the address says which is meant, as phones show digits alone for the one.
+    """
     form.next.data = onward = wanted(form.next.data)
     form.code.data = ""
-    application = find_application(onward)
+    application, by_recovery = find_application(onward), "recovery" in request.args
     page = render_template(
         "signin/code.html",
         form=form,
-        action=action,
+        action=f"{action}?recovery=1" if by_recovery else action,
+        by_recovery=by_recovery,
+        other_kind=f"{action}?{urlencode({'next': onward} if by_recovery else {'next': onward, 'recovery': 1})}",
         username=username,
         refused=refused,
         application=application,

@@ -103,6 +103,20 @@ def test_a_code_opens_one_session(site: Site, app: Authenticator) -> None:
     assert second.submit(CODE, code=code).status_code == 422
 
 
+@pytest.mark.usefixtures("app")
+def test_a_link_makes_the_field_one_for_letters(site: Site) -> None:
+    browser, _ = begin(site)
+    page = browser.get(f"{CODE}?next=/there").text
+    letters = f"{CODE}?next=%2Fthere&recovery=1"
+    assert f'href="{letters.replace("&", "&amp;")}"' in page
+    answer = browser.submit(letters, f"{CODE}?recovery=1", code="abcd-efgh-ijkl")
+    assert answer.status_code == 422
+    for shown in (browser.get(letters).text, answer.text):
+        assert 'inputmode="text"' in shown
+        assert "one-time-code" not in shown
+        assert f'href="{CODE}?next=%2Fthere"' in shown
+
+
 def test_a_recovery_code_goes_into_the_same_field_and_is_good_once(site: Site) -> None:
     _, codes = enrol(site.store, site.world.alice.id)
     (first, _), (second, _) = begin(site), begin(site)
