@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, ViewportSize
 
 from control.domain.outpost import Instance, InstanceEvent, InstanceEventKind, InstanceState, LinkProcess
+from control.domain.security import AuditEvent
 from control.fleet.authority import ensure_authority, rotate_authority
 from control.fleet.outposts import create_outpost
 from control.fleet.rotation import rotate_token
@@ -52,10 +54,11 @@ def furnish(store: Store) -> tuple[str, ...]:
         ensure_authority(unit)
         rotate_authority(unit)
         unit.link_processes.add(LinkProcess(id=uuid4(), name="link", started=unit.now, last_seen=unit.now))
+        unit.audit.record(told := _told(unit.now))
         for number in range(8):  # tiles of all tints
             unit.applications.add(builders.application(f"tile-{number}"))
         provider, application = unit.providers.all()[0], unit.applications.all()[0]
-    nouns = ("applications", "providers", "outposts", "users", "groups", "tokens", "certificates", "trust")
+    nouns = ("applications", "providers", "outposts", "users", "groups", "tokens", "certificates", "trust", "audit")
     details = (
         f"outposts/{edge.id}/",
         f"outposts/{edge.id}/instances/{away.id}/",
@@ -63,6 +66,9 @@ def furnish(store: Store) -> tuple[str, ...]:
         f"outposts/{long.id}/",
         f"providers/{provider.id}/",
         f"applications/{application.id}/",
+        "audit/?name=warehouse&from=2026-01-01",
+        "audit/?from=yesterday",
+        *(f"audit/{event.id}/" for event in told),
     )
     forms = (
         "outposts/new",
@@ -74,6 +80,15 @@ def furnish(store: Store) -> tuple[str, ...]:
     )
     admin = ("", *(f"{noun}/" for noun in nouns), *details, *forms)
     return ("/", *ACCOUNT, "/sign-in?again=1", "/nowhere", *(f"/admin/{path}" for path in admin))
+
+
+def _told(now: datetime) -> list[AuditEvent]:
+    """Of each outcome one, by an outpost, as long as can be."""
+    texts = {"actor": LONG, "kind": "application", "target": str(uuid4()), "name": LONG, "outpost": LONG}
+    more = {"address": "2001:db8:1234:5678:9abc:def0:1234:5678", "reason": f"{LONG}: because", "request_id": "r" * 80}
+    made = AuditEvent(id=uuid4(), at=now, recorded=now, action="turned_away", count=120, **texts, **more)  # type: ignore[arg-type] # texts
+    outcomes = ("success", "failure", "challenged", "access_denied")
+    return [replace(made, id=uuid4(), outcome=outcome, fields=(LONG, LONG)) for outcome in outcomes]
 
 
 def _event(of: Instance, kind: InstanceEventKind) -> InstanceEvent:
