@@ -162,6 +162,19 @@ class TestBounds:
         assert found[-1].action is EventAction.EVENTS_LOST
 
 
+def good() -> bytes:
+    """A file of three records with nothing wrong."""
+    with TemporaryDirectory() as name:
+        subject = journal(Path(name))
+        for numbers in ((1, 2), (3,), (4, 5)):
+            subject.append(events(*numbers), NOW)
+        (file,) = files(Path(name))
+        return file.read_bytes()
+
+
+GOOD = good()
+
+
 class TestDamage:
     def saved(self, folder: Path) -> tuple[Path, list[int]]:
         """A file of three records with where each ends."""
@@ -222,18 +235,12 @@ class TestDamage:
     # A disk under load may take as long as it likes.
     @settings(deadline=None)
     @given(st.integers(0, 10_000), st.binary(max_size=60))
-    def test_any_end_is_events_or_damage(self, good: bytes, cut: int, more: bytes) -> None:
+    def test_any_end_is_events_or_damage(self, cut: int, more: bytes) -> None:
         with TemporaryDirectory() as name:
             file = Path(name, "events-0000000001")
-            file.write_bytes(good[: cut % (len(good) + 1)] + more)
+            file.write_bytes(GOOD[: cut % (len(GOOD) + 1)] + more)
             found = [each for each in drained(journal(file.parent)) if each.action is EventAction.ADMITTED]
         assert found == events(1, 2, 3, 4, 5)[: len(found)]
-
-    @pytest.fixture(scope="class")
-    def good(self, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-        """A file with nothing wrong."""
-        file, _ = self.saved(tmp_path_factory.mktemp("good"))
-        return file.read_bytes()
 
     def test_others_files_are_left_alone(self, tmp_path: Path) -> None:
         foreign = ("state", "events-1", "events-0000000001x", "events-" + "\N{ARABIC-INDIC DIGIT ONE}" * 10)
