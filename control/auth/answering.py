@@ -135,6 +135,13 @@ class Case(Generic[Entered]):
             return self.refuse(standing, user, Why.OLD_STATE)
         return self._with_code(Proven(user=user, standing=standing, methods=(Method.PASSWORD,)), code)
 
+    def by_nothing(self, suspect: Suspect, why: Why) -> Refused:
+        """Answer what is nobody's token or state: others may have failed meanwhile."""
+        standing = lockout.look(self.unit, suspect)
+        if standing.lock is not None:
+            return self.refuse_locked(standing, standing.lock)
+        return self.fail(standing, None, why)
+
     def fail(self, standing: Standing, user: User | None, why: Why) -> Refused:
         """Refuse what may have been a guess, and count it."""
         given = self.attempt.given

@@ -150,7 +150,7 @@ class Decider:
                 case Presented() if self._issuer is not None:
                     return case.by_id_token(found, self._issuer)
                 case _:
-                    return case.fail(standing, None, Why.UNKNOWN_TOKEN)
+                    return case.by_nothing(suspect, Why.UNKNOWN_TOKEN)
 
     def _find_token(self, unit: Unit, application: UUID, secret: str) -> AppPassword | Presented | None:
         found = app_passwords.find_valid(unit, secret, None, application)
@@ -169,7 +169,7 @@ class Decider:
             return self._locked(attempt, standing, standing.lock)
         with self._case(attempt, enter, meant) as case:
             if pending is None:
-                return case.fail(standing, None, Why.BAD_STATE)
+                return case.by_nothing(suspect, Why.BAD_STATE)
             return case.by_answer(pending, given.code, suspect)
 
     @contextmanager

@@ -1,5 +1,7 @@
 """Who failed too often waits, and nobody else does."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address
 from uuid import uuid4
@@ -11,9 +13,11 @@ from prometheus_client import REGISTRY
 
 from control.auth import lockout
 from control.auth.lockout import FORGOTTEN, QUIET, RULES, UNREADABLE, Kind, one_more, place_of
-from control.domain.decision import Admitted, Channel, Refused, RefusedReason
+from control.auth.passwords import HashLimits
+from control.domain.decision import Admitted, Channel, Refused, RefusedReason, Verdict
 from control.domain.factors import Failures
 from tests.support.attempts import ELSEWHERE, HOME, PROTOCOLS, THIEF, Door, count_hashes
+from tests.support.auth import cheap_passwords
 from tests.support.stores import ADMIN, Clock
 
 WRONG = Refused(reason=RefusedReason.INVALID_CREDENTIALS)
@@ -183,6 +187,23 @@ def test_cve_2024_47070_garbage_addresses_are_one_and_lock_like_one(door: Door) 
 def test_own_programs_have_no_address_to_lock(door: Door) -> None:
     answers = [door.fail(f"user{number}", 1, "")[0] for number in range(25)]
     assert answers == [WRONG] * 25
+
+
+@pytest.mark.parametrize("by", ["password", "token", "answer"])
+def test_failures_at_the_same_moment_all_count(door: Door, by: str) -> None:
+    door.decider = door.another(cheap_passwords(HashLimits(at_once=8, waiting=8, of_one_source=16)))
+    together = threading.Barrier(12)
+
+    def fail(number: int) -> Verdict:
+        together.wait(30)
+        if by == "password":
+            return door.fail(f"user{number}", 1, THIEF)[0]
+        return door.token(f"token{number}", THIEF) if by == "token" else door.answer(f"state{number}", "1", THIEF)
+
+    with ThreadPoolExecutor(12) as threads:
+        assert list(threads.map(fail, range(12))) == [WRONG] * 12
+    (address,) = door.failures(f"address/{THIEF}").values()
+    assert address.count == 12
 
 
 def test_an_hour_of_quiet_begins_anew(door: Door) -> None:
