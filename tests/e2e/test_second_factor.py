@@ -40,6 +40,14 @@ def give(page: Page, code: str, button: str = "Continue") -> None:
     page.get_by_role("button", name=button).click()
 
 
+def downloaded(page: Page, saved: Path) -> list[str]:
+    """The recovery codes in the file that the page gives."""
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    download.value.save_as(saved)
+    return CODES.findall(saved.read_text())
+
+
 def test_a_phone_is_enrolled_and_asked_for_ever_after(page: Page, watch: Watch, stage: Stage, tmp_path: Path) -> None:
     watch.expects("status of 422")
     somebody(stage, "frieda")
@@ -50,11 +58,7 @@ def test_a_phone_is_enrolled_and_asked_for_ever_after(page: Page, watch: Watch, 
     phone, codes = enrol(page, tmp_path)
     assert (phone.label, phone.issuer) == (f"Garrison:frieda@{stage.garrison.host}", "Garrison")
     assert len(set(codes)) == 10
-    with page.expect_download() as download:
-        page.get_by_role("link", name="Download").click()
-    saved = tmp_path / "codes.txt"
-    download.value.save_as(saved)
-    assert CODES.findall(saved.read_text()) == codes
+    assert downloaded(page, tmp_path / "codes.txt") == codes
     page.get_by_role("button", name="Copy").click()
     assert CODES.findall(pasted(page)) == codes
     page.get_by_role("link", name="I have saved them").click()
