@@ -59,6 +59,7 @@ _PHRASES = {
     ("lifted_lockout", "address"): "lifted the lockout of the address",
     ("exported", "audit trail"): "exported the audit trail",
     ("proved_identity", "user"): "proved once more to be",
+    ("created", "authenticator"): "began to set up the authenticator app",
     ("used", "recovery code"): "used a recovery code of",
     ("renewed", "recovery code"): "got new recovery codes for",
 }
