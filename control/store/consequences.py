@@ -54,6 +54,29 @@ class GroupRemoved:
 
 
 @dataclass(frozen=True, slots=True)
+class FactorAsked:
+    """All who are in the group or below it have to use a second factor, which those with sessions may not have done."""
+
+    group: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """The group has come below these, and with it all who are in it or below it."""
+
+    group: UUID
+    parents: frozenset[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The user has come into the group."""
+
+    user: UUID
+    group: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderEnded:
     """Sessions at this provider have to be decided anew."""
 
@@ -67,7 +90,8 @@ class RulesChanged:
     application: UUID
 
 
-Consequence = SignInEnded | UserEnded | UserChanged | GroupChanged | GroupRemoved | ProviderEnded | RulesChanged
+OfGroup = GroupChanged | GroupRemoved | FactorAsked | Nested | Joined
+Consequence = SignInEnded | UserEnded | UserChanged | OfGroup | ProviderEnded | RulesChanged
 
 
 def consequences(change: Change) -> Iterable[Consequence]:
@@ -75,10 +99,10 @@ def consequences(change: Change) -> Iterable[Consequence]:
     match change.before or change.after:
         case User(id=user):
             yield from _of_user(user, change)
-        case Group(id=group) if change.before is not None:
-            yield GroupChanged(group) if change.after is not None else GroupRemoved(group)
-        case Membership(user=user):
-            yield UserChanged(user)
+        case Group(id=group):
+            yield from _of_group(group, change)
+        case Membership() as membership:
+            yield from _of_membership(membership, change)
         case AllSessions(user=user):
             yield UserEnded(user)
         case Authenticator(user=user) if "confirmed" in change.changed:
@@ -103,6 +127,27 @@ def _of_user(user: UUID, change: Change) -> Iterable[Consequence]:
         yield UserEnded(user)
     elif changed & IDENTITY:
         yield UserChanged(user)
+
+
+def _of_membership(membership: Membership, change: Change) -> Iterable[Consequence]:
+    yield UserChanged(membership.user)
+    if change.before is None:
+        yield Joined(membership.user, membership.group)
+
+
+def _of_group(group: UUID, change: Change) -> Iterable[Consequence]:
+    before, after = change.before, change.after
+    if before is None:
+        # Nobody is in it yet.
+        return
+    if after is None:
+        yield GroupRemoved(group)
+        return
+    yield GroupChanged(group)
+    if after.second_factor and not before.second_factor:
+        yield FactorAsked(group)
+    if after.parents - before.parents:
+        yield Nested(group, after.parents - before.parents)
 
 
 def _of_application(change: Change) -> Iterable[Consequence]:

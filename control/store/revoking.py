@@ -17,8 +17,12 @@ from control.store.catalogue import Applications, ProxyProviders
 from control.store.changes import Change
 from control.store.consequences import (
     Consequence,
+    FactorAsked,
     GroupChanged,
     GroupRemoved,
+    Joined,
+    Nested,
+    OfGroup,
     ProviderEnded,
     RulesChanged,
     SignInEnded,
@@ -43,6 +47,10 @@ class _Touched:
     ended_users: set[UUID] = field(default_factory=set)
     changed_users: set[UUID] = field(default_factory=set)
     changed_groups: set[UUID] = field(default_factory=set)
+    # Those whose members have to use a second factor from now on; and who came into or below what may ask for one.
+    asking_groups: set[UUID] = field(default_factory=set)
+    joined: set[tuple[UUID, UUID]] = field(default_factory=set)
+    nested: set[tuple[UUID, UUID]] = field(default_factory=set)
     providers: set[UUID] = field(default_factory=set)
     applications: set[UUID] = field(default_factory=set)
 
@@ -77,10 +85,13 @@ class Revoking:
             return []
         longest, at = self._providers.longest_validity() or LONGEST_SESSION, moments.of_revocation()
         made = partial(Revocation, at=at, until=max(at, now) + longest + SLACK)
-        changed = self._users.with_sessions(self._changed_users(), now - SIGN_IN_LIFETIME - SLACK - longest)
+        since = now - SIGN_IN_LIFETIME - SLACK - longest
+        changed = self._users.with_sessions(self._changed_users(), since)
+        # Who has used a factor already gets new sessions from the sign-in that knows of it, without being asked.
+        asked = self._users.with_sessions(self._asked_users(), since)
         return [
             *(made(id=uuid4(), sign_in=key) for key in _in_order(touched.sign_ins)),
-            *(made(id=uuid4(), user=key) for key in _in_order(touched.ended_users)),
+            *(made(id=uuid4(), user=key) for key in _in_order(touched.ended_users | asked)),
             *(made(id=uuid4(), user=key, changed=True) for key in _in_order(changed)),
             *(made(id=uuid4(), provider=key) for key in _in_order(self._ended_providers())),
         ]
@@ -88,6 +99,14 @@ class Revoking:
     def _changed_users(self) -> set[UUID]:
         touched = self._touched
         return touched.changed_users | self._memberships.users_below(touched.changed_groups)
+
+    def _asked_users(self) -> frozenset[UUID]:
+        """Who has to use a second factor now and may not have had to before."""
+        touched = self._touched
+        above = {group for _, group in touched.joined | touched.nested}
+        asking = {key for key in above if any(each.second_factor for each in self._groups.above([key]).values())}
+        groups = touched.asking_groups | {group for group, parent in touched.nested if parent in asking}
+        return self._memberships.users_below(groups) | {user for user, group in touched.joined if group in asking}
 
     def _ended_providers(self) -> set[UUID]:
         guarded = self._applications.find_many(self._touched.applications).values()
@@ -102,15 +121,27 @@ class Revoking:
                 touched.ended_users.add(user)
             case UserChanged(user):
                 touched.changed_users.add(user)
+            case ProviderEnded(provider):
+                touched.providers.add(provider)
+            case RulesChanged(application):
+                touched.applications.add(application)
+            case _:
+                self._touch_group(consequence)
+
+    def _touch_group(self, consequence: OfGroup) -> None:
+        touched = self._touched
+        match consequence:
             case GroupChanged(group):
                 touched.changed_groups.add(group)
             case GroupRemoved(group):
                 touched.changed_users |= self._memberships.users_in(group)
                 touched.changed_groups |= self._groups.directly_below(group)
-            case ProviderEnded(provider):
-                touched.providers.add(provider)
-            case RulesChanged(application):
-                touched.applications.add(application)
+            case FactorAsked(group):
+                touched.asking_groups.add(group)
+            case Nested(group, parents):
+                touched.nested |= {(group, parent) for parent in parents}
+            case Joined(user, group):
+                touched.joined.add((user, group))
             case _:
                 assert_never(consequence)
 

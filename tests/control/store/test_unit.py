@@ -310,6 +310,47 @@ def test_revocations_are_replaced_by_what_they_are_about_and_found_by_session(st
         assert found == {again.id, mine[1].id, mine[2].id}
 
 
+def ended(store: Store) -> set[str]:
+    """Whose sessions at applications are over."""
+    with store.read() as unit:
+        users = {each.user for each in unit.revocations.live() if each.user is not None and not each.changed}
+        return {user.username for user in unit.users.find_many(users).values()}
+
+
+def test_whoever_comes_to_need_a_second_factor_begins_anew(store: Store) -> None:
+    """By the switch of a group, by coming into one that has it, or by one that comes below it."""
+    with store.write(ADMIN) as unit:
+        top, staff, plain = (unit.groups.add(builders.group(name)) for name in ("top", "staff", "plain"))
+        names = ("alice", "bob", "carol", "dave")
+        alice, bob, carol, _ = (unit.users.add(builders.user(name, last_sign_in=unit.now)) for name in names)
+        unit.memberships.set_groups(alice.id, [staff.id])
+    with store.write(ADMIN) as unit:
+        unit.groups.update(replace(staff, second_factor=True))
+    assert ended(store) == {"alice"}
+    with store.write(ADMIN) as unit:
+        unit.memberships.set_groups(bob.id, [staff.id])
+        unit.memberships.set_groups(carol.id, [plain.id])
+    assert ended(store) == {"alice", "bob"}
+    with store.write(ADMIN) as unit:
+        unit.groups.update(replace(plain, parents=frozenset({top.id})))
+    assert ended(store) == {"alice", "bob"}
+    with store.write(ADMIN) as unit:
+        unit.groups.update(replace(top, second_factor=True))
+    assert ended(store) == {"alice", "bob", "carol"}
+
+
+def test_a_group_below_one_that_needs_a_second_factor_needs_it(store: Store) -> None:
+    with store.write(ADMIN) as unit:
+        top = unit.groups.add(builders.group("top", second_factor=True))
+        plain = unit.groups.add(builders.group("plain"))
+        carol = unit.users.add(builders.user("carol", last_sign_in=unit.now))
+        unit.memberships.set_groups(carol.id, [plain.id])
+    assert ended(store) == set()
+    with store.write(ADMIN) as unit:
+        unit.groups.update(replace(plain, parents=frozenset({top.id})))
+    assert ended(store) == {"carol"}
+
+
 def test_an_application_that_comes_to_need_a_second_factor_ends_its_sessions(store: Store) -> None:
     wiki = builders.provider()
     app = builders.application(provider=wiki.id)
