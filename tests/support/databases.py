@@ -51,11 +51,9 @@ class Database:
         """Close all connections, when threads that a test leaves behind have given theirs back."""
         for engine in self._engines:
             event.listen(engine, "do_connect", _refuse)
-            pool = engine.pool
+            # Before, as a pool that is disposed of forgets what it has lent, and nobody would close that.
+            eventually(partial(_is_idle, engine.pool), "connections are given back")
             engine.dispose()
-            # What was lent just then comes back to the old pool, which nobody would empty again.
-            eventually(partial(_is_idle, pool), "connections are given back")
-            pool.dispose()
 
 
 def _refuse(*_: object) -> NoReturn:
