@@ -25,17 +25,17 @@ from protos.outpost.v1 import gate_pb2, gate_pb2_grpc
 DEADLINE = 5.0
 # For a certificate in the place of one that control takes no more: the supervisor hears of it and enrols anew.
 RENEWAL_SECONDS = 3.0
-# The rest of the codes are answers: control was there, and said no.
-_NO_ANSWER = frozenset(
+# Control could not be reached, or has too much to do.
+_AWAY = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
         grpc.StatusCode.DEADLINE_EXCEEDED,
         grpc.StatusCode.CANCELLED,
-        grpc.StatusCode.INTERNAL,
-        grpc.StatusCode.UNKNOWN,
         grpc.StatusCode.RESOURCE_EXHAUSTED,
     }
 )
+# Control was there and failed at this question. The rest of the codes are answers: it said no.
+_FAILED = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN})
 _NEVER = "the outpost has not reached control yet"
 log = logging.getLogger("dataplane.link.calls")
 
@@ -85,7 +85,8 @@ class ControlGate:
     """Implements `dataplane.gate.Gate`. `outcomes` counts (call, outcome).
 
     Questions about credentials have a breaker of their own: strangers can cause as many as they like, and where control
-    is too slow for these, signing in by a browser goes on.
+    is too slow for these, signing in by a browser goes on. That control fails at what one of them sent opens it for
+    nobody else.
     """
 
     def __init__(self, forward_ending: Callable[[str, str], None], clock: ControlClock) -> None:
@@ -172,12 +173,12 @@ class ControlGate:
 
     def _failed(self, name: str, error: grpc.RpcError, breaker: Breaker) -> Unavailable:
         code, details = error.code(), error.details()
-        refused = code not in _NO_ANSWER
-        if refused:
-            breaker.succeeded()
-        else:
+        if code in _AWAY or (code in _FAILED and breaker is not self.credentials_breaker):
             breaker.failed(self._monotonic())
             self._try_next_address()
+        else:
+            breaker.succeeded()
+        refused = code not in _AWAY | _FAILED
         log.warning("a call to control failed", extra={"call": name, "status": code.name, "reason": details})
         return self._unavailable(name, code.name.lower(), Unavailable(f"{code.name}: {details}", refused))
 

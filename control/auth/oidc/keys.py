@@ -10,6 +10,8 @@ from control.store import Unit
 
 ALGORITHM = "ES256"
 CURVE = "P-256"
+# What a token's header calls it (RFC 7519 section 5.1).
+TYPE = "JWT"
 
 
 def ensure_signing_key(unit: Unit) -> SigningKey:

@@ -9,7 +9,7 @@ from uuid import UUID
 from joserfc import jwt
 
 from control.auth.oidc.issuer import Issuer
-from control.auth.oidc.keys import ALGORITHM, signer
+from control.auth.oidc.keys import ALGORITHM, TYPE, signer
 from control.domain.application import Application, ProxyProvider
 from control.domain.factors import Method
 from control.domain.identity import Person, merged_attributes
@@ -92,4 +92,4 @@ def authentication_methods(methods: Iterable[Method]) -> list[str]:
 def sign(claims: dict[str, Any], key: SigningKey) -> str:
     """The claims as a signed token."""
     private = signer(key)
-    return jwt.encode({"alg": ALGORITHM, "typ": "JWT", "kid": private.kid or ""}, claims, private, [ALGORITHM])
+    return jwt.encode({"alg": ALGORITHM, "typ": TYPE, "kid": private.kid or ""}, claims, private, [ALGORITHM])

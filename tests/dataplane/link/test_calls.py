@@ -151,6 +151,28 @@ def test_a_flood_of_credentials_that_control_is_too_busy_for_stops_no_sign_in(co
     assert isinstance(gate.authenticate(ATTEMPT), Denied)
 
 
+@pytest.mark.parametrize("code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN])
+def test_credentials_that_control_fails_at_are_nobody_elses_trouble(
+    control: FakeControl, code: grpc.StatusCode
+) -> None:
+    control.link_addresses = [f":{control.link_port}", f"127.0.0.1:{free_port()}"]
+    gate = gate_of(control)
+    control.refuse_attempts = code, "control failed"
+    assert [gate.authenticate(ATTEMPT) for _ in range(5)] == [Unavailable(f"{code.name}: control failed")] * 5
+    assert not gate.credentials_breaker.is_open
+    control.refuse_attempts = None
+    assert isinstance(gate.authenticate(ATTEMPT), Denied), "and at the same address"
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN])
+def test_control_that_fails_at_sessions_is_left_alone_for_a_while(control: FakeControl, code: grpc.StatusCode) -> None:
+    gate = gate_of(control)
+    control.refuse_calls = code, "control failed"
+    for _ in range(2):
+        assert gate.redeem_code(REDEMPTION) == Unavailable(f"{code.name}: control failed")
+    assert gate.breaker.is_open
+
+
 def test_a_new_connection_of_the_supervisor_closes_the_breaker(control: FakeControl) -> None:
     gate = gate_of(control)
     control.refuse_calls = grpc.StatusCode.UNAVAILABLE, "away"
