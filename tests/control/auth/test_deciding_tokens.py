@@ -274,12 +274,14 @@ def test_a_token_outlives_the_sign_in_that_ran_out(door: Door) -> None:
 
 
 def test_a_token_of_a_session_without_a_factor_is_not_enough_where_one_is_asked_for(door: Door) -> None:
-    token = issued(door.world).id_token
+    claims = claims_of(door)
     app = door.enrol(door.world.alice)
-    assert isinstance(door.token(token), Admitted), "nothing asks for one"
+    assert isinstance(door.token(signed(door, claims)), Admitted), "nothing asks for one"
     with door.world.store.write(ADMIN) as unit:
         unit.groups.update(replace(door.world.staff, second_factor=True))
-    assert door.token(token) == FACTOR
+    assert door.token(signed(door, claims)) == WRONG, "its session was ended"
+    after = {**claims, MOMENT: claims[MOMENT] + 86_400_000_000}
+    assert door.token(signed(door, after)) == FACTOR
     answer = door.password("alice", f"{PASSWORD};{app.code()}")
     assert isinstance(answer, Admitted)
 
