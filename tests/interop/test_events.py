@@ -1,7 +1,7 @@
 """Who came in where, told by an outpost for the audit trail: each once, whoever is killed or away meanwhile."""
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,7 @@ SIGN_OUT = "/outpost.goauthentik.io/sign_out"
 EVERY_SECOND = {"GARRISON_EVENT_INTERVAL": "1"}
 # Nobody comes from there but by this test: where browsers and fronts come from is the machine itself.
 NETWORK = "203.0.113."
+LOOKS = 20
 
 
 @dataclass
@@ -29,15 +30,21 @@ class Crowd:
     cookies: dict[str, str]
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     number: int = 0
+    looks: deque[float] = field(default_factory=lambda: deque(maxlen=LOOKS))
 
     def browse(self, times: int) -> None:
         """Everybody asks so often, from three addresses in turn."""
         for _ in range(times):
             self.number += 1
-            for name, cookies in self.cookies.items():
-                client = f"{NETWORK}{self.number % 3}"
-                assert self.ask(CHECK, cookies, client) == 200
-                self.asked[name, client] += 1
+            for name in self.cookies:
+                assert self.is_let_in(name, f"{NETWORK}{self.number % 3}")
+
+    def is_let_in(self, name: str, client: str) -> bool:
+        """Whether that person is, who asks once more."""
+        status = self.ask(CHECK, self.cookies[name], client)
+        assert status in {200, 401}
+        self.asked[name, client] += status == 200
+        return status == 200
 
     def ask(self, path: str, cookies: str, client: str) -> int:
         """The status of a request that a reverse proxy passes on for a client."""
@@ -46,10 +53,14 @@ class Crowd:
         return ask(self.edge.outpost.http, path, host=f"{site.host}:{site.port}", headers=headers).status
 
     def on_disk(self) -> float:
-        """How many events wait, once workers have told all that they counted and the disk has it; 0 before."""
+        """How many events wait, once workers have told all that they counted and the disk has it; 0 before.
+
+        Seen several times in a row: what a worker has just told is on its way for a moment, and counted nowhere.
+        """
         port = self.edge.outpost.metrics
         untold = metric(port, "garrison_proxy_events_untold") + metric(port, "garrison_outpost_events_unsaved")
-        return 0.0 if untold else metric(port, "garrison_outpost_events_waiting")
+        self.looks.append(0.0 if untold else metric(port, "garrison_outpost_events_waiting"))
+        return self.looks[-1] if self.looks.count(self.looks[-1]) == LOOKS else 0.0
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +107,8 @@ def test_nothing_is_lost_or_doubled_while_control_is_away(stage: Stage) -> None:
     stage.garrison.program.kill()
     crowd.browse(7)
     assert crowd.ask(SIGN_OUT, cookies, f"{NETWORK}9") == 302
-    eventually(lambda: crowd.ask(CHECK, cookies, f"{NETWORK}9") == 401, "the session is over here")
+    # The other worker hears of it a moment later.
+    eventually(lambda: not crowd.is_let_in(leaver, f"{NETWORK}9"), "the session is over here")
     del crowd.cookies[leaver]
     waiting = eventually(crowd.on_disk, "the disk has all of them", within=30)
     edge.outpost.program.kill()
@@ -106,7 +118,7 @@ def test_nothing_is_lost_or_doubled_while_control_is_away(stage: Stage) -> None:
     eventually(lambda: crowd.on_disk() > waiting, "more of them wait", within=30)
 
     stage.garrison.start()
-    eventually(lambda: admitted(stage, edge) == crowd.asked, "control has all of it", within=60)
+    eventually(lambda: admitted(stage, edge) == +crowd.asked, "control has all of it", within=60)
     eventually(lambda: metric(edge.outpost.metrics, "garrison_outpost_events_waiting") == 0, "nothing waits")
     events = trail(stage, edge)
     assert len({event["id"] for event in events}) == len(events)
