@@ -10,9 +10,8 @@ from typing import Generic, TypeVar, assert_never
 from uuid import UUID, uuid5
 
 from control.auth import app_passwords, factors, lockout, second_factor, trail
-from control.auth.attempts import Attempt, PasswordGiven, may_use_app_passwords, may_use_password, why_wrong
+from control.auth.attempts import Attempt, may_use_app_passwords, may_use_password, why_wrong
 from control.auth.challenges import LIFETIME, Challenges, Pending, password_in_force
-from control.auth.codes import read_app_password
 from control.auth.lockout import Lock, Standing, Suspect, place_of
 from control.auth.oidc.issuer import Issuer
 from control.auth.oidc.presented import Presented
@@ -36,11 +35,15 @@ Enter = Callable[[Unit, Admitted], Entered]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What the first look at a password found: who is meant, what is counted, what is to be checked."""
+    """What the first look at a password found: who is meant, what is counted, what is to be checked.
+
+    It is no guess where it is an app password of that user's, if one that is no longer good or good for something else.
+    """
 
     user: User | None
     standing: Standing
     app_password: AppPassword | None
+    is_guess: bool
     password: str = field(repr=False)
     code: str = field(repr=False)
 
@@ -81,7 +84,8 @@ class Case(Generic[Entered]):
         if standing.lock is not None:
             return self.refuse_locked(standing, standing.lock)
         if seen.user is None or not checked.fits:
-            return self.fail(standing, seen.user, why_wrong(seen.user))
+            why = why_wrong(seen.user)
+            return (self.fail if seen.is_guess else self.fail_at_address)(standing, seen.user, why)
         current = self.unit.users.find(seen.user.id)
         if current is None or not may_use_password(current) or current.password_hash != seen.user.password_hash:
             return self.fail(standing, seen.user, Why.CHANGED)
@@ -144,24 +148,21 @@ class Case(Generic[Entered]):
 
     def fail(self, standing: Standing, user: User | None, why: Why) -> Refused:
         """Refuse what may have been a guess, and count it."""
-        given = self.attempt.given
-        is_secret = isinstance(given, PasswordGiven) and read_app_password(given.password) is not None
-        if is_secret and self.attempt.channel is not Channel.BROWSER:
-            return self.fail_at_address(standing, user, why)
         lockout.count_failure(self.unit, standing)
-        return self.refuse(standing, user, why)
+        refused = self.refuse(standing, user, why)
+        return refused if standing.cover is None else _waiting(standing.cover)
 
     def fail_at_address(self, standing: Standing, user: User | None, why: Why) -> Refused:
         """Refuse what can't be guessed, and count it for its address alone; once that waits nothing more is told."""
-        lock = lockout.count_at_address(self.unit, standing)
-        if lock is not None:
-            return Refused(reason=RefusedReason.LOCKED_OUT, retry_after=lock.wait)
+        if standing.cover is not None:
+            return _waiting(standing.cover)
+        lockout.count_at_address(self.unit, standing)
         return self.refuse(standing, user, why)
 
     def refuse_locked(self, standing: Standing, lock: Lock) -> Refused:
         """Refuse without having tried anything."""
         self.unit.record(trail.refused(self._about(standing, None), trail.why_locked(lock)))
-        return Refused(reason=RefusedReason.LOCKED_OUT, retry_after=lock.wait)
+        return _waiting(lock)
 
     def refuse(
         self,
@@ -180,10 +181,10 @@ class Case(Generic[Entered]):
         due = second_factor.due(person, proven.methods, self.application, has_one)
         match due:
             case Due.NOTHING:
-                return self._admit(proven, person)
+                return self._forgive(proven, person)
             case Due.ENROLMENT if self.attempt.channel is Channel.BROWSER:
                 # The pages let nobody pass who has to enrol first.
-                return self._admit(proven, person)
+                return self._forgive(proven, person)
             case Due.ENROLMENT:
                 return self.refuse(proven.standing, proven.user, Why.NO_FACTOR, RefusedReason.SECOND_FACTOR)
             case Due.CODE if code:
@@ -199,7 +200,7 @@ class Case(Generic[Entered]):
         method = factors.check_code(self.unit, proven.user.id, code)
         if method is None:
             return self.fail(proven.standing, proven.user, Why.WRONG_CODE)
-        return self._admit(replace(proven, methods=(*proven.methods, method)))
+        return self._forgive(replace(proven, methods=(*proven.methods, method)))
 
     def _challenge(self, proven: Proven) -> Challenged:
         self.unit.record(trail.challenged(self._about(proven.standing, proven.user)))
@@ -212,10 +213,14 @@ class Case(Generic[Entered]):
         )
         return Challenged(state=self.challenges.seal(pending), expires_in=LIFETIME)
 
+    def _forgive(self, proven: Proven, known: Person | None = None) -> Entered | Refused:
+        """Admit who gave all that can be guessed. App passwords and tokens say nothing of who failed at that before."""
+        lockout.forgive(self.unit, proven.standing)
+        return self._admit(proven, known)
+
     def _admit(self, proven: Proven, known: Person | None = None) -> Entered | Refused:
         """Who it is, is beyond doubt; what is left are the application's rules."""
         person = known or self.unit.memberships.person(proven.user)
-        lockout.forgive(self.unit, proven.standing)
         why = self._denial(person)
         if why is not None:
             return self.refuse(proven.standing, proven.user, why, RefusedReason.ACCESS_DENIED)
@@ -291,6 +296,10 @@ def is_in_force(pending: Pending, user: User | None, now: datetime) -> bool:
     if user is None or pending.expires <= now or not may_use_password(user):
         return False
     return pending.password == password_in_force(user)
+
+
+def _waiting(lock: Lock) -> Refused:
+    return Refused(reason=RefusedReason.LOCKED_OUT, retry_after=lock.wait)
 
 
 def _ends(revocation: Revocation, token: Presented) -> bool:

@@ -60,13 +60,24 @@ def revoke(unit: Unit, user: UUID, app_password: UUID) -> AppPassword:
     return found
 
 
+def find_known(unit: Unit, secret: str) -> AppPassword | None:
+    """The app password of that secret, whatever it is good for."""
+    plain = read_app_password(secret)
+    return unit.app_passwords.find_by_fingerprint(_fingerprint(unit, plain)) if plain else None
+
+
 def find_valid(unit: Unit, secret: str, user: UUID | None, application: UUID) -> AppPassword | None:
     """The app password of that secret, if it is good for the application now and, where one is named, the user's."""
-    plain = read_app_password(secret)
-    found = unit.app_passwords.find_by_fingerprint(_fingerprint(unit, plain)) if plain else None
-    if found is None or is_expired(found, unit.now) or (user is not None and found.user != user):
+    found = find_known(unit, secret)
+    if found is None or not is_good(found, application, unit.now) or (user is not None and found.user != user):
         return None
-    return found if found.everywhere or application in found.applications else None
+    return found
+
+
+def is_good(app_password: AppPassword, application: UUID, now: datetime) -> bool:
+    """Whether it is for the application and its time is not over."""
+    is_for_it = app_password.everywhere or application in app_password.applications
+    return is_for_it and not is_expired(app_password, now)
 
 
 def is_expired(app_password: AppPassword, now: datetime) -> bool:

@@ -94,12 +94,15 @@ class Decider:
         if seen.app_password is not None and seen.user is not None:
             with self._case(attempt, enter) as case:
                 return case.by_app_password(seen.app_password, seen.user.id)
-        if seen.standing.lock is not None:
-            return self._locked(attempt, seen.standing, seen.standing.lock)
+        lock, cover = seen.standing.lock, seen.standing.cover
+        if lock is not None and cover is None:
+            return self._locked(attempt, seen.standing, lock)
         try:
             checked = self._check(seen)
         except Busy as busy:
             return Refused(reason=RefusedReason.BUSY, retry_after=timedelta(seconds=busy.retry_after))
+        if lock is not None:
+            return self._locked(attempt, seen.standing, lock)
         with self._case(attempt, enter, seen.user if checked.fits else None) as case:
             return case.by_password(seen, checked)
 
@@ -112,16 +115,29 @@ class Decider:
             standing = lockout.look(unit, suspect)
             application = attempt.application or _NOWHERE
             is_protocol = attempt.channel is not Channel.BROWSER
-            found = app_passwords.find_valid(unit, given.password, subject, application) if is_protocol else None
+            known = app_passwords.find_known(unit, given.password) if is_protocol else None
+            mine = known if known is not None and known.user == subject else None
+            is_good = mine is not None and app_passwords.is_good(mine, application, unit.now)
             is_split = factors.has_second_factor(unit, subject) and is_protocol
         password, code = split(given.password) if is_split else (given.password, "")
-        app_password = found if user is not None and may_use_app_passwords(user) else None
-        return Seen(user=user, standing=standing, app_password=app_password, password=password, code=code)
+        app_password = mine if is_good and user is not None and may_use_app_passwords(user) else None
+        return Seen(
+            user=user,
+            standing=standing,
+            app_password=app_password,
+            is_guess=mine is None,
+            password=password,
+            code=code,
+        )
 
     def _check(self, seen: Seen) -> Checked:
-        """One hash, whoever is meant; and one more for a password whose hash is out of date. Raises Busy."""
+        """One hash, whoever is meant; and one more for a password whose hash is out of date. Raises Busy.
+
+        Also while an address waits: who is known to come from there may come in, and nobody shall see who that is.
+        """
         user = seen.user
-        known = user.password_hash if user is not None and may_use_password(user) else None
+        may_try = user is not None and may_use_password(user) and seen.standing.lock is None
+        known = user.password_hash if user is not None and may_try else None
         if not self._passwords.verify(known, seen.password, seen.standing.suspect.place):
             return Checked(fits=False)
         return Checked(fits=True, renewed=self._renew(known or "", seen.password))

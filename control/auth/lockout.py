@@ -1,13 +1,15 @@
 """Who failed too often waits: by name, by source address, and by both where the person is known to come from there.
 
-One attacker can't lock everybody out: whoever came in from an address within 30 days is judged there by that pair
-alone, whatever others try elsewhere. Unknown names count as known ones do. After the free attempts each failure doubles
-the wait; an hour of quiet begins anew. While somebody waits nothing is tried, so no failure makes the wait longer.
+One attacker can't lock everybody out: whoever came in from an address within 30 days waits there for that pair alone,
+whatever others try elsewhere. Unknown names count as known ones do, and while an address waits all that is wrong there
+is told as that wait. What it can still be made to tell (who waits after it, or by a name that waits elsewhere) is
+bounded by its free attempts, as all failures count for it. After these each failure doubles the wait; an hour of quiet
+begins anew. Only a whole sign-in forgives: what can't be guessed says nothing of who guesses.
 """
 
 import hmac
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -76,12 +78,16 @@ class Lock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What is known of a suspect; only what is of `kinds` is counted and consulted. `lock`: nothing may be tried."""
+    """What is known of a suspect; failures count for `kinds`. `lock`: nothing may be tried.
+
+    `cover` is the address's wait: what is wrong is told as that, so that nobody learns who is known to come from there.
+    """
 
     suspect: Suspect
     known: Mapping[Kind, Failures]
     kinds: tuple[Kind, ...]
     lock: Lock | None
+    cover: Lock | None
 
 
 def place_of(address: str) -> str:
@@ -111,39 +117,28 @@ def look(unit: Unit, suspect: Suspect) -> Standing:
     buckets = dict(_buckets(suspect))
     found = unit.failures.find(buckets.values())
     known = {kind: _fresh(found.get(bucket), bucket, suspect, unit.now) for kind, bucket in buckets.items()}
-    wanted = (Kind.PAIR,) if came_in and _is_somewhere(place) else (Kind.USER, Kind.ADDRESS)
-    kinds = tuple(kind for kind in wanted if kind in known)
-    return Standing(suspect=suspect, known=known, kinds=kinds, lock=find_lock(known, kinds, unit.now))
-
-
-def find_lock(known: Mapping[Kind, Failures], kinds: Iterable[Kind], now: datetime) -> Lock | None:
-    """The longest of the waits that are not over."""
-    waits = ((kind, known[kind], known[kind].locked_until) for kind in kinds)
-    locks = [
-        Lock(kind=kind, bucket=failures.bucket, until=until, wait=until - now)
-        for kind, failures, until in waits
-        if until is not None and until > now
-    ]
-    return max(locks, key=lambda lock: lock.until, default=None)
+    is_known = came_in and _is_somewhere(place)
+    mine = tuple(kind for kind in (Kind.PAIR if is_known else Kind.USER,) if kind in known)
+    own, cover = (_find_lock(known, kinds, unit.now) for kinds in (mine, _at_address(known)))
+    lock = (cover or own) if own is not None or not is_known else None
+    return Standing(suspect=suspect, known=known, kinds=(*mine, *_at_address(known)), lock=lock, cover=cover)
 
 
 def count_failure(unit: Unit, standing: Standing) -> None:
-    """Count one more failure; the audit trail is told where a wait begins."""
+    """Count one more failure; the audit trail is told where a wait begins. No failure makes one longer."""
     for kind in standing.kinds:
-        _count(unit, kind, standing.known[kind])
-
-
-def count_at_address(unit: Unit, standing: Standing) -> Lock | None:
-    """Count a failure with what nobody can guess, against its address alone; the wait there is, where it isn't counted.
-
-    A device with an app password that was revoked goes on trying, and must not keep its owner out.
-    """
-    kinds = [kind for kind in (Kind.ADDRESS,) if kind in standing.known]
-    lock = find_lock(standing.known, kinds, unit.now)
-    if lock is None:
-        for kind in kinds:
+        if kind is not Kind.ADDRESS or standing.cover is None:
             _count(unit, kind, standing.known[kind])
-    return lock
+
+
+def count_at_address(unit: Unit, standing: Standing) -> None:
+    """Count a failure with what nobody can guess, against its address alone.
+
+    A device with an app password that has expired goes on trying, and must not keep its owner out.
+    """
+    if standing.cover is None:
+        for kind in _at_address(standing.known):
+            _count(unit, kind, standing.known[kind])
 
 
 def one_more(kind: Kind, failures: Failures, now: datetime) -> Failures:
@@ -165,12 +160,18 @@ def one_more(kind: Kind, failures: Failures, now: datetime) -> Failures:
 
 
 def forgive(unit: Unit, standing: Standing) -> None:
-    """Somebody has come in: forget that person's failures there, never the address's, and remember the place.
+    """Somebody has come in by all that can be guessed: forget that person's failures there, and remember the place.
 
-    Coming in at a familiar place leaves alone what others tried elsewhere in the person's name.
+    Coming in at a familiar place leaves alone what others tried elsewhere in the person's name. The address's failures
+    stay, but for those of the pair as long as it never had to wait: slips of many who share it don't add up.
     """
-    mine = [standing.known[kind] for kind in standing.kinds if kind is not Kind.ADDRESS]
-    unit.failures.drop([failures.bucket for failures in mine if failures.count])
+    mine = [standing.known[kind] for kind in standing.kinds if kind is not Kind.ADDRESS and standing.known[kind].count]
+    unit.failures.drop([failures.bucket for failures in mine])
+    address = standing.known.get(Kind.ADDRESS)
+    if address is not None and address.locked_until is None and Kind.PAIR in standing.kinds:
+        slips = min(address.count, sum(failures.count for failures in mine))
+        if slips:
+            unit.failures.put(replace(address, count=address.count - slips))
     user, place = standing.suspect.user, standing.suspect.place
     if user is not None and _is_somewhere(place):
         unit.failures.greet(user, place)
@@ -205,6 +206,21 @@ def one_line(text: str, most: int = _LONGEST_SHOWN) -> str:
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:most])
 
 
+def _find_lock(known: Mapping[Kind, Failures], kinds: Iterable[Kind], now: datetime) -> Lock | None:
+    """The longest of the waits that are not over."""
+    waits = ((kind, known[kind], known[kind].locked_until) for kind in kinds)
+    locks = [
+        Lock(kind=kind, bucket=failures.bucket, until=until, wait=until - now)
+        for kind, failures, until in waits
+        if until is not None and until > now
+    ]
+    return max(locks, key=lambda lock: lock.until, default=None)
+
+
+def _at_address(known: Mapping[Kind, Failures]) -> tuple[Kind, ...]:
+    return (Kind.ADDRESS,) if Kind.ADDRESS in known else ()
+
+
 def _is_somewhere(place: str) -> bool:
     return place not in {"", UNREADABLE}
 
@@ -237,7 +253,8 @@ def _count(unit: Unit, kind: Kind, failures: Failures) -> None:
 
 def _locked(kind: Kind, failures: Failures) -> Event:
     until = failures.locked_until.isoformat(timespec="seconds") if failures.locked_until else ""
-    return _event("locked_out", kind, failures, f"{failures.count} failures in a row; until {until}")
+    event = _event("locked_out", kind, failures, f"{failures.count} failures in a row; until {until}")
+    return replace(event, outcome="failure")
 
 
 def _event(action: str, kind: Kind, failures: Failures, reason: str) -> Event:

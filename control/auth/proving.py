@@ -1,7 +1,8 @@
 """People who are signed in prove once more who they are: a code before they go on, password or code before a risk.
 
-Failures count as those of sign-ins do (control.auth.lockout), so a session left open is no place to guess at. The hash
-of a password is computed between two transactions, never inside one.
+Failures count as those of sign-ins do (control.auth.lockout), so a session left open is no place to guess at. Neither
+forgives: who knows one of the two would have any number of guesses at the other. The hash of a password is computed
+between two transactions, never inside one.
 """
 
 from datetime import timedelta
@@ -29,7 +30,7 @@ def step_up(store: Store, actor: Actor, session: Session, code: str) -> OpenedSe
         method = factors.check_code(unit, session.sign_in.user, code)
         if method is None:
             return _failed(unit, session, standing, "wrong code")
-        _succeeded(unit, session, standing, method)
+        _succeeded(unit, session, method)
         return sessions.step_up(unit, session.sign_in.id, method)
 
 
@@ -54,7 +55,7 @@ def prove(store: Store, passwords: Passwords, actor: Actor, session: Session, ty
         method = Method.PASSWORD if fits else factors.check_code(unit, user.id, typed)
         if method is None:
             return _failed(unit, session, standing, "wrong password or code")
-        _succeeded(unit, session, standing, method)
+        _succeeded(unit, session, method)
     return None
 
 
@@ -75,8 +76,7 @@ def _failed(unit: Unit, session: Session, standing: Standing, why: str) -> Refus
     return Refused(reason=RefusedReason.INVALID_CREDENTIALS)
 
 
-def _succeeded(unit: Unit, session: Session, standing: Standing, method: Method) -> None:
-    lockout.forgive(unit, standing)
+def _succeeded(unit: Unit, session: Session, method: Method) -> None:
     unit.record(_event(session, "success", method))
 
 

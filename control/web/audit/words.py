@@ -143,7 +143,7 @@ def _told(event: AuditEvent, outposts: Mapping[UUID, str]) -> tuple[str, str, st
         return (ended, "", "", "") if event.name == event.actor else (f"{ended} of", "", event.name, "")
     kind, name = _object(event, outposts)
     # The verb says already that it did not go well.
-    is_told = event.outcome in {"success", "failure"} and event.action in _VERBS
+    is_told = event.outcome in {"success", "failure"} and (event.action in _VERBS or event.action == "locked_out")
     failure = "" if event.outcome == "success" or is_told else event.outcome
     phrases = _PHRASES if event.outcome == "success" else _REFUSALS
     phrase = phrases.get((event.action, event.kind), _PHRASES.get((event.action, event.kind)))

@@ -184,3 +184,16 @@ def test_a_state_is_not_in_what_is_printed(door: Door) -> None:
     answer = door.password("alice", channel=Channel.BROWSER)
     assert isinstance(answer, Challenged)
     assert answer.state not in repr(answer)
+
+
+def test_the_first_step_forgives_nothing_and_the_second_does(door: Door, app: App) -> None:
+    answers = [door.answer(challenged(door), f"00000{number}", channel=Channel.RADIUS) for number in range(4)]
+    assert answers == [WRONG] * 4
+    state = challenged(door)
+    assert door.failures(f"user/{door.world.alice.id}") != {}
+    with door.world.store.read() as unit:
+        assert not unit.failures.is_familiar(door.world.alice.id, HOME, door.clock.now)
+    assert isinstance(door.answer(state, app.code(), channel=Channel.RADIUS), Admitted)
+    assert door.failures(f"user/{door.world.alice.id}") == {}
+    with door.world.store.read() as unit:
+        assert unit.failures.is_familiar(door.world.alice.id, HOME, door.clock.now)

@@ -143,14 +143,83 @@ def test_nobody_locks_out_a_device(door: Door) -> None:
     assert isinstance(door.token(secret, ELSEWHERE), Admitted)
 
 
-def test_a_device_whose_app_password_was_revoked_locks_its_owner_out_of_nothing(door: Door) -> None:
-    assert isinstance(door.password("alice"), Admitted)
-    gone = "abcd" * 6
-    for _ in range(25):
-        assert door.password("alice", gone) in {WRONG, LOCKED}
-    assert isinstance(door.password("alice"), Admitted)
+@pytest.mark.parametrize("is_at_home", [True, False])
+@pytest.mark.parametrize("is_expired", [True, False])
+def test_a_device_whose_app_password_is_no_longer_good_locks_its_owner_out_of_nothing(
+    door: Door, is_at_home: bool, is_expired: bool
+) -> None:
+    if is_at_home:
+        assert isinstance(door.password("alice"), Admitted)
+    paste = door.world.paste_application.id
+    expires = door.clock.now + timedelta(minutes=5) if is_expired else None
+    _, gone = door.app_password(door.world.alice, expires=expires, application=None if is_expired else paste)
+    door.clock.advance(minutes=5)
+    answers = [door.password("alice", gone) for _ in range(25)]
+    assert answers == [*[WRONG] * 20, *[LOCKED] * 5]
     assert door.failures(f"user/{door.world.alice.id}", f"pair/{door.world.alice.id}/{HOME}") == {}
+    assert isinstance(door.password("alice", address=HOME if is_at_home else ELSEWHERE), Admitted)
     assert door.password("bob") == LOCKED, "nobody known there"
+
+
+def test_a_device_whose_app_password_is_gone_keeps_its_owner_waiting_where_it_is_alone(door: Door) -> None:
+    assert isinstance(door.password("alice"), Admitted)
+    made, gone = door.app_password(door.world.alice)
+    with door.world.store.write(ADMIN) as unit:
+        app_passwords.revoke(unit, door.world.alice.id, made.id)
+    assert [door.password("alice", gone) for _ in range(6)] == [*[WRONG] * 5, LOCKED]
+    assert door.password("alice") == LOCKED
+    assert isinstance(door.password("alice", address=ELSEWHERE), Admitted)
+
+
+@pytest.mark.parametrize("channel", [Channel.BROWSER, *PROTOCOLS])
+def test_a_guess_counts_for_the_user_though_it_looks_like_an_app_password(door: Door, channel: Channel) -> None:
+    phrases = ["correct horse battery spite", "CORRECT-HORSE-BATTERY-SPITS", "a" * 24, "7" * 24, "b " * 24]
+    for number, phrase in enumerate(phrases):
+        assert door.password("bob", phrase, f"2001:db8:{number}::1", channel=channel) == WRONG
+    assert door.password("bob", "a" * 24, "2001:db8:99::1", channel=channel) == LOCKED
+
+
+def test_an_app_password_of_somebody_else_is_a_guess(door: Door) -> None:
+    _, secret = door.app_password(door.world.alice)
+    assert [door.password("bob", secret, f"2001:db8:{number}::1") for number in range(6)] == [*[WRONG] * 5, LOCKED]
+
+
+# What can't be guessed says nothing of who guesses.
+
+
+def test_an_app_password_forgives_no_guesses_at_codes(door: Door) -> None:
+    door.enrol(door.world.alice)
+    paste = door.world.paste_application.id
+    _, secret = door.app_password(door.world.alice, application=paste)
+    challenge = door.password("alice", PASSWORD, THIEF, dialogue=True)
+    assert isinstance(challenge, Challenged)
+    answers = []
+    for _ in range(3):
+        answers += [door.answer(challenge.state, "000000", THIEF, dialogue=True) for _ in range(2)]
+        assert isinstance(door.password("alice", secret, THIEF, application=paste), Admitted)
+        assert isinstance(door.token(secret, THIEF, application=paste), Admitted)
+    assert answers == [*[WRONG] * 5, LOCKED]
+
+
+def test_an_id_token_forgives_no_guesses_at_passwords(door: Door) -> None:
+    token = issued(door.world).id_token
+    answers = []
+    for _ in range(3):
+        answers += door.fail("alice", 2, THIEF)
+        assert isinstance(door.token(token, THIEF), Admitted)
+    assert answers == [*[WRONG] * 5, LOCKED]
+
+
+@pytest.mark.parametrize("by", ["app password", "bearer", "id token"])
+def test_a_place_is_not_known_by_what_cannot_be_guessed(door: Door, by: str) -> None:
+    _, secret = door.app_password(door.world.alice)
+    token = issued(door.world).id_token
+    answer = (
+        door.password("alice", secret) if by == "app password" else door.token(token if by == "id token" else secret)
+    )
+    assert isinstance(answer, Admitted)
+    with door.world.store.read() as unit:
+        assert not unit.failures.is_familiar(door.world.alice.id, HOME, door.clock.now - timedelta(days=1))
 
 
 def test_bad_tokens_count_for_their_address_alone(door: Door) -> None:

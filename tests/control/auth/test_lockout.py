@@ -14,10 +14,10 @@ from prometheus_client import REGISTRY
 from control.auth import lockout
 from control.auth.lockout import FORGOTTEN, QUIET, RULES, UNREADABLE, Kind, one_more, place_of
 from control.auth.passwords import HashLimits
-from control.domain.decision import Admitted, Channel, Refused, RefusedReason, Verdict
+from control.domain.decision import Admitted, Challenged, Channel, Refused, RefusedReason, Verdict
 from control.domain.factors import Failures
 from tests.support.attempts import ELSEWHERE, HOME, PROTOCOLS, THIEF, Door, count_hashes
-from tests.support.auth import cheap_passwords
+from tests.support.auth import PASSWORD, cheap_passwords
 from tests.support.stores import ADMIN, Clock
 
 WRONG = Refused(reason=RefusedReason.INVALID_CREDENTIALS)
@@ -159,7 +159,79 @@ def test_who_guesses_where_the_person_is_known_waits_there_alone(door: Door) -> 
     door.password("alice")
     assert door.fail("alice", 6) == [*[WRONG] * 5, locked(15)]
     assert isinstance(door.password("alice", address=ELSEWHERE), Admitted)
-    assert list(door.failures(f"user/{door.world.alice.id}", f"address/{HOME}")) == []
+    assert list(door.failures(f"user/{door.world.alice.id}", f"address/{HOME}")) == [f"address/{HOME}"]
+
+
+def flood(door: Door, address: str = HOME) -> None:
+    """Somebody tries names that nobody has until the address waits, which its usual people don't."""
+    for number in range(20):
+        assert door.fail(f"stranger{number}", 1, address) == [WRONG]
+
+
+def test_while_an_address_waits_nobody_learns_who_comes_from_there(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    door.password("alice")
+    door.account("carol")
+    flood(door)
+    hashed = count_hashes(monkeypatch)
+    for _ in range(7):
+        assert [door.fail(name, 1)[0] for name in ("alice", "carol", "nobody")] == [locked(15)] * 3
+    assert len(hashed) == 21, "one hash each, also for who waits longer by now"
+    door.clock.advance(seconds=14)
+    assert door.password("alice") == locked(1), "that was guessed at"
+    door.clock.advance(seconds=1)
+    assert isinstance(door.password("alice"), Admitted)
+
+
+def test_while_an_address_waits_only_who_is_known_there_comes_in(door: Door) -> None:
+    door.password("alice")
+    flood(door)
+    assert door.password("bob") == locked(15), "with the right password"
+    assert door.fail("alice", 4) == [locked(15)] * 4
+    assert isinstance(door.password("alice"), Admitted)
+    assert door.reasons()[-2:] == ["wrong password", "pwd"]
+    assert door.failures(f"address/{HOME}")[f"address/{HOME}"].count == 20, "no failure makes the wait longer"
+
+
+def test_while_an_address_waits_the_second_step_is_open_to_who_is_known_there(door: Door) -> None:
+    app = door.enrol(door.world.alice)
+    assert isinstance(door.password("alice", f"{PASSWORD};{app.code()}"), Admitted)
+    door.clock.advance(seconds=30)
+    flood(door)
+    challenge = door.password("alice", dialogue=True)
+    assert isinstance(challenge, Challenged)
+    assert door.answer(challenge.state, "000000", dialogue=True) == locked(15)
+    assert isinstance(door.answer(challenge.state, app.code(), dialogue=True), Admitted)
+
+
+def test_guesses_at_those_known_at_an_address_count_for_it(door: Door) -> None:
+    names = [f"colleague{number}" for number in range(7)]
+    for name in names:
+        door.account(name)
+        assert isinstance(door.password(name), Admitted)
+    answers = [door.fail(name, 1)[0] for _ in range(3) for name in names]
+    assert answers == [*[WRONG] * 20, locked(15)]
+    assert door.password("bob") == locked(15)
+
+
+def test_slips_of_those_known_at_an_address_do_not_add_up(door: Door) -> None:
+    door.password("alice")
+    for _ in range(10):
+        door.fail("alice", 3)
+        assert isinstance(door.password("alice"), Admitted)
+    assert door.failures(f"address/{HOME}")[f"address/{HOME}"].count == 0
+    assert door.fail("nobody", 1) == [WRONG]
+
+
+def test_once_an_address_had_to_wait_nobody_takes_failures_from_it(door: Door) -> None:
+    door.password("alice")
+    flood(door)
+    for _ in range(5):
+        assert door.fail("alice", 4) == [locked(15)] * 4
+        assert isinstance(door.password("alice"), Admitted)
+    door.clock.advance(seconds=15)
+    assert door.fail("alice", 1) == [WRONG]
+    assert isinstance(door.password("alice"), Admitted)
+    assert door.fail("nobody", 1) == [locked(30)]
 
 
 def test_a_place_is_known_for_thirty_days(door: Door) -> None:
@@ -237,6 +309,7 @@ def test_a_wait_is_seen_and_lifted(door: Door) -> None:
     (began,) = door.events("locked_out")
     (lifted,) = door.events("lifted_lockout")
     assert (began.kind, began.target, began.name) == ("user", str(door.world.alice.id), "alice")
+    assert (began.outcome, lifted.outcome) == ("failure", "success")
     assert "5 failures" in began.reason
     assert (lifted.actor, lifted.kind, lifted.name) == ("akadmin", "user", "alice")
 

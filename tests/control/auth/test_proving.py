@@ -109,6 +109,26 @@ def test_guessing_is_stopped(world: World, session: Session, clock: Clock, wrong
     assert proved(world, session, PASSWORD) is None
 
 
+def test_who_knows_the_password_gets_no_more_guesses_at_codes(world: World, session: Session) -> None:
+    enrol(world.store, world.alice.id)
+    for _ in range(2):
+        assert isinstance(step_up(world.store, ALICE, session, "000000"), Refused)
+        assert isinstance(step_up(world.store, ALICE, session, "000000"), Refused)
+        assert proved(world, session, PASSWORD) is None
+    assert isinstance(step_up(world.store, ALICE, session, "000000"), Refused)
+    assert proved(world, session, PASSWORD) is RefusedReason.LOCKED_OUT
+
+
+def test_who_has_codes_gets_no_more_guesses_at_the_password(world: World, session: Session) -> None:
+    _, codes = enrol(world.store, world.alice.id)
+    for code in codes[:2]:
+        for _ in range(2):
+            assert proved(world, session, "wrong password") is RefusedReason.INVALID_CREDENTIALS
+        assert proved(world, session, code) is None
+    assert proved(world, session, "wrong password") is RefusedReason.INVALID_CREDENTIALS
+    assert proved(world, session, codes[2]) is RefusedReason.LOCKED_OUT
+
+
 def test_too_many_at_once_are_told_to_come_back(world: World, session: Session) -> None:
     crowded = cheap_passwords(HashLimits(of_one_source=0, retry_after=7))
     refused = prove(world.store, crowded, ALICE, session, PASSWORD)

@@ -88,7 +88,7 @@ def test_what_outposts_and_protocols_tell_is_told_in_words() -> None:
         event("created", "sign-in", "alice", "alice"),
         event("redeemed", "code", "alice at wiki", "outpost/edge"),
         event("redeemed", "code", "wiki", "outpost/edge", "invalid_code"),
-        event("locked_out", "pair", "bob at ::1", "anonymous"),
+        event("locked_out", "pair", "bob at ::1", "anonymous", "failure"),
         event("lifted_lockout", "address", "::1"),
         event("exported", "audit trail", "actor: alice"),
     ]
