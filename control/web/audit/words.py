@@ -71,6 +71,8 @@ _REFUSALS = {
 }
 # What an end of sessions is called; whose they were follows.
 _ENDED = {("removed", "sign-in"): "ended a session", ("removed", "all sessions"): "ended all sessions"}
+# The end of a phrase, where nothing follows: somebody did it to oneself.
+_TOWARDS = re.compile(" (of|for|as|at|from|to be)$")
 _OF_OUTPOST = re.compile("ak-outpost-([0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-.*)?")
 _ROLES = {"user": "service account of", "token": "token of"}
 
@@ -113,6 +115,8 @@ def lines_of(events: Iterable[AuditEvent], outposts: Mapping[UUID, str]) -> Iter
 def line_of(event: AuditEvent, outposts: Mapping[UUID, str], times: int = 1) -> Line:
     """One event in words."""
     verb, kind, name, failure = _told(event, outposts)
+    if not kind and not name:
+        verb = _TOWARDS.sub("", verb)
     return Line(
         event=event,
         times=times,

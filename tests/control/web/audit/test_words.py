@@ -143,6 +143,23 @@ def test_what_happens_to_outposts_is_told_in_a_phrase() -> None:
     ]
 
 
+def test_what_somebody_does_to_oneself_has_no_loose_end() -> None:
+    told = [
+        ("renewed", "recovery code"),
+        ("used", "recovery code"),
+        ("proved_identity", "user"),
+        ("locked_out", "user"),
+    ]
+    own = [line_of(event(*each, name="root"), {}) for each in told]
+    assert [line.verb for line in own] == [
+        "got new recovery codes",
+        "used a recovery code",
+        "proved once more",
+        "got locked out",
+    ]
+    assert line_of(event("used", "recovery code", "alice", actor="outpost/edge"), {}).verb == "used a recovery code of"
+
+
 def test_what_a_rotation_does_to_the_old_is_left_out() -> None:
     renamed = replace(event("updated", "token", f"ak-outpost-{EDGE}-api"), fields=("identifier",))
     revoked = replace(renamed, fields=("revoked",))
