@@ -61,6 +61,8 @@ class VerifierLimits:
     """How much of each. Who was let in before is asked about beyond these: strangers don't hold up those known."""
 
     entries: int = 10_000
+    entries_of_subject: int = 100
+    """Of one person: whoever may write a credential in many ways takes room from nobody else."""
     attempts: int = 64
     """Asked about at once."""
     attempts_of_client: int = 16
@@ -120,8 +122,8 @@ class Verifier:
         self._bind_cache = 0.0
         self._offline_grace = 0.0
         self._kept: OrderedDict[bytes, Kept] = OrderedDict()
-        self._about: dict[tuple[str, str], set[bytes]] = {}
-        """Digests by what ends them: the session, the subject, the provider."""
+        self._about: dict[tuple[str, str], dict[bytes, None]] = {}
+        """Digests by what ends them: the session, the subject, the provider; the oldest first."""
         self._flights: dict[tuple[bytes, str], _Flight] = {}
         self._asking: Counter[str] = Counter()
         self._ends: dict[tuple[str, str], tuple[float, float]] = {}
@@ -255,13 +257,21 @@ class Verifier:
         self._drop(digest)
         if self._is_overtaken(kept):
             return False
-        if len(self._kept) >= self._limits.entries:
-            self.limits["entries"] += 1
-            self._drop(next(iter(self._kept)))
+        self._make_room(kept)
         self._kept[digest] = kept
         for about in _subjects_of(kept):
-            self._about.setdefault(about, set()).add(digest)
+            self._about.setdefault(about, {})[digest] = None
         return True
+
+    def _make_room(self, kept: Kept) -> None:
+        """For one more: the person's oldest goes where that person has a full share, or else the least used of all."""
+        own = self._about.get(("subject", kept.allowed.session.identity.subject), {})
+        if len(own) >= self._limits.entries_of_subject:
+            self.limits["entries_of_subject"] += 1
+            self._drop(next(iter(own)))
+        elif len(self._kept) >= self._limits.entries:
+            self.limits["entries"] += 1
+            self._drop(next(iter(self._kept)))
 
     def _is_overtaken(self, kept: Kept) -> bool:
         """Whether something was ended or changed while control was asked: it may have known nothing of that yet."""
@@ -274,7 +284,7 @@ class Verifier:
             return False
         for about in _subjects_of(kept):
             digests = self._about[about]
-            digests.discard(digest)
+            del digests[digest]
             if not digests:
                 del self._about[about]
         return True

@@ -12,7 +12,7 @@ from dataplane.gate import (
     Denied,
     DenyReason,
 )
-from dataplane.verifier import Lesson, Sharing, Source, Verified, VerifierLimits
+from dataplane.verifier import Kept, Lesson, Sharing, Source, Verified, VerifierLimits
 from tests.support.fake_control import eventually
 from tests.support.verifying import (
     AWAY,
@@ -23,6 +23,7 @@ from tests.support.verifying import (
     OPTIONS,
     SECRET,
     YES,
+    YES_BOB,
     Bench,
     BrokenOff,
 )
@@ -160,6 +161,37 @@ class TestCrowds:
         assert bench.ask(second).source is Source.CONTROL
         assert len(bench.verifier) == 2
         assert bench.verifier.limits["entries"] == 2
+
+    def test_one_person_has_a_share_of_its_own(self) -> None:
+        """Control takes one app password in thousands of spellings: that takes room from its owner alone."""
+        bench = Bench(VerifierLimits(entries=10, entries_of_subject=3))
+        bench.gate.answer = YES_BOB
+        bench.ask(BearerToken("bob"))
+        bench.gate.answer = YES
+        spellings = [BearerToken(spelling) for spelling in ("abcd", "ABCD", "ab cd", "a-bcd")]
+        for each in spellings:
+            bench.ask(each)
+        assert len(bench.verifier) == 4
+        assert bench.verifier.limits == {"entries_of_subject": 1}
+        kept = (BearerToken("bob"), *spellings[1:])
+        assert [bench.ask(each).source for each in kept] == [Source.CACHE] * 4
+        assert bench.ask(spellings[0]).source is Source.CONTROL, "the oldest gave way"
+
+    def test_asking_anew_takes_no_more_of_the_share(self) -> None:
+        bench = Bench(VerifierLimits(entries_of_subject=2))
+        first, second = BearerToken("first"), BearerToken("second")
+        for _ in range(3):
+            bench.ask(first)
+            bench.ask(second)
+            bench.later(11 * MINUTE)
+        assert (len(bench.verifier), bench.verifier.limits) == (2, {})
+
+    def test_what_other_workers_learn_counts_for_the_share_too(self) -> None:
+        bench = Bench(VerifierLimits(entries_of_subject=2))
+        for number in range(5):
+            kept = Kept(allowed=YES, provider="p1", at=bench.clock())
+            bench.verifier.learn(Lesson(digest=b"%d" % number, kept=kept))
+        assert (len(bench.verifier), bench.verifier.limits) == (2, {"entries_of_subject": 3})
 
     def test_a_question_that_breaks_off_leaves_nobody_waiting(self, bench: Bench) -> None:
         bench.gate.failures = 1

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dataplane.config import Changed, Edit, Ended, Options
 from dataplane.gate import (
@@ -37,6 +37,7 @@ ALICE = Identity(
 )
 SESSION = ProxySession(id="s1", identity=ALICE, authenticated=NOW, expires=NOW + 48 * HOUR, id_token="a.b.c")
 YES = Allowed(session=SESSION, attributes="{}", cache=10 * MINUTE)
+YES_BOB = replace(YES, session=replace(SESSION, id="s2", identity=replace(ALICE, subject="u2", username="bob")))
 NO = Denied(reason=DenyReason.INVALID_CREDENTIALS)
 AWAY = Unavailable("control is away")
 SECRET = PasswordCredentials(username="alice", password="secret")
