@@ -37,6 +37,8 @@ _LOGOUT = b"X-authentik-logout"
 _MAX_WARNED = 1000
 _MAX_TOLD = 10
 _MAX_PLACES = 2 * MAX_ENTRIES
+_LONGEST_FORWARDED = 256
+"""Bytes of X-Forwarded-For that a place is kept by, enough for six proxies with IPv6: the longest is a whole head."""
 
 Place = tuple[Opened, str, bytes | None]
 """A session, the peer that asks about it, and whom it asks for: X-Forwarded-For."""
@@ -90,8 +92,8 @@ class Doors:
     # For checks
 
     def admit(self, place: Place, request: Request, application: Application, connection: Connection[Any]) -> Entry:
-        """Where a check by a session is counted."""
-        opened = place[0]
+        """Where a check by a session is counted; kept for the next one from there, unless that takes much room."""
+        opened, _, forwarded = place
         entry = self.ledger.entry(
             Happening(
                 action=EventAction.ADMITTED,
@@ -101,9 +103,11 @@ class Doors:
                 client_address=self._client(request, connection),
             )
         )
-        if len(self.admissions) >= _MAX_PLACES:
-            self.admissions.clear()
-        self.admissions[place] = entry
+        if forwarded is None or len(forwarded) <= _LONGEST_FORWARDED:
+            if len(self.admissions) >= _MAX_PLACES:
+                # The oldest alone: one client's many addresses are no reason to forget everybody's.
+                del self.admissions[next(iter(self.admissions))]
+            self.admissions[place] = entry
         return entry
 
     def is_open(self, application: Application, request: Request, check: Check) -> bool:

@@ -105,6 +105,36 @@ class TestAdmitted:
         assert sum(event.count for event in events) == MAX_ENTRIES + 100
         assert len(outpost.doors.admissions) == 0
 
+    def test_one_that_is_new_takes_the_oldest_ones_place_alone(
+        self, outpost: Outpost, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(doors_module, "_MAX_PLACES", 3)
+        cookie = outpost.cookie()
+        for number in range(5):
+            assert status(outpost, cookie, X_Forwarded_For=f"192.0.2.{number}") == 200
+        assert [forwarded for _, _, forwarded in outpost.doors.admissions] == [b"192.0.2.%d" % n for n in (2, 3, 4)]
+        assert [event.count for event in told(outpost)] == [1] * 5
+
+    @pytest.mark.parametrize("parts", [1, 2])
+    def test_long_headers_are_counted_but_not_kept(self, outpost: Outpost, parts: int) -> None:
+        cookie, kept = outpost.cookie(), outpost.doors.admissions
+        padding = ", ".join(["198.51.100.7"] * 1000)
+        lines = f"X-Forwarded-For: {padding}\r\n" * (parts - 1) + f"X-Forwarded-For: {padding}, 192.0.2.7\r\n"
+        raw = (
+            "GET /outpost.goauthentik.io/auth/nginx HTTP/1.1\r\nHost: wiki.example.com\r\n"
+            f"X-Original-URL: {URL}\r\n{lines}Cookie: {cookie}\r\n\r\n"
+        )
+        for _ in range(3):
+            (answer,), _ = outpost.exchange(raw.encode())
+            assert answer.status == 200
+        assert len(kept) == 0
+        assert summary(told(outpost)) == [("admitted", "alice", "192.0.2.7", 3)]
+
+    def test_an_ordinary_chain_of_proxies_is_kept(self, outpost: Outpost) -> None:
+        chain = ", ".join(["2001:db8:1111:2222:3333:4444:5555:6666"] + ["10.111.111.111"] * 8)
+        assert status(outpost, outpost.cookie(), X_Forwarded_For=chain) == 200
+        assert len(outpost.doors.admissions) == 1
+
     def test_whoever_needs_no_sign_in_is_nobody(self) -> None:
         outpost = Outpost(replace(WIKI, skip_path_regex=("^/",)))
         assert status(outpost, "") == 200
