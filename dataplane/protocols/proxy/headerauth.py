@@ -4,7 +4,6 @@ For programs, which keep no cookies and follow no redirects. Asked only where th
 one; who gets in is let in as by a session, with the same headers.
 """
 
-import ipaddress
 import math
 from collections.abc import Callable
 from functools import lru_cache
@@ -31,6 +30,7 @@ from dataplane.protocols.proxy.pages import Pages, json_response
 from dataplane.protocols.proxy.sessions import Sessions
 from dataplane.protocols.proxy.signin import RETRY_AFTER, denial
 from dataplane.sansio import PeerError
+from dataplane.sansio.clients import parse_address
 from dataplane.verifier import Source, Verified, Verifier
 
 
@@ -145,9 +145,7 @@ class HeaderAuth:
 @lru_cache(maxsize=4096)
 def _address(client: str) -> str:
     """Where the client is, for lockouts; empty where that is no address."""
-    plain = client.partition("%")[0]
     try:
-        ipaddress.ip_address(plain)
+        return str(parse_address(client))
     except ValueError:
         return ""
-    return plain

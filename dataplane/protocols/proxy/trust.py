@@ -11,6 +11,7 @@ from typing import NamedTuple
 from dataplane.protocols.proxy.messages import Request
 from dataplane.protocols.proxy.wire import parse_host
 from dataplane.sansio import PeerError
+from dataplane.sansio.clients import parse_address
 
 SETTING = "AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS"
 DEFAULT_TRUSTED = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fe80::/10", "::1/128")
@@ -43,7 +44,7 @@ class Trust:
         if peer == "unix":
             return True
         try:
-            address = ipaddress.ip_address(peer.partition("%")[0])
+            address = parse_address(peer)
         except ValueError:
             return False
         return any(address in network for network in self._networks)
@@ -81,7 +82,7 @@ class Trust:
 def _find_address(hop: bytes) -> str | None:
     """One entry of X-Forwarded-For; None where that is no address."""
     try:
-        return str(ipaddress.ip_address(hop.decode("latin-1").strip().strip("[]")))
+        return str(parse_address(hop.decode("latin-1").strip().strip("[]")))
     except ValueError:
         return None
 

@@ -55,6 +55,12 @@ class TestEntering:
             outpost.check("traefik", URL, {**basic(), "X-Forwarded-For": forged})
         assert {each.client_address for each in outpost.gate.attempts} == {"198.51.100.77"}
 
+    def test_clients_of_a_proxy_that_listens_for_both_are_told_apart(self, outpost: Outpost) -> None:
+        """nginx with ipv6only=off writes IPv4 clients as IPv4-mapped IPv6."""
+        for client in ("66.66.66.66", "77.77.77.77"):
+            outpost.check("traefik", URL, {**basic(password=client), "X-Forwarded-For": f"::ffff:{client}"})
+        assert [each.client_address for each in outpost.gate.attempts] == ["66.66.66.66", "77.77.77.77"]
+
     def test_cve_2024_47070_an_address_that_is_none_skips_nothing(self, outpost: Outpost) -> None:
         outpost.gate.verdict = Denied(reason=DenyReason.INVALID_CREDENTIALS)
         for forged in ("a", "1.2.3.4.5", "", "::g", "127.0.0.1\x7f"):
