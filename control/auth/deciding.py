@@ -7,7 +7,7 @@ never in a browser; outposts' accounts never.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -98,8 +98,11 @@ class Decider:
         if lock is not None and cover is None:
             return self._locked(attempt, seen.standing, lock)
         try:
-            checked = self._check(seen)
+            with self._passwords.sparing(seen.standing.suspect.place) if cover is not None else nullcontext():
+                checked = self._check(seen)
         except Busy as busy:
+            if cover is not None:
+                return self._locked(attempt, seen.standing, cover)
             return Refused(reason=RefusedReason.BUSY, retry_after=timedelta(seconds=busy.retry_after))
         if lock is not None:
             return self._locked(attempt, seen.standing, lock)
@@ -133,7 +136,8 @@ class Decider:
     def _check(self, seen: Seen) -> Checked:
         """One hash, whoever is meant; and one more for a password whose hash is out of date. Raises Busy.
 
-        Also while an address waits: who is known to come from there may come in, and nobody shall see who that is.
+        Also while an address waits: who is known to come from there may come in, and nobody shall see who that is. Then
+        it is one at a time, so that a flood goes on costing others nothing.
         """
         user = seen.user
         may_try = user is not None and may_use_password(user) and seen.standing.lock is None

@@ -49,12 +49,14 @@ class HashLimits:
     """How many hashes are computed at once, how many callers may wait, and how long (seconds).
 
     All together are half the threads of the web process, so that a flood of sign-ins leaves the pages alone. One
-    source has half of that, so that a flood from one address leaves sign-ins from elsewhere alone.
+    source has half of that, so that a flood from one address leaves sign-ins from elsewhere alone. Sources that wait
+    after failures (`of_waiting`) have few in all and one each, so that their floods leave all others alone.
     """
 
     at_once: int = 2
     waiting: int = 6
     of_one_source: int = 4
+    of_waiting: int = 2
     patience: float = 3.0
     retry_after: int = 5
 
@@ -77,6 +79,7 @@ class Passwords:
         self._running = threading.BoundedSemaphore(limits.at_once)
         self._places = threading.BoundedSemaphore(limits.at_once + limits.waiting)
         self._sources: Counter[str] = Counter()
+        self._waiting: set[str] = set()
         self._counting = threading.Lock()
 
     def hash(self, password: str) -> str:
@@ -94,6 +97,19 @@ class Passwords:
             nobody = self._nobody
             checked = password_hash if usable and password_hash else nobody
             return self._fits(checked, password) and usable
+
+    @contextmanager
+    def sparing(self, source: str) -> Iterator[None]:
+        """A place among those of sources that wait, for what is verified meanwhile. Raises Busy."""
+        with self._counting:
+            if source in self._waiting or len(self._waiting) >= self._limits.of_waiting:
+                raise self._busy()
+            self._waiting.add(source)
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._waiting.remove(source)
 
     @cached_property
     def _nobody(self) -> str:

@@ -203,6 +203,25 @@ def test_while_an_address_waits_the_second_step_is_open_to_who_is_known_there(do
     assert isinstance(door.answer(challenge.state, app.code(), dialogue=True), Admitted)
 
 
+def test_addresses_that_wait_keep_nobody_elsewhere_waiting(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has one hash at a time, all have two; whoever comes beside that is answered at once, known or not."""
+    passwords = cheap_passwords()
+    door.decider = door.another(passwords)
+    waiting = ("192.0.2.1", "192.0.2.2", HOME)
+    door.password("alice")
+    for address in waiting:
+        flood(door, address)
+    hashed = count_hashes(monkeypatch)
+    with passwords.sparing(waiting[0]):
+        assert door.fail("nobody", 1, waiting[0]) == [locked(15)]
+        assert isinstance(door.password("alice"), Admitted)
+        with passwords.sparing(waiting[1]):
+            assert [door.password(name) for name in ("alice", "bob", "nobody")] == [locked(15)] * 3
+            assert len(hashed) == 1
+            assert door.password("bob", address=ELSEWHERE) == Refused(reason=RefusedReason.ACCESS_DENIED)
+    assert isinstance(door.password("alice"), Admitted)
+
+
 def test_guesses_at_those_known_at_an_address_count_for_it(door: Door) -> None:
     names = [f"colleague{number}" for number in range(7)]
     for name in names:
