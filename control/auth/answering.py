@@ -102,17 +102,12 @@ class Case(Generic[Entered]):
             return self.fail_at_address(standing, current, Why.INACTIVE)
         if still is None or app_passwords.is_expired(still, self.unit.now):
             return self.fail_at_address(standing, current, Why.CHANGED)
+        person, methods = self.unit.memberships.person(current), (Method.APP_PASSWORD,)
+        if self._is_factor_due(person, methods, still):
+            return self.refuse(standing, current, Why.CODE_DUE, RefusedReason.SECOND_FACTOR)
         self.unit.app_passwords.touch(found.id, self.attempt.origin.address)
-        return self._admit(
-            Proven(
-                user=current,
-                standing=standing,
-                methods=(Method.APP_PASSWORD,),
-                session=found.id,
-                app_password=found.id,
-                expires=found.expires,
-            )
-        )
+        proven = Proven(user=current, standing=standing, methods=methods, session=found.id, expires=found.expires)
+        return self._admit(replace(proven, app_password=found.id), person)
 
     def by_id_token(self, token: Presented, issuer: Issuer) -> Entered | Refused | Challenged:
         """Answer an ID token that one of our keys signed."""
@@ -120,11 +115,11 @@ class Case(Generic[Entered]):
         why = self._objection(token, issuer, user)
         if user is None or why is not None:
             return self.fail_at_address(standing, user, why or Why.UNKNOWN_TOKEN)
-        methods = self._methods(token)
+        app_password = self.unit.app_passwords.find(token.session)
+        methods = (Method.APP_PASSWORD,) if app_password is not None else self._methods(token)
         proven = Proven(user=user, standing=standing, methods=methods, session=token.session, expires=token.expires)
         person = self.unit.memberships.person(user)
-        # Who has got a factor since need not have used it then; who had to, did.
-        if second_factor.is_due(person, methods, self.application, has_one=False):
+        if self._is_factor_due(person, methods, app_password):
             return self.refuse(standing, user, Why.CODE_DUE, RefusedReason.SECOND_FACTOR)
         return self._admit(proven, person)
 
@@ -237,6 +232,14 @@ class Case(Generic[Entered]):
             ),
         )
 
+    def _is_factor_due(self, person: Person, methods: tuple[Method, ...], made: AppPassword | None) -> bool:
+        """Whether one is asked for that who made the token or the app password didn't use.
+
+        Who has got a factor since need not have used it then; who had to, did.
+        """
+        proofs = methods if made is None or made.second_factor else ()
+        return second_factor.is_due(person, proofs, self.application, has_one=False)
+
     def _denial(self, person: Person) -> Why | None:
         if self.attempt.channel is Channel.BROWSER:
             return None
@@ -276,8 +279,6 @@ class Case(Generic[Entered]):
 
     def _methods(self, token: Presented) -> tuple[Method, ...]:
         """What the person proved to be by: as the session knows, else as far as the token tells."""
-        if self.unit.app_passwords.find(token.session) is not None:
-            return (Method.APP_PASSWORD,)
         sign_in = self.unit.sign_ins.find(token.session)
         return sign_in.methods if sign_in is not None else token.methods
 

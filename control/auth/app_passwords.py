@@ -23,12 +23,16 @@ MOST_APP_PASSWORDS = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppPasswordDraft:
-    """An app password to be made. Without `expires` it never ends; not `everywhere`, it is for `applications` alone."""
+    """An app password to be made. Without `expires` it never ends; not `everywhere`, it is for `applications` alone.
+
+    `second_factor`: whoever makes it has used one, or is an administrator.
+    """
 
     user: UUID
     name: str
     expires: datetime | None = None
     everywhere: bool = False
+    second_factor: bool = False
     applications: frozenset[UUID] = frozenset()
 
 
@@ -46,6 +50,7 @@ def create(unit: Unit, draft: AppPasswordDraft) -> tuple[AppPassword, str]:
         created=unit.now,
         expires=draft.expires,
         everywhere=draft.everywhere,
+        second_factor=draft.second_factor,
         applications=frozenset() if draft.everywhere else draft.applications,
     )
     return unit.app_passwords.add(made), secret

@@ -8,7 +8,7 @@ between two transactions, never inside one.
 from datetime import timedelta
 
 from control.auth import factors, lockout, sessions
-from control.auth.lockout import Standing, Suspect, place_of
+from control.auth.lockout import Lock, Standing, Suspect, place_of
 from control.auth.passwords import Busy, Passwords
 from control.auth.sessions import OpenedSession, Session
 from control.domain.decision import Refused, RefusedReason
@@ -23,10 +23,14 @@ def step_up(store: Store, actor: Actor, session: Session, code: str) -> OpenedSe
 
     The browser has to be given the new secret.
     """
+    with store.read() as unit:
+        lock = _look(unit, actor, session).lock
+    if lock is not None:
+        return _locked(lock)
     with store.write(actor) as unit:
         standing = _look(unit, actor, session)
         if standing.lock is not None:
-            return _locked(unit, session, standing)
+            return _locked(standing.lock)
         method = factors.check_code(unit, session.sign_in.user, code)
         if method is None:
             return _failed(unit, session, standing, "wrong code")
@@ -42,15 +46,17 @@ def prove(store: Store, passwords: Passwords, actor: Actor, session: Session, ty
     """
     user = session.person.user
     with store.read() as unit:
-        is_locked = _look(unit, actor, session).lock is not None
+        lock = _look(unit, actor, session).lock
+    if lock is not None:
+        return _locked(lock)
     try:
-        fits = not is_locked and passwords.verify(user.password_hash, typed, actor.address)
+        fits = passwords.verify(user.password_hash, typed, actor.address)
     except Busy as busy:
         return Refused(reason=RefusedReason.BUSY, retry_after=timedelta(seconds=busy.retry_after))
     with store.write(actor) as unit:
         standing = _look(unit, actor, session)
         if standing.lock is not None:
-            return _locked(unit, session, standing)
+            return _locked(standing.lock)
         fits = fits and unit.users.get(user.id).password_hash == user.password_hash
         method = Method.PASSWORD if fits else factors.check_code(unit, user.id, typed)
         if method is None:
@@ -64,10 +70,9 @@ def _look(unit: Unit, actor: Actor, session: Session) -> Standing:
     return lockout.look(unit, Suspect(user=user.id, name=user.username, place=place_of(actor.address)))
 
 
-def _locked(unit: Unit, session: Session, standing: Standing) -> Refused:
-    unit.record(_event(session, "failure", "locked"))
-    wait = standing.lock.wait if standing.lock is not None else timedelta()
-    return Refused(reason=RefusedReason.LOCKED_OUT, retry_after=wait)
+def _locked(lock: Lock) -> Refused:
+    """Nothing is tried and nothing recorded: the audit trail has the wait's beginning, and could be filled fast."""
+    return Refused(reason=RefusedReason.LOCKED_OUT, retry_after=lock.wait)
 
 
 def _failed(unit: Unit, session: Session, standing: Standing, why: str) -> Refused:

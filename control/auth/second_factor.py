@@ -7,7 +7,8 @@ from control.domain.application import Application
 from control.domain.factors import SECOND_FACTORS, Method
 from control.domain.identity import Person
 
-# An app password stands for the session that made it, which had a second factor where one was due.
+# An app password stands for the session that made it: where that had used none (AppPassword.second_factor), a caller
+# leaves it out.
 _ENOUGH = SECOND_FACTORS | {Method.APP_PASSWORD}
 
 

@@ -63,7 +63,8 @@ class RecoveryCode:
 class AppPassword:
     """A secret for one device, known by its keyed hash. Where not `everywhere` it is good for `applications` alone.
 
-    Its id is the session of whoever comes in by it, so that outposts end that with it.
+    Its id is the session of whoever comes in by it, so that outposts end that with it. `second_factor`: whoever made it
+    had proved to be that person by one, or was an administrator.
     """
 
     id: UUID
@@ -73,6 +74,7 @@ class AppPassword:
     created: datetime
     expires: datetime | None = None
     everywhere: bool = False
+    second_factor: bool = False
     applications: frozenset[UUID] = frozenset()
     last_used: datetime | None = None
     last_address: str = ""

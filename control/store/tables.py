@@ -337,6 +337,7 @@ app_passwords = Table(
     Column("created", UtcDateTime, nullable=False),
     Column("expires", UtcDateTime),
     Column("everywhere", Boolean, nullable=False),
+    Column("second_factor", Boolean, nullable=False),
     Column("last_used", UtcDateTime),
     Column("last_address", String(80), nullable=False),
 )

@@ -87,13 +87,19 @@ class Door:
         return app
 
     def app_password(
-        self, user: User, name: str = "phone", expires: datetime | None = None, application: UUID | None = None
+        self,
+        user: User,
+        name: str = "phone",
+        expires: datetime | None = None,
+        application: UUID | None = None,
+        second_factor: bool = True,
     ) -> tuple[AppPassword, str]:
         draft = AppPasswordDraft(
             user=user.id,
             name=name,
             expires=expires,
             everywhere=application is None,
+            second_factor=second_factor,
             applications=frozenset([application] if application else ()),
         )
         with self.world.store.write(ADMIN) as unit:

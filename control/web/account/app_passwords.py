@@ -6,12 +6,13 @@ from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from control.auth import app_passwords
+from control.domain.factors import SECOND_FACTORS
 from control.web.account.forms import AppPasswordForm, app_password_draft
 from control.web.account.listing import applications_to_choose, list_app_passwords
 from control.web.context import web
 from control.web.forms import saving
 from control.web.guards import freshly_signed_in
-from control.web.identity import actor, get_person
+from control.web.identity import actor, get_person, get_sign_in
 from control.web.pages import done
 
 blueprint = Blueprint("app_passwords", __name__, url_prefix="/app-passwords")
@@ -32,7 +33,9 @@ def create() -> ResponseReturnValue:
     form, user = AppPasswordForm(), get_person().user
     if form.validate_on_submit():
         with saving(form) as unit:
-            made, secret = app_passwords.create(unit, app_password_draft(form, user.id, unit.now))
+            has_used_one = bool(SECOND_FACTORS & set(get_sign_in().methods))
+            draft = app_password_draft(form, user.id, unit.now, second_factor=has_used_one)
+            made, secret = app_passwords.create(unit, draft)
         if not form.errors:
             return render_template("account/app_password.html", made=made, secret=secret, user=user)
     with web().store.read() as unit:

@@ -63,13 +63,14 @@ def check_proof(form: ProofForm) -> None:
     raise Invalid([problem])
 
 
-def app_password_draft(form: AppPasswordForm, user: UUID, now: datetime) -> AppPasswordDraft:
+def app_password_draft(form: AppPasswordForm, user: UUID, now: datetime, second_factor: bool) -> AppPasswordDraft:
     """What the form asks for. Raises Invalid."""
     return AppPasswordDraft(
         user=user,
         name=form.name.data or "",
         expires=_expires(form.lifetime.data or "", now),
         everywhere=_choice(form.scope.data or "", "scope", (EVERYWHERE, CHOSEN)) == EVERYWHERE,
+        second_factor=second_factor,
         applications=_applications(form),
     )
 

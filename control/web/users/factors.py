@@ -73,7 +73,7 @@ def create(user: UUID) -> ResponseReturnValue:
     form = AppPasswordForm()
     if form.validate_on_submit():
         with saving(form) as unit:
-            made, secret = app_passwords.create(unit, app_password_draft(form, user, unit.now))
+            made, secret = app_passwords.create(unit, app_password_draft(form, user, unit.now, second_factor=True))
         if not form.errors:
             return show("users/app_password.html", made=made, secret=secret, user=known)
     back = url_for("admin.users.detail", key=user)

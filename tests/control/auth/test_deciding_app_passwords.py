@@ -50,6 +50,25 @@ def test_an_app_password_needs_no_second_factor(door: Door) -> None:
     assert isinstance(door.password("alice", secret, channel=Channel.RADIUS, dialogue=True), Admitted)
 
 
+@pytest.mark.parametrize("asks", ["application", "group"])
+def test_an_app_password_made_without_a_second_factor_is_not_enough_where_one_is_asked_for(
+    door: Door, asks: str
+) -> None:
+    _, weak = door.app_password(door.world.alice, second_factor=False)
+    _, strong = door.app_password(door.world.alice, "tablet")
+    door.enrol(door.world.alice)
+    assert isinstance(door.password("alice", weak), Admitted), "nothing asks for one"
+    with door.world.store.write(ADMIN) as unit:
+        if asks == "group":
+            unit.groups.update(replace(door.world.staff, second_factor=True))
+        else:
+            unit.applications.update(replace(door.world.wiki_application, second_factor=True))
+    assert [door.password("alice", weak), door.token(weak)] == [FACTOR, FACTOR]
+    assert door.reasons()[-1] == "second factor is due"
+    assert isinstance(door.password("alice", strong), Admitted)
+    assert isinstance(door.token(strong), Admitted)
+
+
 def test_an_app_password_is_good_for_its_applications(door: Door) -> None:
     wiki, paste = door.world.wiki_application.id, door.world.paste_application.id
     _, for_paste = door.app_password(door.world.alice, application=paste)

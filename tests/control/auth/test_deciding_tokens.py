@@ -160,6 +160,17 @@ def test_a_token_of_a_session_without_a_factor_is_not_enough_where_one_is_asked_
     assert isinstance(answer, Admitted)
 
 
+def test_a_token_of_an_app_password_is_worth_what_that_is(door: Door) -> None:
+    claims = claims_of(door)
+    made = [door.app_password(door.world.alice, str(used), second_factor=used)[0] for used in (False, True)]
+    tokens = [signed(door, {**claims, "sid": str(each.id), MOMENT: claims[MOMENT] + 86_400_000_000}) for each in made]
+    assert all(isinstance(door.token(token), Admitted) for token in tokens)
+    with door.world.store.write(ADMIN) as unit:
+        unit.groups.update(replace(door.world.staff, second_factor=True))
+    assert door.token(tokens[0]) == FACTOR
+    assert isinstance(door.token(tokens[1]), Admitted)
+
+
 def test_go_2024_2965_no_secret_made_for_something_else_lets_in(door: Door) -> None:
     world, app = door.world, door.enrol(door.world.bob)
     challenge = door.password("bob", channel=Channel.RADIUS, dialogue=True)

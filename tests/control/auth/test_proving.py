@@ -109,6 +109,15 @@ def test_guessing_is_stopped(world: World, session: Session, clock: Clock, wrong
     assert proved(world, session, PASSWORD) is None
 
 
+def test_tries_while_nothing_is_tried_fill_no_audit_trail(world: World, session: Session) -> None:
+    for _ in range(20):
+        proved(world, session, "wrong password")
+        step_up(world.store, ALICE, session, "000000")
+    with world.store.read() as unit:
+        events = [event.action for event in unit.audit.latest(50)]
+    assert (events.count("proved_identity"), events.count("locked_out")) == (5, 1)
+
+
 def test_who_knows_the_password_gets_no_more_guesses_at_codes(world: World, session: Session) -> None:
     enrol(world.store, world.alice.id)
     for _ in range(2):

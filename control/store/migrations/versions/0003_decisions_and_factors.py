@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires", sa.DateTime(timezone=True), nullable=True),
         sa.Column("everywhere", sa.Boolean(), nullable=False),
+        sa.Column("second_factor", sa.Boolean(), nullable=False),
         sa.Column("last_used", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_address", sa.String(length=80), nullable=False),
         sa.ForeignKeyConstraint(["user"], ["users.id"], name=op.f("fk_app_passwords_user"), ondelete="CASCADE"),

@@ -10,7 +10,7 @@ from control.auth import app_passwords
 from control.auth.app_passwords import AppPasswordDraft
 from control.domain.factors import AppPassword
 from control.domain.identity import User
-from tests.support.second_factors import enrol
+from tests.support.second_factors import code_of, enrol
 from tests.support.site import Site
 from tests.support.stores import ADMIN, Clock
 
@@ -91,6 +91,20 @@ def test_making_one_takes_the_second_factor_of_who_has_one(site: Site) -> None:
     answer = browser.client.post(NEW, data={**form.fields, "name": "Mail", "scope": "everywhere"})
     assert answer.headers["Location"].startswith("/step-up")
     assert of(site, site.world.alice) == []
+
+
+def test_it_is_kept_whether_a_second_factor_was_used(site: Site) -> None:
+    browser = site.browser(site.world.alice)
+    browser.submit(NEW, name="Before", lifetime="30", scope="everywhere")
+    assert "without a second factor" in browser.get(LIST).text
+    app, _ = enrol(site.store, site.world.alice.id)
+    browser.submit(browser.get(NEW).headers["Location"], "/step-up", code=code_of(site.store, app.id))
+    browser.submit(NEW, name="After", lifetime="30", scope="everywhere")
+    assert [(made.name, made.second_factor) for made in of(site, site.world.alice)] == [
+        ("Before", False),
+        ("After", True),
+    ]
+    assert browser.get(LIST).text.count("without a second factor") == 1
 
 
 def make(site: Site, user: User, name: str = "Mail", **fields: object) -> AppPassword:

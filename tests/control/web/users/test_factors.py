@@ -102,7 +102,7 @@ def test_service_accounts_are_given_app_passwords(site: Site, robot: User, *, in
     with site.store.read() as unit:
         found = app_passwords.find_valid(unit, secret, robot.id, uuid4())
     assert found is not None
-    assert (found.name, found.expires) == ("Backup", None)
+    assert (found.name, found.expires, found.second_factor) == ("Backup", None, True)
     assert secret not in browser.get(page_of(robot)).text
 
 
