@@ -13,6 +13,7 @@ from tests.support.fake_control import FakeControl, eventually, free_port, optio
 from tests.support.outpost_process import OutpostProcess, alive
 
 NO_SUCH_MODE = 9
+TRUSTED = "AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS"
 
 
 @pytest.fixture
@@ -300,6 +301,16 @@ def test_nor_by_the_variable_that_names_it(control: FakeControl, tmp_path: Path)
         outpost.ready()
         for pid in outpost.workers:
             assert control.token.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
+
+
+@pytest.mark.parametrize(("set_", "times"), [({}, 1), ({TRUSTED: "192.0.2.1/32"}, 0)], ids=["default", "named"])
+def test_says_at_its_start_that_it_believes_all_neighbours(
+    control: FakeControl, tmp_path: Path, set_: dict[str, str], times: int
+) -> None:
+    control.hold(options())
+    with OutpostProcess(tmp_path, control.environment() | set_) as outpost:
+        outpost.ready()
+        assert [line["level"] for line in outpost.log if TRUSTED in line["event"]] == ["info"] * times
 
 
 def test_listens_on_both_families_by_default(control: FakeControl, tmp_path: Path) -> None:
