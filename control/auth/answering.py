@@ -37,7 +37,7 @@ Enter = Callable[[Unit, Admitted], Entered]
 class Seen:
     """What the first look at a password found: who is meant, what is counted, what is to be checked.
 
-    It is no guess where it is an app password of that user's, if one that is no longer good or good for something else.
+    It is no guess where it is an app password of that user's that was revoked, has expired or is for something else.
     """
 
     user: User | None

@@ -7,7 +7,7 @@ A password is good for one user and for the applications it names, until it expi
 import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID, uuid4
 
@@ -19,6 +19,8 @@ from control.domain.identity import UserKind
 from control.store import Unit
 
 MOST_APP_PASSWORDS = 50
+# For how long it is known of a secret that it was one.
+REMEMBERED = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,7 @@ def revoke(unit: Unit, user: UUID, app_password: UUID) -> AppPassword:
     found = unit.app_passwords.find(app_password)
     if found is None or found.user != user:
         raise NotFound("app password", str(app_password))
-    unit.app_passwords.remove(found)
+    unit.app_passwords.retire(found)
     return found
 
 
@@ -69,6 +71,17 @@ def find_known(unit: Unit, secret: str) -> AppPassword | None:
     """The app password of that secret, whatever it is good for."""
     plain = read_app_password(secret)
     return unit.app_passwords.find_by_fingerprint(_fingerprint(unit, plain)) if plain else None
+
+
+def was_revoked(unit: Unit, secret: str, user: UUID) -> bool:
+    """Whether it is the secret of an app password of the user's that was revoked, within `REMEMBERED`."""
+    plain = read_app_password(secret)
+    return plain is not None and unit.app_passwords.was_of(user, _fingerprint(unit, plain))
+
+
+def clean_up(unit: Unit) -> None:
+    """Forget what was revoked so long ago that no device uses it any more."""
+    unit.app_passwords.forget_before(unit.now - REMEMBERED)
 
 
 def find_valid(unit: Unit, secret: str, user: UUID | None, application: UUID) -> AppPassword | None:

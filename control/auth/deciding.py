@@ -120,6 +120,7 @@ class Decider:
             is_protocol = attempt.channel is not Channel.BROWSER
             known = app_passwords.find_known(unit, given.password) if is_protocol else None
             mine = known if known is not None and known.user == subject else None
+            was_mine = is_protocol and app_passwords.was_revoked(unit, given.password, subject)
             is_good = mine is not None and app_passwords.is_good(mine, application, unit.now)
             is_split = factors.has_second_factor(unit, subject) and is_protocol
         password, code = split(given.password) if is_split else (given.password, "")
@@ -128,7 +129,7 @@ class Decider:
             user=user,
             standing=standing,
             app_password=app_password,
-            is_guess=mine is None,
+            is_guess=mine is None and not was_mine,
             password=password,
             code=code,
         )

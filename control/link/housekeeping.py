@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from control.auth import lockout
+from control.auth import app_passwords, lockout
 from control.domain.security import Authority
 from control.fleet.authority import drop_retired, ensure_authority
 from control.fleet.rotation import keep_rotating
@@ -56,6 +56,7 @@ def _drop_expired(store: Store) -> None:
         unit.revocations.drop_expired()
         unit.directory.trim()
         lockout.clean_up(unit)
+        app_passwords.clean_up(unit)
 
 
 def _rotate_tokens(store: Store) -> None:

@@ -103,6 +103,23 @@ class AppPasswords(Repository[AppPassword]):
         """The one whose secret has that keyed hash, expired or not."""
         return self._by(self.table.c.fingerprint, fingerprint)
 
+    def retire(self, app_password: AppPassword) -> None:
+        """Remove it, but remember whose it was: what goes on using it guesses at nothing."""
+        self.remove(app_password)
+        values = {"fingerprint": app_password.fingerprint, "user": app_password.user, "revoked": self.context.now}
+        self.context.connection.execute(sa.insert(tables.revoked_app_passwords).values(**values))
+
+    def was_of(self, user: UUID, fingerprint: str) -> bool:
+        """Whether the secret with that keyed hash was the user's until it was revoked."""
+        revoked = tables.revoked_app_passwords.c
+        found = sa.select(revoked.user).where(revoked.fingerprint == fingerprint, revoked.user == user)
+        return bool(self.context.rows(found))
+
+    def forget_before(self, revoked: datetime) -> None:
+        """Forget what was revoked before that moment."""
+        table = tables.revoked_app_passwords
+        self.context.connection.execute(sa.delete(table).where(table.c.revoked < revoked))
+
     def touch(self, app_password: UUID, address: str) -> None:
         """Remember that it was used now, and from where."""
         values = {"last_used": self.context.now, "last_address": address[:80]}

@@ -349,6 +349,15 @@ app_password_applications = Table(
     Column("application", Uuid, _to("applications"), primary_key=True, index=True),
 )
 
+# What devices may go on sending: revoked, and so no guess at the password of whoever had it.
+revoked_app_passwords = Table(
+    "revoked_app_passwords",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("user", Uuid, _to("users"), nullable=False, index=True),
+    Column("revoked", UtcDateTime, nullable=False, index=True),
+)
+
 # Failed attempts in a row, by whom they are counted for. No foreign keys: nobody of that name may exist.
 failures = Table(
     "failures",

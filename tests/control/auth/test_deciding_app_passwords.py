@@ -135,15 +135,18 @@ def test_nobody_locks_out_a_device(door: Door) -> None:
 
 
 @pytest.mark.parametrize("is_at_home", [True, False])
-@pytest.mark.parametrize("is_expired", [True, False])
+@pytest.mark.parametrize("end", ["revoked", "expired", "for another application"])
 def test_a_device_whose_app_password_is_no_longer_good_locks_its_owner_out_of_nothing(
-    door: Door, is_at_home: bool, is_expired: bool
+    door: Door, is_at_home: bool, end: str
 ) -> None:
     if is_at_home:
         assert isinstance(door.password("alice"), Admitted)
-    paste = door.world.paste_application.id
-    expires = door.clock.now + timedelta(minutes=5) if is_expired else None
-    _, gone = door.app_password(door.world.alice, expires=expires, application=None if is_expired else paste)
+    place = door.world.paste_application.id if end == "for another application" else None
+    expires = door.clock.now + timedelta(minutes=5) if end == "expired" else None
+    made, gone = door.app_password(door.world.alice, expires=expires, application=place)
+    if end == "revoked":
+        with door.world.store.write(ADMIN) as unit:
+            app_passwords.revoke(unit, door.world.alice.id, made.id)
     door.clock.advance(minutes=5)
     answers = [door.password("alice", gone) for _ in range(25)]
     assert answers == [*[WRONG] * 20, *[LOCKED] * 5]
@@ -152,14 +155,18 @@ def test_a_device_whose_app_password_is_no_longer_good_locks_its_owner_out_of_no
     assert door.password("bob") == LOCKED, "nobody known there"
 
 
-def test_a_device_whose_app_password_is_gone_keeps_its_owner_waiting_where_it_is_alone(door: Door) -> None:
-    assert isinstance(door.password("alice"), Admitted)
+def test_what_was_revoked_is_known_for_a_year_and_as_its_owners_alone(door: Door) -> None:
     made, gone = door.app_password(door.world.alice)
     with door.world.store.write(ADMIN) as unit:
         app_passwords.revoke(unit, door.world.alice.id, made.id)
-    assert [door.password("alice", gone) for _ in range(6)] == [*[WRONG] * 5, LOCKED]
-    assert door.password("alice") == LOCKED
-    assert isinstance(door.password("alice", address=ELSEWHERE), Admitted)
+    door.password("bob", gone)
+    assert door.failures(f"user/{door.world.bob.id}") != {}, "a guess"
+    for age, counted in ((app_passwords.REMEMBERED, False), (timedelta(seconds=1), True)):
+        door.clock.advance(seconds=age.total_seconds())
+        with door.world.store.write(ADMIN) as unit:
+            app_passwords.clean_up(unit)
+        assert door.password("alice", gone) == WRONG
+        assert (door.failures(f"user/{door.world.alice.id}") != {}) is counted
 
 
 @pytest.mark.parametrize("channel", [Channel.BROWSER, *PROTOCOLS])

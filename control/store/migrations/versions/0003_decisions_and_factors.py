@@ -47,6 +47,18 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_app_passwords_user"), ["user"], unique=False)
 
     op.create_table(
+        "revoked_app_passwords",
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("user", sa.Uuid(), nullable=False),
+        sa.Column("revoked", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["user"], ["users.id"], name=op.f("fk_revoked_app_passwords_user"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("fingerprint", name=op.f("pk_revoked_app_passwords")),
+    )
+    with op.batch_alter_table("revoked_app_passwords", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_revoked_app_passwords_revoked"), ["revoked"], unique=False)
+        batch_op.create_index(batch_op.f("ix_revoked_app_passwords_user"), ["user"], unique=False)
+
+    op.create_table(
         "authenticators",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("user", sa.Uuid(), nullable=False),
@@ -183,6 +195,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_authenticators_user"))
 
     op.drop_table("authenticators")
+    with op.batch_alter_table("revoked_app_passwords", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_revoked_app_passwords_user"))
+        batch_op.drop_index(batch_op.f("ix_revoked_app_passwords_revoked"))
+
+    op.drop_table("revoked_app_passwords")
     with op.batch_alter_table("app_passwords", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_app_passwords_user"))
 
