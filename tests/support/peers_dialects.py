@@ -19,6 +19,7 @@ from tests.support.peers_http import Answer, Headers, send
 from tests.support.peers_program import free_port
 
 OWN = "/outpost.goauthentik.io/"
+_PEER = "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"
 _HOP = {
     "connection",
     "keep-alive",
@@ -94,6 +95,7 @@ class Envoy:
 
     prefix: str
     asks: tuple[dict[str, Any], ...]
+    adds: tuple[tuple[str, str], ...]
     upstream: tuple[dict[str, Any], ...]
     client: tuple[dict[str, Any], ...]
 
@@ -104,6 +106,7 @@ class Envoy:
         return Envoy(
             prefix=service["path_prefix"],
             asks=tuple(service["authorization_request"]["allowed_headers"]["patterns"]),
+            adds=tuple((each["key"], each["value"]) for each in service["authorization_request"]["headers_to_add"]),
             upstream=tuple(service["authorization_response"]["allowed_upstream_headers"]["patterns"]),
             client=tuple(service["authorization_response"]["allowed_client_headers"]["patterns"]),
         )
@@ -111,12 +114,14 @@ class Envoy:
     def question(self, asked: Asked) -> bytes:
         """The request that it sends to the outpost."""
         own = [("host", asked.header("host")), ("content-length", "0")]
+        added = [(name, value.replace(_PEER, "127.0.0.1")) for name, value in self.adds]
         allowed = [
             (name.lower(), value)
             for name, value in asked.headers
-            if name.lower() == "authorization" or _matches(self.asks, name)
+            if name.lower() == "authorization" or (_matches(self.asks, name) and name.lower() not in dict(self.adds))
         ]
-        added = [("x-forwarded-proto", "http"), ("x-envoy-internal", "true"), ("x-forwarded-for", "127.0.0.1")]
+        # The last is Envoy's own address: it asks as a proxy.
+        added += [("x-forwarded-proto", "http"), ("x-envoy-internal", "true"), ("x-forwarded-for", "127.0.0.1")]
         lines = [f"{name}: {value}" for name, value in [*own, *allowed, *added]]
         return "\r\n".join([f"{asked.method} {self.prefix}{asked.target} HTTP/1.1", *lines, "", ""]).encode("latin-1")
 
