@@ -6,6 +6,7 @@ are lumped together. What strangers say of themselves is cut and made printable 
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,8 @@ from dataplane.gate import Event, EventAction
 
 MAX_ENTRIES = 4096
 """Different happenings between two tellings."""
+MAX_OF_PERSON = 256
+"""The same of one person: who has many addresses, or may claim them, hides neither others nor who it was."""
 MAX_OF_STRANGERS = 64
 """The same of those of whom nobody knows who they are: they have as many names and addresses as they like."""
 MAX_MISCONFIGURED = 32
@@ -54,6 +57,8 @@ class Ledger:
         self._clock = clock
         self._random = random
         self._entries: dict[Happening, Entry] = {}
+        self._shares: Counter[str] = Counter()
+        """How many of these each person has."""
         self._of_strangers: dict[Happening, Entry] = {}
         self._misconfigured: dict[Happening, Entry] = {}
         self._told: dict[Happening, float] = {}
@@ -72,8 +77,17 @@ class Ledger:
             full = happening not in self._told and len(self._told.keys() | self._misconfigured) >= MAX_MISCONFIGURED
             return _entry(self._misconfigured, happening, full=full)
         if happening.subject:
-            return _entry(self._entries, happening, full=len(self._entries) >= MAX_ENTRIES)
+            return self._of_person(happening)
         return _entry(self._of_strangers, happening, full=len(self._of_strangers) >= MAX_OF_STRANGERS)
+
+    def _of_person(self, happening: Happening) -> Entry:
+        """Beyond a person's share it is still said who it was."""
+        kept, before = self._entries, len(self._entries)
+        if happening not in kept and self._shares[happening.subject] >= MAX_OF_PERSON:
+            happening = replace(happening, client_address="", reason=LUMPED)
+        entry = _entry(kept, happening, full=before >= MAX_ENTRIES)
+        self._shares[entry.happening.subject] += len(kept) - before
+        return entry
 
     def record(self, happening: Happening, request_id: str = "") -> None:
         """It has happened once more."""
@@ -88,6 +102,7 @@ class Ledger:
         told = (*self._entries.values(), *self._of_strangers.values(), *self._due(now))
         # New ones: whoever keeps an entry may not add to what comes next.
         self._entries, self._of_strangers = {}, {}
+        self._shares.clear()
         return tuple(self._event(entry, now) for entry in told if entry.count)
 
     def take_all(self) -> tuple[Event, ...]:

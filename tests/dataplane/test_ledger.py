@@ -2,6 +2,7 @@
 
 import itertools
 import uuid
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from dataplane.ledger import (
     LUMPED,
     MAX_ENTRIES,
     MAX_MISCONFIGURED,
+    MAX_OF_PERSON,
     MAX_OF_STRANGERS,
     MAX_TEXT,
     QUIET,
@@ -65,12 +67,12 @@ def test_what_nobody_added_to_is_no_event() -> None:
     assert subject.take() == ()
 
 
-@pytest.mark.parametrize(("subject_id", "most"), [("u1", MAX_ENTRIES), ("", MAX_OF_STRANGERS)])
+@pytest.mark.parametrize(("subject_id", "most"), [("u{}", MAX_ENTRIES), ("", MAX_OF_STRANGERS)])
 def test_ever_new_addresses_are_lumped_together(subject_id: str, most: int) -> None:
     subject = ledger()
     for number in range(most + 500):
-        address = f"2001:db8::{number:x}"
-        who = Happening(action=EventAction.TURNED_AWAY, provider="wiki", subject=subject_id, client_address=address)
+        address, person = f"2001:db8::{number:x}", subject_id.format(number)
+        who = Happening(action=EventAction.TURNED_AWAY, provider="wiki", subject=person, client_address=address)
         subject.record(who)
     *told, last = subject.take()
     assert len(told) == most
@@ -78,6 +80,22 @@ def test_ever_new_addresses_are_lumped_together(subject_id: str, most: int) -> N
     # And the next minute begins anew.
     subject.record(ALICE)
     assert [event.username for event in subject.take()] == ["alice"]
+
+
+def test_nobody_hides_others_or_himself_behind_many_addresses() -> None:
+    subject = ledger()
+    bob = replace(ALICE, subject="u2", username="bob")
+    for _ in range(2):
+        for number in range(MAX_ENTRIES + 500):
+            subject.record(replace(ALICE, client_address=f"2001:db8::{number:x}"))
+        subject.record(bob)
+        subject.record(replace(ALICE, client_address="2001:db8::0"))
+        *told, lumped, of_bob = subject.take()
+        assert len(told) == MAX_OF_PERSON
+        assert (told[0].count, lumped.count, of_bob.count) == (2, MAX_ENTRIES + 500 - MAX_OF_PERSON, 1)
+        assert (lumped.username, lumped.subject, lumped.client_address) == ("alice", "u1", "")
+        assert (lumped.action, lumped.provider, lumped.reason) == (EventAction.ADMITTED, "wiki", LUMPED)
+        assert (of_bob.username, of_bob.client_address) == ("bob", "192.0.2.7")
 
 
 def test_cycling_hosts_costs_few_events_an_hour() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from dataplane.config import Changed, Ended
 from dataplane.gate import Event, EventAction, Refusal
-from dataplane.ledger import MAX_ENTRIES
+from dataplane.ledger import MAX_OF_PERSON
 from dataplane.protocols.proxy import doors as doors_module
 from tests.dataplane.protocols.proxy.builders import ALICE, DOMAIN, NOW, WIKI, Outpost, session
 
@@ -97,12 +97,12 @@ class TestAdmitted:
     def test_ever_new_addresses_cost_bounded_memory(self, outpost: Outpost, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(doors_module, "_MAX_PLACES", 50)
         cookie = outpost.cookie()
-        for number in range(MAX_ENTRIES + 100):
+        for number in range(MAX_OF_PERSON + 100):
             assert status(outpost, cookie, X_Forwarded_For=f"2001:db8::{number:x}") == 200
             assert len(outpost.doors.admissions) <= 50
         events = told(outpost)
-        assert len(events) == MAX_ENTRIES + 1
-        assert sum(event.count for event in events) == MAX_ENTRIES + 100
+        assert len(events) == MAX_OF_PERSON + 1
+        assert sum(event.count for event in events) == MAX_OF_PERSON + 100
         assert len(outpost.doors.admissions) == 0
 
     def test_one_that_is_new_takes_the_oldest_ones_place_alone(
