@@ -254,7 +254,7 @@ def _count(unit: Unit, kind: Kind, failures: Failures) -> None:
 def _locked(kind: Kind, failures: Failures) -> Event:
     until = failures.locked_until.isoformat(timespec="seconds") if failures.locked_until else ""
     event = _event("locked_out", kind, failures, f"{failures.count} failures in a row; until {until}")
-    return replace(event, outcome="failure")
+    return replace(event, outcome="failure", common=True)
 
 
 def _event(action: str, kind: Kind, failures: Failures, reason: str) -> Event:

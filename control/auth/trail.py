@@ -96,4 +96,5 @@ def _event(about: About, outcome: str, reason: str) -> Event:
         name=name if about.application is None else f"{name} at {about.application.slug}",
         outcome=outcome,
         reason=reason,
+        common=about.user is None,
     )

@@ -4,10 +4,11 @@ What leaves here are the frozen values of `control.domain`, never rows. Every wr
 `Store.write`, which audits it, draws its consequences for sessions, numbers it and wakes the listeners.
 """
 
+from control.store.crowds import Event
 from control.store.engine import NotWriting, open_engine
 from control.store.failures import DatabaseBusy, DatabaseUnavailable, DatabaseUnwritable
 from control.store.sealing import Sealer, SealingError
-from control.store.unit import SYSTEM, Actor, Event, Store, Unit
+from control.store.unit import SYSTEM, Actor, Store, Unit
 
 __all__ = [
     "SYSTEM",

@@ -19,6 +19,7 @@ from control.store.audit import AuditEvents
 from control.store.base import Context
 from control.store.catalogue import Applications, Bindings, CookieKeys, ProxyProviders
 from control.store.changes import Change
+from control.store.crowds import Crowds, Event
 from control.store.deployments import Drains, InstanceEvents, Instances, LinkProcesses, Outposts, Tokens
 from control.store.directory import Directory, DirectoryLog
 from control.store.engine import LOOK_SECONDS, Begin, announce, beginning, listen, time_of
@@ -53,31 +54,19 @@ class Actor:
 SYSTEM = Actor(name="system")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One thing for the audit trail: what was done to what, with which outcome."""
-
-    action: str
-    kind: str
-    target: str
-    name: str
-    fields: tuple[str, ...] = ()
-    outcome: str = "success"
-    reason: str = ""
-
-
 class Unit:
     """One transaction's repositories. `now` is the time the transaction began, the same for all it writes.
 
     `sealer` derives the keys of keyed hashes that are looked for in the database.
     """
 
-    def __init__(self, connection: Connection, sealer: Sealer, now: datetime) -> None:
+    def __init__(self, connection: Connection, sealer: Sealer, now: datetime, crowds: Crowds) -> None:
         context = Context(connection, sealer, now, self._note)
         self.now = now
         self.sealer = sealer
         self.changes: list[Change] = []
         self._events: list[Event] = []
+        self._crowds = crowds
         self._connection = connection
         self.users = Users(context)
         self.groups = Groups(context)
@@ -120,7 +109,8 @@ class Unit:
 
     def finish(self, actor: Actor) -> bool:
         """Write what follows from the changes; True when there were any."""
-        self.audit.record(_audited(event, actor, self.now) for event in [*map(_event, self.changes), *self._events])
+        events = self._crowds.told([*map(_event, self.changes), *self._events], self.now)
+        self.audit.record(_audited(event, actor, self.now) for event in events)
         if not self.changes:
             return False
         revocations = self._revoking.revocations(self.now, self.moments)
@@ -157,6 +147,7 @@ def _audited(event: Event, actor: Actor, now: datetime) -> AuditEvent:
         address=actor.address,
         outcome=event.outcome,
         reason=event.reason,
+        count=event.count,
         request_id=actor.request_id,
     )
 
@@ -178,6 +169,7 @@ class Store:
         self._writing = beginning(engine, Begin.WRITING)
         self._clock = clock
         self._wake = wake
+        self._crowds = Crowds()
 
     @contextmanager
     def read(self) -> Iterator[Unit]:
@@ -216,4 +208,5 @@ class Store:
         self._engine.dispose()
 
     def _unit(self, connection: Connection) -> Unit:
-        return Unit(connection, self.sealer, time_of(connection) if self._clock is None else self._clock())
+        now = time_of(connection) if self._clock is None else self._clock()
+        return Unit(connection, self.sealer, now, self._crowds)

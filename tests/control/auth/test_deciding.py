@@ -1,6 +1,7 @@
 """One answer for every protocol, and the same work whatever was wrong."""
 
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -22,6 +23,7 @@ from control.domain.decision import Admitted, Challenged, Channel, Refused, Refu
 from control.domain.factors import Method
 from control.domain.identity import UserKind
 from control.store import Store
+from control.store.crowds import FREE, OTHERS
 from tests.support.attempts import ELSEWHERE, HOME, PROTOCOLS, THIEF, Door, count_hashes
 from tests.support.auth import PASSWORD, cheap_passwords
 from tests.support.stores import ADMIN
@@ -364,6 +366,23 @@ def test_no_secret_is_told_or_printed(door: Door) -> None:
         assert hidden not in told
     assert "hush" not in repr(door.attempt(PasswordGiven(username="alice", password="hush")))
     assert "hush" not in repr(door.attempt(TokenGiven(secret="hush")))
+
+
+def test_a_flood_of_names_and_tokens_that_are_nobodys_does_not_fill_the_audit_trail(door: Door) -> None:
+    for number in range(300):
+        door.token(f"token{number}", f"2001:db8:{number:x}::1")
+    door.fail("alice", 1, THIEF)
+    assert Counter(door.reasons()) == {"unknown token": FREE, "wrong password": 1}, (
+        "whom it is about is told all the same"
+    )
+    door.clock.advance(seconds=1)
+    door.fail("nobody", 1, ELSEWHERE)
+    *_, event, others = door.events()
+    assert (event.reason, event.count) == ("unknown user", 1)
+    assert (others.name, others.reason, others.outcome, others.count) == (OTHERS, "", "failure", 100)
+    door.clock.advance(hours=1)
+    assert [door.token(f"again{number}", f"2001:db8:{number:x}::1") for number in range(FREE)] == [WRONG] * FREE
+    assert sum(event.count for event in door.events()) == 300 + 1 + 1 + FREE
 
 
 def test_the_last_sign_in_is_noted(door: Door) -> None:
