@@ -41,15 +41,15 @@ setup: $(DONE)/project $(MANIFEST) $(DONE)/tools
 web: $(MANIFEST)
 	@:
 
-# The halves are told apart by the marker `interop` alone, whatever this machine has installed.
+# The parts are told apart by the markers `interop` and `postgresql` alone, whatever this machine has installed.
 test: setup
-	@$(BIN)/python -m scripts.test core interop $(ARGS)
+	@$(BIN)/python -m scripts.test core databases interop $(ARGS)
 
 test-core: setup
 	@$(BIN)/python -m scripts.test core $(ARGS)
 
 test-interop: setup
-	@$(BIN)/python -m scripts.test interop $(ARGS)
+	@$(BIN)/python -m scripts.test databases interop $(ARGS)
 
 check: setup
 	@$(BIN)/python -m scripts.check $(ARGS)

@@ -1,8 +1,8 @@
-"""`make test`: the two halves of the tests, each in its own pytest, and one line at the end that sums them up.
+"""`make test`: the tests in three parts, each in its own pytest, and one line at the end that sums them up.
 
-`core` needs nothing but Python and runs on all cores. `interop` is what carries the marker of that name: it installs
-its peers first (scripts/peers.py) and runs one test at a time, because the peers need the cores too. A half that
-can't run, or finds no test, fails.
+`core` needs nothing but Python and runs on all cores. `databases` are tests of the core once more, on PostgreSQL, and
+run on all cores as well. `interop` drives programs that nobody here wrote, one test at a time, because they need the
+cores too. These two install their peers first (scripts/peers.py). A part that can't run, or finds no test, fails.
 """
 
 import subprocess
@@ -16,9 +16,11 @@ from xml.etree import ElementTree as ET
 from scripts import peers
 from scripts.tree import ROOT
 
-HALVES = {
-    "core": ("-m", "not interop", "--numprocesses=auto", "--maxprocesses=4", "--dist=loadgroup"),
-    "interop": ("-m", "interop"),
+PARALLEL = ("--numprocesses=auto", "--maxprocesses=4")
+PARTS = {
+    "core": ("-m", "not interop", *PARALLEL),
+    "databases": ("-m", "interop and postgresql", *PARALLEL),
+    "interop": ("-m", "interop and not postgresql"),
 }
 NO_TESTS = 5  # pytest's exit code
 
@@ -51,40 +53,40 @@ def tally(report: str) -> Tally:
     return Tally(passed=max(0, count["tests"] - failed - count["skipped"]), failed=failed, skipped=count["skipped"])
 
 
-def run(half: str, arguments: list[str]) -> tuple[int, Tally]:
-    """Run one half; return pytest's exit code and the count."""
+def run(part: str, arguments: list[str]) -> tuple[int, Tally]:
+    """Run one part; return pytest's exit code and the count."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [
             *(sys.executable, "-m", "pytest", "--quiet", "--no-header", f"--junit-xml={report}"),
-            *HALVES[half],
+            *PARTS[part],
             *arguments,
         ]
         code = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode  # noqa: S603  ours
         return code, tally(report.read_text()) if report.exists() else Tally()
 
 
-def _ready(half: str) -> bool:
-    return half != "interop" or peers.main() == 0
+def _ready(part: str) -> bool:
+    return part == "core" or peers.main() == 0
 
 
-def outcomes(halves: list[str], arguments: list[str]) -> Iterator[tuple[bool, Tally]]:
-    """Run the halves one after the other, each also when the one before it failed."""
-    for half in halves:
-        sys.stdout.write(f"test-{half}\n")
+def outcomes(parts: list[str], arguments: list[str]) -> Iterator[tuple[bool, Tally]]:
+    """Run the parts one after the other, each also when the one before it failed."""
+    for part in parts:
+        sys.stdout.write(f"test-{part}\n")
         sys.stdout.flush()
-        if not _ready(half):
+        if not _ready(part):
             yield False, Tally()
             continue
-        code, count = run(half, arguments)
-        # With arguments one half may rightly be empty: the test asked for is in the other.
+        code, count = run(part, arguments)
+        # With arguments a part may rightly be empty: the test asked for is in another.
         yield code == 0 or (code == NO_TESTS and bool(arguments)), count
 
 
 def main(words: list[str]) -> int:
-    """Take the halves to run, then arguments for pytest."""
-    halves = [word for word in words if word in HALVES]
-    results = list(outcomes(halves, words[len(halves) :]))
+    """Take the parts to run, then arguments for pytest."""
+    parts = [word for word in words if word in PARTS]
+    results = list(outcomes(parts, words[len(parts) :]))
     total = sum((count for _, count in results), start=Tally())
     well = all(passed for passed, _ in results) and total.failed == 0
     sys.stdout.write(f"{total}{'' if well or total.failed else ', but not all tests could run'}\n")

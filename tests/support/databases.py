@@ -21,7 +21,7 @@ from tests.support.peers_program import eventually
 from tests.support.postgres import PostgresServer
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
-BOTH = (SQLITE, pytest.param(POSTGRESQL, marks=pytest.mark.interop))
+BOTH = (SQLITE, pytest.param(POSTGRESQL, marks=(pytest.mark.interop, pytest.mark.postgresql)))
 KEY = b"k" * 32
 
 
