@@ -194,6 +194,8 @@ def start_anew(garrison: Garrison, outpost: Outpost) -> None:
 
 
 def test_when_the_link_comes_back_so_does_the_outpost(garrison: Garrison, outpost: Outpost) -> None:
+    # Control knows a moment before the outpost does, which counts no loss of what it never had.
+    eventually(lambda: counted(outpost, "connections") > lost(outpost), "the outpost is in, to its own mind")
     losses = lost(outpost)
     processes = json.loads((garrison.data / "run" / "processes.json").read_text())
     os.kill(next(each["pid"] for each in processes if each["name"] == "link"), signal.SIGKILL)
@@ -204,8 +206,13 @@ def test_when_the_link_comes_back_so_does_the_outpost(garrison: Garrison, outpos
 
 def lost(outpost: Outpost) -> float:
     """How often the outpost has lost the link."""
+    return counted(outpost, "losses")
+
+
+def counted(outpost: Outpost, what: str) -> float:
+    """What the outpost has counted of its link: connections or losses."""
     lines = ask(outpost.metrics, "/metrics").text.splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith("garrison_outpost_link_losses_total"))
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(f"garrison_outpost_link_{what}_total"))
 
 
 def connected(garrison: Garrison) -> bool:
