@@ -22,7 +22,6 @@ from control.domain.decision import Admitted, Challenged, Channel, Deny, Refused
 from control.domain.factors import AppPassword, Method
 from control.domain.identity import Person, User
 from control.domain.policy import decide
-from control.domain.security import Revocation
 from control.store import Unit
 
 # Names the sessions that no sign-in of a browser's began: one for each user and provider.
@@ -275,7 +274,7 @@ class Case(Generic[Entered]):
 
     def _is_ended(self, token: Presented, provider: ProxyProvider) -> bool:
         about = self.unit.revocations.about(token.session, token.subject, provider.id)
-        return any(_ends(each, token) for each in about)
+        return any(each.ends(token.session, token.dated) for each in about)
 
     def _methods(self, token: Presented) -> tuple[Method, ...]:
         """What the person proved to be by: as the session knows, else as far as the token tells."""
@@ -301,8 +300,3 @@ def is_in_force(pending: Pending, user: User | None, now: datetime) -> bool:
 
 def _waiting(lock: Lock) -> Refused:
     return Refused(reason=RefusedReason.LOCKED_OUT, retry_after=lock.wait)
-
-
-def _ends(revocation: Revocation, token: Presented) -> bool:
-    """Whether a revocation that speaks of the token's session ends it: its sign-in's end does whenever it began."""
-    return revocation.sign_in == token.session or (not revocation.changed and token.dated < revocation.at)

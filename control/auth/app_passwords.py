@@ -12,7 +12,7 @@ from hashlib import sha256
 from uuid import UUID, uuid4
 
 from control.auth.codes import new_app_password, read_app_password
-from control.auth.factors import name_problems
+from control.auth.factors import own_name_problems
 from control.domain.errors import Invalid, NotFound, Problem
 from control.domain.factors import AppPassword
 from control.domain.identity import UserKind
@@ -105,7 +105,7 @@ def is_expired(app_password: AppPassword, now: datetime) -> bool:
 
 def _problems(unit: Unit, draft: AppPasswordDraft) -> Iterator[Problem]:
     known = unit.app_passwords.of_user(draft.user)
-    yield from name_problems(draft.name.strip(), {each.name for each in known})
+    yield from own_name_problems(draft.name.strip(), {each.name for each in known})
     if unit.users.get(draft.user).kind is UserKind.OUTPOST:
         yield Problem(field="user", code="not_a_choice", found="an outpost", expected="a person or a service account")
     if len(known) >= MOST_APP_PASSWORDS:

@@ -5,6 +5,7 @@ once a first code has confirmed it; recovery codes come with the first app and g
 """
 
 import hmac
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -12,6 +13,7 @@ from uuid import UUID, uuid4
 
 from control.auth import totp
 from control.auth.codes import OneTimeCode, RecoveryText, new_recovery_code, read_code
+from control.auth.people_rules import name_problems
 from control.domain.errors import Invalid, NotFound, Problem
 from control.domain.factors import Authenticator, Method, RecoveryCode
 from control.store import Event, Unit
@@ -134,22 +136,16 @@ def _get_own(unit: Unit, user: UUID, authenticator: UUID) -> Authenticator:
 
 
 def _check_name(unit: Unit, user: UUID, name: str) -> None:
-    taken = {each.name for each in unit.authenticators.of_user(user)}
-    problems = name_problems(name, taken)
+    problems = list(own_name_problems(name, {each.name for each in unit.authenticators.of_user(user)}))
     if problems:
         raise Invalid(problems)
 
 
-def name_problems(name: str, taken: set[str]) -> list[Problem]:
-    """What is wrong with the name of an authenticator app or an app password."""
-    if not name:
-        return [Problem(field="name", code="required", expected="a name")]
-    if len(name) > NAME_LENGTH:
-        found = f"{len(name)} characters"
-        return [Problem(field="name", code="too_long", found=found, expected=f"at most {NAME_LENGTH}")]
-    if not name.isprintable():
-        return [Problem(field="name", code="unprintable", found=ascii(name), expected="printable characters only")]
-    return [Problem(field="name", code="already_taken", found=name, expected="another name")] if name in taken else []
+def own_name_problems(name: str, taken: set[str]) -> Iterator[Problem]:
+    """What is wrong with what somebody calls an authenticator app or an app password."""
+    yield from name_problems("name", name, NAME_LENGTH)
+    if name in taken:
+        yield Problem(field="name", code="already_taken", found=name, expected="another name")
 
 
 def _fingerprint(unit: Unit, user: UUID, text: str) -> str:

@@ -28,7 +28,6 @@ from control.domain.decision import Admitted, Challenged, Deny, Refused, Refused
 from control.domain.grant import IssuedSession, Refusal, RefusalReason, find_basic_credentials, identity_of
 from control.domain.identity import merged_attributes
 from control.domain.policy import decide
-from control.domain.security import Revocation
 from control.store import Actor, Event, Store, Unit
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -230,12 +229,7 @@ def _is_over(unit: Unit, claim: SessionClaim, provider: ProxyProvider) -> bool:
         claim.expires <= unit.now
         or claim.authenticated + provider.access_token_validity <= unit.now
         or any(
-            _ends(revocation, claim)
+            revocation.ends(claim.session, claim.authenticated)
             for revocation in unit.revocations.about(claim.session, claim.subject, claim.provider)
         )
     )
-
-
-def _ends(revocation: Revocation, claim: SessionClaim) -> bool:
-    """Whether a revocation that speaks of the session ends it: its sign-in's end does whenever it began."""
-    return revocation.sign_in == claim.session or (not revocation.changed and claim.authenticated < revocation.at)

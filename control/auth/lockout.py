@@ -20,6 +20,7 @@ from prometheus_client import Counter
 
 from control.auth.people_rules import composed
 from control.domain.factors import Failures
+from control.domain.text import printable
 from control.store import Event, Unit
 
 FIRST_WAIT = timedelta(seconds=15)
@@ -203,7 +204,7 @@ def clean_up(unit: Unit) -> None:
 
 def one_line(text: str, most: int = _LONGEST_SHOWN) -> str:
     """What somebody typed, fit for a log: nothing in it can start another line or hide."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:most])
+    return printable(text[:most])
 
 
 def _find_lock(known: Mapping[Kind, Failures], kinds: Iterable[Kind], now: datetime) -> Lock | None:

@@ -57,9 +57,9 @@ def composed(name: str) -> str:
 def user_problems(user: UserDraft | User) -> list[Problem]:
     """What is wrong with a user, as far as it can be said without a database."""
     return [
-        *_name_problems("username", user.username, USERNAME_LENGTH),
+        *name_problems("username", user.username, USERNAME_LENGTH),
         *_reserved_problems(user.username),
-        *_name_problems("name", user.name or user.username, NAME_LENGTH),
+        *name_problems("name", user.name or user.username, NAME_LENGTH),
         *email_problems(user.email),
         *attribute_problems(user.attributes),
     ]
@@ -68,7 +68,7 @@ def user_problems(user: UserDraft | User) -> list[Problem]:
 def group_problems(group: GroupDraft | Group) -> list[Problem]:
     """What is wrong with a group, as far as it can be said without a database."""
     return [
-        *_name_problems("name", group.name, GROUP_LENGTH),
+        *name_problems("name", group.name, GROUP_LENGTH),
         *_bar_problems(group),
         *attribute_problems(group.attributes),
     ]
@@ -108,7 +108,8 @@ def cycle_problems(group: UUID, parents: Iterable[UUID], groups: Mapping[UUID, G
     return []
 
 
-def _name_problems(place: str, name: str, length: int) -> Iterator[Problem]:
+def name_problems(place: str, name: str, length: int) -> Iterator[Problem]:
+    """What is wrong with a name, which people see and logs hold."""
     if not name:
         yield Problem(field=place, code="required", expected="a name")
     if len(name) > length:

@@ -99,6 +99,13 @@ class Revocation:
     at: datetime
     until: datetime
 
+    def ends(self, session: UUID, dated: datetime) -> bool:
+        """Whether it ends a session of its user and provider that counts from `dated`.
+
+        The end of the sign-in that a session was born of ends it whenever it began.
+        """
+        return self.sign_in == session or (not self.changed and dated < self.at)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:

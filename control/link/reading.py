@@ -20,6 +20,7 @@ from control.auth.oidc.presented import LONGEST_TOKEN
 from control.auth.passwords import LONGEST
 from control.domain.decision import Channel
 from control.domain.directory import Position
+from control.domain.text import printable
 from control.link.messages import Applied, DirectoryApplied, Health, HeldPart, Hello, Rejected, TokenHeld
 from protos.outpost.v1 import gate_pb2, link_pb2
 
@@ -39,6 +40,7 @@ MOST_ADDRESS, MOST_REQUEST_ID = 80, 80
 MOST_REJECTED = 10_000
 # What an installation may have to do with. Other times would overflow where they are compared.
 YEARS = range(2000, 2200)
+_SPACE = re.compile(r"\s")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 _CHANNELS = {
@@ -194,11 +196,4 @@ def read_time(stamp: Timestamp) -> datetime | None:
 def read_line(text: str, most: int = MOST_TEXT) -> str:
     """A peer's text as far as it is kept: bounded, and such that no log, terminal or page does anything but show it."""
     kept = text[:most]
-    return kept if kept.isprintable() else "".join(map(_shown, kept))
-
-
-def _shown(letter: str) -> str:
-    # Controls of terminals and of the direction of writing, line ends; what no font of ours knows goes too.
-    if letter.isprintable():
-        return letter
-    return " " if letter.isspace() else "\N{REPLACEMENT CHARACTER}"
+    return kept if kept.isprintable() else printable(_SPACE.sub(" ", kept))

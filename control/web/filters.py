@@ -35,11 +35,6 @@ def instant(when: datetime) -> str:
     return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def one_line(text: str) -> str:
-    """What others chose or typed, as it may stand in a line: controls, bidirectional ones too, can be seen."""
-    return text if text.isprintable() else "".join(map(_shown, text))
-
-
 def size(count: int) -> str:
     """A number of bytes, in steps of a thousand: "92.4 MB"."""
     amount, unit = float(count), "B"
@@ -57,10 +52,6 @@ def duration(length: timedelta) -> str:
         count, left = divmod(left, seconds)
         parts += [_counted(count, unit)] if count else []
     return " ".join(parts) or "0 seconds"
-
-
-def _shown(letter: str) -> str:
-    return letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}"
 
 
 def _largest_unit(seconds: float) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 from flask import Blueprint, Flask, Response, abort, g, make_response, url_for
 from markupsafe import Markup
 
+from control.domain.text import printable
 from control.fleet.instances import OutpostHealth
 from control.web import filters
 from control.web.assets import A_YEAR
@@ -31,7 +32,7 @@ def install(app: Flask) -> None:
     app.register_blueprint(blueprint)
     app.jinja_env.globals.update(asset=_asset, icon=_icon, brand_style_sheet=_brand_style_sheet)
     app.jinja_env.filters.update(ago=_ago, bytes=filters.size, duration=filters.duration, tally=_tally)
-    app.jinja_env.filters.update(instant=filters.instant, one_line=filters.one_line)
+    app.jinja_env.filters.update(instant=filters.instant, one_line=printable)
     app.context_processor(lambda: {"brand": web().brand, "version": web().settings.version})
 
 

@@ -12,8 +12,8 @@ from itertools import groupby, islice
 from uuid import UUID
 
 from control.domain.security import AuditEvent
+from control.domain.text import printable
 from control.store import Unit
-from control.web.filters import one_line
 
 SHOWN = 12
 CHALLENGED = "challenged"
@@ -120,12 +120,12 @@ def line_of(event: AuditEvent, outposts: Mapping[UUID, str], times: int = 1) -> 
     return Line(
         event=event,
         times=times,
-        actor=one_line(event.actor),
-        verb=one_line(verb),
-        kind=one_line(kind),
-        name=one_line(name),
-        failure=one_line(failure),
-        reason=one_line(event.reason),
+        actor=printable(event.actor),
+        verb=printable(verb),
+        kind=printable(kind),
+        name=printable(name),
+        failure=printable(failure),
+        reason=printable(event.reason),
     )
 
 

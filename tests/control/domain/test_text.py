@@ -1,0 +1,21 @@
+"""What others typed, made fit to be shown."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from control.domain.text import printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("alice", "alice"), ("a\nb", "a\ufffdb"), ("\x1b[31mred", "\ufffd[31mred"), ("\u202eevil", "\ufffdevil"), ("", "")],
+)
+def test_what_could_hide_or_break_out_is_seen(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+@given(st.text())
+def test_any_text_is_as_long_and_printable(text: str) -> None:
+    assert printable(text).isprintable()
+    assert len(printable(text)) == len(text)
