@@ -9,7 +9,13 @@ from control.domain.text import printable
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("alice", "alice"), ("a\nb", "a\ufffdb"), ("\x1b[31mred", "\ufffd[31mred"), ("\u202eevil", "\ufffdevil"), ("", "")],
+    [
+        ("alice", "alice"),
+        ("a\nb", "a\ufffdb"),
+        ("\x1b[31mred", "\ufffd[31mred"),
+        ("\u202eevil", "\ufffdevil"),
+        ("", ""),
+    ],
 )
 def test_what_could_hide_or_break_out_is_seen(text: str, shown: str) -> None:
     assert printable(text) == shown
