@@ -76,6 +76,48 @@ class ProxyProvider:
     basic_auth_enabled: bool = False
 
 
+class BindMode(StrEnum):
+    """Whether each bind asks control, or its answer is kept for a while."""
+
+    DIRECT = "direct"
+    CACHED = "cached"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeMapping:
+    """An LDAP attribute, and the attribute of users or groups that it shows; `a.b` is b of the object a."""
+
+    attribute: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LdapProvider:
+    """One application that sees the directory over LDAP.
+
+    `search_group` is the id of the group whose members, nested ones included, see all of it; empty for nobody.
+    `certificate` is the key of a Certificate resource or empty. Of the attributes of users and groups only what the
+    mappings name is shown. `size_limit` is a number of entries, 0 for no limit; `time_limit` is in seconds.
+    """
+
+    id: str
+    name: str
+    application_slug: str
+    application_name: str
+    base_dn: str
+    bind_mode: BindMode
+    mfa_support: bool
+    search_group: str
+    uid_start_number: int
+    gid_start_number: int
+    certificate: str
+    tls_server_name: str
+    user_attributes: tuple[AttributeMapping, ...]
+    group_attributes: tuple[AttributeMapping, ...]
+    size_limit: int = 0
+    time_limit: float = 30.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
     """A certificate chain (PEM, leaf first) with its private key (PEM)."""
@@ -114,7 +156,7 @@ class Changed:
     basic: Mapping[str, BasicCredentials] = field(default_factory=dict)
 
 
-Resource = Options | ProxyProvider | Certificate | Ended | Changed
+Resource = Options | ProxyProvider | LdapProvider | Certificate | Ended | Changed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,3 +174,58 @@ class Edit:
 
 class ConfigRefused(Exception):
     """A resource that can't be served; `str(error)` says what, where and what was expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryUser:
+    """A user of the directory. `groups` holds ids of those directly joined, `attributes` is a JSON object.
+
+    `number` is unique among users for ever; times are POSIX seconds, `password_changed` None where there is none.
+    """
+
+    id: str
+    username: str
+    name: str
+    email: str
+    active: bool
+    groups: tuple[str, ...]
+    attributes: str
+    number: int
+    created: float
+    updated: float
+    password_changed: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryGroup:
+    """A group of the directory. `parents` holds ids of those directly above, `attributes` is a JSON object.
+
+    `number` is unique among groups for ever; times are POSIX seconds. Members of a `superuser` group, or of one below
+    it, administer Garrison.
+    """
+
+    id: str
+    name: str
+    superuser: bool
+    parents: tuple[str, ...]
+    attributes: str
+    number: int
+    created: float
+    updated: float
+
+
+DirectoryEntry = DirectoryUser | DirectoryGroup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryEdit:
+    """What is to differ in the directory: entries that are new or different by key, and keys that are gone.
+
+    Keys are "user/<id>" and "group/<id>". A whole copy comes in parts: `begins` with the first, `complete` with the
+    last; until then what was held before is served. A change is one part that is `complete` and doesn't begin.
+    """
+
+    changed: Mapping[str, DirectoryEntry] = field(default_factory=dict)
+    removed: frozenset[str] = frozenset()
+    begins: bool = False
+    complete: bool = True

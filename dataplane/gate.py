@@ -175,6 +175,39 @@ class Challenge:
 Answer = Allowed | Denied | Challenge | Unavailable
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordChange:
+    """Somebody wants another password. `present` is the one to sign in with; `wanted` None for one of control's."""
+
+    provider: str
+    channel: Channel
+    username: str
+    present: str = field(repr=False)
+    wanted: str | None = field(repr=False)
+    client_address: str
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordChanged:
+    """It is changed; `generated` is the new one where control thought of it, else empty."""
+
+    generated: str = field(default="", repr=False)
+
+
+class PasswordRefusal(StrEnum):
+    """Why it is not changed."""
+
+    INVALID_CREDENTIALS = "invalid_credentials"
+    LOCKED_OUT = "locked_out"
+    BUSY = "busy"
+    UNSUITABLE = "unsuitable"
+    ACCESS_DENIED = "access_denied"
+
+
+PasswordAnswer = PasswordChanged | PasswordRefusal | Unavailable
+
+
 class EventAction(StrEnum):
     """What an outpost did without asking control, or control should know of."""
 
@@ -215,6 +248,10 @@ class Gate(Protocol):
 
     def authenticate(self, attempt: Attempt) -> Answer:
         """Whether somebody who brings credentials may come in."""
+        ...
+
+    def change_password(self, change: PasswordChange) -> PasswordAnswer:
+        """Change a person's password, who proves to know the present one."""
         ...
 
     def find_outage(self) -> Unavailable | None:

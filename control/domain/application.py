@@ -10,6 +10,7 @@ class ProviderType(StrEnum):
     """The protocols a provider can speak; the types whose server exists."""
 
     PROXY = "proxy"
+    LDAP = "ldap"
 
 
 class ProxyMode(StrEnum):
@@ -18,6 +19,20 @@ class ProxyMode(StrEnum):
     PROXY = "proxy"
     FORWARD_SINGLE = "forward_single"
     FORWARD_DOMAIN = "forward_domain"
+
+
+class BindMode(StrEnum):
+    """Whether each bind asks control, or its answer is kept for a while, by authentik's names."""
+
+    DIRECT = "direct"
+    CACHED = "cached"
+
+
+class SearchMode(StrEnum):
+    """How authentik's outposts searched. Ours hold the directory always, whichever is named."""
+
+    DIRECT = "direct"
+    CACHED = "cached"
 
 
 class PolicyMode(StrEnum):
@@ -55,6 +70,56 @@ class ProxyProvider:
     def type(self) -> ProviderType:
         """The protocol it speaks."""
         return ProviderType.PROXY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeMapping:
+    """An LDAP attribute, and the attribute of users or groups that it shows; `a.b` is b of the object a."""
+
+    attribute: str
+    source: str
+
+
+# What is shown unless a provider says otherwise: what a Unix account needs and names, nothing private.
+USER_ATTRIBUTES = tuple(
+    AttributeMapping(attribute=name, source=name)
+    for name in ("givenName", "sn", "gecos", "homeDirectory", "loginShell", "sshPublicKey")
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LdapProvider:
+    """An LDAP provider, by authentik's field names.
+
+    `base_dn` is a distinguished name (RFC 4514). Members of `search_group`, nested ones included, may search the whole
+    directory; everybody else sees themselves and their own groups. Numbers of users and groups count from the two
+    starts. `certificate` is for TLS, chosen by `tls_server_name` (SNI) or else by the names in it. Of the attributes of
+    users and groups only what the mappings name is shown. `size_limit` bounds one search without paging, 0 for no limit.
+    """
+
+    id: UUID
+    name: str
+    base_dn: str = "DC=ldap,DC=goauthentik,DC=io"
+    bind_mode: BindMode = BindMode.CACHED
+    search_mode: SearchMode = SearchMode.CACHED
+    mfa_support: bool = True
+    search_group: UUID | None = None
+    uid_start_number: int = 2000
+    gid_start_number: int = 4000
+    certificate: UUID | None = None
+    tls_server_name: str = ""
+    user_attributes: tuple[AttributeMapping, ...] = USER_ATTRIBUTES
+    group_attributes: tuple[AttributeMapping, ...] = ()
+    size_limit: int = 0
+    time_limit: timedelta = timedelta(seconds=30)
+
+    @property
+    def type(self) -> ProviderType:
+        """The protocol it speaks."""
+        return ProviderType.LDAP
+
+
+Provider = ProxyProvider | LdapProvider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!protos/outpost/v1/directory.proto\x12\noutpost.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"}\n\x0e\x44irectoryEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12)\n\x04user\x18\x02 \x01(\x0b\x32\x19.outpost.v1.DirectoryUserH\x00\x12+\n\x05group\x18\x03 \x01(\x0b\x32\x1a.outpost.v1.DirectoryGroupH\x00\x42\x06\n\x04\x62ody\"\xd8\x01\n\rDirectoryUser\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05\x65mail\x18\x04 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x05 \x01(\x08\x12\x0e\n\x06groups\x18\x06 \x03(\t\x12\x12\n\nattributes\x18\x07 \x01(\t\x12+\n\x07\x63reated\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07updated\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"b\n\x0e\x44irectoryGroup\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tsuperuser\x18\x03 \x01(\x08\x12\x0f\n\x07parents\x18\x04 \x03(\t\x12\x12\n\nattributes\x18\x05 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!protos/outpost/v1/directory.proto\x12\noutpost.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"}\n\x0e\x44irectoryEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12)\n\x04user\x18\x02 \x01(\x0b\x32\x19.outpost.v1.DirectoryUserH\x00\x12+\n\x05group\x18\x03 \x01(\x0b\x32\x1a.outpost.v1.DirectoryGroupH\x00\x42\x06\n\x04\x62ody\"\x9e\x02\n\rDirectoryUser\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05\x65mail\x18\x04 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x05 \x01(\x08\x12\x0e\n\x06groups\x18\x06 \x03(\t\x12\x12\n\nattributes\x18\x07 \x01(\t\x12+\n\x07\x63reated\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07updated\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06number\x18\n \x01(\r\x12\x34\n\x10password_changed\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xcc\x01\n\x0e\x44irectoryGroup\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tsuperuser\x18\x03 \x01(\x08\x12\x0f\n\x07parents\x18\x04 \x03(\t\x12\x12\n\nattributes\x18\x05 \x01(\t\x12\x0e\n\x06number\x18\x06 \x01(\r\x12+\n\x07\x63reated\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07updated\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DIRECTORYENTRY']._serialized_start=82
   _globals['_DIRECTORYENTRY']._serialized_end=207
   _globals['_DIRECTORYUSER']._serialized_start=210
-  _globals['_DIRECTORYUSER']._serialized_end=426
-  _globals['_DIRECTORYGROUP']._serialized_start=428
-  _globals['_DIRECTORYGROUP']._serialized_end=526
+  _globals['_DIRECTORYUSER']._serialized_end=496
+  _globals['_DIRECTORYGROUP']._serialized_start=499
+  _globals['_DIRECTORYGROUP']._serialized_end=703
 # @@protoc_insertion_point(module_scope)

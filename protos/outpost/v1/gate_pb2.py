@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from protos.outpost.v1 import identity_pb2 as protos_dot_outpost_dot_v1_dot_identity__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotos/outpost/v1/gate.proto\x12\noutpost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a protos/outpost/v1/identity.proto\"\x97\x02\n\x13\x41uthenticateRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12&\n\x08protocol\x18\x02 \x01(\x0e\x32\x14.outpost.v1.Protocol\x12\x33\n\x08password\x18\x03 \x01(\x0b\x32\x1f.outpost.v1.PasswordCredentialsH\x00\x12\x15\n\x06\x62\x65\x61rer\x18\x04 \x01(\tB\x03\x80\x01\x01H\x00\x12-\n\x06\x61nswer\x18\x05 \x01(\x0b\x32\x1b.outpost.v1.ChallengeAnswerH\x00\x12\x16\n\x0e\x63lient_address\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x10\n\x08\x64ialogue\x18\x08 \x01(\x08\x42\r\n\x0b\x63redentials\">\n\x13PasswordCredentials\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x15\n\x08password\x18\x02 \x01(\tB\x03\x80\x01\x01\"8\n\x0f\x43hallengeAnswer\x12\x12\n\x05state\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\x11\n\x04\x63ode\x18\x02 \x01(\tB\x03\x80\x01\x01\"\x9a\x01\n\x14\x41uthenticateResponse\x12&\n\x07\x61llowed\x18\x01 \x01(\x0b\x32\x13.outpost.v1.AllowedH\x00\x12$\n\x06\x64\x65nied\x18\x02 \x01(\x0b\x32\x12.outpost.v1.DeniedH\x00\x12*\n\tchallenge\x18\x03 \x01(\x0b\x32\x15.outpost.v1.ChallengeH\x00\x42\x08\n\x06result\"\x9d\x01\n\x07\x41llowed\x12)\n\x07session\x18\x01 \x01(\x0b\x32\x18.outpost.v1.ProxySession\x12\x12\n\nattributes\x18\x02 \x01(\t\x12(\n\x05\x63\x61\x63he\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x05\x63lock\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x82\x02\n\x06\x44\x65nied\x12)\n\x06reason\x18\x01 \x01(\x0e\x32\x19.outpost.v1.Denied.Reason\x12.\n\x0bretry_after\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x9c\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREASON_INVALID_CREDENTIALS\x10\x01\x12\x15\n\x11REASON_LOCKED_OUT\x10\x02\x12\x18\n\x14REASON_ACCESS_DENIED\x10\x03\x12\x18\n\x14REASON_SECOND_FACTOR\x10\x04\x12\x0f\n\x0bREASON_BUSY\x10\x05\"N\n\tChallenge\x12\x12\n\x05state\x18\x01 \x01(\tB\x03\x80\x01\x01\x12-\n\nexpires_in\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"9\n\rReportRequest\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.outpost.v1.OutpostEvent\"\x10\n\x0eReportResponse\"\xa9\x03\n\x0cOutpostEvent\x12\n\n\x02id\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\x1f.outpost.v1.OutpostEvent.Action\x12\x10\n\x08provider\x18\x04 \x01(\t\x12\x0f\n\x07subject\x18\x05 \x01(\t\x12\x10\n\x08username\x18\x06 \x01(\t\x12\x16\n\x0e\x63lient_address\x18\x07 \x01(\t\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\r\n\x05\x63ount\x18\t \x01(\r\x12\x12\n\nrequest_id\x18\n \x01(\t\"\xb3\x01\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41\x43TION_ADMITTED\x10\x01\x12\x16\n\x12\x41\x43TION_TURNED_AWAY\x10\x02\x12\x15\n\x11\x41\x43TION_SIGNED_OUT\x10\x03\x12\x1b\n\x17\x41\x43TION_ADMITTED_OFFLINE\x10\x04\x12\x18\n\x14\x41\x43TION_MISCONFIGURED\x10\x05\x12\x16\n\x12\x41\x43TION_EVENTS_LOST\x10\x06\"j\n\x11RedeemCodeRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x11\n\x04\x63ode\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x14\n\x0credirect_uri\x18\x03 \x01(\t\x12\x1a\n\rcode_verifier\x18\x04 \x01(\tB\x03\x80\x01\x01\"\x9e\x01\n\x12RedeemCodeResponse\x12+\n\x07session\x18\x01 \x01(\x0b\x32\x18.outpost.v1.ProxySessionH\x00\x12&\n\x07refusal\x18\x02 \x01(\x0b\x32\x13.outpost.v1.RefusalH\x00\x12)\n\x05\x63lock\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06result\"\xbe\x01\n\x14LookUpSessionRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x31\n\rauthenticated\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65xpires\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\x05proof\x18\x06 \x01(\tB\x03\x80\x01\x01\"v\n\x15LookUpSessionResponse\x12+\n\x07session\x18\x01 \x01(\x0b\x32\x18.outpost.v1.ProxySessionH\x00\x12&\n\x07refusal\x18\x02 \x01(\x0b\x32\x13.outpost.v1.RefusalH\x00\x42\x08\n\x06result\"6\n\x11\x45ndSessionRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\t\"\x14\n\x12\x45ndSessionResponse\"\x86\x02\n\x0cProxySession\x12\n\n\x02id\x18\x01 \x01(\t\x12&\n\x08identity\x18\x02 \x01(\x0b\x32\x14.outpost.v1.Identity\x12\x31\n\rauthenticated\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65xpires\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\x08id_token\x18\x05 \x01(\tB\x03\x80\x01\x01\x12\x12\n\x05proof\x18\x06 \x01(\tB\x03\x80\x01\x01\x12\x37\n\x11\x62\x61sic_credentials\x18\x07 \x01(\x0b\x32\x1c.outpost.v1.BasicCredentials\"\xa4\x01\n\x07Refusal\x12*\n\x06reason\x18\x01 \x01(\x0e\x32\x1a.outpost.v1.Refusal.Reason\"m\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x17\n\x13REASON_INVALID_CODE\x10\x01\x12\x18\n\x14REASON_SESSION_ENDED\x10\x02\x12\x18\n\x14REASON_ACCESS_DENIED\x10\x03*_\n\x08Protocol\x12\x18\n\x14PROTOCOL_UNSPECIFIED\x10\x00\x12\x11\n\rPROTOCOL_HTTP\x10\x01\x12\x11\n\rPROTOCOL_LDAP\x10\x02\x12\x13\n\x0fPROTOCOL_RADIUS\x10\x03\x32\x8a\x03\n\x04Gate\x12K\n\nRedeemCode\x12\x1d.outpost.v1.RedeemCodeRequest\x1a\x1e.outpost.v1.RedeemCodeResponse\x12T\n\rLookUpSession\x12 .outpost.v1.LookUpSessionRequest\x1a!.outpost.v1.LookUpSessionResponse\x12K\n\nEndSession\x12\x1d.outpost.v1.EndSessionRequest\x1a\x1e.outpost.v1.EndSessionResponse\x12Q\n\x0c\x41uthenticate\x12\x1f.outpost.v1.AuthenticateRequest\x1a .outpost.v1.AuthenticateResponse\x12?\n\x06Report\x12\x19.outpost.v1.ReportRequest\x1a\x1a.outpost.v1.ReportResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotos/outpost/v1/gate.proto\x12\noutpost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a protos/outpost/v1/identity.proto\"\x97\x02\n\x13\x41uthenticateRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12&\n\x08protocol\x18\x02 \x01(\x0e\x32\x14.outpost.v1.Protocol\x12\x33\n\x08password\x18\x03 \x01(\x0b\x32\x1f.outpost.v1.PasswordCredentialsH\x00\x12\x15\n\x06\x62\x65\x61rer\x18\x04 \x01(\tB\x03\x80\x01\x01H\x00\x12-\n\x06\x61nswer\x18\x05 \x01(\x0b\x32\x1b.outpost.v1.ChallengeAnswerH\x00\x12\x16\n\x0e\x63lient_address\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x10\n\x08\x64ialogue\x18\x08 \x01(\x08\x42\r\n\x0b\x63redentials\">\n\x13PasswordCredentials\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x15\n\x08password\x18\x02 \x01(\tB\x03\x80\x01\x01\"8\n\x0f\x43hallengeAnswer\x12\x12\n\x05state\x18\x01 \x01(\tB\x03\x80\x01\x01\x12\x11\n\x04\x63ode\x18\x02 \x01(\tB\x03\x80\x01\x01\"\x9a\x01\n\x14\x41uthenticateResponse\x12&\n\x07\x61llowed\x18\x01 \x01(\x0b\x32\x13.outpost.v1.AllowedH\x00\x12$\n\x06\x64\x65nied\x18\x02 \x01(\x0b\x32\x12.outpost.v1.DeniedH\x00\x12*\n\tchallenge\x18\x03 \x01(\x0b\x32\x15.outpost.v1.ChallengeH\x00\x42\x08\n\x06result\"\x9d\x01\n\x07\x41llowed\x12)\n\x07session\x18\x01 \x01(\x0b\x32\x18.outpost.v1.ProxySession\x12\x12\n\nattributes\x18\x02 \x01(\t\x12(\n\x05\x63\x61\x63he\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x05\x63lock\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x82\x02\n\x06\x44\x65nied\x12)\n\x06reason\x18\x01 \x01(\x0e\x32\x19.outpost.v1.Denied.Reason\x12.\n\x0bretry_after\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x9c\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREASON_INVALID_CREDENTIALS\x10\x01\x12\x15\n\x11REASON_LOCKED_OUT\x10\x02\x12\x18\n\x14REASON_ACCESS_DENIED\x10\x03\x12\x18\n\x14REASON_SECOND_FACTOR\x10\x04\x12\x0f\n\x0bREASON_BUSY\x10\x05\"N\n\tChallenge\x12\x12\n\x05state\x18\x01 \x01(\tB\x03\x80\x01\x01\x12-\n\nexpires_in\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xba\x01\n\x15\x43hangePasswordRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12&\n\x08protocol\x18\x02 \x01(\x0e\x32\x14.outpost.v1.Protocol\x12\x10\n\x08username\x18\x03 \x01(\t\x12\x14\n\x07present\x18\x04 \x01(\tB\x03\x80\x01\x01\x12\x13\n\x06wanted\x18\x05 \x01(\tB\x03\x80\x01\x01\x12\x16\n\x0e\x63lient_address\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"\x82\x01\n\x16\x43hangePasswordResponse\x12.\n\x07\x63hanged\x18\x01 \x01(\x0b\x32\x1b.outpost.v1.PasswordChangedH\x00\x12.\n\x07refused\x18\x02 \x01(\x0b\x32\x1b.outpost.v1.PasswordRefusedH\x00\x42\x08\n\x06result\")\n\x0fPasswordChanged\x12\x16\n\tgenerated\x18\x01 \x01(\tB\x03\x80\x01\x01\"\x91\x02\n\x0fPasswordRefused\x12\x32\n\x06reason\x18\x01 \x01(\x0e\x32\".outpost.v1.PasswordRefused.Reason\x12.\n\x0bretry_after\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x99\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREASON_INVALID_CREDENTIALS\x10\x01\x12\x15\n\x11REASON_LOCKED_OUT\x10\x02\x12\x0f\n\x0bREASON_BUSY\x10\x03\x12\x15\n\x11REASON_UNSUITABLE\x10\x04\x12\x18\n\x14REASON_ACCESS_DENIED\x10\x05\"9\n\rReportRequest\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.outpost.v1.OutpostEvent\"\x10\n\x0eReportResponse\"\xa9\x03\n\x0cOutpostEvent\x12\n\n\x02id\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\x1f.outpost.v1.OutpostEvent.Action\x12\x10\n\x08provider\x18\x04 \x01(\t\x12\x0f\n\x07subject\x18\x05 \x01(\t\x12\x10\n\x08username\x18\x06 \x01(\t\x12\x16\n\x0e\x63lient_address\x18\x07 \x01(\t\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\r\n\x05\x63ount\x18\t \x01(\r\x12\x12\n\nrequest_id\x18\n \x01(\t\"\xb3\x01\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41\x43TION_ADMITTED\x10\x01\x12\x16\n\x12\x41\x43TION_TURNED_AWAY\x10\x02\x12\x15\n\x11\x41\x43TION_SIGNED_OUT\x10\x03\x12\x1b\n\x17\x41\x43TION_ADMITTED_OFFLINE\x10\x04\x12\x18\n\x14\x41\x43TION_MISCONFIGURED\x10\x05\x12\x16\n\x12\x41\x43TION_EVENTS_LOST\x10\x06\"j\n\x11RedeemCodeRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x11\n\x04\x63ode\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x14\n\x0credirect_uri\x18\x03 \x01(\t\x12\x1a\n\rcode_verifier\x18\x04 \x01(\tB\x03\x80\x01\x01\"\x9e\x01\n\x12RedeemCodeResponse\x12+\n\x07session\x18\x01 \x01(\x0b\x32\x18.outpost.v1.ProxySessionH\x00\x12&\n\x07refusal\x18\x02 \x01(\x0b\x32\x13.outpost.v1.RefusalH\x00\x12)\n\x05\x63lock\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06result\"\xbe\x01\n\x14LookUpSessionRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x31\n\rauthenticated\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65xpires\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\x05proof\x18\x06 \x01(\tB\x03\x80\x01\x01\"v\n\x15LookUpSessionResponse\x12+\n\x07session\x18\x01 \x01(\x0b\x32\x18.outpost.v1.ProxySessionH\x00\x12&\n\x07refusal\x18\x02 \x01(\x0b\x32\x13.outpost.v1.RefusalH\x00\x42\x08\n\x06result\"6\n\x11\x45ndSessionRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\t\"\x14\n\x12\x45ndSessionResponse\"\x86\x02\n\x0cProxySession\x12\n\n\x02id\x18\x01 \x01(\t\x12&\n\x08identity\x18\x02 \x01(\x0b\x32\x14.outpost.v1.Identity\x12\x31\n\rauthenticated\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65xpires\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\x08id_token\x18\x05 \x01(\tB\x03\x80\x01\x01\x12\x12\n\x05proof\x18\x06 \x01(\tB\x03\x80\x01\x01\x12\x37\n\x11\x62\x61sic_credentials\x18\x07 \x01(\x0b\x32\x1c.outpost.v1.BasicCredentials\"\xa4\x01\n\x07Refusal\x12*\n\x06reason\x18\x01 \x01(\x0e\x32\x1a.outpost.v1.Refusal.Reason\"m\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x17\n\x13REASON_INVALID_CODE\x10\x01\x12\x18\n\x14REASON_SESSION_ENDED\x10\x02\x12\x18\n\x14REASON_ACCESS_DENIED\x10\x03*_\n\x08Protocol\x12\x18\n\x14PROTOCOL_UNSPECIFIED\x10\x00\x12\x11\n\rPROTOCOL_HTTP\x10\x01\x12\x11\n\rPROTOCOL_LDAP\x10\x02\x12\x13\n\x0fPROTOCOL_RADIUS\x10\x03\x32\xe3\x03\n\x04Gate\x12K\n\nRedeemCode\x12\x1d.outpost.v1.RedeemCodeRequest\x1a\x1e.outpost.v1.RedeemCodeResponse\x12T\n\rLookUpSession\x12 .outpost.v1.LookUpSessionRequest\x1a!.outpost.v1.LookUpSessionResponse\x12K\n\nEndSession\x12\x1d.outpost.v1.EndSessionRequest\x1a\x1e.outpost.v1.EndSessionResponse\x12Q\n\x0c\x41uthenticate\x12\x1f.outpost.v1.AuthenticateRequest\x1a .outpost.v1.AuthenticateResponse\x12W\n\x0e\x43hangePassword\x12!.outpost.v1.ChangePasswordRequest\x1a\".outpost.v1.ChangePasswordResponse\x12?\n\x06Report\x12\x19.outpost.v1.ReportRequest\x1a\x1a.outpost.v1.ReportResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,6 +44,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHALLENGEANSWER'].fields_by_name['code']._serialized_options = b'\200\001\001'
   _globals['_CHALLENGE'].fields_by_name['state']._loaded_options = None
   _globals['_CHALLENGE'].fields_by_name['state']._serialized_options = b'\200\001\001'
+  _globals['_CHANGEPASSWORDREQUEST'].fields_by_name['present']._loaded_options = None
+  _globals['_CHANGEPASSWORDREQUEST'].fields_by_name['present']._serialized_options = b'\200\001\001'
+  _globals['_CHANGEPASSWORDREQUEST'].fields_by_name['wanted']._loaded_options = None
+  _globals['_CHANGEPASSWORDREQUEST'].fields_by_name['wanted']._serialized_options = b'\200\001\001'
+  _globals['_PASSWORDCHANGED'].fields_by_name['generated']._loaded_options = None
+  _globals['_PASSWORDCHANGED'].fields_by_name['generated']._serialized_options = b'\200\001\001'
   _globals['_REDEEMCODEREQUEST'].fields_by_name['code']._loaded_options = None
   _globals['_REDEEMCODEREQUEST'].fields_by_name['code']._serialized_options = b'\200\001\001'
   _globals['_REDEEMCODEREQUEST'].fields_by_name['code_verifier']._loaded_options = None
@@ -54,8 +60,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROXYSESSION'].fields_by_name['id_token']._serialized_options = b'\200\001\001'
   _globals['_PROXYSESSION'].fields_by_name['proof']._loaded_options = None
   _globals['_PROXYSESSION'].fields_by_name['proof']._serialized_options = b'\200\001\001'
-  _globals['_PROTOCOL']._serialized_start=2802
-  _globals['_PROTOCOL']._serialized_end=2897
+  _globals['_PROTOCOL']._serialized_start=3443
+  _globals['_PROTOCOL']._serialized_end=3538
   _globals['_AUTHENTICATEREQUEST']._serialized_start=144
   _globals['_AUTHENTICATEREQUEST']._serialized_end=423
   _globals['_PASSWORDCREDENTIALS']._serialized_start=425
@@ -72,32 +78,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DENIED_REASON']._serialized_end=1123
   _globals['_CHALLENGE']._serialized_start=1125
   _globals['_CHALLENGE']._serialized_end=1203
-  _globals['_REPORTREQUEST']._serialized_start=1205
-  _globals['_REPORTREQUEST']._serialized_end=1262
-  _globals['_REPORTRESPONSE']._serialized_start=1264
-  _globals['_REPORTRESPONSE']._serialized_end=1280
-  _globals['_OUTPOSTEVENT']._serialized_start=1283
-  _globals['_OUTPOSTEVENT']._serialized_end=1708
-  _globals['_OUTPOSTEVENT_ACTION']._serialized_start=1529
-  _globals['_OUTPOSTEVENT_ACTION']._serialized_end=1708
-  _globals['_REDEEMCODEREQUEST']._serialized_start=1710
-  _globals['_REDEEMCODEREQUEST']._serialized_end=1816
-  _globals['_REDEEMCODERESPONSE']._serialized_start=1819
-  _globals['_REDEEMCODERESPONSE']._serialized_end=1977
-  _globals['_LOOKUPSESSIONREQUEST']._serialized_start=1980
-  _globals['_LOOKUPSESSIONREQUEST']._serialized_end=2170
-  _globals['_LOOKUPSESSIONRESPONSE']._serialized_start=2172
-  _globals['_LOOKUPSESSIONRESPONSE']._serialized_end=2290
-  _globals['_ENDSESSIONREQUEST']._serialized_start=2292
-  _globals['_ENDSESSIONREQUEST']._serialized_end=2346
-  _globals['_ENDSESSIONRESPONSE']._serialized_start=2348
-  _globals['_ENDSESSIONRESPONSE']._serialized_end=2368
-  _globals['_PROXYSESSION']._serialized_start=2371
-  _globals['_PROXYSESSION']._serialized_end=2633
-  _globals['_REFUSAL']._serialized_start=2636
-  _globals['_REFUSAL']._serialized_end=2800
-  _globals['_REFUSAL_REASON']._serialized_start=2691
-  _globals['_REFUSAL_REASON']._serialized_end=2800
-  _globals['_GATE']._serialized_start=2900
-  _globals['_GATE']._serialized_end=3294
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=1206
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=1392
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=1395
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=1525
+  _globals['_PASSWORDCHANGED']._serialized_start=1527
+  _globals['_PASSWORDCHANGED']._serialized_end=1568
+  _globals['_PASSWORDREFUSED']._serialized_start=1571
+  _globals['_PASSWORDREFUSED']._serialized_end=1844
+  _globals['_PASSWORDREFUSED_REASON']._serialized_start=1691
+  _globals['_PASSWORDREFUSED_REASON']._serialized_end=1844
+  _globals['_REPORTREQUEST']._serialized_start=1846
+  _globals['_REPORTREQUEST']._serialized_end=1903
+  _globals['_REPORTRESPONSE']._serialized_start=1905
+  _globals['_REPORTRESPONSE']._serialized_end=1921
+  _globals['_OUTPOSTEVENT']._serialized_start=1924
+  _globals['_OUTPOSTEVENT']._serialized_end=2349
+  _globals['_OUTPOSTEVENT_ACTION']._serialized_start=2170
+  _globals['_OUTPOSTEVENT_ACTION']._serialized_end=2349
+  _globals['_REDEEMCODEREQUEST']._serialized_start=2351
+  _globals['_REDEEMCODEREQUEST']._serialized_end=2457
+  _globals['_REDEEMCODERESPONSE']._serialized_start=2460
+  _globals['_REDEEMCODERESPONSE']._serialized_end=2618
+  _globals['_LOOKUPSESSIONREQUEST']._serialized_start=2621
+  _globals['_LOOKUPSESSIONREQUEST']._serialized_end=2811
+  _globals['_LOOKUPSESSIONRESPONSE']._serialized_start=2813
+  _globals['_LOOKUPSESSIONRESPONSE']._serialized_end=2931
+  _globals['_ENDSESSIONREQUEST']._serialized_start=2933
+  _globals['_ENDSESSIONREQUEST']._serialized_end=2987
+  _globals['_ENDSESSIONRESPONSE']._serialized_start=2989
+  _globals['_ENDSESSIONRESPONSE']._serialized_end=3009
+  _globals['_PROXYSESSION']._serialized_start=3012
+  _globals['_PROXYSESSION']._serialized_end=3274
+  _globals['_REFUSAL']._serialized_start=3277
+  _globals['_REFUSAL']._serialized_end=3441
+  _globals['_REFUSAL_REASON']._serialized_start=3332
+  _globals['_REFUSAL_REASON']._serialized_end=3441
+  _globals['_GATE']._serialized_start=3541
+  _globals['_GATE']._serialized_end=4024
 # @@protoc_insertion_point(module_scope)

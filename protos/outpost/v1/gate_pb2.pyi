@@ -111,6 +111,60 @@ class Challenge(_message.Message):
     expires_in: _duration_pb2.Duration
     def __init__(self, state: _Optional[str] = ..., expires_in: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
+class ChangePasswordRequest(_message.Message):
+    __slots__ = ("provider", "protocol", "username", "present", "wanted", "client_address", "request_id")
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    USERNAME_FIELD_NUMBER: _ClassVar[int]
+    PRESENT_FIELD_NUMBER: _ClassVar[int]
+    WANTED_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    provider: str
+    protocol: Protocol
+    username: str
+    present: str
+    wanted: str
+    client_address: str
+    request_id: str
+    def __init__(self, provider: _Optional[str] = ..., protocol: _Optional[_Union[Protocol, str]] = ..., username: _Optional[str] = ..., present: _Optional[str] = ..., wanted: _Optional[str] = ..., client_address: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ChangePasswordResponse(_message.Message):
+    __slots__ = ("changed", "refused")
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    changed: PasswordChanged
+    refused: PasswordRefused
+    def __init__(self, changed: _Optional[_Union[PasswordChanged, _Mapping]] = ..., refused: _Optional[_Union[PasswordRefused, _Mapping]] = ...) -> None: ...
+
+class PasswordChanged(_message.Message):
+    __slots__ = ("generated",)
+    GENERATED_FIELD_NUMBER: _ClassVar[int]
+    generated: str
+    def __init__(self, generated: _Optional[str] = ...) -> None: ...
+
+class PasswordRefused(_message.Message):
+    __slots__ = ("reason", "retry_after")
+    class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        REASON_UNSPECIFIED: _ClassVar[PasswordRefused.Reason]
+        REASON_INVALID_CREDENTIALS: _ClassVar[PasswordRefused.Reason]
+        REASON_LOCKED_OUT: _ClassVar[PasswordRefused.Reason]
+        REASON_BUSY: _ClassVar[PasswordRefused.Reason]
+        REASON_UNSUITABLE: _ClassVar[PasswordRefused.Reason]
+        REASON_ACCESS_DENIED: _ClassVar[PasswordRefused.Reason]
+    REASON_UNSPECIFIED: PasswordRefused.Reason
+    REASON_INVALID_CREDENTIALS: PasswordRefused.Reason
+    REASON_LOCKED_OUT: PasswordRefused.Reason
+    REASON_BUSY: PasswordRefused.Reason
+    REASON_UNSUITABLE: PasswordRefused.Reason
+    REASON_ACCESS_DENIED: PasswordRefused.Reason
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AFTER_FIELD_NUMBER: _ClassVar[int]
+    reason: PasswordRefused.Reason
+    retry_after: _duration_pb2.Duration
+    def __init__(self, reason: _Optional[_Union[PasswordRefused.Reason, str]] = ..., retry_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
 class ReportRequest(_message.Message):
     __slots__ = ("events",)
     EVENTS_FIELD_NUMBER: _ClassVar[int]

@@ -57,6 +57,11 @@ class GateStub:
                 request_serializer=protos_dot_outpost_dot_v1_dot_gate__pb2.AuthenticateRequest.SerializeToString,
                 response_deserializer=protos_dot_outpost_dot_v1_dot_gate__pb2.AuthenticateResponse.FromString,
                 _registered_method=True)
+        self.ChangePassword = channel.unary_unary(
+                '/outpost.v1.Gate/ChangePassword',
+                request_serializer=protos_dot_outpost_dot_v1_dot_gate__pb2.ChangePasswordRequest.SerializeToString,
+                response_deserializer=protos_dot_outpost_dot_v1_dot_gate__pb2.ChangePasswordResponse.FromString,
+                _registered_method=True)
         self.Report = channel.unary_unary(
                 '/outpost.v1.Gate/Report',
                 request_serializer=protos_dot_outpost_dot_v1_dot_gate__pb2.ReportRequest.SerializeToString,
@@ -99,6 +104,13 @@ class GateServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ChangePassword(self, request, context):
+        """Changes the password of a person who proves to know the present one (RFC 3062).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Report(self, request, context):
         """What happened at the outpost, for the audit trail. Control keeps each event once, by its id, so what was not
         answered is said again. Asked by the supervisor, which holds events on disk while control is away.
@@ -129,6 +141,11 @@ def add_GateServicer_to_server(servicer, server):
                     servicer.Authenticate,
                     request_deserializer=protos_dot_outpost_dot_v1_dot_gate__pb2.AuthenticateRequest.FromString,
                     response_serializer=protos_dot_outpost_dot_v1_dot_gate__pb2.AuthenticateResponse.SerializeToString,
+            ),
+            'ChangePassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangePassword,
+                    request_deserializer=protos_dot_outpost_dot_v1_dot_gate__pb2.ChangePasswordRequest.FromString,
+                    response_serializer=protos_dot_outpost_dot_v1_dot_gate__pb2.ChangePasswordResponse.SerializeToString,
             ),
             'Report': grpc.unary_unary_rpc_method_handler(
                     servicer.Report,
@@ -247,6 +264,33 @@ class Gate:
             '/outpost.v1.Gate/Authenticate',
             protos_dot_outpost_dot_v1_dot_gate__pb2.AuthenticateRequest.SerializeToString,
             protos_dot_outpost_dot_v1_dot_gate__pb2.AuthenticateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangePassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/outpost.v1.Gate/ChangePassword',
+            protos_dot_outpost_dot_v1_dot_gate__pb2.ChangePasswordRequest.SerializeToString,
+            protos_dot_outpost_dot_v1_dot_gate__pb2.ChangePasswordResponse.FromString,
             options,
             channel_credentials,
             insecure,

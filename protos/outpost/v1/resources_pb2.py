@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from protos.outpost.v1 import identity_pb2 as protos_dot_outpost_dot_v1_dot_identity__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!protos/outpost/v1/resources.proto\x12\noutpost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a protos/outpost/v1/identity.proto\"\x88\x02\n\x08Resource\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12&\n\x07options\x18\x03 \x01(\x0b\x32\x13.outpost.v1.OptionsH\x00\x12\x33\n\x0eproxy_provider\x18\x04 \x01(\x0b\x32\x19.outpost.v1.ProxyProviderH\x00\x12.\n\x0b\x63\x65rtificate\x18\x05 \x01(\x0b\x32\x17.outpost.v1.CertificateH\x00\x12\"\n\x05\x65nded\x18\x06 \x01(\x0b\x32\x11.outpost.v1.EndedH\x00\x12&\n\x07\x63hanged\x18\x07 \x01(\x0b\x32\x13.outpost.v1.ChangedH\x00\x42\x06\n\x04\x62ody\"\x83\x02\n\x07Options\x12\x12\n\noutpost_id\x18\x01 \x01(\t\x12\x14\n\x0coutpost_name\x18\x02 \x01(\t\x12\x11\n\tlog_level\x18\x03 \x01(\t\x12\x33\n\x10refresh_interval\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0b\x62rowser_url\x18\x05 \x01(\t\x12\x10\n\x08insecure\x18\x06 \x01(\x08\x12-\n\nbind_cache\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\roffline_grace\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xba\x04\n\rProxyProvider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x18\n\x10\x61pplication_slug\x18\x03 \x01(\t\x12\x18\n\x10\x61pplication_name\x18\x04 \x01(\t\x12\x11\n\tclient_id\x18\x05 \x01(\t\x12,\n\x04mode\x18\x06 \x01(\x0e\x32\x1e.outpost.v1.ProxyProvider.Mode\x12\x15\n\rexternal_host\x18\x07 \x01(\t\x12\x15\n\rinternal_host\x18\x08 \x01(\t\x12$\n\x1cinternal_host_ssl_validation\x18\t \x01(\x08\x12\x15\n\rcookie_domain\x18\n \x01(\t\x12\x17\n\x0fskip_path_regex\x18\x0b \x03(\t\x12\x38\n\x15\x61\x63\x63\x65ss_token_validity\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x0csession_keys\x18\r \x03(\x0b\x32\x16.outpost.v1.SessionKey\x12\x13\n\x0b\x63\x65rtificate\x18\x0e \x01(\t\x12\x1d\n\x15intercept_header_auth\x18\x0f \x01(\x08\x12\x1a\n\x12\x62\x61sic_auth_enabled\x18\x10 \x01(\x08\"^\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0e\n\nMODE_PROXY\x10\x01\x12\x17\n\x13MODE_FORWARD_SINGLE\x10\x02\x12\x17\n\x13MODE_FORWARD_DOMAIN\x10\x03\"-\n\nSessionKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x06secret\x18\x02 \x01(\x0c\x42\x03\x80\x01\x01\"P\n\x0b\x43\x65rtificate\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x63hain\x18\x03 \x01(\t\x12\x18\n\x0bprivate_key\x18\x04 \x01(\tB\x03\x80\x01\x01\"\x92\x01\n\x05\x45nded\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x10\n\x08provider\x18\x03 \x01(\t\x12*\n\x06\x62\x65\x66ore\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xbb\x02\n\x07\x43hanged\x12&\n\x08identity\x18\x01 \x01(\x0b\x32\x14.outpost.v1.Identity\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x64\x65nied_providers\x18\x04 \x03(\t\x12\x44\n\x11\x62\x61sic_credentials\x18\x05 \x03(\x0b\x32).outpost.v1.Changed.BasicCredentialsEntry\x1aU\n\x15\x42\x61sicCredentialsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x05value\x18\x02 \x01(\x0b\x32\x1c.outpost.v1.BasicCredentials:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!protos/outpost/v1/resources.proto\x12\noutpost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a protos/outpost/v1/identity.proto\"\xbb\x02\n\x08Resource\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12&\n\x07options\x18\x03 \x01(\x0b\x32\x13.outpost.v1.OptionsH\x00\x12\x33\n\x0eproxy_provider\x18\x04 \x01(\x0b\x32\x19.outpost.v1.ProxyProviderH\x00\x12.\n\x0b\x63\x65rtificate\x18\x05 \x01(\x0b\x32\x17.outpost.v1.CertificateH\x00\x12\"\n\x05\x65nded\x18\x06 \x01(\x0b\x32\x11.outpost.v1.EndedH\x00\x12&\n\x07\x63hanged\x18\x07 \x01(\x0b\x32\x13.outpost.v1.ChangedH\x00\x12\x31\n\rldap_provider\x18\x08 \x01(\x0b\x32\x18.outpost.v1.LdapProviderH\x00\x42\x06\n\x04\x62ody\"\x83\x02\n\x07Options\x12\x12\n\noutpost_id\x18\x01 \x01(\t\x12\x14\n\x0coutpost_name\x18\x02 \x01(\t\x12\x11\n\tlog_level\x18\x03 \x01(\t\x12\x33\n\x10refresh_interval\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0b\x62rowser_url\x18\x05 \x01(\t\x12\x10\n\x08insecure\x18\x06 \x01(\x08\x12-\n\nbind_cache\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\roffline_grace\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xba\x04\n\rProxyProvider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x18\n\x10\x61pplication_slug\x18\x03 \x01(\t\x12\x18\n\x10\x61pplication_name\x18\x04 \x01(\t\x12\x11\n\tclient_id\x18\x05 \x01(\t\x12,\n\x04mode\x18\x06 \x01(\x0e\x32\x1e.outpost.v1.ProxyProvider.Mode\x12\x15\n\rexternal_host\x18\x07 \x01(\t\x12\x15\n\rinternal_host\x18\x08 \x01(\t\x12$\n\x1cinternal_host_ssl_validation\x18\t \x01(\x08\x12\x15\n\rcookie_domain\x18\n \x01(\t\x12\x17\n\x0fskip_path_regex\x18\x0b \x03(\t\x12\x38\n\x15\x61\x63\x63\x65ss_token_validity\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x0csession_keys\x18\r \x03(\x0b\x32\x16.outpost.v1.SessionKey\x12\x13\n\x0b\x63\x65rtificate\x18\x0e \x01(\t\x12\x1d\n\x15intercept_header_auth\x18\x0f \x01(\x08\x12\x1a\n\x12\x62\x61sic_auth_enabled\x18\x10 \x01(\x08\"^\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0e\n\nMODE_PROXY\x10\x01\x12\x17\n\x13MODE_FORWARD_SINGLE\x10\x02\x12\x17\n\x13MODE_FORWARD_DOMAIN\x10\x03\"\xb5\x04\n\x0cLdapProvider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x18\n\x10\x61pplication_slug\x18\x03 \x01(\t\x12\x18\n\x10\x61pplication_name\x18\x04 \x01(\t\x12\x0f\n\x07\x62\x61se_dn\x18\x05 \x01(\t\x12\x34\n\tbind_mode\x18\x06 \x01(\x0e\x32!.outpost.v1.LdapProvider.BindMode\x12\x13\n\x0bmfa_support\x18\x07 \x01(\x08\x12\x14\n\x0csearch_group\x18\x08 \x01(\t\x12\x18\n\x10uid_start_number\x18\t \x01(\r\x12\x18\n\x10gid_start_number\x18\n \x01(\r\x12\x13\n\x0b\x63\x65rtificate\x18\x0b \x01(\t\x12\x17\n\x0ftls_server_name\x18\x0c \x01(\t\x12\x35\n\x0fuser_attributes\x18\r \x03(\x0b\x32\x1c.outpost.v1.AttributeMapping\x12\x36\n\x10group_attributes\x18\x0e \x03(\x0b\x32\x1c.outpost.v1.AttributeMapping\x12\x12\n\nsize_limit\x18\x0f \x01(\r\x12-\n\ntime_limit\x18\x10 \x01(\x0b\x32\x19.google.protobuf.Duration\"Q\n\x08\x42indMode\x12\x19\n\x15\x42IND_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x42IND_MODE_DIRECT\x10\x01\x12\x14\n\x10\x42IND_MODE_CACHED\x10\x02\"5\n\x10\x41ttributeMapping\x12\x11\n\tattribute\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\"-\n\nSessionKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x06secret\x18\x02 \x01(\x0c\x42\x03\x80\x01\x01\"P\n\x0b\x43\x65rtificate\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x63hain\x18\x03 \x01(\t\x12\x18\n\x0bprivate_key\x18\x04 \x01(\tB\x03\x80\x01\x01\"\x92\x01\n\x05\x45nded\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x10\n\x08provider\x18\x03 \x01(\t\x12*\n\x06\x62\x65\x66ore\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xbb\x02\n\x07\x43hanged\x12&\n\x08identity\x18\x01 \x01(\x0b\x32\x14.outpost.v1.Identity\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x64\x65nied_providers\x18\x04 \x03(\t\x12\x44\n\x11\x62\x61sic_credentials\x18\x05 \x03(\x0b\x32).outpost.v1.Changed.BasicCredentialsEntry\x1aU\n\x15\x42\x61sicCredentialsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x05value\x18\x02 \x01(\x0b\x32\x1c.outpost.v1.BasicCredentials:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,21 +41,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHANGED_BASICCREDENTIALSENTRY']._loaded_options = None
   _globals['_CHANGED_BASICCREDENTIALSENTRY']._serialized_options = b'8\001'
   _globals['_RESOURCE']._serialized_start=149
-  _globals['_RESOURCE']._serialized_end=413
-  _globals['_OPTIONS']._serialized_start=416
-  _globals['_OPTIONS']._serialized_end=675
-  _globals['_PROXYPROVIDER']._serialized_start=678
-  _globals['_PROXYPROVIDER']._serialized_end=1248
-  _globals['_PROXYPROVIDER_MODE']._serialized_start=1154
-  _globals['_PROXYPROVIDER_MODE']._serialized_end=1248
-  _globals['_SESSIONKEY']._serialized_start=1250
-  _globals['_SESSIONKEY']._serialized_end=1295
-  _globals['_CERTIFICATE']._serialized_start=1297
-  _globals['_CERTIFICATE']._serialized_end=1377
-  _globals['_ENDED']._serialized_start=1380
-  _globals['_ENDED']._serialized_end=1526
-  _globals['_CHANGED']._serialized_start=1529
-  _globals['_CHANGED']._serialized_end=1844
-  _globals['_CHANGED_BASICCREDENTIALSENTRY']._serialized_start=1759
-  _globals['_CHANGED_BASICCREDENTIALSENTRY']._serialized_end=1844
+  _globals['_RESOURCE']._serialized_end=464
+  _globals['_OPTIONS']._serialized_start=467
+  _globals['_OPTIONS']._serialized_end=726
+  _globals['_PROXYPROVIDER']._serialized_start=729
+  _globals['_PROXYPROVIDER']._serialized_end=1299
+  _globals['_PROXYPROVIDER_MODE']._serialized_start=1205
+  _globals['_PROXYPROVIDER_MODE']._serialized_end=1299
+  _globals['_LDAPPROVIDER']._serialized_start=1302
+  _globals['_LDAPPROVIDER']._serialized_end=1867
+  _globals['_LDAPPROVIDER_BINDMODE']._serialized_start=1786
+  _globals['_LDAPPROVIDER_BINDMODE']._serialized_end=1867
+  _globals['_ATTRIBUTEMAPPING']._serialized_start=1869
+  _globals['_ATTRIBUTEMAPPING']._serialized_end=1922
+  _globals['_SESSIONKEY']._serialized_start=1924
+  _globals['_SESSIONKEY']._serialized_end=1969
+  _globals['_CERTIFICATE']._serialized_start=1971
+  _globals['_CERTIFICATE']._serialized_end=2051
+  _globals['_ENDED']._serialized_start=2054
+  _globals['_ENDED']._serialized_end=2200
+  _globals['_CHANGED']._serialized_start=2203
+  _globals['_CHANGED']._serialized_end=2518
+  _globals['_CHANGED_BASICCREDENTIALSENTRY']._serialized_start=2433
+  _globals['_CHANGED_BASICCREDENTIALSENTRY']._serialized_end=2518
 # @@protoc_insertion_point(module_scope)

@@ -13,7 +13,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Resource(_message.Message):
-    __slots__ = ("key", "digest", "options", "proxy_provider", "certificate", "ended", "changed")
+    __slots__ = ("key", "digest", "options", "proxy_provider", "certificate", "ended", "changed", "ldap_provider")
     KEY_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,7 @@ class Resource(_message.Message):
     CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
     ENDED_FIELD_NUMBER: _ClassVar[int]
     CHANGED_FIELD_NUMBER: _ClassVar[int]
+    LDAP_PROVIDER_FIELD_NUMBER: _ClassVar[int]
     key: str
     digest: str
     options: Options
@@ -28,7 +29,8 @@ class Resource(_message.Message):
     certificate: Certificate
     ended: Ended
     changed: Changed
-    def __init__(self, key: _Optional[str] = ..., digest: _Optional[str] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., proxy_provider: _Optional[_Union[ProxyProvider, _Mapping]] = ..., certificate: _Optional[_Union[Certificate, _Mapping]] = ..., ended: _Optional[_Union[Ended, _Mapping]] = ..., changed: _Optional[_Union[Changed, _Mapping]] = ...) -> None: ...
+    ldap_provider: LdapProvider
+    def __init__(self, key: _Optional[str] = ..., digest: _Optional[str] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., proxy_provider: _Optional[_Union[ProxyProvider, _Mapping]] = ..., certificate: _Optional[_Union[Certificate, _Mapping]] = ..., ended: _Optional[_Union[Ended, _Mapping]] = ..., changed: _Optional[_Union[Changed, _Mapping]] = ..., ldap_provider: _Optional[_Union[LdapProvider, _Mapping]] = ...) -> None: ...
 
 class Options(_message.Message):
     __slots__ = ("outpost_id", "outpost_name", "log_level", "refresh_interval", "browser_url", "insecure", "bind_cache", "offline_grace")
@@ -95,6 +97,58 @@ class ProxyProvider(_message.Message):
     intercept_header_auth: bool
     basic_auth_enabled: bool
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., application_slug: _Optional[str] = ..., application_name: _Optional[str] = ..., client_id: _Optional[str] = ..., mode: _Optional[_Union[ProxyProvider.Mode, str]] = ..., external_host: _Optional[str] = ..., internal_host: _Optional[str] = ..., internal_host_ssl_validation: _Optional[bool] = ..., cookie_domain: _Optional[str] = ..., skip_path_regex: _Optional[_Iterable[str]] = ..., access_token_validity: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., session_keys: _Optional[_Iterable[_Union[SessionKey, _Mapping]]] = ..., certificate: _Optional[str] = ..., intercept_header_auth: _Optional[bool] = ..., basic_auth_enabled: _Optional[bool] = ...) -> None: ...
+
+class LdapProvider(_message.Message):
+    __slots__ = ("id", "name", "application_slug", "application_name", "base_dn", "bind_mode", "mfa_support", "search_group", "uid_start_number", "gid_start_number", "certificate", "tls_server_name", "user_attributes", "group_attributes", "size_limit", "time_limit")
+    class BindMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        BIND_MODE_UNSPECIFIED: _ClassVar[LdapProvider.BindMode]
+        BIND_MODE_DIRECT: _ClassVar[LdapProvider.BindMode]
+        BIND_MODE_CACHED: _ClassVar[LdapProvider.BindMode]
+    BIND_MODE_UNSPECIFIED: LdapProvider.BindMode
+    BIND_MODE_DIRECT: LdapProvider.BindMode
+    BIND_MODE_CACHED: LdapProvider.BindMode
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    APPLICATION_SLUG_FIELD_NUMBER: _ClassVar[int]
+    APPLICATION_NAME_FIELD_NUMBER: _ClassVar[int]
+    BASE_DN_FIELD_NUMBER: _ClassVar[int]
+    BIND_MODE_FIELD_NUMBER: _ClassVar[int]
+    MFA_SUPPORT_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_GROUP_FIELD_NUMBER: _ClassVar[int]
+    UID_START_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    GID_START_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    TLS_SERVER_NAME_FIELD_NUMBER: _ClassVar[int]
+    USER_ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    GROUP_ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    SIZE_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    TIME_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    application_slug: str
+    application_name: str
+    base_dn: str
+    bind_mode: LdapProvider.BindMode
+    mfa_support: bool
+    search_group: str
+    uid_start_number: int
+    gid_start_number: int
+    certificate: str
+    tls_server_name: str
+    user_attributes: _containers.RepeatedCompositeFieldContainer[AttributeMapping]
+    group_attributes: _containers.RepeatedCompositeFieldContainer[AttributeMapping]
+    size_limit: int
+    time_limit: _duration_pb2.Duration
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., application_slug: _Optional[str] = ..., application_name: _Optional[str] = ..., base_dn: _Optional[str] = ..., bind_mode: _Optional[_Union[LdapProvider.BindMode, str]] = ..., mfa_support: _Optional[bool] = ..., search_group: _Optional[str] = ..., uid_start_number: _Optional[int] = ..., gid_start_number: _Optional[int] = ..., certificate: _Optional[str] = ..., tls_server_name: _Optional[str] = ..., user_attributes: _Optional[_Iterable[_Union[AttributeMapping, _Mapping]]] = ..., group_attributes: _Optional[_Iterable[_Union[AttributeMapping, _Mapping]]] = ..., size_limit: _Optional[int] = ..., time_limit: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class AttributeMapping(_message.Message):
+    __slots__ = ("attribute", "source")
+    ATTRIBUTE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    attribute: str
+    source: str
+    def __init__(self, attribute: _Optional[str] = ..., source: _Optional[str] = ...) -> None: ...
 
 class SessionKey(_message.Message):
     __slots__ = ("id", "secret")
