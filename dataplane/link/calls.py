@@ -13,7 +13,16 @@ from typing import TypeVar
 
 import grpc
 
-from dataplane.gate import Answer, Attempt, Redemption, SessionAnswer, SessionReference, Unavailable
+from dataplane.gate import (
+    Answer,
+    Attempt,
+    PasswordAnswer,
+    PasswordChange,
+    Redemption,
+    SessionAnswer,
+    SessionReference,
+    Unavailable,
+)
 from dataplane.link import questions
 from dataplane.link.breaker import Breaker
 from dataplane.link.channel import gate_stub, open_call_channel
@@ -40,7 +49,11 @@ _NEVER = "the outpost has not reached control yet"
 log = logging.getLogger("dataplane.link.calls")
 
 _Response = TypeVar(
-    "_Response", gate_pb2.RedeemCodeResponse, gate_pb2.LookUpSessionResponse, gate_pb2.AuthenticateResponse
+    "_Response",
+    gate_pb2.RedeemCodeResponse,
+    gate_pb2.LookUpSessionResponse,
+    gate_pb2.AuthenticateResponse,
+    gate_pb2.ChangePasswordResponse,
 )
 _Call = Callable[[gate_pb2_grpc.GateStub], _Response]
 
@@ -137,6 +150,12 @@ class ControlGate:
         request, breaker = questions.authenticate_request(attempt), self.credentials_breaker
         message = self._ask("authenticate", lambda stub: stub.Authenticate(request, timeout=DEADLINE), breaker)
         return message if isinstance(message, Unavailable) else questions.answer(message)
+
+    def change_password(self, change: PasswordChange) -> PasswordAnswer:
+        """Change a person's password, who proves to know the present one."""
+        request, breaker = questions.change_request(change), self.credentials_breaker
+        message = self._ask("change_password", lambda stub: stub.ChangePassword(request, timeout=DEADLINE), breaker)
+        return message if isinstance(message, Unavailable) else questions.password_answer(message)
 
     def end_session(self, provider: str, session: str) -> None:
         """Hand the sign-out to the supervisor, which queues it."""

@@ -12,7 +12,11 @@ from dataplane.gate import (
     Channel,
     Denied,
     DenyReason,
+    PasswordAnswer,
+    PasswordChange,
+    PasswordChanged,
     PasswordCredentials,
+    PasswordRefusal,
     ProxySession,
     Redemption,
     Refusal,
@@ -124,8 +128,44 @@ def answer(message: gate_pb2.AuthenticateResponse) -> Answer:
             return Unavailable(_UNREADABLE, refused=True)
 
 
+def change_request(change: PasswordChange) -> gate_pb2.ChangePasswordRequest:
+    """A new password on its way to control; an empty one asks for one of control's."""
+    return gate_pb2.ChangePasswordRequest(
+        provider=change.provider,
+        protocol=_CHANNELS[change.channel],
+        username=change.username,
+        present=change.present,
+        wanted=change.wanted or "",
+        client_address=change.client_address,
+        request_id=change.request_id,
+    )
+
+
+_PASSWORD_REFUSALS = {
+    gate_pb2.PasswordRefused.REASON_INVALID_CREDENTIALS: PasswordRefusal.INVALID_CREDENTIALS,
+    gate_pb2.PasswordRefused.REASON_LOCKED_OUT: PasswordRefusal.LOCKED_OUT,
+    gate_pb2.PasswordRefused.REASON_BUSY: PasswordRefusal.BUSY,
+    gate_pb2.PasswordRefused.REASON_UNSUITABLE: PasswordRefusal.UNSUITABLE,
+    gate_pb2.PasswordRefused.REASON_ACCESS_DENIED: PasswordRefusal.ACCESS_DENIED,
+}
+
+
+def password_answer(message: gate_pb2.ChangePasswordResponse) -> PasswordAnswer:
+    """Control's answer about a new password; one we can't read counts as none."""
+    match message.WhichOneof("result"):
+        case "changed":
+            return PasswordChanged(generated=message.changed.generated)
+        case "refused" if message.refused.reason in _PASSWORD_REFUSALS:
+            return _PASSWORD_REFUSALS[message.refused.reason]
+        case _:
+            return Unavailable(_UNREADABLE, refused=True)
+
+
 def find_clock(
-    message: gate_pb2.RedeemCodeResponse | gate_pb2.LookUpSessionResponse | gate_pb2.AuthenticateResponse,
+    message: gate_pb2.RedeemCodeResponse
+    | gate_pb2.LookUpSessionResponse
+    | gate_pb2.AuthenticateResponse
+    | gate_pb2.ChangePasswordResponse,
 ) -> float | None:
     """Control's time as it answered, where it says so."""
     match message:

@@ -10,10 +10,16 @@ from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from dataplane.config import (
+    AttributeMapping,
+    BindMode,
     Certificate,
     Changed,
     ConfigRefused,
+    DirectoryEntry,
+    DirectoryGroup,
+    DirectoryUser,
     Ended,
+    LdapProvider,
     Options,
     ProxyMode,
     ProxyProvider,
@@ -204,6 +210,8 @@ def resource(data: bytes) -> Resource:
             return _options(message.options)
         case "proxy_provider":
             return _proxy_provider(message.proxy_provider)
+        case "ldap_provider":
+            return _ldap_provider(message.ldap_provider)
         case "certificate":
             certificate = message.certificate
             return Certificate(
@@ -261,6 +269,87 @@ def _proxy_provider(message: resources_pb2.ProxyProvider) -> ProxyProvider:
         certificate=message.certificate,
         intercept_header_auth=message.intercept_header_auth,
         basic_auth_enabled=message.basic_auth_enabled,
+    )
+
+
+_BIND_MODES = {
+    resources_pb2.LdapProvider.BIND_MODE_DIRECT: BindMode.DIRECT,
+    resources_pb2.LdapProvider.BIND_MODE_CACHED: BindMode.CACHED,
+}
+
+
+def _ldap_provider(message: resources_pb2.LdapProvider) -> LdapProvider:
+    if message.bind_mode not in _BIND_MODES:
+        known = ", ".join(sorted(_BIND_MODES.values()))
+        raise ConfigRefused(
+            f"provider {message.name}: bind mode {message.bind_mode} is not known; expected one of {known}"
+        )
+    return LdapProvider(
+        id=message.id,
+        name=message.name,
+        application_slug=message.application_slug,
+        application_name=message.application_name,
+        base_dn=message.base_dn,
+        bind_mode=_BIND_MODES[message.bind_mode],
+        mfa_support=message.mfa_support,
+        search_group=message.search_group,
+        uid_start_number=message.uid_start_number,
+        gid_start_number=message.gid_start_number,
+        certificate=message.certificate,
+        tls_server_name=message.tls_server_name,
+        user_attributes=_mappings(message.user_attributes),
+        group_attributes=_mappings(message.group_attributes),
+        size_limit=message.size_limit,
+        time_limit=message.time_limit.ToMilliseconds() / 1000,
+    )
+
+
+def _mappings(messages: Iterable[resources_pb2.AttributeMapping]) -> tuple[AttributeMapping, ...]:
+    return tuple(AttributeMapping(attribute=each.attribute, source=each.source) for each in messages)
+
+
+def directory_entry(data: bytes) -> tuple[str, DirectoryEntry]:
+    """An entry of the directory and its key. Raises ConfigRefused."""
+    try:
+        message = directory_pb2.DirectoryEntry.FromString(data)
+    except DecodeError as error:
+        raise ConfigRefused("this is no outpost.v1.DirectoryEntry") from error
+    match message.WhichOneof("body"):
+        case "user":
+            return message.key, _user(message.user)
+        case "group":
+            return message.key, _group(message.group)
+        case _:
+            raise ConfigRefused("its kind is not known to this version of the outpost: upgrade the outpost")
+
+
+def _user(message: directory_pb2.DirectoryUser) -> DirectoryUser:
+    changed = seconds(message.password_changed) if message.HasField("password_changed") else None
+    return DirectoryUser(
+        id=message.id,
+        username=message.username,
+        name=message.name,
+        email=message.email,
+        active=message.active,
+        groups=tuple(message.groups),
+        attributes=message.attributes,
+        number=message.number,
+        created=seconds(message.created),
+        updated=seconds(message.updated),
+        password_changed=changed,
+    )
+
+
+def _group(message: directory_pb2.DirectoryGroup) -> DirectoryGroup:
+    return DirectoryGroup(
+        id=message.id,
+        name=message.name,
+        superuser=message.superuser,
+        parents=tuple(message.parents),
+        attributes=message.attributes,
+        number=message.number,
+        created=seconds(message.created),
+        updated=seconds(message.updated),
     )
 
 

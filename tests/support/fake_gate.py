@@ -19,6 +19,8 @@ class Calls:
         self.attempts: list[gate_pb2.AuthenticateRequest] = []
         invalid = gate_pb2.Denied(reason=gate_pb2.Denied.REASON_INVALID_CREDENTIALS)
         self.verdict = gate_pb2.AuthenticateResponse(denied=invalid)
+        self.changes: list[gate_pb2.ChangePasswordRequest] = []
+        self.changed = gate_pb2.ChangePasswordResponse(changed=gate_pb2.PasswordChanged())
         self.ended: list[gate_pb2.EndSessionRequest] = []
         self.reports: list[gate_pb2.ReportRequest] = []
 
@@ -55,6 +57,15 @@ class Gate(gate_pb2_grpc.GateServicer):
             context.abort(*refusal)
         self._control.attempts.append(request)
         return self._control.verdict
+
+    def ChangePassword(  # noqa: N802  gRPC names it
+        self, request: gate_pb2.ChangePasswordRequest, context: grpc.ServicerContext
+    ) -> gate_pb2.ChangePasswordResponse:
+        if self._control.refuse_calls:
+            self._control.refused += 1
+            context.abort(*self._control.refuse_calls)
+        self._control.changes.append(request)
+        return self._control.changed
 
     def EndSession(  # noqa: N802  gRPC names it
         self, request: gate_pb2.EndSessionRequest, context: grpc.ServicerContext

@@ -15,6 +15,8 @@ from dataplane.gate import (
     Denied,
     DenyReason,
     Gate,
+    PasswordChange,
+    PasswordChanged,
     PasswordCredentials,
     Redemption,
     Refusal,
@@ -72,6 +74,17 @@ def test_a_refusal_is_an_answer(control: FakeControl) -> None:
     assert gate.redeem_code(REDEMPTION) is Refusal.INVALID_CODE
     assert control.redeemed[0].code == "c"
     assert control.redeemed[0].code_verifier == "v"
+
+
+def test_a_password_is_changed(control: FakeControl) -> None:
+    gate: Gate = gate_of(control)
+    change = PasswordChange(
+        provider="wiki", channel=Channel.LDAP, username="alice", present="old", wanted="new", client_address=""
+    )
+    assert gate.change_password(change) == PasswordChanged()
+    assert [(each.username, each.present, each.wanted) for each in control.changes] == [("alice", "old", "new")]
+    control.refuse_calls = grpc.StatusCode.UNAVAILABLE, "away"
+    assert gate.change_password(change) == Unavailable("UNAVAILABLE: away")
 
 
 def test_before_the_first_connection_control_is_unavailable() -> None:

@@ -1,5 +1,7 @@
 """What is asked of control and every answer there is, from our own values to messages and back."""
 
+from dataclasses import replace
+
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
@@ -15,7 +17,11 @@ from dataplane.gate import (
     Credentials,
     Denied,
     DenyReason,
+    PasswordAnswer,
+    PasswordChange,
+    PasswordChanged,
     PasswordCredentials,
+    PasswordRefusal,
     ProxySession,
     Refusal,
     SessionReference,
@@ -159,3 +165,60 @@ def test_whoever_is_let_in_tells_controls_time() -> None:
     allowed = gate_pb2.AuthenticateResponse(allowed=gate_pb2.Allowed(clock=stamp(AT)))
     assert questions.find_clock(allowed) == AT
     assert questions.find_clock(gate_pb2.AuthenticateResponse(denied=gate_pb2.Denied())) is None
+
+
+CHANGE = PasswordChange(
+    provider="p", channel=Channel.LDAP, username="alice", present="0ld", wanted=None, client_address="192.0.2.7"
+)
+
+
+@pytest.mark.parametrize(("wanted", "travels"), [(None, ""), ("n3w;1", "n3w;1")])
+def test_a_new_password_as_it_travels(wanted: str | None, travels: str) -> None:
+    assert questions.change_request(replace(CHANGE, wanted=wanted)) == gate_pb2.ChangePasswordRequest(
+        provider="p",
+        protocol=gate_pb2.PROTOCOL_LDAP,
+        username="alice",
+        present="0ld",
+        wanted=travels,
+        client_address="192.0.2.7",
+    )
+
+
+PASSWORD_REASONS = {
+    each.name.removeprefix("REASON_").lower(): each.number
+    for each in gate_pb2.PasswordRefused.Reason.DESCRIPTOR.values
+    if each.number
+}
+
+
+def test_every_reason_against_a_password_is_known() -> None:
+    assert PASSWORD_REASONS.keys() == set(PasswordRefusal)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (gate_pb2.ChangePasswordResponse(changed=gate_pb2.PasswordChanged()), PasswordChanged()),
+        (gate_pb2.ChangePasswordResponse(changed=gate_pb2.PasswordChanged(generated="x")), PasswordChanged("x")),
+        *(
+            (
+                gate_pb2.ChangePasswordResponse(refused=gate_pb2.PasswordRefused(reason=number)),  # type: ignore[arg-type]  # a number
+                PasswordRefusal(name),
+            )
+            for name, number in PASSWORD_REASONS.items()
+        ),
+    ],
+)
+def test_answers_about_passwords(message: gate_pb2.ChangePasswordResponse, expected: PasswordAnswer) -> None:
+    assert questions.password_answer(message) == expected
+    assert questions.find_clock(message) is None
+
+
+def test_an_answer_about_passwords_of_a_newer_control_is_no_answer() -> None:
+    for unread in (
+        gate_pb2.ChangePasswordResponse(),
+        gate_pb2.ChangePasswordResponse(refused=gate_pb2.PasswordRefused()),
+    ):
+        answer = questions.password_answer(unread)
+        assert isinstance(answer, Unavailable)
+        assert answer.refused

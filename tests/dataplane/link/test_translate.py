@@ -9,10 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataplane.config import (
+    AttributeMapping,
+    BindMode,
     Certificate,
     Changed,
     ConfigRefused,
+    DirectoryEntry,
+    DirectoryGroup,
+    DirectoryUser,
     Ended,
+    LdapProvider,
     Options,
     ProxyMode,
     ProxyProvider,
@@ -23,7 +29,7 @@ from dataplane.gate import BasicCredentials, Identity
 from dataplane.link import translate
 from dataplane.link.held import Held, HeldResource, LinkBroken, Rejection
 from dataplane.link.messages import Vitals
-from protos.outpost.v1 import identity_pb2, resources_pb2
+from protos.outpost.v1 import directory_pb2, identity_pb2, resources_pb2
 from tests.dataplane.link.test_enrol import INSTANCE
 
 # Control takes no larger messages (control/link/transport.py).
@@ -116,6 +122,46 @@ RESOURCES: list[tuple[resources_pb2.Resource, Resource]] = [
     ),
     (
         resources_pb2.Resource(
+            ldap_provider=resources_pb2.LdapProvider(
+                id="l",
+                name="Directory",
+                application_slug="directory",
+                application_name="The directory",
+                base_dn="DC=ldap,DC=example",
+                bind_mode=resources_pb2.LdapProvider.BIND_MODE_CACHED,
+                mfa_support=True,
+                search_group="g",
+                uid_start_number=2000,
+                gid_start_number=4000,
+                certificate="certificate/x",
+                tls_server_name="ldap.example.com",
+                user_attributes=[resources_pb2.AttributeMapping(attribute="loginShell", source="posix.shell")],
+                group_attributes=[resources_pb2.AttributeMapping(attribute="description", source="description")],
+                size_limit=500,
+                time_limit=Duration(seconds=30, nanos=500_000_000),
+            )
+        ),
+        LdapProvider(
+            id="l",
+            name="Directory",
+            application_slug="directory",
+            application_name="The directory",
+            base_dn="DC=ldap,DC=example",
+            bind_mode=BindMode.CACHED,
+            mfa_support=True,
+            search_group="g",
+            uid_start_number=2000,
+            gid_start_number=4000,
+            certificate="certificate/x",
+            tls_server_name="ldap.example.com",
+            user_attributes=(AttributeMapping(attribute="loginShell", source="posix.shell"),),
+            group_attributes=(AttributeMapping(attribute="description", source="description"),),
+            size_limit=500,
+            time_limit=30.5,
+        ),
+    ),
+    (
+        resources_pb2.Resource(
             certificate=resources_pb2.Certificate(id="x", name="web", chain="CHAIN", private_key="KEY")
         ),
         Certificate(id="x", name="web", chain="CHAIN", private_key="KEY"),
@@ -166,6 +212,10 @@ def test_the_table_has_every_kind_of_resource() -> None:
             resources_pb2.Resource(proxy_provider=resources_pb2.ProxyProvider(name="Wiki")).SerializeToString(),
             "provider Wiki: mode 0 is not known; expected one of forward_domain, forward_single, proxy",
         ),
+        (
+            resources_pb2.Resource(ldap_provider=resources_pb2.LdapProvider(name="Directory")).SerializeToString(),
+            "provider Directory: bind mode 0 is not known; expected one of cached, direct",
+        ),
     ],
 )
 def test_what_cannot_be_served_is_refused(data: bytes, words: str) -> None:
@@ -173,10 +223,90 @@ def test_what_cannot_be_served_is_refused(data: bytes, words: str) -> None:
         translate.resource(data)
 
 
+ENTRIES: list[tuple[directory_pb2.DirectoryEntry, DirectoryEntry]] = [
+    (
+        directory_pb2.DirectoryEntry(
+            key="user/u",
+            user=directory_pb2.DirectoryUser(
+                id="u",
+                username="alice",
+                name="Alice",
+                email="a@example.com",
+                active=True,
+                groups=["g", "h"],
+                attributes='{"a": 1}',
+                created=stamp(AT),
+                updated=stamp(UNTIL),
+                number=7,
+                password_changed=stamp(AT),
+            ),
+        ),
+        DirectoryUser(
+            id="u",
+            username="alice",
+            name="Alice",
+            email="a@example.com",
+            active=True,
+            groups=("g", "h"),
+            attributes='{"a": 1}',
+            number=7,
+            created=AT,
+            updated=UNTIL,
+            password_changed=AT,
+        ),
+    ),
+    (
+        directory_pb2.DirectoryEntry(
+            key="group/g",
+            group=directory_pb2.DirectoryGroup(
+                id="g",
+                name="staff",
+                superuser=True,
+                parents=["h"],
+                attributes="{}",
+                number=1_000_000,
+                created=stamp(AT),
+                updated=stamp(UNTIL),
+            ),
+        ),
+        DirectoryGroup(
+            id="g",
+            name="staff",
+            superuser=True,
+            parents=("h",),
+            attributes="{}",
+            number=1_000_000,
+            created=AT,
+            updated=UNTIL,
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("message", "expected"), ENTRIES, ids=lambda each: type(each).__name__)
+def test_entries_of_the_directory(message: directory_pb2.DirectoryEntry, expected: DirectoryEntry) -> None:
+    assert translate.directory_entry(message.SerializeToString()) == (message.key, expected)
+
+
+def test_a_user_who_has_no_password() -> None:
+    message = directory_pb2.DirectoryEntry(key="user/u", user=directory_pb2.DirectoryUser(id="u"))
+    _, user = translate.directory_entry(message.SerializeToString())
+    assert isinstance(user, DirectoryUser)
+    assert user.password_changed is None
+
+
+def test_an_entry_of_a_newer_control_is_refused() -> None:
+    for data, words in ((b"\xff", "no outpost.v1.DirectoryEntry"), (b"\x0a\x01k", "upgrade the outpost")):
+        with pytest.raises(ConfigRefused, match=words):
+            translate.directory_entry(data)
+
+
 @given(st.binary(max_size=200))
 def test_garbage_is_refused_and_nothing_else(data: bytes) -> None:
     with contextlib.suppress(ConfigRefused):
         translate.resource(data)
+    with contextlib.suppress(ConfigRefused):
+        translate.directory_entry(data)
     with contextlib.suppress(LinkBroken):
         translate.held_resource(data)
 

@@ -16,6 +16,8 @@ from dataplane.gate import (
     Denied,
     DenyReason,
     Identity,
+    PasswordAnswer,
+    PasswordChange,
     ProxySession,
     Redemption,
     Refusal,
@@ -132,6 +134,9 @@ class TableGate:
     def authenticate(self, attempt: Attempt) -> Verdict:
         self.attempts.append(attempt)
         return self.verdict
+
+    def change_password(self, change: PasswordChange) -> PasswordAnswer:
+        raise AssertionError(f"no proxy changes passwords: {change.username}")
 
     def find_outage(self) -> Unavailable | None:
         return self.outage
