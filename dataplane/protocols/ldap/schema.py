@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from dataplane.protocols.ldap.prepare import Place
 from dataplane.protocols.ldap.syntaxes import Syntax
 
 # What a value matches by: UTF-8 text as prepared (RFC 4518; compared by bytes as by code points), or an integer.
@@ -28,14 +29,6 @@ class RuleKind(Enum):
     ALL_BITS = "all bits"
     ANY_BIT = "any bit"
     CHAIN = "chain"
-
-
-class Place(Enum):
-    """Where in the value a piece of a substring assertion stands; spaces at its ends count by that (RFC 4518 2.6.1)."""
-
-    INITIAL = "initial"
-    ANY = "any"
-    FINAL = "final"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
