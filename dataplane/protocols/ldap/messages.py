@@ -138,7 +138,26 @@ class Extensible:
     dn_attributes: bool = False
 
 
-Filter = And | Or | Not | Present | Equality | GreaterOrEqual | LessOrEqual | Approximate | Substrings | Extensible
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A choice that RFC 4511 doesn't have; undefined."""
+
+    tag: int
+
+
+Filter = (
+    And
+    | Or
+    | Not
+    | Present
+    | Equality
+    | GreaterOrEqual
+    | LessOrEqual
+    | Approximate
+    | Substrings
+    | Extensible
+    | Unknown
+)
 
 
 # Requests.
@@ -239,18 +258,6 @@ class Extended:
     value: bytes | None = field(default=None, repr=False)
 
 
-Request = Bind | Unbind | Search | Compare | Add | Modify | Delete | ModifyDn | Abandon | Extended
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """The envelope of a request, section 4.1.1. `id` is 1 to 2,147,483,647."""
-
-    id: int
-    request: Request
-    controls: tuple[Control, ...] = ()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """How an operation ended, section 4.1.9. No referrals: this server knows of no other."""
@@ -334,3 +341,55 @@ Response = (
     | ModifyDnResponse
     | ExtendedResponse
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Malformed:
+    """A request soundly encoded whose contents aren't what they must be; `response` says so (section 4.1.1).
+
+    `limit` names the limit that it passed, where that is why.
+    """
+
+    response: Response
+    limit: str | None = None
+
+
+Request = Bind | Unbind | Search | Compare | Add | Modify | Delete | ModifyDn | Abandon | Extended | Malformed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """The envelope of a request, section 4.1.1. `id` is 1 to 2,147,483,647. A malformed one has no controls."""
+
+    id: int
+    request: Request
+    controls: tuple[Control, ...] = ()
+
+
+# Values of controls and extended operations.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paged:
+    """RFC 2696: the page size asked for, 0 or more (in answers an estimate of all), and the cookie."""
+
+    size: int
+    cookie: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SortKey:
+    """RFC 2891 section 1.1: one attribute to sort by, and the ordering rule if not its own."""
+
+    attribute: str
+    rule: str | None = None
+    reverse: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordModify:
+    """RFC 3062 section 2."""
+
+    identity: str | None = None
+    old: bytes | None = field(default=None, repr=False)
+    new: bytes | None = field(default=None, repr=False)
