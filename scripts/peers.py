@@ -1,7 +1,8 @@
 """The programs that the interop tests and the benchmark drive, installed from Debian's packages.
 
 scripts/peers.txt names the packages. Only Debian as root can install them; anywhere else this says so in one line and
-fails, because a peer that is missing must never look like a test that passed.
+fails, because a peer that is missing must never look like a test that passed. Those marked `apart` would change who may
+sign in on this machine: they are unpacked beside the virtual environment and not installed.
 """
 
 import os
@@ -19,12 +20,23 @@ PEERS = Path("scripts/peers.txt")
 RELEASE = Path("/etc/os-release")
 POLICY = Path("/usr/sbin/policy-rc.d")
 FORBID_STARTING = "#!/bin/sh\nexit 101\n"
+UNPACKED = Path(sys.prefix) / "peers"
+APART = "apart"
 
 
 def packages(path: Path) -> list[str]:
     """The packages that the file names, one a line, comments aside."""
-    lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())
-    return [line for line in lines if line]
+    return list(_named(path))
+
+
+def packages_apart(path: Path) -> list[str]:
+    """Those of them that are to be unpacked only."""
+    return [name for name, marks in _named(path).items() if APART in marks]
+
+
+def _named(path: Path) -> dict[str, list[str]]:
+    lines = (line.partition("#")[0].split() for line in path.read_text().splitlines())
+    return {name: marks for name, *marks in filter(None, lines)}
 
 
 def refusal() -> str | None:
@@ -45,6 +57,34 @@ def install(names: list[str]) -> None:
         with _services_left_alone():
             _apt("update")
             _apt("install", "--yes", "--no-install-recommends", *missing)
+
+
+def unpack(names: list[str], folder: Path) -> None:
+    """Have `folder/root` hold these packages and what they need beside those installed. Raises as `install` does."""
+    stamp = folder / "names"
+    if stamp.exists() and stamp.read_text().split() == names:
+        return
+    sys.stdout.write(f"peers: unpacking {' '.join(names)}\n")
+    sys.stdout.flush()
+    shutil.rmtree(folder, ignore_errors=True)
+    archives, root = folder / "archives", folder / "root"
+    (archives / "partial").mkdir(parents=True)
+    _apt("update")
+    _apt(
+        "install",
+        "--yes",
+        "--no-install-recommends",
+        "--download-only",
+        "-o",
+        f"Dir::Cache::archives={archives}",
+        *names,
+    )
+    for archive in archives.glob("*.deb"):
+        subprocess.run(["/usr/bin/dpkg-deb", "--extract", str(archive), str(root)], check=True)  # noqa: S603  ours
+    # Debian's own root has /lib as a link to /usr/lib, packages still have files in both.
+    shutil.copytree(root / "lib", root / "usr/lib", symlinks=True, dirs_exist_ok=True)
+    shutil.rmtree(root / "lib")
+    stamp.write_text(" ".join(names))
 
 
 def _is_debian() -> bool:
@@ -82,7 +122,9 @@ def main() -> int:
     reason = refusal()
     if reason:
         return report([reason])
-    install(packages(ROOT / PEERS))
+    apart = packages_apart(ROOT / PEERS)
+    install([name for name in packages(ROOT / PEERS) if name not in apart])
+    unpack(apart, UNPACKED)
     return 0
 
 
