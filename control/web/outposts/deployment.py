@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from control.domain.outpost import Outpost
+from control.domain.outpost import Outpost, OutpostType
 from control.fleet.options import OutpostOptions
 from control.web.outposts import quoting
 
@@ -17,6 +17,11 @@ OUTPOST_LABEL = "io.goauthentik.outpost-uuid"
 # Networks that are modes of the engine: such a container joins no network by name.
 _MODES = frozenset({"host", "none", "bridge", "default"})
 _WITHOUT_PORTS = frozenset({"host", "none"})
+# Where each type listens for those it serves: the name of a port and its number.
+_PORTS: Mapping[OutpostType, Mapping[str, int]] = {
+    OutpostType.PROXY: {"http": 9000, "https": 9443},
+    OutpostType.LDAP: {"ldap": 3389, "ldaps": 6636},
+}
 # Options for which no snippet has a place: what they speak of is made by whoever deploys.
 _LEFT_OUT = (
     "kubernetes_ingress_annotations",
@@ -92,6 +97,11 @@ class Deployment:
         """The engine's mode of networking where the option names one, such as host."""
         wanted = self.options.docker_network or ""
         return wanted if wanted in _MODES or wanted.startswith("container:") else ""
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        """What clients come to, by name."""
+        return _PORTS[self.outpost.type]
 
     @property
     def publishes(self) -> bool:

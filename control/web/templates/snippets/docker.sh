@@ -12,7 +12,9 @@ docker run --detach --restart unless-stopped --name {{ name }} \
   --network {{ options.docker_network|shell }} \
 {% endif %}
 {% if deployment.publishes %}
-  --publish 9000:9000 --publish 9443:9443 \
+{% for port in deployment.ports.values() %}
+  --publish {{ port }}:{{ port }} \
+{% endfor %}
 {% endif %}
   --volume {{ name }}-state:/var/lib/garrison \
   --read-only --cap-drop ALL --security-opt no-new-privileges \

@@ -70,6 +70,23 @@ def run_with(tmp_path: Path, script: str, program: str) -> list[str]:
     return (tmp_path / "args").read_text().split("\0")[:-1]
 
 
+def test_each_type_has_its_ports(site: Site) -> None:
+    proxy = deployment_of("edge")
+    snippets = rendered(site, replace(proxy, outpost=replace(proxy.outpost, type=OutpostType.LDAP)))
+    for name in ("docker", "compose", "kubernetes"):
+        assert {port for port in ("3389", "6636", "9000", "9443") if port in snippets[name]} == {"3389", "6636"}, name
+    assert "--publish 3389:3389 \\\n  --publish 6636:6636" in snippets["docker"]
+    (service,) = (each for each in yaml.safe_load_all(snippets["compose"]))
+    assert service["services"]["ak-outpost-edge"]["ports"] == ["3389:3389", "6636:6636"]
+    manifests = {each["kind"]: each for each in yaml.safe_load_all(snippets["kubernetes"]) if each}
+    ports = manifests["Service"]["spec"]["ports"]
+    assert [(each["name"], each["port"], each["targetPort"]) for each in ports] == [
+        ("ldap", 3389, "ldap"),
+        ("ldaps", 6636, "ldaps"),
+    ]
+    assert "garrison-outpost ldap --state" in snippets["command"]
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_the_command_line(site: Site, tmp_path: Path, text: str) -> None:
     arguments = run_with(tmp_path, make(site, text)["command"], "garrison-outpost")
