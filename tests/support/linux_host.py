@@ -30,6 +30,7 @@ mount -t tmpfs tmpfs /home
 cp -a "$FILES/." /
 ldconfig
 DEBIAN_FRONTEND=noninteractive pam-auth-update --package --force
+touch "$READY"
 exec "$@"
 """
 
@@ -74,7 +75,7 @@ class LinuxHost:
 def linux_host(folder: Path, files: Mapping[str, str], command: Sequence[str]) -> Iterator[LinuxHost]:
     """A machine with these files (absolute paths, readable by root alone below /etc/sssd) that runs the command."""
     assert PACKAGES.exists(), f"{PACKAGES} is missing: python -m scripts.peers unpacks it"
-    memory, own = folder / "memory", folder / "files"
+    memory, own, ready = folder / "memory", folder / "files", folder / "ready"
     for made in (memory, own):
         made.mkdir(parents=True)
     for name, text in files.items():
@@ -86,11 +87,10 @@ def linux_host(folder: Path, files: Mapping[str, str], command: Sequence[str]) -
     program = Program(
         "linux host",
         [require("unshare", "util-linux"), *apart, "sh", "-c", _SETUP, "sh", *command],
-        {"PACKAGES": str(PACKAGES), "MEMORY": str(memory), "FILES": str(own)},
+        {"PACKAGES": str(PACKAGES), "MEMORY": str(memory), "FILES": str(own), "READY": str(ready)},
     )
-    host = LinuxHost(program=program)
     try:
-        eventually(lambda: host.run("test", "-e", "/proc/self").code == 0, "the host is there", alive=program)
-        yield host
+        eventually(ready.exists, "the host is there", alive=program)
+        yield LinuxHost(program=program)
     finally:
         program.kill()
