@@ -12,6 +12,7 @@ from typing import Protocol
 
 import gevent
 from gevent import get_hub, getcurrent
+from gevent.event import Event
 from gevent.timeout import Timeout
 
 READ, WRITE = 1, 2
@@ -70,23 +71,27 @@ class SocketStream:
     __slots__ = (
         "_aborted",
         "_armed",
+        "_begun",
+        "_broken",
         "_deadline",
         "_hub",
         "_limit",
         "_reader",
         "_recv",
+        "_rest",
         "_resume",
         "_send",
         "_socket",
         "_switch",
         "_watcher",
         "_write_timeout",
+        "_written",
     )
 
     def __init__(self, sock: socket.socket, write_timeout: float) -> None:
         self._socket = sock
         self._recv: Callable[[int], bytes] = sock.recv
-        self._send: Callable[[bytes], int] = sock.send
+        self._send: Callable[[bytes | bytearray], int] = sock.send
         self._hub = get_hub()
         self._watcher = self._hub.loop.io(sock.fileno(), READ)
         self._armed = False
@@ -97,14 +102,25 @@ class SocketStream:
         self._deadline = float("inf")
         self._limit = ""
         self._write_timeout = write_timeout
+        self._begun = b""
+        self._rest = bytearray()
+        self._written: Event | None = None
+        self._broken: BaseException | None = None
 
     def until(self, deadline: float, limit: str) -> None:
         """Let reads wait until `deadline`, named `limit`."""
         self._deadline = deadline
         self._limit = limit
 
+    def begin_with(self, data: bytes) -> None:
+        """Have what was read of the connection read again, first of all."""
+        self._begun = data
+
     def read(self) -> bytes:
         """Wait until there is something, then take it."""
+        if self._begun:
+            data, self._begun = self._begun, b""
+            return data
         while True:
             if not self._armed:
                 self._watcher.start(self._readable)
@@ -133,7 +149,10 @@ class SocketStream:
             return b""
 
     def write(self, data: bytes) -> None:
-        """Send raw; what the kernel does not take at once waits for the socket."""
+        """Send raw; what the kernel does not take at once waits for the socket, and what comes meanwhile after it."""
+        if self._rest:
+            self._write_after(data)
+            return
         try:
             sent = self._send(data)
         except BlockingIOError:
@@ -185,19 +204,35 @@ class SocketStream:
         if resume is not None:
             resume(_LATE)
 
+    def _write_after(self, data: bytes) -> None:
+        """Let the greenlet that waits for the socket send this too: nothing may come between the parts of a piece."""
+        self._rest += data
+        written = self._written
+        assert written is not None  # noqa: S101  # somebody is at it
+        written.wait()
+        if self._broken is not None:
+            raise self._broken
+
     def _write_slowly(self, rest: memoryview) -> None:
         watcher = self._hub.loop.io(self._socket.fileno(), WRITE)
+        written = self._written = Event()
+        self._rest += rest
         try:
-            while rest:
+            while self._rest:
                 with Timeout(self._write_timeout, Expired("write_timeout")):
                     self._hub.wait(watcher)
                 try:
-                    rest = rest[self._send(rest) :]  # type: ignore[arg-type]  # send takes any buffer
+                    sent = self._send(self._rest)
                 except BlockingIOError:
                     continue
+                del self._rest[:sent]
+        except BaseException as error:
+            self._broken = error
+            raise
         finally:
             watcher.stop()
             watcher.close()
+            written.set()
 
 
 def loop_now() -> float:

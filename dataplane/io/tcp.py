@@ -11,22 +11,22 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
 import gevent
 from gevent import Greenlet, get_hub
 from gevent.event import Event as Signal
 from gevent.monkey import get_original
 
+from dataplane.io.connection import Connection, Handler
 from dataplane.io.limits import Counts, Limits
 from dataplane.io.passage import Passage, PassageSettings
+from dataplane.io.preamble import find_source
 from dataplane.io.stream import READ, Expired, LimitHit, SocketStream, Stream, loop_now
 from dataplane.io.tls import TlsStream
 from dataplane.sansio import PeerError, Session
 
 _log = logging.getLogger("dataplane.io")
-_TURN = 16
-"""Events of one connection that are handled in a row."""
 _SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _AGAIN = 0.1
 """Seconds before accept is tried again that failed."""
@@ -36,128 +36,34 @@ _DRAIN_TICK = 0.05
 """Seconds between two looks at the deadlines in a drain."""
 _RawSocket = get_original("socket", "socket")
 
-E = TypeVar("E")
-Event_contra = TypeVar("Event_contra", contravariant=True)
-
-
-class Handler(Protocol[Event_contra]):
-    """What answers a session's events."""
-
-    def handle(self, event: Event_contra, connection: "Connection[Any]") -> bytes:
-        """Bytes to send; empty for none. May call `connection` to read or send in between."""
-        ...
-
-    def refuse(self, error: PeerError, connection: "Connection[Any]") -> bytes:
-        """The last words to a peer that broke the protocol."""
-        ...
-
-
-class Connection(Generic[E]):
-    """A connection as its handler sees it."""
-
-    __slots__ = ("_limits", "_session", "_stream", "finished", "idle", "peer", "secure", "server", "since")
-
-    def __init__(self, stream: Stream, peer: str, *, secure: bool, server: "TcpServer") -> None:
-        self._stream = stream
-        self._limits = server.limits
-        self._session: Session[E, Any] | None = None
-        self.peer = peer
-        """The address, without a port; IPv4 in its own form also on dual-stack listeners."""
-        self.secure = secure
-        self.server = server
-        self.finished = False
-        self.idle = True
-        self.since = float("inf")
-        """When the last message was done with, by the loop's clock."""
-
-    def send(self, data: bytes) -> None:
-        """Write now, waiting for a slow reader."""
-        self._stream.write(data)
-
-    def finish(self) -> None:
-        """Close once the answer at hand is written."""
-        self.finished = True
-
-    def read(self, timeout: float | None = None, limit: str = "read_timeout") -> bytes:
-        """Raw bytes, for what comes after an upgrade; `timeout` defaults to the read limit, `limit` names it."""
-        self._stream.until(loop_now() + (self._limits.read if timeout is None else timeout), limit)
-        return self._stream.read()
-
-    def interrupt(self) -> None:
-        """Wake a greenlet that reads here; it gets Expired."""
-        self._stream.interrupt("interrupted")
-
-    def abort(self) -> None:
-        """Break the connection so that the peer can't take a part for the whole."""
-        self._stream.abort()
-
-    def find_next_event(self, timeout: float | None = None, limit: str = "read_timeout") -> E | None:
-        """The session's next event, reading as needed; None when the peer has closed. Raises PeerError, Expired."""
-        session = self._session
-        assert session is not None  # noqa: S101  # bound before any handler runs
-        while True:
-            for event in session.events():
-                return event
-            data = self.read(timeout, limit)
-            session.receive(data)
-            if not data:
-                return next(iter(session.events()), None)
-
-    def converse(self, session: Session[E, Any], handler: Handler[E]) -> None:
-        """Feed, handle and write until either side has had enough."""
-        self._session = session
-        stream, limits = self._stream, self._limits
-        receive, events, handle, write = session.receive, session.events, handler.handle, stream.write
-        now, idle = self.server.now, limits.idle
-        stream.until(now() + (limits.parting if self.server.draining else limits.message), "message_timeout")
-        while True:
-            try:
-                data = stream.read()
-            except Expired as expired:
-                data = self._last_look(expired)
-            receive(data)
-            complete = False
-            for handled, event in enumerate(events(), 1):
-                complete = True
-                self.idle = False
-                if not handled % _TURN:  # a pipeline that the kernel takes at once would never let others run
-                    gevent.sleep(0)
-                answer = handle(event, self)
-                if answer:
-                    write(answer)
-                if self.finished:
-                    return
-            if not data or (complete and self.server.draining):
-                return
-            if complete:
-                self.idle = True
-                self.since = since = now()
-                stream.until(since + idle, "idle_timeout")
-            elif self.idle:  # the deadline counts from a message's first byte, however slowly the rest trickles in
-                self.idle = False
-                stream.until(now() + limits.message, "message_timeout")
-
-    def _last_look(self, expired: Expired) -> bytes:
-        """Between two messages: what has come in this very moment, empty for the end. Raises Expired within one."""
-        if not self.idle:
-            raise expired
-        data = self._stream.take()
-        if not data and expired.limit != "drain":
-            self.server.counts.limits[expired.limit] += 1
-        return data
-
-
 Conversation = Callable[[Connection[Any]], tuple[Session[Any, Any], Handler[Any]]]
+Closed = Callable[[Connection[Any]], None]
+
+
+def _nothing(_: Connection[Any]) -> None:
+    """What most protocols have to do when a conversation is over."""
 
 
 class TcpServer:
     """Accepts on listeners it was given and runs `open_conversation` for each connection.
 
-    With a `passage`, TLS connections for its server name are not ours: they are passed on as they are.
+    With a `passage`, TLS connections for its server name are not ours: they are passed on as they are. Who `relays` may
+    say in the PROXY protocol whose connection it is. `closed` is told of each conversation that is over, before its
+    connection is closed.
     """
 
-    def __init__(self, open_conversation: Conversation, limits: Limits, passage: PassageSettings | None = None) -> None:
+    def __init__(
+        self,
+        open_conversation: Conversation,
+        limits: Limits,
+        passage: PassageSettings | None = None,
+        *,
+        relays: Callable[[str], bool] | None = None,
+        closed: Closed = _nothing,
+    ) -> None:
         self._open = open_conversation
+        self._relays = relays
+        self._closed = closed
         self.limits = limits
         self.counts = Counts()
         self.draining = False
@@ -197,7 +103,7 @@ class TcpServer:
         if self._passage is not None:
             self._passage.cut()
         for connection, (stream, _) in list(self._live.items()):
-            if connection.idle:
+            if connection.idle and not connection.busy:
                 stream.until(min(started, connection.since) + self.limits.parting, "drain")
         self._ticker.stop()
         self._ticker = get_hub().loop.timer(_DRAIN_TICK, _DRAIN_TICK)
@@ -297,6 +203,7 @@ class TcpServer:
 
     def _run(self, connection: Connection[Any], stream: SocketStream, secured: Stream) -> None:
         try:
+            self._introduce(connection, stream)
             if isinstance(secured, TlsStream):
                 deadline = loop_now() + (self.limits.parting if self.draining else self.limits.handshake)
                 if self._passage is not None and self._passage.take(stream, secured, connection.peer):
@@ -305,7 +212,7 @@ class TcpServer:
                 stream.until(deadline, "handshake_timeout")
                 secured.handshake()
             self._converse(connection)
-            self._linger(secured)
+            self._linger(connection.stream)
         except LimitHit as hit:
             if hit.limit != "drain":
                 self.counts.limits[hit.limit] += 1
@@ -330,6 +237,25 @@ class TcpServer:
             connection.converse(session, handler)
         except PeerError as error:
             connection.send(handler.refuse(error, connection))
+        finally:
+            self._closed(connection)
+
+    def _introduce(self, connection: Connection[Any], stream: SocketStream) -> None:
+        """Count the connection as its client's, where its peer is believed. Raises LimitHit and OSError."""
+        if self._relays is None or not self._relays(connection.peer):
+            return
+        stream.until(loop_now() + self.limits.handshake, "proxy_header_timeout")
+        try:
+            source = find_source(stream)
+        except PeerError as error:
+            raise LimitHit("proxy_header", error.reason) from error
+        if source is None:
+            return
+        if self._per_peer[source] >= self.limits.connections_per_peer:
+            raise LimitHit("connections_per_peer")
+        self._leave_peer(connection.peer)
+        self._per_peer[source] += 1
+        connection.peer = source
 
     def _linger(self, stream: Stream) -> None:
         """Closing with bytes unread resets the connection, which may take our last answer with it (RFC 9112 9.6)."""
@@ -343,11 +269,14 @@ class TcpServer:
 
     def _forget(self, connection: Connection[Any]) -> None:
         del self._live[connection]
-        self._per_peer[connection.peer] -= 1
-        if not self._per_peer[connection.peer]:
-            del self._per_peer[connection.peer]
+        self._leave_peer(connection.peer)
         if not self._live:
             self._empty.set()
+
+    def _leave_peer(self, peer: str) -> None:
+        self._per_peer[peer] -= 1
+        if not self._per_peer[peer]:
+            del self._per_peer[peer]
 
     def _tick(self) -> None:
         now = loop_now()

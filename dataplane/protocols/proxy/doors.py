@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dataplane.gate import Event, EventAction, Gate, Identity, Unavailable
-from dataplane.io.tcp import Connection
+from dataplane.io.connection import Connection
 from dataplane.ledger import MAX_ENTRIES, Entry, Happening, Ledger
 from dataplane.protocols.proxy.application import Application, Opened, host_name
 from dataplane.protocols.proxy.asking import Asking, cookie_header, navigates, wants_json

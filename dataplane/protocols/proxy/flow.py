@@ -11,8 +11,8 @@ from typing import Any
 import gevent
 from gevent.event import Event as Signal
 
+from dataplane.io.connection import Connection
 from dataplane.io.stream import Expired, loop_now
-from dataplane.io.tcp import Connection
 from dataplane.protocols.proxy.messages import Data
 
 

@@ -6,7 +6,7 @@ that (sign-in, pages, the front door) takes the slow road in `doors`.
 
 from typing import Any
 
-from dataplane.io.tcp import Connection
+from dataplane.io.connection import Connection
 from dataplane.protocols.proxy.application import Application, Opened
 from dataplane.protocols.proxy.asking import cookie_header
 from dataplane.protocols.proxy.dialects import DIALECTS, PREFIX, Check, Dialect, find_dialect

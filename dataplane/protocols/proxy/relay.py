@@ -15,9 +15,9 @@ from typing import Any
 import gevent
 from gevent.lock import BoundedSemaphore
 
+from dataplane.io.connection import Connection
 from dataplane.io.dial import Address, Upstream, dial
 from dataplane.io.stream import Expired
-from dataplane.io.tcp import Connection
 from dataplane.protocols.proxy.flow import Held, Intake, Outbox, RelayLimits
 from dataplane.protocols.proxy.lanes import LaneFull, Lanes, Place
 from dataplane.protocols.proxy.messages import (

@@ -8,10 +8,11 @@ from typing import Any
 
 from dataplane.config import Edit
 from dataplane.gate import Event, Gate
+from dataplane.io.connection import Connection
 from dataplane.io.dial import UnixAddress
 from dataplane.io.limits import Limits
 from dataplane.io.passage import PassageSettings
-from dataplane.io.tcp import Connection, TcpServer
+from dataplane.io.tcp import TcpServer
 from dataplane.io.tls import ServerNames, self_signed, server_context
 from dataplane.protocols.proxy.config import Prepared, prepare
 from dataplane.protocols.proxy.doors import Doors

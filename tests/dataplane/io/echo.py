@@ -1,10 +1,16 @@
 """A protocol of lines, so that the driver's tests need no other: each line is answered in capitals."""
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
-from dataplane.io.tcp import Connection
+import gevent
+
+from dataplane.io.connection import Connection
+from dataplane.io.tls import self_signed, server_context
 from dataplane.sansio import PeerError
+
+SELF_SIGNED = self_signed(dt.datetime.now(dt.UTC))
 
 
 class LineSession:
@@ -28,7 +34,12 @@ class LineSession:
 
 
 class LineHandler:
-    """`big N`: N bytes; `pull`: the next line; `bye`: the end; `crash`: a bug; all else: itself in capitals."""
+    """All lines but these are answered in capitals.
+
+    `big N`: N bytes; `pull`: the next line; `bye`: the end; `crash`: a bug; `peer`: who it is; `later S`: an answer
+    after so many seconds, while others are answered; `twice N`: N bytes each of two greenlets; `end S`: the end after
+    so many; `tls`: TLS from then on.
+    """
 
     def __init__(self, session: LineSession) -> None:
         self._session = session
@@ -46,7 +57,28 @@ class LineHandler:
                 raise LookupError("a bug")
             case [b"peer"]:
                 return self._session.send(f"{connection.peer} {connection.secure}".encode())
-        return self._session.send(event.upper())
+        return self._handle_beside(event, connection)
+
+    def _handle_beside(self, event: bytes, connection: Connection[bytes]) -> bytes:
+        match event.split():
+            case [b"later", seconds]:
+                connection.begin()
+                gevent.spawn_later(float(seconds), self._answer_later, connection)
+            case [b"twice", size]:
+                for letter in (b"a", b"b"):
+                    gevent.spawn(connection.send, letter * int(size))
+            case [b"end", seconds]:
+                gevent.spawn_later(float(seconds), connection.end)
+            case [b"tls"]:
+                connection.start_tls(server_context(*SELF_SIGNED))
+                return self._session.send(b"GO ON")
+            case _:
+                return self._session.send(event.upper())
+        return b""
+
+    def _answer_later(self, connection: Connection[bytes]) -> None:
+        connection.send(self._session.send(b"LATE"))
+        connection.done()
 
     def refuse(self, error: PeerError, connection: Connection[bytes]) -> bytes:
         connection.finish()
