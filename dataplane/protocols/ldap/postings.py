@@ -1,0 +1,216 @@
+"""Sets of entries by slot, as indexes give them and filters combine them.
+
+A posting names `candidates`, which hold every slot of the set and perhaps more, and decides for one slot whether it
+is in. So an intersection asks its smallest part for candidates and the others about each; nothing is built that is
+larger than that part. Candidates are a copy of the moment, decisions are of now: entries may come and go between.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from typing import Final
+
+SLOTS: Final = "I"
+"""The type code of an array of slots."""
+
+
+def with_slot(slots: array[int], slot: int) -> None:
+    """Put a slot in its place of a sorted array, once."""
+    if not slots or slots[-1] < slot:
+        slots.append(slot)
+        return
+    place = bisect_left(slots, slot)
+    if slots[place] != slot:
+        slots.insert(place, slot)
+
+
+def without_slot(slots: array[int], slot: int) -> None:
+    """Take a slot out of a sorted array, if it is there."""
+    place = bisect_left(slots, slot)
+    if place < len(slots) and slots[place] == slot:
+        slots.pop(place)
+
+
+class Posting:
+    """A set of slots. `size` is how many candidates there are at most, `exact` that each of them is in the set."""
+
+    __slots__ = ("exact", "size")
+
+    def __init__(self, size: int, *, exact: bool) -> None:
+        self.size = size
+        self.exact = exact
+
+    def candidates(self) -> Sequence[int]:
+        """Every slot of the set, and where it isn't exact others, each once; nobody changes it afterwards."""
+        raise NotImplementedError
+
+    def holds(self, slot: int) -> bool:
+        """Whether the slot is in the set."""
+        raise NotImplementedError
+
+    def confirms(self, slot: int) -> bool:
+        """The same, for a slot that is one of the candidates."""
+        return self.exact or self.holds(slot)
+
+
+class Nothing(Posting):
+    """The empty set."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(0, exact=True)
+
+    def candidates(self) -> Sequence[int]:
+        """None."""
+        return ()
+
+    def holds(self, slot: int) -> bool:  # noqa: ARG002  the same for all
+        """No."""
+        return False
+
+
+NOTHING: Final = Nothing()
+
+
+class Known(Posting):
+    """Slots that are known one by one: few, or sorted."""
+
+    __slots__ = ("_slots",)
+
+    def __init__(self, slots: Sequence[int]) -> None:
+        super().__init__(len(slots), exact=True)
+        self._slots = slots
+
+    def candidates(self) -> Sequence[int]:
+        """All of them."""
+        return self._slots
+
+    def holds(self, slot: int) -> bool:
+        """Found by halving."""
+        place = bisect_left(self._slots, slot)
+        return place < self.size and self._slots[place] == slot
+
+
+class Tested(Posting):
+    """Candidates, of which a test tells those that are in; the test is right for every slot."""
+
+    __slots__ = ("_find", "_test")
+
+    def __init__(self, size: int, find: Callable[[], Sequence[int]], test: Callable[[int], bool]) -> None:
+        super().__init__(size, exact=False)
+        self._find = find
+        self._test = test
+
+    def candidates(self) -> Sequence[int]:
+        """What the index found."""
+        return self._find()
+
+    def holds(self, slot: int) -> bool:
+        """What the test says."""
+        return self._test(slot)
+
+
+class Without(Posting):
+    """All slots but those of another set."""
+
+    __slots__ = ("_other", "_population")
+
+    def __init__(self, other: Posting, population: int) -> None:
+        super().__init__(population, exact=False)
+        self._other = other
+        self._population = population
+
+    def candidates(self) -> Sequence[int]:
+        """Every slot there is, or those left over where it is known which are not in."""
+        if self._other.exact and self._other.size:
+            return sorted(set(range(self._population)).difference(self._other.candidates()))
+        return range(self._population)
+
+    def holds(self, slot: int) -> bool:
+        """Whether the other set hasn't got it."""
+        return not self._other.holds(slot)
+
+
+class Both(Posting):
+    """Slots that are in each of several sets, of which there is at least one."""
+
+    __slots__ = ("_first", "_others")
+
+    def __init__(self, parts: Sequence[Posting]) -> None:
+        # Sets of one size keep the client's order: it may know which is decided most easily.
+        ordered = sorted(parts, key=_size)
+        self._first = ordered[0]
+        self._others = ordered[1:]
+        super().__init__(self._first.size, exact=False)
+
+    def candidates(self) -> Sequence[int]:
+        """Those of the smallest."""
+        return self._first.candidates()
+
+    def holds(self, slot: int) -> bool:
+        """Whether all have it."""
+        return self._first.holds(slot) and self._others_hold(slot)
+
+    def confirms(self, slot: int) -> bool:
+        """The smallest needn't be asked twice."""
+        return self._first.confirms(slot) and self._others_hold(slot)
+
+    def _others_hold(self, slot: int) -> bool:
+        for other in self._others:
+            if not other.holds(slot):
+                return False
+        return True
+
+
+class Either(Posting):
+    """Slots that are in any of several sets, of which there is at least one."""
+
+    __slots__ = ("_parts", "_population")
+
+    def __init__(self, parts: Sequence[Posting], population: int) -> None:
+        total, exact = 0, True
+        for part in parts:
+            total += part.size
+            exact = exact and part.exact
+        # Where the parts together are as many as there are, each slot is asked about once and no union is made.
+        self._population = population
+        self._parts = parts
+        super().__init__(min(total, population), exact=exact and total < population)
+
+    def candidates(self) -> Sequence[int]:
+        """The union."""
+        if self.size >= self._population:
+            return range(self._population)
+        if len(self._parts) == 1:
+            return self._parts[0].candidates()
+        return sorted(set[int]().union(*[part.candidates() for part in self._parts]))
+
+    def holds(self, slot: int) -> bool:
+        """Whether one has it."""
+        for part in self._parts:
+            if part.holds(slot):
+                return True
+        return False
+
+
+def both(parts: Sequence[Posting]) -> Posting:
+    """What is in each of at least one set."""
+    if len(parts) == 1:
+        return parts[0]
+    for part in parts:
+        if not part.size:
+            return NOTHING
+    return Both(parts)
+
+
+def either(parts: Sequence[Posting], population: int) -> Posting:
+    """What is in any of the sets, of which there may be none."""
+    some = [part for part in parts if part.size]
+    if len(some) > 1:
+        return Either(some, population)
+    return some[0] if some else NOTHING
+
+
+def _size(posting: Posting) -> int:
+    return posting.size
