@@ -6,12 +6,12 @@ below a name has a key that ends with a comma and the name's. Nothing here raise
 """
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from dataplane.protocols.ldap.ber import Reader
+from dataplane.protocols.ldap.prepare import ignore_case
 from dataplane.sansio import PeerError
 
 _CANONICAL: Final = {
@@ -200,8 +200,10 @@ def _assertion_key(assertion: Assertion) -> str:
     value = assertion.value
     if isinstance(value, bytes):
         return f"{assertion.type}=#{value.hex()}"
-    prepared = " ".join(unicodedata.normalize("NFKC", value).casefold().split())
-    return f"{assertion.type}={_SPECIAL_IN_KEY.sub(_hex_pair, prepared)}"
+    prepared = ignore_case(value.encode())
+    # What can't be prepared is equal to itself alone.
+    compared = value if prepared is None else prepared.decode()
+    return f"{assertion.type}={_SPECIAL_IN_KEY.sub(_hex_pair, compared)}"
 
 
 def _hex_pair(found: re.Match[str]) -> str:

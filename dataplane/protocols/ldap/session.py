@@ -21,28 +21,35 @@ DEFAULT_LIMIT: Final = 64 * 1024
 class LdapSession:
     """The server's side. Answers are encoded by `wire`, entries ahead of time, so `send` takes bytes."""
 
-    __slots__ = ("_buffer", "_error", "limit")
+    __slots__ = ("_data", "_error", "_partial", "_position", "limit")
 
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
         self.limit = limit
-        self._buffer = bytearray()
+        # What came last, from a position on: mostly one message or a few, whole. Once something is cut off at the end,
+        # what there is goes on in `_partial`, so that bytes which trickle in are copied once each.
+        self._data = b""
+        self._position = 0
+        self._partial = bytearray()
         self._error: PeerError | None = None
 
     @property
     def pending(self) -> int:
         """Bytes that no message was made of yet."""
-        return len(self._buffer)
+        return len(self._partial) + len(self._data) - self._position
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the peer; empty bytes mean that it has closed its side, and what is unfinished is lost."""
-        self._buffer += data
+        if self._position < len(self._data):
+            self._partial += self._data[self._position :]
+            self._data, self._position = b"", 0
+        if self._partial:
+            self._partial += data
+        else:
+            self._data, self._position = data, 0
 
     def events(self) -> Iterator[Message]:
         """The messages that are whole. Raises PeerError behind the last good one, and from then on."""
-        while True:
-            message = self._find_message()
-            if message is None:
-                return
+        while (message := self._find_message()) is not None:
             yield message
 
     def send(self, message: bytes) -> bytes:
@@ -53,30 +60,46 @@ class LdapSession:
         if self._error is not None:
             raise self._error
         try:
-            size = self._find_size()
-            if size is None or size > len(self._buffer):
-                return None
-            data = bytes(self._buffer[:size])
-            del self._buffer[:size]
-            return decode_message(data)
+            data = self._find_whole_in_partial() if self._partial else self._find_whole()
+            return None if data is None else decode_message(data)
         except PeerError as error:
             self._error = error
             raise
 
-    def _find_size(self) -> int | None:
-        """How long the next message is, header included, as soon as its header is there."""
-        buffer = self._buffer
-        if buffer and buffer[0] != SEQUENCE:
-            raise broken(f"a message can't begin with {buffer[0]:#04x}")
-        begin = 2
-        if len(buffer) < begin:
+    def _find_whole(self) -> bytes | None:
+        data, position = self._data, self._position
+        end = find_end(data, position, self.limit)
+        if end < 0 or end > len(data):
             return None
-        length = buffer[1]
-        if length >= LONG_FORM:
-            begin += length_octets(length)
-            if len(buffer) < begin:
-                return None
-            length = int.from_bytes(buffer[2:begin], "big")
-        if begin + length > self.limit:
-            raise TooLong(begin + length, self.limit)
-        return begin + length
+        self._position = end
+        return data if position == 0 and end == len(data) else data[position:end]
+
+    def _find_whole_in_partial(self) -> bytes | None:
+        end = find_end(self._partial, 0, self.limit)
+        if end < 0 or end > len(self._partial):
+            return None
+        data = bytes(self._partial[:end])
+        del self._partial[:end]
+        return data
+
+
+def find_end(data: bytes | bytearray, position: int, limit: int) -> int:
+    """Where the message at this position ends, as soon as its header is there; -1 before.
+
+    Raises PeerError for what can't begin a message, TooLong where it is longer than the limit.
+    """
+    size = len(data)
+    if position < size and data[position] != SEQUENCE:
+        raise broken(f"a message can't begin with {data[position]:#04x}")
+    begin = position + 2
+    if begin > size:
+        return -1
+    length = data[position + 1]
+    if length >= LONG_FORM:
+        begin += length_octets(length)
+        if begin > size:
+            return -1
+        length = int.from_bytes(data[position + 2 : begin], "big")
+    if begin - position + length > limit:
+        raise TooLong(begin - position + length, limit)
+    return begin + length
