@@ -8,10 +8,11 @@ from dataplane.gate import Gate
 from dataplane.io.dial import TcpAddress
 from dataplane.io.passage import PassageSettings
 from dataplane.link.channel import SERVER_NAME
-from dataplane.protocols.proxy.server import DEFAULT_TRUSTED, Limits, ProxyServer, ProxySettings
+from dataplane.protocols.proxy.server import Limits, ProxyServer, ProxySettings
 from dataplane.runtime.descriptors import connection_bound
 from dataplane.runtime.messages import Setup
 from dataplane.runtime.server import ProtocolServer
+from dataplane.sansio.clients import DEFAULT_TRUSTED
 from dataplane.verifier import Sharing
 
 

@@ -1,8 +1,12 @@
-"""Whom an address stands for, where what one client may take is bounded."""
+"""Whom an address stands for, where what one client may take is bounded, and who may speak for others."""
 
 import ipaddress
+from collections.abc import Sequence
 from functools import lru_cache
 
+DEFAULT_TRUSTED = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fe80::/10", "::1/128")
+"""Whom the outpost believes what they say of others, unless its setting says otherwise; as authentik."""
+SETTING = "AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS"
 _OWN_BITS = 64
 
 
@@ -31,3 +35,28 @@ def client_of(address: str) -> str:
     if isinstance(parsed, ipaddress.IPv4Address):
         return str(parsed)
     return str(ipaddress.ip_network((parsed, _OWN_BITS), strict=False))
+
+
+class Trusted:
+    """The networks of the setting. Raises ValueError for what is none."""
+
+    def __init__(self, cidrs: Sequence[str]) -> None:
+        self._networks = tuple(_network(cidr) for cidr in cidrs)
+        self.holds = lru_cache(maxsize=4096)(self._holds)
+
+    def _holds(self, peer: str) -> bool:
+        """Whether `peer` may speak for others; who reached our unix socket may."""
+        if peer == "unix":
+            return True
+        try:
+            address = parse_address(peer)
+        except ValueError:
+            return False
+        return any(address in network for network in self._networks)
+
+
+def _network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(cidr, strict=False)
+    except ValueError as error:
+        raise ValueError(f"{SETTING}: {cidr!r} is not a network such as 10.0.0.0/8") from error

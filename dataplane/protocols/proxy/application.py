@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from dataplane.config import Changed, ConfigRefused, Options, ProxyMode, ProxyProvider, SessionKey
 from dataplane.gate import ProxySession, SessionReference
+from dataplane.metering import Histogram
 from dataplane.protocols.proxy.cookies import Scope, Sealer, cookie_name
 from dataplane.protocols.proxy.identity import (
     AUTHORIZATION,
@@ -20,7 +21,6 @@ from dataplane.protocols.proxy.identity import (
     meta_headers,
 )
 from dataplane.protocols.proxy.messages import Headers
-from dataplane.protocols.proxy.metrics import Histogram
 from dataplane.protocols.proxy.skip import SkipPaths
 from dataplane.protocols.proxy.wire import encode_head, parse_host
 from dataplane.sansio import PeerError

@@ -24,8 +24,9 @@ from dataplane.protocols.proxy.session import HttpSession
 from dataplane.protocols.proxy.sessions import Sessions
 from dataplane.protocols.proxy.signin import RETRY_AFTER, SignIn, denial
 from dataplane.protocols.proxy.signout import SignOut
-from dataplane.protocols.proxy.trust import SETTING, Seen, Trust
+from dataplane.protocols.proxy.trust import Seen, Trust
 from dataplane.sansio import PeerError
+from dataplane.sansio.clients import SETTING
 from dataplane.verifier import Verifier
 
 _log = logging.getLogger("dataplane.proxy")

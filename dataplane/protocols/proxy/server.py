@@ -14,17 +14,18 @@ from dataplane.io.limits import Limits
 from dataplane.io.passage import PassageSettings
 from dataplane.io.tcp import TcpServer
 from dataplane.io.tls import ServerNames, self_signed, server_context
+from dataplane.metering import Snapshot, gauge
 from dataplane.protocols.proxy.config import Prepared, prepare
 from dataplane.protocols.proxy.doors import Doors
 from dataplane.protocols.proxy.flow import RelayLimits
 from dataplane.protocols.proxy.handler import ProxyHandler
-from dataplane.protocols.proxy.metrics import Snapshot, gauge
 from dataplane.protocols.proxy.relay import Relay
 from dataplane.protocols.proxy.session import HttpSession
-from dataplane.protocols.proxy.trust import DEFAULT_TRUSTED, Trust
+from dataplane.protocols.proxy.trust import Trust
+from dataplane.sansio.clients import DEFAULT_TRUSTED
 from dataplane.verifier import Lesson, Sharing
 
-__all__ = ["DEFAULT_TRUSTED", "Limits", "Prepared", "ProxyServer", "ProxySettings"]
+__all__ = ["Limits", "Prepared", "ProxyServer", "ProxySettings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataplane.gate import Gate, Identity, ProxySession, Refusal, SessionReferen
 from dataplane.protocols.proxy.application import Application, Opened
 from dataplane.protocols.proxy.cookies import find_session, find_tokens
 from dataplane.protocols.proxy.metrics import Metrics
-from dataplane.protocols.proxy.revocations import Revocations
+from dataplane.revocations import Revocations
 
 REFUSED_SECONDS = 30.0
 """How long control's refusal of a session is remembered."""

@@ -31,7 +31,7 @@ from dataplane.protocols.proxy.cookies import MAX_PARTS, find_values, seal_sessi
 from dataplane.protocols.proxy.messages import Headers, Response
 from dataplane.protocols.proxy.pages import Pages, redirect
 from dataplane.protocols.proxy.sessions import Sessions
-from dataplane.protocols.proxy.trust import SETTING
+from dataplane.sansio.clients import SETTING
 
 LOOP_COUNT = 5
 """Sign-ins within LOOP_SECONDS that end where they began."""

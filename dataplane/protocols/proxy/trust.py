@@ -3,7 +3,6 @@
 Forward-auth checks don't ask here: their dialect's headers only choose the question.
 """
 
-import ipaddress
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -11,10 +10,7 @@ from typing import NamedTuple
 from dataplane.protocols.proxy.messages import Request
 from dataplane.protocols.proxy.wire import parse_host
 from dataplane.sansio import PeerError
-from dataplane.sansio.clients import parse_address
-
-SETTING = "AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS"
-DEFAULT_TRUSTED = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fe80::/10", "::1/128")
+from dataplane.sansio.clients import Trusted, parse_address
 
 _LONGEST_HOP = 80
 """Bytes of an address with space around it; what is longer is none, and not remembered."""
@@ -36,18 +32,7 @@ class Trust:
 
     def __init__(self, cidrs: Sequence[str], service_hosts: frozenset[str] = frozenset()) -> None:
         self.service_hosts = service_hosts
-        self._networks = tuple(_network(cidr) for cidr in cidrs)
-        self.is_trusted = lru_cache(maxsize=4096)(self._is_trusted)
-
-    def _is_trusted(self, peer: str) -> bool:
-        """Whether `peer` may speak for others; who reached our unix socket may."""
-        if peer == "unix":
-            return True
-        try:
-            address = parse_address(peer)
-        except ValueError:
-            return False
-        return any(address in network for network in self._networks)
+        self.is_trusted = Trusted(cidrs).holds
 
     def see(self, request: Request, peer: str, *, secure: bool) -> Seen:
         """What is to be believed of `request`. Raises PeerError(400) where a trusted peer speaks unclearly."""
@@ -97,10 +82,3 @@ def _single(request: Request, name: bytes) -> bytes:
         raise PeerError(400, f"more than one {name.decode().title()} header")
     # A chain of proxies makes a list; its first entry is what the browser asked for.
     return request.fields.get(name, b"").partition(b",")[0].strip()
-
-
-def _network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    try:
-        return ipaddress.ip_network(cidr, strict=False)
-    except ValueError as error:
-        raise ValueError(f"{SETTING}: {cidr!r} is not a network such as 10.0.0.0/8") from error

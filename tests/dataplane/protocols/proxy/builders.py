@@ -31,8 +31,9 @@ from dataplane.protocols.proxy.cookies import seal_session, split_token
 from dataplane.protocols.proxy.doors import Doors
 from dataplane.protocols.proxy.handler import ProxyHandler
 from dataplane.protocols.proxy.session import HttpSession
-from dataplane.protocols.proxy.trust import DEFAULT_TRUSTED, Trust
+from dataplane.protocols.proxy.trust import Trust
 from dataplane.sansio import PeerError
+from dataplane.sansio.clients import DEFAULT_TRUSTED
 
 NOW = 1_800_000_000.0
 OPTIONS = Options(

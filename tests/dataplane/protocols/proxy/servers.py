@@ -11,7 +11,8 @@ from gevent import socket as gevent_socket
 
 from dataplane.io.limits import Limits
 from dataplane.protocols.proxy.flow import RelayLimits
-from dataplane.protocols.proxy.server import DEFAULT_TRUSTED, ProxyServer, ProxySettings
+from dataplane.protocols.proxy.server import ProxyServer, ProxySettings
+from dataplane.sansio.clients import DEFAULT_TRUSTED
 from tests.dataplane.protocols.proxy.builders import Clock, Randomness, TableGate
 
 QUICK = Limits(message=1, read=1, write=2, idle=2, handshake=1, linger=0.1, tick=0.02, settle=0)

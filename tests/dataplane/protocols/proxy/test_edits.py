@@ -14,7 +14,7 @@ from dataplane.config import Certificate, Changed, Edit, Ended, ProxyProvider, R
 from dataplane.gate import ProxySession, SessionReference
 from dataplane.io.tls import self_signed
 from dataplane.protocols.proxy.config import Prepared, prepare
-from dataplane.protocols.proxy.revocations import Revocations
+from dataplane.revocations import Revocations
 from tests.dataplane.protocols.proxy.builders import ALICE, DOMAIN, NOW, OPTIONS, WIKI, Outpost, Randomness, session
 
 HOSTS = ("https://a.corp.test", "https://b.corp.test", "https://a.corp.test:8443", "https://c.example.com")

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from dataplane.gate import Refusal, SessionReference, Unavailable
+from dataplane.metering import BOUNDS
 from dataplane.protocols.proxy.handler import MAX_DISCARD
-from dataplane.protocols.proxy.metrics import BOUNDS
 from tests.dataplane.protocols.proxy.builders import ALICE, DOMAIN, NOW, WIKI, Outpost, session
 
 DIALECTS = ["traefik", "caddy", "nginx", "envoy"]

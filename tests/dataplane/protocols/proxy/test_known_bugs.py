@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dataplane.gate import Identity
-from dataplane.protocols.proxy.trust import DEFAULT_TRUSTED
+from dataplane.sansio.clients import DEFAULT_TRUSTED
 from tests.dataplane.protocols.proxy.browser import Browser
 from tests.dataplane.protocols.proxy.builders import DOMAIN, WIKI, Outpost, session
 

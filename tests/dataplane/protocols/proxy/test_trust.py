@@ -3,8 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataplane.protocols.proxy.messages import Body, Request
-from dataplane.protocols.proxy.trust import DEFAULT_TRUSTED, Seen, Trust
+from dataplane.protocols.proxy.trust import Seen, Trust
 from dataplane.sansio import PeerError
+from dataplane.sansio.clients import DEFAULT_TRUSTED
 
 
 def request(*headers: tuple[bytes, bytes]) -> Request:

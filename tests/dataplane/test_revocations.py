@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from dataplane.config import Changed, Edit, Ended
-from dataplane.protocols.proxy.revocations import Revocations
+from dataplane.revocations import Revocations
 from tests.dataplane.protocols.proxy.builders import ALICE, NOW, WIKI, Outpost, session
 
 MOMENT = NOW - 3600
