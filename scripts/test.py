@@ -1,8 +1,9 @@
 """`make test`: the tests in three parts, each in its own pytest, and one line at the end that sums them up.
 
 `core` needs nothing but Python and runs on all cores. `databases` are tests of the core once more, on PostgreSQL, and
-run on all cores as well. `interop` drives programs that nobody here wrote, one test at a time, because they need the
-cores too. These two install their peers first (scripts/peers.py). A part that can't run, or finds no test, fails.
+run on all cores as well. `interop` drives programs that nobody here wrote, in a few lanes however many cores there are,
+because mostly one waits for the other; tests/support/lanes.py says what may meet. These two install their peers first
+(scripts/peers.py). A part that can't run, or finds no test, fails.
 """
 
 import subprocess
@@ -20,7 +21,7 @@ PARALLEL = ("--numprocesses=auto", "--maxprocesses=4")
 PARTS = {
     "core": ("-m", "not interop", *PARALLEL),
     "databases": ("-m", "interop and postgresql", *PARALLEL),
-    "interop": ("-m", "interop and not postgresql"),
+    "interop": ("-m", "interop and not postgresql", "--numprocesses=3", "--dist=loadscope", "--no-loadscope-reorder"),
 }
 NO_TESTS = 5  # pytest's exit code
 

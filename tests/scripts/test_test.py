@@ -7,6 +7,8 @@ import pytest
 from scripts import peers
 from scripts import test as runner
 from scripts.test import Tally, main, tally
+from scripts.tree import ROOT
+from tests.support.lanes import LANES, lane_of
 
 REPORT = """<testsuites>
 <testsuite name="pytest" errors="1" failures="2" skipped="3" tests="20" time="1.0"/>
@@ -52,3 +54,13 @@ def test_peers_that_cannot_be_installed_fail_the_run_in_one_line(
         "the programs to test with are installed by Debian's apt-get, and this isn't Debian",
         "0 passed, 0 failed, but not all tests could run",
     ]
+
+
+def test_what_lanes_name_exists() -> None:
+    assert [path for paths in LANES.values() for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_a_test_is_in_the_first_lane_that_names_it_or_in_none() -> None:
+    assert lane_of("tests/interop/test_image.py::test_docker_run_as_shown") == "browser"
+    assert lane_of("tests/interop/test_replicas.py::test_x") == "fronts"
+    assert lane_of("tests/control/store/test_unit.py::test_x[postgresql]") is None

@@ -1,0 +1,40 @@
+"""Which interop tests come one after the other while three workers share them (scripts/test.py).
+
+Whatever starts whole installations is in a lane: no more of them are at work at a time than there are workers, and what
+is expensive is made once (the installation behind five fronts, the one that faults hit, the browser). All other interop
+tests go to whoever is free. Lanes begin in the order in which their tests are found, and take about as long each.
+"""
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+LANES = {
+    "browser": (
+        "tests/control/web/frontend/",
+        "tests/e2e/",
+        "tests/interop/test_image.py",
+        "tests/interop/test_workers_under_load.py",
+    ),
+    "faults": ("tests/interop/faults/", "tests/interop/test_outpost_disk.py"),
+    "fronts": ("tests/interop/",),
+}
+
+
+def lane_of(test: str) -> str | None:
+    """The first lane that has a test, by its id; None for a test that may be anywhere."""
+    return next((lane for lane, folders in LANES.items() if test.startswith(folders)), None)
+
+
+class Lanes(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no annotations that mypy may read
+    """Lanes stay together; every other test is for itself."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return lane_of(nodeid) or nodeid
+
+
+# Not by the marks that pytest-xdist has for it (xdist_group): those of version 3.8 do nothing under pytest 9.2.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes | None:
+    """Share out the interop tests. Import this into the root's conftest."""
+    return Lanes(config, log) if config.option.dist == "loadscope" else None
