@@ -16,11 +16,11 @@ from tests.support.peers_program import Program, eventually, plain_environment, 
 
 PACKAGES = Path(sys.prefix) / "peers/root"
 NOBODY = 65534
+SECRET = ("sssd.conf", "nslcd.conf")
 _SETUP = """
 set -eu
-mount -t overlay overlay -o lowerdir="$PACKAGES/usr":/usr /usr
 mount -t tmpfs tmpfs "$MEMORY"
-for place in etc var; do
+for place in usr etc var; do
     mkdir "$MEMORY/$place" "$MEMORY/$place.work"
     options="lowerdir=$PACKAGES/$place:/$place,upperdir=$MEMORY/$place,workdir=$MEMORY/$place.work"
     mount -t overlay overlay -o "$options" "/$place"
@@ -28,8 +28,15 @@ done
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /home
 cp -a "$FILES/." /
+chown -R root:root /etc/sssd
+# A machine has one of them.
+for profile in sss ldap; do
+    [ "$profile" = "$PROFILE" ] || rm "/usr/share/pam-configs/$profile"
+done
 ldconfig
 DEBIAN_FRONTEND=noninteractive pam-auth-update --package --force
+# Two seconds after each wrong password.
+sed -i 's/pam_unix.so nullok/& nodelay/' /etc/pam.d/common-auth
 touch "$READY"
 exec "$@"
 """
@@ -72,8 +79,11 @@ class LinuxHost:
 
 
 @contextmanager
-def linux_host(folder: Path, files: Mapping[str, str], command: Sequence[str]) -> Iterator[LinuxHost]:
-    """A machine with these files (absolute paths, readable by root alone below /etc/sssd) that runs the command."""
+def linux_host(folder: Path, profile: str, files: Mapping[str, str], command: Sequence[str]) -> Iterator[LinuxHost]:
+    """A machine with a profile of PAM (sss or ldap) and these files (absolute paths) that runs the command.
+
+    Everybody may read the files but those that hold passwords.
+    """
     assert PACKAGES.exists(), f"{PACKAGES} is missing: python -m scripts.peers unpacks it"
     memory, own, ready = folder / "memory", folder / "files", folder / "ready"
     for made in (memory, own):
@@ -82,12 +92,12 @@ def linux_host(folder: Path, files: Mapping[str, str], command: Sequence[str]) -
         path = own / name.removeprefix("/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-        path.chmod(0o600 if name.startswith("/etc/sssd/") else 0o644)
+        path.chmod(0o600 if name.endswith(SECRET) else 0o644)
     apart = ["--mount", "--pid", "--fork", "--mount-proc", "--kill-child=SIGTERM"]
     program = Program(
         "linux host",
         [require("unshare", "util-linux"), *apart, "sh", "-c", _SETUP, "sh", *command],
-        {"PACKAGES": str(PACKAGES), "MEMORY": str(memory), "FILES": str(own), "READY": str(ready)},
+        {"PACKAGES": str(PACKAGES), "MEMORY": str(memory), "FILES": str(own), "READY": str(ready), "PROFILE": profile},
     )
     try:
         eventually(ready.exists, "the host is there", alive=program)
