@@ -19,6 +19,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/.done
 FRONTEND := control/web/frontend
+LDAP := dataplane/protocols/ldap
 MANIFEST := control/web/static/dist/manifest.json
 TOOLS := scripts/tools
 # What the style sheet, the script and the icon sprite are made of; templates name the icons.
@@ -35,7 +36,7 @@ SOURCES := control dataplane tests scripts
 run: setup
 	@exec $(BIN)/garrison serve --demo --data data $(ARGS)
 
-setup: $(DONE)/project $(MANIFEST) $(DONE)/tools
+setup: $(DONE)/project $(DONE)/compiled $(MANIFEST) $(DONE)/tools
 	@:
 
 web: $(MANIFEST)
@@ -78,7 +79,7 @@ format: setup
 
 clean:
 	@rm -rf $(VENV) $(FRONTEND)/node_modules $(TOOLS)/node_modules control/web/static/dist .mypy_cache .ruff_cache .hypothesis \
-		*.egg-info build
+		*.egg-info build $(LDAP)/_compiled
 
 # --- set-up, step by step; each file in .venv/.done says that its step was done with these inputs ---
 
@@ -94,8 +95,13 @@ $(DONE)/packages: requirements/development.txt $(DONE)/venv
 
 $(DONE)/project: pyproject.toml $(DONE)/packages
 	@echo "setup: garrison itself"
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation \
+	@GARRISON_PURE=1 PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation \
 		--no-index --editable .
+	@touch $@
+
+# What isn't built here, for want of a compiler or of anything else, runs as Python.
+$(DONE)/compiled: setup.py scripts/compile.py dataplane/compiled.py $(wildcard $(LDAP)/*.py) $(DONE)/project
+	@$(BIN)/python -m scripts.compile
 	@touch $@
 
 $(DONE)/node: scripts/need-node $(DONE)/venv

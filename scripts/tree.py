@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SKIPPED = frozenset({"node_modules", "__pycache__", "dist", "data", "build"})
+SKIPPED = frozenset({"node_modules", "__pycache__", "dist", "data", "build", "_compiled"})
 HIDDEN_BUT_OURS = frozenset({".ci"})
 
 

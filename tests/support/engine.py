@@ -52,6 +52,7 @@ class Engine:
     def build_arguments(self) -> str:
         """What a build here needs to be told, as arguments of `docker build`."""
         told = [f"--build-arg {name}" for name in PIP_VARIABLES if name in os.environ]
+        told.append(f"--build-arg BUILDER={BASE}")
         return " ".join(["--network host", *told])
 
 

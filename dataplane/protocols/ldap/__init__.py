@@ -1,1 +1,8 @@
 """The directory over LDAP version 3 (RFC 4510 and those it names), as authentik's outposts lay it out."""
+
+from dataplane.compiled import search_path
+
+COMPILED = ("ber", "filterwire", "session", "values", "wire")
+"""Modules that are compiled where they can be, all together. They take constants from one another only."""
+
+__path__ = search_path(__path__[-1], COMPILED)
