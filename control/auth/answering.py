@@ -183,7 +183,7 @@ class Case(Generic[Entered]):
                 return self.refuse(proven.standing, proven.user, Why.NO_FACTOR, RefusedReason.SECOND_FACTOR)
             case Due.CODE if code:
                 return self._with_code(proven, code)
-            case Due.CODE if self.attempt.dialogue:
+            case Due.CODE if self.attempt.dialogue and self.attempt.takes_codes:
                 return self._challenge(proven)
             case Due.CODE:
                 return self.refuse(proven.standing, proven.user, Why.CODE_DUE, RefusedReason.SECOND_FACTOR)
@@ -261,9 +261,12 @@ class Case(Generic[Entered]):
     def _objection(self, token: Presented, issuer: Issuer, user: User | None) -> Why | None:
         """What speaks against the token; the user is asked for last, as any other token would have failed before."""
         application = self.application
-        provider = self.unit.providers.find(application.provider) if application and application.provider else None
-        if application is None or provider is None:
+        if application is None or application.provider is None:
             return Why.NO_APPLICATION
+        provider = self.unit.proxy_providers.find(application.provider)
+        if provider is None:
+            # It has no ID tokens.
+            return Why.FOREIGN_TOKEN
         if (token.audience, token.issuer) != (provider.client_id, issuer.of(application.slug)):
             return Why.FOREIGN_TOKEN
         if token.expires <= self.unit.now or token.issued + provider.access_token_validity <= self.unit.now:

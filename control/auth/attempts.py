@@ -43,7 +43,10 @@ Given = PasswordGiven | TokenGiven | AnswerGiven
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """Somebody brings credentials. `dialogue`: whether a code can be asked for; `actor` is who asks on their behalf."""
+    """Somebody brings credentials. `dialogue`: whether a code can be asked for; `actor` is who asks on their behalf.
+
+    Without `takes_codes` no code is looked for behind a password: whoever has to give one has no way to.
+    """
 
     channel: Channel
     given: Given
@@ -51,6 +54,7 @@ class Attempt:
     application: UUID | None
     dialogue: bool
     actor: Actor
+    takes_codes: bool = True
 
 
 def may_use_password(user: User) -> bool:

@@ -122,7 +122,7 @@ class Decider:
             mine = known if known is not None and known.user == subject else None
             was_mine = is_protocol and app_passwords.was_revoked(unit, given.password, subject)
             is_good = mine is not None and app_passwords.is_good(mine, application, unit.now)
-            is_split = factors.has_second_factor(unit, subject) and is_protocol
+            is_split = factors.has_second_factor(unit, subject) and is_protocol and attempt.takes_codes
         password, code = split(given.password) if is_split else (given.password, "")
         app_password = mine if is_good and user is not None and may_use_app_passwords(user) else None
         return Seen(

@@ -9,13 +9,14 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import assert_never
 from uuid import UUID
 
 from authlib.oauth2.rfc6749 import OAuth2Error
 
 from control.auth import sessions
 from control.auth.deciding import Decider
-from control.auth.granting import Asked, Granted, attempt_of, is_lasting, subject_of
+from control.auth.granting import Asked, Granted, attempt_of, bound, is_lasting, subject_of
 from control.auth.oidc.adapters import Request
 from control.auth.oidc.issuer import Issuer
 from control.auth.oidc.keys import ensure_signing_key
@@ -23,7 +24,7 @@ from control.auth.oidc.server import Refused as TurnedDown
 from control.auth.oidc.server import Server
 from control.auth.oidc.tokens import TokenSubject, id_token_claims, sign
 from control.auth.passwords import Passwords
-from control.domain.application import Application, ProxyProvider
+from control.domain.application import Application, LdapProvider, ProxyProvider
 from control.domain.decision import Admitted, Challenged, Deny, Refused, RefusedReason
 from control.domain.grant import IssuedSession, Refusal, RefusalReason, find_basic_credentials, identity_of
 from control.domain.identity import merged_attributes
@@ -102,6 +103,7 @@ class Gatekeeper:
         """Decide whether somebody with credentials may in, and open a session at the provider for who may."""
         with self._store.read() as unit:
             application = unit.applications.find_for_provider(asked.provider)
+            provider = unit.providers.find(asked.provider)
 
         def enter(unit: Unit, admitted: Admitted) -> Granted | Refused:
             still = unit.applications.find_for_provider(asked.provider)
@@ -110,10 +112,23 @@ class Gatekeeper:
                 return Refused(reason=RefusedReason.ACCESS_DENIED)
             return self._grant(unit, asked, admitted, still)
 
-        return self._decider.settle(attempt_of(asked, caller, application), enter)
+        return self._decider.settle(attempt_of(asked, caller, application, provider), enter)
 
     def _grant(self, unit: Unit, asked: Asked, admitted: Admitted, application: Application) -> Granted:
         provider = unit.providers.get(asked.provider)
+        match provider:
+            case ProxyProvider():
+                return self._sign_in(unit, asked, admitted, application, provider)
+            case LdapProvider():
+                # Of attributes it has what its mappings show, in the directory.
+                lasting = is_lasting(asked.given, admitted)
+                return Granted(session=bound(unit, admitted), attributes={}, lasting=lasting)
+            case _:
+                assert_never(provider)
+
+    def _sign_in(
+        self, unit: Unit, asked: Asked, admitted: Admitted, application: Application, provider: ProxyProvider
+    ) -> Granted:
         subject = subject_of(unit, asked.given, admitted, application, provider)
         session = _issued(unit, subject, sign(id_token_claims(self._issuer, subject), ensure_signing_key(unit)))
         return Granted(
@@ -149,7 +164,7 @@ def _is_ours(unit: Unit, key: bytes, claim: SessionClaim) -> bool:
 
 
 def _redeem(unit: Unit, issuer: Issuer, redemption: Redemption) -> IssuedSession | Refusal:
-    provider = unit.providers.find(redemption.provider)
+    provider = unit.proxy_providers.find(redemption.provider)
     if provider is None:
         return Refusal(RefusalReason.INVALID_CODE)
     server = Server(unit, issuer)
@@ -198,7 +213,7 @@ def _redeemed(unit: Unit, redemption: Redemption, answer: IssuedSession | Refusa
 
 
 def _look_up(unit: Unit, issuer: Issuer, claim: SessionClaim) -> IssuedSession | Refusal:
-    user, provider = unit.users.find(claim.subject), unit.providers.find(claim.provider)
+    user, provider = unit.users.find(claim.subject), unit.proxy_providers.find(claim.provider)
     if user is None or not user.active or provider is None or _is_over(unit, claim, provider):
         return Refusal(RefusalReason.SESSION_ENDED)
     application = unit.applications.find_for_provider(provider.id)

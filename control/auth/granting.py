@@ -12,10 +12,10 @@ from uuid import UUID
 from control.auth.attempts import Attempt, Given, TokenGiven
 from control.auth.oidc.tokens import TokenSubject
 from control.auth.sessions import Origin
-from control.domain.application import Application, ProxyProvider
+from control.domain.application import LDAP_SESSION, Application, LdapProvider, Provider, ProxyProvider
 from control.domain.decision import Admitted, Channel
 from control.domain.factors import SECOND_FACTORS
-from control.domain.grant import IssuedSession
+from control.domain.grant import IssuedSession, identity_of
 from control.store import Actor, Unit
 
 
@@ -40,7 +40,7 @@ class Granted:
     lasting: bool
 
 
-def attempt_of(asked: Asked, caller: Actor, application: Application | None) -> Attempt:
+def attempt_of(asked: Asked, caller: Actor, application: Application | None, provider: Provider | None) -> Attempt:
     """The question in the words of whoever decides: the outpost acts, from where the person is."""
     return Attempt(
         channel=asked.channel,
@@ -49,12 +49,26 @@ def attempt_of(asked: Asked, caller: Actor, application: Application | None) -> 
         application=application.id if application is not None else None,
         dialogue=asked.dialogue,
         actor=Actor(name=caller.name, address=asked.address, request_id=asked.request_id),
+        takes_codes=provider.mfa_support if isinstance(provider, LdapProvider) else True,
     )
 
 
 def is_lasting(given: Given, admitted: Admitted) -> bool:
     """Whether the same credentials would be let in again: a code of a second factor is good once."""
     return isinstance(given, TokenGiven) or not SECOND_FACTORS & set(admitted.methods)
+
+
+def bound(unit: Unit, admitted: Admitted) -> IssuedSession:
+    """What comes of a bind: who it is, without attributes and without a token. It counts for LDAP_SESSION at most."""
+    ends = unit.now + LDAP_SESSION
+    return IssuedSession(
+        id=admitted.session,
+        identity=identity_of(admitted.person, with_headers=False),
+        authenticated=unit.moments.of_session(),
+        expires=min(ends, admitted.expires) if admitted.expires is not None else ends,
+        clock=unit.now,
+        id_token="",
+    )
 
 
 def subject_of(

@@ -83,6 +83,7 @@ def create_user(unit: Unit, draft: UserDraft, password_hash: str | None = None) 
             active=draft.active,
             attributes=dict(draft.attributes),
             password_hash=password_hash,
+            password_changed=unit.now if password_hash is not None else None,
             created=unit.now,
             updated=unit.now,
         )
@@ -118,7 +119,7 @@ def set_password(unit: Unit, user: UUID, password_hash: str, keep: UUID | None =
     """Give the user another password; every session of the user ends, save the sign-in `keep`."""
     found = unit.users.get(user)
     sessions.end_all_sessions(unit, user, keep)
-    return unit.users.update(replace(found, password_hash=password_hash, updated=unit.now))
+    return unit.users.update(replace(found, password_hash=password_hash, password_changed=unit.now, updated=unit.now))
 
 
 def set_active(unit: Unit, user: UUID, *, active: bool) -> User:
@@ -160,6 +161,8 @@ def create_group(unit: Unit, draft: GroupDraft) -> Group:
         second_factor=draft.second_factor,
         attributes=dict(draft.attributes),
         parents=draft.parents,
+        created=unit.now,
+        updated=unit.now,
     )
     taken = _taken("name", group.name, unit.groups.find_named(group.name))
     _refuse([*group_problems(draft), *_unknown_groups(unit, draft.parents, "parents"), *taken])
@@ -180,7 +183,7 @@ def update_group(unit: Unit, group: Group) -> Group:
     ]
     _refuse(problems)
     _refuse(_superusers_lost(unit, before, edited))
-    return unit.groups.update(edited)
+    return unit.groups.update(replace(edited, updated=unit.now))
 
 
 def remove_group(unit: Unit, group: UUID) -> None:

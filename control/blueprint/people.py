@@ -32,7 +32,7 @@ def create_bare_group(unit: Unit, name: str) -> Group:
 
 def create_group(unit: Unit, fields: Fields) -> Group:
     """Make a group. Raises Invalid with every problem."""
-    read = _read_group(unit, Group(id=uuid4(), name=""), fields)
+    read = _read_group(unit, Group(id=uuid4(), name="", created=unit.now, updated=unit.now), fields)
     draft = GroupDraft(
         name=read.name,
         superuser=read.superuser,

@@ -171,18 +171,6 @@ def _remove(unit: Unit, means: Means, entry: Entry) -> Outcome:
     return Outcome(action=action, kind=entry.section.kind, name=entry.name)
 
 
-def _typed(fields: Fields) -> Fields:
-    """A provider's fields without its type, which is refused unless a server for it exists."""
-    kind = fields.get("type", "proxy")
-    if kind != "proxy":
-        code = "not_served_yet" if kind in LATER_TYPES else "not_a_choice"
-        raise Invalid([problem("type", code, kind, "proxy")])
-    return {name: value for name, value in fields.items() if name != "type"}
-
-
-# Known by name, so that the refusal can say that this version has them not yet.
-LATER_TYPES = ("ldap", "radius", "rac")
-
 HANDLERS: Mapping[str, Handler] = {
     "groups": Handler(
         find=lambda unit, name: unit.groups.find_named(name),
@@ -204,10 +192,8 @@ HANDLERS: Mapping[str, Handler] = {
     ),
     "providers": Handler(
         find=lambda unit, name: unit.providers.find_named(name),
-        create=lambda unit, fields, means: providers.create_proxy_provider(unit, _typed(fields), means.own_url),
-        update=lambda unit, found, fields, means: providers.update_proxy_provider(
-            unit, found, _typed(fields), means.own_url
-        ),
+        create=lambda unit, fields, means: providers.create_provider(unit, fields, means.own_url),
+        update=lambda unit, found, fields, means: providers.update_provider(unit, found, fields, means.own_url),
         remove=providers.remove_provider,
     ),
     "applications": Handler(

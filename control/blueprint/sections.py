@@ -6,6 +6,8 @@ A field stands under authentik's API name where that differs from ours; both are
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from control.fleet.providers import KINDS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
@@ -66,23 +68,8 @@ SECTIONS: tuple[Section, ...] = (
         name="providers",
         kind="provider",
         key="name",
-        fields=(
-            "name",
-            "type",
-            "client_id",
-            "mode",
-            "external_host",
-            "internal_host",
-            "internal_host_ssl_validation",
-            "cookie_domain",
-            "skip_path_regex",
-            "access_token_validity",
-            "intercept_header_auth",
-            "basic_auth_enabled",
-            "basic_auth_user_attribute",
-            "basic_auth_password_attribute",
-            "certificate",
-        ),
+        # Of all types together; which of them one has, its type says.
+        fields=tuple(dict.fromkeys(("name", "type", *(name for kind in KINDS.values() for name in kind.fields)))),
     ),
     Section(
         name="applications",

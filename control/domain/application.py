@@ -94,7 +94,7 @@ class LdapProvider:
     `base_dn` is a distinguished name (RFC 4514). Members of `search_group`, nested ones included, may search the whole
     directory; everybody else sees themselves and their own groups. Numbers of users and groups count from the two
     starts. `certificate` is for TLS, chosen by `tls_server_name` (SNI) or else by the names in it. Of the attributes of
-    users and groups only what the mappings name is shown. `size_limit` bounds one search without paging, 0 for no limit.
+    users and groups only what the mappings name is shown. `size_limit` bounds one search without paging, 0 for none.
     """
 
     id: UUID
@@ -120,6 +120,8 @@ class LdapProvider:
 
 
 Provider = ProxyProvider | LdapProvider
+# How long a bind counts: whoever stays connected longer has to bind again. Also how long control remembers what ended.
+LDAP_SESSION = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,70 @@
 A place is a revision of the database that changed something of it, with the epoch that began there: a random name for
 that one commit. So when a database was put back in time and went on differently, what outposts hold of the history that
 was lost is not mistaken for a beginning of the present one.
+
+Of the attributes of users and groups only those go out that some LDAP provider shows (`Shown`): the others stay here.
 """
 
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Union
 from uuid import UUID
+
+# What stands in for the numbers that are counted, wherever it is set.
+USER_NUMBERS, GROUP_NUMBERS = frozenset({"uidNumber", "gidNumber"}), frozenset({"gidNumber"})
+_Tree = dict[str, Union["_Tree", None]]
+"""Of each attribute that is shown the parts that are, or None for all of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """Which attributes of users and of groups are shown; `a.b` is b of the object a."""
+
+    users: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+
+    def __or__(self, other: "Shown") -> "Shown":
+        return Shown(users=self.users | other.users, groups=self.groups | other.groups)
+
+
+class Excerpt:
+    """Makes of attributes, a JSON object as text, the object that outposts get."""
+
+    def __init__(self, shown: Iterable[str]) -> None:
+        self._tree: _Tree = {}
+        # Shorter ones first: what is shown whole is not shown in parts.
+        for source in sorted(shown):
+            _plant(self._tree, source.split("."))
+
+    def __call__(self, attributes: str) -> str:
+        """The excerpt; the same attributes give the same text."""
+        return "{}" if attributes == "{}" else json.dumps(_pruned(json.loads(attributes), self._tree))
+
+
+def _plant(tree: _Tree, path: list[str]) -> None:
+    first, *rest = path
+    if not rest:
+        tree[first] = None
+        return
+    below = tree.setdefault(first, {})
+    if below is not None:
+        _plant(below, rest)
+
+
+def _pruned(value: Mapping[str, Any], tree: _Tree) -> dict[str, Any]:
+    """In the order of the value; of what is no object nothing has parts."""
+    kept: dict[str, Any] = {}
+    for name, each in value.items():
+        if name not in tree:
+            continue
+        below = tree[name]
+        if below is None:
+            kept[name] = each
+        elif isinstance(each, dict) and (part := _pruned(each, below)):
+            kept[name] = part
+    return kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +105,10 @@ class DirectoryUser:
     active: bool
     groups: tuple[UUID, ...]
     attributes: str
+    number: int
     created: datetime
     updated: datetime
+    password_changed: datetime | None
 
     @property
     def key(self) -> str:
@@ -64,6 +125,9 @@ class DirectoryGroup:
     superuser: bool
     parents: tuple[UUID, ...]
     attributes: str
+    number: int
+    created: datetime
+    updated: datetime
 
     @property
     def key(self) -> str:

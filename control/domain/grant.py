@@ -71,15 +71,15 @@ class Refusal:
     reason: RefusalReason
 
 
-def identity_of(person: Person) -> IssuedIdentity:
-    """The identity that applications are told."""
+def identity_of(person: Person, *, with_headers: bool = True) -> IssuedIdentity:
+    """The identity that applications are told; headers of attributes for those alone that are asked over HTTP."""
     return IssuedIdentity(
         subject=person.user.id,
         username=person.user.username,
         name=person.user.name,
         email=person.user.email,
         groups=person.group_names,
-        additional_headers=additional_headers(person),
+        additional_headers=additional_headers(person) if with_headers else {},
     )
 
 

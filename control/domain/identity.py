@@ -21,7 +21,11 @@ class UserKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """An account. `password_hash` is argon2id in PHC form, or None where no password can be used."""
+    """An account. `password_hash` is argon2id in PHC form, or None where no password can be used.
+
+    `number` tells users apart in LDAP. The store gives it when it adds one, to nobody again, and keeps it: whoever
+    makes or compares users need not know it.
+    """
 
     id: UUID
     username: str
@@ -31,16 +35,19 @@ class User:
     active: bool = True
     attributes: Attributes = field(default_factory=dict)
     password_hash: str | None = field(default=None, repr=False)
+    password_changed: datetime | None = None
     created: datetime
     updated: datetime
     last_sign_in: datetime | None = None
+    number: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
     """A named set of users. Members of a `superuser` group, or of one below it, administer Garrison.
 
-    Those of one with `second_factor`, or of one below it, have to have a second factor and to use it.
+    Those of one with `second_factor`, or of one below it, have to have a second factor and to use it. `number` is like
+    that of a user, in a count of its own.
     """
 
     id: UUID
@@ -49,6 +56,9 @@ class Group:
     second_factor: bool = False
     attributes: Attributes = field(default_factory=dict)
     parents: frozenset[UUID] = frozenset()
+    created: datetime
+    updated: datetime
+    number: int = field(default=0, compare=False)
 
 
 def ancestors(direct: Iterable[UUID], groups: Mapping[UUID, Group]) -> frozenset[UUID]:

@@ -16,7 +16,7 @@ class OutpostType(StrEnum):
 
 
 # Those whose server exists: what an admin can create.
-OFFERED_TYPES = (OutpostType.PROXY,)
+OFFERED_TYPES = (OutpostType.PROXY, OutpostType.LDAP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
-from control.domain.application import Application, Binding, ProxyProvider
+from control.domain.application import Application, Binding, Provider, ProxyProvider
 from control.domain.errors import Problem
 from control.fleet.fields import Fields, Reader
 from control.fleet.option_checks import is_http_url
@@ -69,9 +69,9 @@ def replace_bindings(unit: Unit, application: Application, bindings: Sequence[Fi
     return tuple(unit.bindings.of_application(application.id))
 
 
-def launch_url_of(application: Application, provider: ProxyProvider | None) -> str:
+def launch_url_of(application: Application, provider: Provider | None) -> str:
     """Where the start page leads: what the admin wrote, else where the provider guards it; "" for nowhere."""
-    return application.launch_url or (provider.external_host if provider is not None else "")
+    return application.launch_url or (provider.external_host if isinstance(provider, ProxyProvider) else "")
 
 
 def slug_from(name: str) -> str:

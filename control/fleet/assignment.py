@@ -3,11 +3,16 @@
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from control.domain.application import ProxyProvider
-from control.domain.outpost import Outpost
+from control.domain.application import Provider
+from control.domain.outpost import Outpost, OutpostType
 
 
-def assigned(outpost: Outpost, outposts: Iterable[Outpost], providers: Iterable[ProxyProvider]) -> list[ProxyProvider]:
+def can_serve(kind: OutpostType, provider: Provider) -> bool:
+    """Whether an outpost of that type speaks the provider's protocol: types of both are named alike."""
+    return provider.type.value == kind.value
+
+
+def assigned(outpost: Outpost, outposts: Iterable[Outpost], providers: Iterable[Provider]) -> list[Provider]:
     """The providers of an outpost, in their order."""
     by_id = {provider.id: provider for provider in providers}
     chosen = assigned_by_id(outpost, outposts, by_id)
@@ -15,10 +20,15 @@ def assigned(outpost: Outpost, outposts: Iterable[Outpost], providers: Iterable[
 
 
 def assigned_by_id(
-    outpost: Outpost, outposts: Iterable[Outpost], providers: Mapping[UUID, ProxyProvider]
-) -> dict[UUID, ProxyProvider]:
-    """Those an outpost names, or all that no other does where it is the embedded one. Costs what it names."""
+    outpost: Outpost, outposts: Iterable[Outpost], providers: Mapping[UUID, Provider]
+) -> dict[UUID, Provider]:
+    """Those of its type that an outpost names, or all that no other does where it is the embedded one.
+
+    Costs what it names.
+    """
     if not outpost.embedded or outpost.manual:
-        return {key: providers[key] for key in outpost.providers if key in providers}
-    elsewhere = {key for other in outposts if other.id != outpost.id for key in other.providers}
-    return {key: provider for key, provider in providers.items() if key not in elsewhere}
+        named = {key: providers[key] for key in outpost.providers if key in providers}
+    else:
+        elsewhere = {key for other in outposts if other.id != outpost.id for key in other.providers}
+        named = {key: provider for key, provider in providers.items() if key not in elsewhere}
+    return {key: provider for key, provider in named.items() if can_serve(outpost.type, provider)}

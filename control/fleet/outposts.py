@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from control.domain.application import ProxyProvider
+from control.domain.application import Provider
 from control.domain.errors import Invalid
 from control.domain.outpost import OFFERED_TYPES, Outpost, OutpostType
-from control.fleet.assignment import assigned
+from control.fleet.assignment import assigned, can_serve
 from control.fleet.fields import Fields, Reader, moved, problem
 from control.fleet.options import parse_options, read_yaml
 from control.fleet.tokens import create_deployment_identity, remove_deployment_identity
@@ -16,7 +16,7 @@ from control.store import Unit
 
 FIELDS = ("name", "type", "providers", "config", "manual")
 # Known by name so that the refusal can say "not yet" instead of "what is that?".
-_LATER = ("ldap", "radius", "rac")
+_LATER = ("radius", "rac")
 
 
 def create_outpost(unit: Unit, fields: Fields) -> Outpost:
@@ -30,7 +30,7 @@ def create_outpost(unit: Unit, fields: Fields) -> Outpost:
 
 def update_outpost(unit: Unit, outpost: Outpost, fields: Fields) -> Outpost:
     """Change the fields that are named. Raises Invalid with every problem."""
-    return unit.outposts.update(_checked(unit, outpost, fields))
+    return unit.outposts.update(_checked(unit, outpost, fields, fixed=outpost.type))
 
 
 def remove_outpost(unit: Unit, outpost: Outpost) -> None:
@@ -42,12 +42,13 @@ def remove_outpost(unit: Unit, outpost: Outpost) -> None:
     remove_deployment_identity(unit, outpost.service_account)
 
 
-def assigned_providers(unit: Unit, outpost: Outpost) -> list[ProxyProvider]:
+def assigned_providers(unit: Unit, outpost: Outpost) -> list[Provider]:
     """The providers an outpost is to serve."""
     return assigned(outpost, unit.outposts.all(), unit.providers.all())
 
 
-def _checked(unit: Unit, current: Outpost, fields: Fields) -> Outpost:
+def _checked(unit: Unit, current: Outpost, fields: Fields, fixed: OutpostType | None = None) -> Outpost:
+    """The outpost as it is to be; one that is there keeps its type, since its instances speak that protocol alone."""
     reader = Reader(fields, FIELDS)
     outpost = replace(
         current,
@@ -58,7 +59,10 @@ def _checked(unit: Unit, current: Outpost, fields: Fields) -> Outpost:
         config=_config(reader, current),
     )
     _check_name(unit, reader, outpost)
+    if fixed is not None and outpost.type is not fixed:
+        reader.refuse("type", "not_changeable", outpost.type, f"{fixed}: make another outpost for another type")
     outpost = replace(outpost, providers=_chosen(reader, outpost))
+    _check_protocol(unit, reader, outpost, fields)
     reader.check()
     return outpost
 
@@ -89,6 +93,16 @@ def _chosen(reader: Reader, outpost: Outpost) -> frozenset[Any]:
             "providers", "chosen_by_itself", found, "manual: true, to choose what the embedded outpost serves"
         )
     return outpost.providers if outpost.manual else frozenset()
+
+
+def _check_protocol(unit: Unit, reader: Reader, outpost: Outpost, fields: Fields) -> None:
+    if not {"type", "providers"} & fields.keys():
+        return
+    named = sorted(unit.providers.find_many(outpost.providers).values(), key=lambda each: each.name)
+    for provider in named:
+        if not can_serve(outpost.type, provider):
+            expected = f"providers of type {outpost.type}; this one is of type {provider.type}"
+            reader.refuse("providers", "of_another_type", provider.name, expected)
 
 
 def _config(reader: Reader, current: Outpost) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from control.domain.application import ProxyMode
+from control.domain.application import AttributeMapping, BindMode, ProxyMode
 from control.domain.grant import BasicCredentials, IssuedIdentity
 
 
@@ -60,6 +60,33 @@ class ProxyProvider:
     certificate: str
     intercept_header_auth: bool
     basic_auth_enabled: bool = False
+
+    @property
+    def key(self) -> str:
+        """By its id."""
+        return f"provider/{self.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LdapProvider:
+    """An LDAP provider with its application; `certificate` is the key of a Certificate or empty."""
+
+    id: UUID
+    name: str
+    application_slug: str
+    application_name: str
+    base_dn: str
+    bind_mode: BindMode
+    mfa_support: bool
+    search_group: UUID | None
+    uid_start_number: int
+    gid_start_number: int
+    certificate: str
+    tls_server_name: str
+    user_attributes: tuple[AttributeMapping, ...]
+    group_attributes: tuple[AttributeMapping, ...]
+    size_limit: int
+    time_limit: timedelta
 
     @property
     def key(self) -> str:
@@ -123,4 +150,5 @@ class Changed:
         return hash((self.subject, self.at, self.denied_providers))
 
 
-Resource = Options | ProxyProvider | Certificate | Ended | Changed
+ProviderResource = ProxyProvider | LdapProvider
+Resource = Options | ProviderResource | Certificate | Ended | Changed

@@ -5,9 +5,10 @@ there. `scope` is all of it; control.link.state asks for the parts, to make anew
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import assert_never
 from uuid import UUID
 
-from control.domain.application import ProxyMode, ProxyProvider
+from control.domain.application import LdapProvider, Provider, ProxyMode, ProxyProvider
 from control.domain.decision import Deny
 from control.domain.grant import BasicCredentials, IssuedIdentity, find_basic_credentials, identity_of
 from control.domain.identity import Person
@@ -37,7 +38,7 @@ def scope(facts: Facts, outpost: Outpost, url: str) -> tuple[Resource, ...]:
     return tuple(found)
 
 
-def served_providers(facts: Facts, outpost: Outpost) -> dict[UUID, ProxyProvider]:
+def served_providers(facts: Facts, outpost: Outpost) -> dict[UUID, Provider]:
     """The providers the outpost serves: those assigned to it that belong to an application and whose mode exists."""
     to_serve = assigned_by_id(outpost, facts.outposts.values(), facts.providers)
     return {key: each for key, each in to_serve.items() if is_served(facts, key)}
@@ -46,7 +47,15 @@ def served_providers(facts: Facts, outpost: Outpost) -> dict[UUID, ProxyProvider
 def is_served(facts: Facts, provider: UUID) -> bool:
     """Whether a provider can be served, wherever that is to be."""
     found = facts.providers.get(provider)
-    return found is not None and provider in facts.applications and found.mode in SERVED_MODES
+    if found is None or provider not in facts.applications:
+        return False
+    match found:
+        case ProxyProvider(mode=mode):
+            return mode in SERVED_MODES
+        case LdapProvider():
+            return True
+        case _:
+            assert_never(found)
 
 
 def options_resource(outpost: Outpost, url: str) -> Options:
@@ -65,8 +74,19 @@ def options_resource(outpost: Outpost, url: str) -> Options:
     )
 
 
-def provider_resource(facts: Facts, provider: ProxyProvider) -> resources.ProxyProvider:
-    """A provider that is served, with its application and the keys of its cookies."""
+def provider_resource(facts: Facts, provider: Provider) -> resources.ProviderResource:
+    """A provider that is served, with its application."""
+    match provider:
+        case ProxyProvider():
+            return _proxy_resource(facts, provider)
+        case LdapProvider():
+            return _ldap_resource(facts, provider)
+        case _:
+            assert_never(provider)
+
+
+def _proxy_resource(facts: Facts, provider: ProxyProvider) -> resources.ProxyProvider:
+    """With the keys of its cookies."""
     application = facts.applications[provider.id]
     keys = keys_of(facts, provider)
     certificate = find_certificate(facts, provider)
@@ -90,12 +110,37 @@ def provider_resource(facts: Facts, provider: ProxyProvider) -> resources.ProxyP
     )
 
 
-def keys_of(facts: Facts, provider: ProxyProvider) -> tuple[CookieKey, ...]:
-    """The keys that a cookie of the provider may be sealed with."""
+def _ldap_resource(facts: Facts, provider: LdapProvider) -> resources.LdapProvider:
+    application = facts.applications[provider.id]
+    certificate = find_certificate(facts, provider)
+    return resources.LdapProvider(
+        id=provider.id,
+        name=provider.name,
+        application_slug=application.slug,
+        application_name=application.name,
+        base_dn=provider.base_dn,
+        bind_mode=provider.bind_mode,
+        mfa_support=provider.mfa_support,
+        search_group=provider.search_group,
+        uid_start_number=provider.uid_start_number,
+        gid_start_number=provider.gid_start_number,
+        certificate=certificate.key if certificate else "",
+        tls_server_name=provider.tls_server_name,
+        user_attributes=provider.user_attributes,
+        group_attributes=provider.group_attributes,
+        size_limit=provider.size_limit,
+        time_limit=provider.time_limit,
+    )
+
+
+def keys_of(facts: Facts, provider: Provider) -> tuple[CookieKey, ...]:
+    """The keys that a cookie of the provider may be sealed with; none where it has no cookies."""
+    if not isinstance(provider, ProxyProvider):
+        return ()
     return keys_in_use(facts.cookie_keys.get(provider.id, ()), provider.access_token_validity, facts.at)
 
 
-def find_certificate(facts: Facts, provider: ProxyProvider) -> resources.Certificate | None:
+def find_certificate(facts: Facts, provider: Provider) -> resources.Certificate | None:
     """The certificate the provider names; one without a private key can't serve."""
     named = facts.certificates.get(provider.certificate) if provider.certificate else None
     if named is None or named.private_key is None:
@@ -103,7 +148,7 @@ def find_certificate(facts: Facts, provider: ProxyProvider) -> resources.Certifi
     return resources.Certificate(id=named.id, name=named.name, chain=named.chain, private_key=named.private_key)
 
 
-def revoked(facts: Facts, served: Mapping[UUID, ProxyProvider], revocation: Revocation) -> Iterator[Ended | Changed]:
+def revoked(facts: Facts, served: Mapping[UUID, Provider], revocation: Revocation) -> Iterator[Ended | Changed]:
     """What a revocation is to an outpost: nothing, where it can have no sessions that it concerns."""
     if not served or (revocation.provider is not None and revocation.provider not in served):
         return
@@ -130,13 +175,15 @@ def ended(revocation: Revocation) -> Ended:
     )
 
 
-def _changed(facts: Facts, served: Mapping[UUID, ProxyProvider], revocation: Revocation, person: Person) -> Changed:
+def _changed(facts: Facts, served: Mapping[UUID, Provider], revocation: Revocation, person: Person) -> Changed:
     denied = tuple(sorted((key for key in served if _is_denied(facts, key, person)), key=str))
     shut_out = len(denied) == len(served)
+    # Attributes are for proxied applications alone.
+    has_headers = any(isinstance(each, ProxyProvider) for each in served.values())
     return Changed(
         subject=person.user.id,
         # Who may go nowhere here is nobody's business here.
-        identity=_nobody(person) if shut_out else identity_of(person),
+        identity=_nobody(person) if shut_out else identity_of(person, with_headers=has_headers),
         at=revocation.at,
         until=revocation.until,
         denied_providers=denied,
@@ -145,11 +192,13 @@ def _changed(facts: Facts, served: Mapping[UUID, ProxyProvider], revocation: Rev
 
 
 def _basic_credentials(
-    served: Mapping[UUID, ProxyProvider], denied: Collection[UUID], person: Person
+    served: Mapping[UUID, Provider], denied: Collection[UUID], person: Person
 ) -> Iterator[tuple[UUID, BasicCredentials]]:
     """By provider that the person may use."""
     for key, provider in served.items():
-        found = None if key in denied else find_basic_credentials(person, provider)
+        if key in denied or not isinstance(provider, ProxyProvider):
+            continue
+        found = find_basic_credentials(person, provider)
         if found is not None:
             yield key, found
 

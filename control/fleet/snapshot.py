@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from control.domain.application import Application, Binding, ProxyProvider
+from control.domain.application import Application, Binding, Provider
 from control.domain.identity import Group, Person, ancestors
 from control.domain.outpost import Drain, Outpost, Token
 from control.domain.security import Authority, Certificate, CookieKey, Revocation
@@ -37,7 +37,7 @@ class Facts:
     at: datetime
     outposts: Mapping[UUID, Outpost]
     tokens: Mapping[UUID, Token]
-    providers: Mapping[UUID, ProxyProvider]
+    providers: Mapping[UUID, Provider]
     applications: Mapping[UUID, Application]
     bindings: Mapping[UUID, tuple[Binding, ...]]
     cookie_keys: Mapping[UUID, tuple[CookieKey, ...]]

@@ -15,7 +15,7 @@ import grpc
 
 from control.auth.gatekeeper import Redemption, SessionClaim
 from control.auth.granting import Asked, Granted
-from control.domain.application import ProxyProvider
+from control.domain.application import Provider
 from control.domain.decision import Challenged, Refused, RefusedReason
 from control.domain.grant import IssuedSession, Refusal, RefusalReason
 from control.fleet.authority import Client
@@ -137,7 +137,7 @@ class Desk:
         finally:
             self._waiting -= 1
 
-    def served(self, outpost: UUID) -> Mapping[UUID, ProxyProvider]:
+    def served(self, outpost: UUID) -> Mapping[UUID, Provider]:
         """What an outpost serves just now."""
         part = self._revisions.state.parts.get(outpost)
         return part.served if part else {}

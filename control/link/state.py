@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
-from control.domain.application import ProxyProvider
+from control.domain.application import Provider
 from control.domain.errors import Invalid
 from control.domain.outpost import Outpost
 from control.domain.security import Revocation
@@ -33,7 +33,7 @@ class Part:
     """
 
     wanted: Wanted[Encoded]
-    served: Mapping[UUID, ProxyProvider]
+    served: Mapping[UUID, Provider]
     refresh_seconds: float
     options: Encoded = field(repr=False)
     own: Layer[Encoded] = field(repr=False)
@@ -209,7 +209,7 @@ class _Computation:
 
     def _catalogue(
         self, outpost: Outpost, options: Encoded, before: Part | None
-    ) -> tuple[Mapping[UUID, ProxyProvider], Layer[Encoded]]:
+    ) -> tuple[Mapping[UUID, Provider], Layer[Encoded]]:
         """What the outpost serves, and that with its options as a layer."""
         if before is not None and self._is_untouched(outpost):
             return before.served, before.own
@@ -223,7 +223,7 @@ class _Computation:
 
     def _find_slight_change(
         self, outpost: Outpost, before: Part
-    ) -> tuple[Mapping[UUID, ProxyProvider], Layer[Encoded]] | None:
+    ) -> tuple[Mapping[UUID, Provider], Layer[Encoded]] | None:
         """The same outpost with a few providers that differ, where none came or went; None where it is more."""
         if self._before.facts.outposts.get(outpost.id) is not outpost or (outpost.embedded and not outpost.manual):
             return None
@@ -238,13 +238,13 @@ class _Computation:
             return None
         return {**before.served, **fresh}, Layer({**before.own.items, **now})
 
-    def _provided(self, provider: ProxyProvider) -> tuple[Encoded, ...]:
+    def _provided(self, provider: Provider) -> tuple[Encoded, ...]:
         known = self._providers.get(provider.id)
         if known is None:
             known = self._providers[provider.id] = self._provide(provider)
         return known.encoded
 
-    def _provide(self, provider: ProxyProvider) -> _Provided:
+    def _provide(self, provider: Provider) -> _Provided:
         facts = self._facts
         certificate = facts.certificates.get(provider.certificate) if provider.certificate else None
         inputs = (provider, facts.applications[provider.id], certificate, *scope.keys_of(facts, provider))
@@ -256,7 +256,7 @@ class _Computation:
 
     # Revocations, as far as outposts are told different things.
 
-    def _people(self, served: Mapping[UUID, ProxyProvider], before: Part | None) -> Layer[Encoded]:
+    def _people(self, served: Mapping[UUID, Provider], before: Part | None) -> Layer[Encoded]:
         particular = self._shared.particular if served else ()
         if before is None or served is not before.served or not self._is_decided_as_before(served):
             known: Mapping[str, Encoded] = {}
@@ -267,7 +267,7 @@ class _Computation:
         found = (each for revocation in particular for each in self._told(served, revocation, known))
         return _layer(found, before.people if before is not None else _EMPTY)
 
-    def _is_decided_as_before(self, served: Mapping[UUID, ProxyProvider]) -> bool:
+    def _is_decided_as_before(self, served: Mapping[UUID, Provider]) -> bool:
         """Whether the rules of who may go where are those of before."""
         now, then = self._facts, self._before.facts
         if now.applications is then.applications and now.bindings is then.bindings:
@@ -279,7 +279,7 @@ class _Computation:
         )
 
     def _told(
-        self, served: Mapping[UUID, ProxyProvider], revocation: Revocation, known: Mapping[str, Encoded]
+        self, served: Mapping[UUID, Provider], revocation: Revocation, known: Mapping[str, Encoded]
     ) -> Iterable[Encoded]:
         """What an outpost is told of a revocation; `known` is what it was told of these people by the same rules."""
         if not revocation.changed:

@@ -14,11 +14,11 @@ from uuid import UUID
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from control.auth.granting import Granted
-from control.domain.application import ProxyMode
+from control.domain.application import AttributeMapping, BindMode, ProxyMode
 from control.domain.decision import Challenged, Refused, RefusedReason
 from control.domain.directory import DirectoryGroup, DirectoryUser, Entry, Position
 from control.domain.grant import BasicCredentials, IssuedIdentity, IssuedSession, Refusal, RefusalReason
-from control.fleet.resources import Certificate, Changed, Ended, Options, ProxyProvider, Resource
+from control.fleet.resources import Certificate, Changed, Ended, LdapProvider, Options, ProxyProvider, Resource
 from control.link.messages import (
     Push,
 )
@@ -35,6 +35,10 @@ _MODES = {
     ProxyMode.PROXY: resources_pb2.ProxyProvider.MODE_PROXY,
     ProxyMode.FORWARD_SINGLE: resources_pb2.ProxyProvider.MODE_FORWARD_SINGLE,
     ProxyMode.FORWARD_DOMAIN: resources_pb2.ProxyProvider.MODE_FORWARD_DOMAIN,
+}
+_BIND_MODES = {
+    BindMode.DIRECT: resources_pb2.LdapProvider.BIND_MODE_DIRECT,
+    BindMode.CACHED: resources_pb2.LdapProvider.BIND_MODE_CACHED,
 }
 _REASONS = {
     RefusalReason.INVALID_CODE: gate_pb2.Refusal.REASON_INVALID_CODE,
@@ -74,6 +78,8 @@ def _body(resource: Resource) -> resources_pb2.Resource:
             return resources_pb2.Resource(options=_options(resource))
         case ProxyProvider():
             return resources_pb2.Resource(proxy_provider=_provider(resource))
+        case LdapProvider():
+            return resources_pb2.Resource(ldap_provider=_ldap_provider(resource))
         case Certificate():
             return resources_pb2.Resource(certificate=_certificate(resource))
         case Ended():
@@ -118,6 +124,32 @@ def _provider(provider: ProxyProvider) -> resources_pb2.ProxyProvider:
     )
     message.access_token_validity.FromTimedelta(provider.access_token_validity)
     return message
+
+
+def _ldap_provider(provider: LdapProvider) -> resources_pb2.LdapProvider:
+    message = resources_pb2.LdapProvider(
+        id=str(provider.id),
+        name=provider.name,
+        application_slug=provider.application_slug,
+        application_name=provider.application_name,
+        base_dn=provider.base_dn,
+        bind_mode=_BIND_MODES[provider.bind_mode],
+        mfa_support=provider.mfa_support,
+        search_group=_id(provider.search_group),
+        uid_start_number=provider.uid_start_number,
+        gid_start_number=provider.gid_start_number,
+        certificate=provider.certificate,
+        tls_server_name=provider.tls_server_name,
+        user_attributes=map(_mapping, provider.user_attributes),
+        group_attributes=map(_mapping, provider.group_attributes),
+        size_limit=provider.size_limit,
+    )
+    message.time_limit.FromTimedelta(provider.time_limit)
+    return message
+
+
+def _mapping(mapping: AttributeMapping) -> resources_pb2.AttributeMapping:
+    return resources_pb2.AttributeMapping(attribute=mapping.attribute, source=mapping.source)
 
 
 def _certificate(certificate: Certificate) -> resources_pb2.Certificate:
@@ -223,8 +255,10 @@ def _directory_user(user: DirectoryUser) -> directory_pb2.DirectoryUser:
         active=user.active,
         groups=map(str, user.groups),
         attributes=user.attributes,
+        number=user.number,
         created=_timestamp(user.created),
         updated=_timestamp(user.updated),
+        password_changed=None if user.password_changed is None else _timestamp(user.password_changed),
     )
 
 
@@ -235,6 +269,9 @@ def _directory_group(group: DirectoryGroup) -> directory_pb2.DirectoryGroup:
         superuser=group.superuser,
         parents=map(str, group.parents),
         attributes=group.attributes,
+        number=group.number,
+        created=_timestamp(group.created),
+        updated=_timestamp(group.updated),
     )
 
 

@@ -97,8 +97,9 @@ class Repository(Generic[Entity]):
         return int(self.context.connection.execute(sa.select(sa.func.count()).select_from(self.table)).scalar_one())
 
     def add(self, entity: Entity) -> Entity:
-        """Create the object. Raises Invalid when a unique field is taken."""
+        """Create the object, which is returned as it is stored. Raises Invalid when a unique field is taken."""
         self._check_unique(entity)
+        entity = self._completed(entity, None)
         self._insert(entity)
         self._note(None, entity)
         return entity
@@ -107,6 +108,7 @@ class Repository(Generic[Entity]):
         """Store the object's new fields; writes and notes nothing when nothing differs. Raises NotFound, Invalid."""
         before = self.get(getattr(entity, self.key))
         if before != entity:
+            entity = self._completed(entity, before)
             self._check_unique(entity)
             self._update(entity)
             self._note(before, entity)
@@ -118,6 +120,10 @@ class Repository(Generic[Entity]):
             raise InUse(self.kind, str(getattr(entity, self.name)), label)
         self._note(entity, None)
         self._delete(entity)
+
+    def _completed(self, entity: Entity, before: Entity | None) -> Entity:  # noqa: ARG002 - for subclasses
+        """The object with what the store itself gives; `before` is it as it lies there."""
+        return entity
 
     def _insert_many(self, entities: Iterable[Entity]) -> None:
         rows = [self._row(self.table, entity) for entity in entities]

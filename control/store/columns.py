@@ -13,6 +13,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from control.domain.application import AttributeMapping
 from control.domain.errors import Problem
 from control.domain.outpost import Rejection
 
@@ -83,6 +84,14 @@ def rejections() -> Listed:
     return Listed(
         item=lambda pair: Rejection(key=pair[0], reason=pair[1]),
         plain=lambda rejection: [rejection.key, rejection.reason],
+    )
+
+
+def mappings() -> Listed:
+    """The columns of `LdapProvider.user_attributes` and `group_attributes`."""
+    return Listed(
+        item=lambda pair: AttributeMapping(attribute=pair[0], source=pair[1]),
+        plain=lambda mapping: [mapping.attribute, mapping.source],
     )
 
 

@@ -3,28 +3,38 @@
 Each unit that touches an entry logs it with the revision it takes, in the same transaction. Membership lies with the
 member: who joins or leaves a group is one changed user, however large the group; when a group goes, so do its
 memberships, and all its members have changed. The log is bounded; it is complete after each of the epochs that are kept
-(control.domain.directory), so what was trimmed is known to be missing.
+(control.domain.directory), so what was trimmed is known to be missing. When what is shown of attributes changes, a new
+history begins: no place of before leads on from there, so whoever holds something gets a whole copy in its stead.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from sqlalchemy import Row
 
+from control.domain.application import LdapProvider
 from control.domain.directory import (
+    GROUP_NUMBERS,
+    USER_NUMBERS,
     Cursor,
     DirectoryGroup,
     DirectoryUser,
     Entry,
+    Excerpt,
     Position,
+    Shown,
     Touched,
 )
 from control.domain.identity import Group, User, UserKind
 from control.store import tables
 from control.store.base import Context, chunks
+from control.store.catalogue import LdapProviders, shown_by
 from control.store.changes import Change, Membership
 from control.store.people import Groups, Memberships
 
@@ -53,8 +63,11 @@ _BEGUN = sa.insert(tables.directory_epochs).values(revision=_NEXT, epoch=sa.bind
 class DirectoryLog:
     """Takes note of what one unit of work does to users and groups, and logs it at the end."""
 
-    def __init__(self, context: Context, groups: Groups, memberships: Memberships) -> None:
+    def __init__(self, context: Context, groups: Groups, memberships: Memberships, providers: LdapProviders) -> None:
         self._context = context
+        self._providers = providers
+        # By provider that was touched, what it showed before; nothing where there was none.
+        self._showed: dict[UUID, Shown] = {}
         self._groups = groups
         self._memberships = memberships
         self._touched: dict[str, set[UUID]] = {"user": set(), "group": set()}
@@ -72,15 +85,35 @@ class DirectoryLog:
                     # Their memberships and parents go with it, of which there is no other word.
                     self._touched["user"] |= self._memberships.users_in(group)
                     self._touched["group"] |= self._groups.directly_below(group)
+            case LdapProvider(id=provider):
+                self._showed.setdefault(provider, _shown_before(change))
             case _:
                 pass
 
     def write(self) -> None:
         """Log what was touched, with the revision that the unit takes: nobody else writes meanwhile."""
         rows = [{"target": target, "kind": kind} for kind, targets in self._touched.items() for target in targets]
-        if rows:
-            self._context.connection.execute(_LOGGED, rows)
-            self._context.connection.execute(_BEGUN, {"epoch": uuid4()})
+        connection = self._context.connection
+        if self._showed and self._shows_other():
+            connection.execute(sa.delete(tables.directory_epochs))
+            connection.execute(sa.delete(tables.directory_changes))
+            connection.execute(_BEGUN, {"epoch": uuid4()})
+        elif rows:
+            connection.execute(_LOGGED, rows)
+            connection.execute(_BEGUN, {"epoch": uuid4()})
+
+    def _shows_other(self) -> bool:
+        now = self._providers.shown_by_each()
+        return _together(now) != _together({**now, **self._showed})
+
+
+def _shown_before(change: Change) -> Shown:
+    before = change.before
+    return Shown() if before is None else shown_by(before.user_attributes, before.group_attributes)
+
+
+def _together(shown: Mapping[UUID, Shown]) -> Shown:
+    return reduce(or_, shown.values(), Shown())
 
 
 def _is_seen(change: Change) -> bool:
@@ -93,8 +126,9 @@ def _is_seen(change: Change) -> bool:
 class Directory:
     """The feed, read: positions, what changed since, and the entries of now. The log is kept bounded here."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, providers: LdapProviders) -> None:
         self._context = context
+        self._providers = providers
 
     def begin(self) -> None:
         """Begin the feed at the present revision, where nothing was logged yet."""
@@ -134,7 +168,8 @@ class Directory:
         # Left out here, since a database that knows little of the table would sort it whole for each page.
         wanted = [row for row in rows if row.kind in kinds]
         links = self._links(_MEMBER.user, _MEMBER.group, _MEMBER.user.between(rows[0].id, rows[-1].id))
-        return tuple(_user(row, links) for row in wanted), rows[-1].id
+        excerpt = self._excerpts().users
+        return tuple(_user(row, links, excerpt) for row in wanted), rows[-1].id
 
     def groups(self, after: UUID | None, limit: int) -> Page:
         """A page of the groups in the order of their ids, beginning after one."""
@@ -143,20 +178,23 @@ class Directory:
         if not rows:
             return (), None
         links = self._links(_PARENT.group, _PARENT.parent, _PARENT.group.between(rows[0].id, rows[-1].id))
-        return tuple(_group(row, links) for row in rows), rows[-1].id
+        excerpt = self._excerpts().groups
+        return tuple(_group(row, links, excerpt) for row in rows), rows[-1].id
 
     def entries(self, kinds: Collection[UserKind], touched: Iterable[Touched]) -> Iterator[Entry]:
         """What there is now of entries that were touched; users of other kinds are not there."""
         targets: dict[str, set[UUID]] = {"user": set(), "group": set()}
         for each in touched:
             targets[each.kind].add(each.target)
+        excerpts = self._excerpts()
         for some in chunks(targets["group"]):
             links = self._links(_PARENT.group, _PARENT.parent, _PARENT.group.in_(some))
-            yield from (_group(row, links) for row in self._context.rows(_group_rows().where(_GROUPS.id.in_(some))))
+            rows = self._context.rows(_group_rows().where(_GROUPS.id.in_(some)))
+            yield from (_group(row, links, excerpts.groups) for row in rows)
         for some in chunks(targets["user"]):
             links = self._links(_MEMBER.user, _MEMBER.group, _MEMBER.user.in_(some))
             rows = self._context.rows(_user_rows().where(_USERS.id.in_(some)))
-            yield from (_user(row, links) for row in rows if row.kind in kinds)
+            yield from (_user(row, links, excerpts.users) for row in rows if row.kind in kinds)
 
     def trim(self) -> int:
         """Drop the oldest of the log beyond what is kept; how many changes that were."""
@@ -169,6 +207,11 @@ class Directory:
         trimmed = sa.delete(tables.directory_changes).where(_LOG.revision <= last)
         return self._context.connection.execute(trimmed).rowcount
 
+    def _excerpts(self) -> "_Excerpts":
+        """By what is shown in this unit's view of the database."""
+        shown = _together(self._providers.shown_by_each())
+        return _Excerpts(users=Excerpt(shown.users | USER_NUMBERS), groups=Excerpt(shown.groups | GROUP_NUMBERS))
+
     def _links(self, owner: sa.Column[Any], other: sa.Column[Any], where: sa.ColumnElement[bool]) -> _Links:
         """By owner, in order: the same entry is always the same bytes."""
         found: defaultdict[UUID, list[UUID]] = defaultdict(list)
@@ -178,7 +221,15 @@ class Directory:
         return found
 
 
-def _user(row: Row[Any], groups: _Links) -> DirectoryUser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Excerpts:
+    """What goes out of attributes."""
+
+    users: Excerpt
+    groups: Excerpt
+
+
+def _user(row: Row[Any], groups: _Links, excerpt: Excerpt) -> DirectoryUser:
     return DirectoryUser(
         id=row.id,
         username=row.username,
@@ -186,19 +237,24 @@ def _user(row: Row[Any], groups: _Links) -> DirectoryUser:
         email=row.email,
         active=row.active,
         groups=tuple(groups.get(row.id, ())),
-        attributes=row.attributes,
+        attributes=excerpt(row.attributes),
+        number=row.number,
         created=row.created,
         updated=row.updated,
+        password_changed=row.password_changed,
     )
 
 
-def _group(row: Row[Any], parents: _Links) -> DirectoryGroup:
+def _group(row: Row[Any], parents: _Links, excerpt: Excerpt) -> DirectoryGroup:
     return DirectoryGroup(
         id=row.id,
         name=row.name,
         superuser=row.superuser,
         parents=tuple(parents.get(row.id, ())),
-        attributes=row.attributes,
+        attributes=excerpt(row.attributes),
+        number=row.number,
+        created=row.created,
+        updated=row.updated,
     )
 
 
@@ -211,15 +267,25 @@ def _user_rows() -> sa.Select[Any]:
         _USERS.active,
         _USERS.kind,
         _as_text(_USERS.attributes),
+        _USERS.number,
         _USERS.created,
         _USERS.updated,
+        _USERS.password_changed,
     )
 
 
 def _group_rows() -> sa.Select[Any]:
-    return sa.select(_GROUPS.id, _GROUPS.name, _GROUPS.superuser, _as_text(_GROUPS.attributes))
+    return sa.select(
+        _GROUPS.id,
+        _GROUPS.name,
+        _GROUPS.superuser,
+        _as_text(_GROUPS.attributes),
+        _GROUPS.number,
+        _GROUPS.created,
+        _GROUPS.updated,
+    )
 
 
 def _as_text(column: sa.Column[Any]) -> sa.Label[str]:
-    """JSON as it is stored: it goes on as it is, and parsing it is most of the work."""
+    """JSON as it is stored: most has nothing in it that would have to be parsed."""
     return sa.cast(column, sa.Text).label(column.name)

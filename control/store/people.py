@@ -1,6 +1,7 @@
 """Users, groups and who is in what."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ from control.store.base import Context, LinkTable, Repository, chunks
 from control.store.changes import AllSessions, Change, Membership
 from control.store.columns import holds
 from control.store.nesting import above, below, below_each, ids_above
+from control.store.numbers import GROUPS, USERS, take_number
 
 
 class Users(Repository[User]):
@@ -77,6 +79,9 @@ class Users(Repository[User]):
         found = self._entities(self.context.rows(page))
         return found, int(self.context.connection.execute(total).scalar_one())
 
+    def _completed(self, entity: User, before: User | None) -> User:
+        return replace(entity, number=before.number if before is not None else take_number(self.context, USERS))
+
     def _users_of(self, entity: User) -> Iterable[str]:
         yield from bound_applications(self.context, tables.bindings.c.user == entity.id)
         statement = sa.select(tables.outposts.c.name).where(tables.outposts.c.service_account == entity.id)
@@ -128,8 +133,15 @@ class Groups(Repository[Group]):
         super()._update(entity)
         self._parents.replace(entity.id, entity.parents)
 
+    def _completed(self, entity: Group, before: Group | None) -> Group:
+        return replace(entity, number=before.number if before is not None else take_number(self.context, GROUPS))
+
     def _users_of(self, entity: Group) -> Iterable[str]:
-        return bound_applications(self.context, tables.bindings.c.group == entity.id)
+        yield from bound_applications(self.context, tables.bindings.c.group == entity.id)
+        joined = tables.ldap_providers.join(tables.providers)
+        statement = sa.select(tables.providers.c.name).select_from(joined)
+        for (name,) in self.context.rows(statement.where(tables.ldap_providers.c.search_group == entity.id)):
+            yield f"provider {name!r}"
 
 
 _Pair = Callable[[UUID], Membership]

@@ -12,6 +12,7 @@ from functools import partial
 from typing import assert_never
 from uuid import UUID, uuid4
 
+from control.domain.application import LDAP_SESSION
 from control.domain.security import SIGN_IN_LIFETIME, Revocation
 from control.store.catalogue import Applications, ProxyProviders
 from control.store.changes import Change
@@ -33,8 +34,6 @@ from control.store.consequences import (
 from control.store.moments import Moments
 from control.store.people import Groups, Memberships, Users
 
-# Longer than any proxy session can be, where there is no provider to ask.
-LONGEST_SESSION = timedelta(days=1)
 # Between the end of a sign-in and that of the codes given under it; and how far the clock of an outpost may be behind.
 SLACK = timedelta(minutes=15)
 
@@ -83,7 +82,8 @@ class Revoking:
         touched = self._touched
         if touched == _Touched():
             return []
-        longest, at = self._providers.longest_validity() or LONGEST_SESSION, moments.of_revocation()
+        longest = max(self._providers.longest_validity() or timedelta(), LDAP_SESSION)
+        at = moments.of_revocation()
         made = partial(Revocation, at=at, until=max(at, now) + longest + SLACK)
         since = now - SIGN_IN_LIFETIME - SLACK - longest
         changed = self._users.with_sessions(self._changed_users(), since)

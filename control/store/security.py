@@ -16,6 +16,7 @@ from control.domain.security import (
 )
 from control.store import tables
 from control.store.base import Repository, chunks
+from control.store.catalogue import PROVIDER_TABLES
 from control.store.changes import Change
 from control.store.columns import holds
 
@@ -30,10 +31,10 @@ class Certificates(Repository[Certificate]):
     unique = ("name",)
 
     def _users_of(self, entity: Certificate) -> Iterable[str]:
-        joined = tables.proxy_providers.join(tables.providers)
-        statement = sa.select(tables.providers.c.name).select_from(joined)
-        for (name,) in self.context.rows(statement.where(tables.proxy_providers.c.certificate == entity.id)):
-            yield f"provider {name!r}"
+        for table in PROVIDER_TABLES:
+            statement = sa.select(tables.providers.c.name).select_from(table.join(tables.providers))
+            for (name,) in self.context.rows(statement.where(table.c.certificate == entity.id)):
+                yield f"provider {name!r}"
 
 
 class SigningKeys(Repository[SigningKey]):

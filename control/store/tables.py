@@ -23,11 +23,11 @@ from sqlalchemy import (
     literal_column,
 )
 
-from control.domain.application import PolicyMode, ProviderType, ProxyMode
+from control.domain.application import BindMode, PolicyMode, ProviderType, ProxyMode, SearchMode
 from control.domain.factors import Method
 from control.domain.identity import UserKind
 from control.domain.outpost import InstanceEventKind, InstanceState, OutpostType
-from control.store.columns import Listed, UtcDateTime, Word, rejections
+from control.store.columns import Listed, UtcDateTime, Word, mappings, rejections
 
 metadata = MetaData(
     naming_convention={
@@ -56,10 +56,19 @@ revision = Table(
     Column("latest", UtcDateTime),
 )
 
+# The numbers that are given next; none is given twice, whatever is removed (control.store.numbers).
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("next", BigInteger, nullable=False),
+)
+
 users = Table(
     "users",
     metadata,
     _id(),
+    Column("number", Integer, nullable=False, unique=True, index=True),
     Column("username", String(150), nullable=False, unique=True),
     Column("name", String(200), nullable=False),
     Column("email", String(320), nullable=False),
@@ -67,6 +76,7 @@ users = Table(
     Column("active", Boolean, nullable=False),
     Column("attributes", JSON, nullable=False),
     Column("password_hash", String(255)),
+    Column("password_changed", UtcDateTime),
     Column("created", UtcDateTime, nullable=False),
     Column("updated", UtcDateTime, nullable=False),
     Column("last_sign_in", UtcDateTime),
@@ -76,10 +86,13 @@ groups = Table(
     "groups",
     metadata,
     _id(),
+    Column("number", Integer, nullable=False, unique=True, index=True),
     Column("name", String(150), nullable=False, unique=True),
     Column("superuser", Boolean, nullable=False),
     Column("second_factor", Boolean, nullable=False),
     Column("attributes", JSON, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("updated", UtcDateTime, nullable=False),
 )
 
 group_parents = Table(
@@ -131,6 +144,25 @@ proxy_providers = Table(
     Column("basic_auth_user_attribute", String(250), nullable=False),
     Column("basic_auth_password_attribute", String(250), nullable=False),
     Column("certificate", Uuid, _to("certificates", "RESTRICT")),
+)
+
+ldap_providers = Table(
+    "ldap_providers",
+    metadata,
+    Column("id", Uuid, _to("providers"), primary_key=True),
+    Column("base_dn", String(500), nullable=False),
+    Column("bind_mode", Word(BindMode), nullable=False),
+    Column("search_mode", Word(SearchMode), nullable=False),
+    Column("mfa_support", Boolean, nullable=False),
+    Column("search_group", Uuid, _to("groups", "RESTRICT"), index=True),
+    Column("uid_start_number", Integer, nullable=False),
+    Column("gid_start_number", Integer, nullable=False),
+    Column("certificate", Uuid, _to("certificates", "RESTRICT")),
+    Column("tls_server_name", String(255), nullable=False),
+    Column("user_attributes", mappings(), nullable=False),
+    Column("group_attributes", mappings(), nullable=False),
+    Column("size_limit", Integer, nullable=False),
+    Column("time_limit", Interval, nullable=False),
 )
 
 cookie_keys = Table(

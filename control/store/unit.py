@@ -17,7 +17,7 @@ from control.domain.security import AuditEvent
 from control.store import tables
 from control.store.audit import AuditEvents
 from control.store.base import Context
-from control.store.catalogue import Applications, Bindings, CookieKeys, ProxyProviders
+from control.store.catalogue import Applications, Bindings, CookieKeys, LdapProviders, Providers, ProxyProviders
 from control.store.changes import Change
 from control.store.crowds import Crowds, Event
 from control.store.deployments import Drains, InstanceEvents, Instances, LinkProcesses, Outposts, Tokens
@@ -27,6 +27,7 @@ from control.store.factors import AppPasswords, Authenticators, FailureCounts, R
 from control.store.failures import told_plainly
 from control.store.identifiers import ordered_id
 from control.store.moments import Moments
+from control.store.numbers import Numbers
 from control.store.people import Groups, Memberships, Users
 from control.store.recent import RecentChanges
 from control.store.revoking import Revoking
@@ -72,10 +73,13 @@ class Unit:
         self.groups = Groups(context)
         self.memberships = Memberships(context, self.groups)
         self.superusers = Superusers(context)
-        self.directory = Directory(context)
         self.applications = Applications(context)
         self.bindings = Bindings(context)
-        self.providers = ProxyProviders(context)
+        self.providers = Providers(context)
+        self.proxy_providers = ProxyProviders(context)
+        self.ldap_providers = LdapProviders(context)
+        self.numbers = Numbers(context)
+        self.directory = Directory(context, self.ldap_providers)
         self.cookie_keys = CookieKeys(context)
         self.outposts = Outposts(context)
         self.tokens = Tokens(context)
@@ -95,8 +99,8 @@ class Unit:
         self.revocations = Revocations(context)
         self.audit = AuditEvents(context)
         self.moments = Moments(context)
-        self._revoking = Revoking(self.users, self.groups, self.memberships, self.applications, self.providers)
-        self._directory_log = DirectoryLog(context, self.groups, self.memberships)
+        self._revoking = Revoking(self.users, self.groups, self.memberships, self.applications, self.proxy_providers)
+        self._directory_log = DirectoryLog(context, self.groups, self.memberships, self.ldap_providers)
         self.recent = RecentChanges(context)
 
     def revision(self) -> int:

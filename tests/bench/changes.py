@@ -29,7 +29,7 @@ def by_store(stage: Stage) -> list[float]:
 
     def change(pattern: str) -> float:
         with store.write(Actor(name="bench", address="", request_id="bench")) as unit:
-            unit.providers.update(replace(unit.providers.get_named("bench"), skip_path_regex=pattern))
+            unit.proxy_providers.update(replace(unit.proxy_providers.get_named("bench"), skip_path_regex=pattern))
         return time.monotonic()
 
     with observer(stage) as is_open:

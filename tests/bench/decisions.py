@@ -117,7 +117,7 @@ def _asked(stage: Stage, store: Store, secret: str) -> Iterator[float]:
     """Over the link, as an outpost asks: with TLS, the decision, and the session with its signed ID token."""
     credentials = _credentials(stage, store)
     with store.read() as unit:
-        provider = unit.providers.get_named("bench").id
+        provider = unit.proxy_providers.get_named("bench").id
     request = gate_pb2.AuthenticateRequest(
         provider=str(provider),
         protocol=gate_pb2.PROTOCOL_HTTP,

@@ -256,7 +256,7 @@ class _Stage:
 
     def _open_path(self, pattern: str) -> int:
         with self.store.write(SYSTEM) as unit:
-            unit.providers.update(replace(unit.providers.get_named("bench"), skip_path_regex=pattern))
+            unit.proxy_providers.update(replace(unit.proxy_providers.get_named("bench"), skip_path_regex=pattern))
             return unit.revision() + 1
 
     async def _change(self, holder: Outpost, number: int) -> float:

@@ -123,8 +123,8 @@ def _commit(store: Store, crowd: Line, number: int) -> list[float]:
 def _change(store: Store, number: int) -> tuple[float, int]:
     """Change what every outpost holds; when (monotonic) it was committed, and as which revision."""
     with store.write(BENCH) as unit:
-        provider = unit.providers.get_named("bench")
-        unit.providers.update(replace(provider, skip_path_regex=f"^/open-{number}-{uuid4().hex}$"))
+        provider = unit.proxy_providers.get_named("bench")
+        unit.proxy_providers.update(replace(provider, skip_path_regex=f"^/open-{number}-{uuid4().hex}$"))
     began = time.monotonic()
     with store.read() as unit:
         return began, unit.revision()
@@ -171,7 +171,7 @@ def _sign_ins_until(garrison: Garrison, crowd: Line) -> Iterator[float]:
 def _enlist(store: Store, known: list[dict[str, str]], size: int) -> list[dict[str, str]]:
     """Outposts up to that number, all serving the one provider, each with an instance's credentials."""
     with store.write(BENCH) as unit:
-        provider = unit.providers.get_named("bench")
+        provider = unit.proxy_providers.get_named("bench")
         site = Site(provider=provider, application=unit.applications.get_named("bench"))
         deployed = [add_outpost(unit, f"edge-{number}", [site]) for number in range(len(known), size)]
     return known + [_enrolled(store, each.token.secret) for each in deployed]

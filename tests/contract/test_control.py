@@ -76,8 +76,8 @@ def _seconds_until_served(control: RealControl, deployed: Deployed, outpost: Out
     assert not asks_for_sign_in()
     begun = time.monotonic()
     with control.store.write(ADMIN) as unit:
-        provider = unit.providers.get(deployed.sites[0].provider.id)
-        unit.providers.update(replace(provider, external_host=f"http://{host}"))
+        provider = unit.proxy_providers.get(deployed.sites[0].provider.id)
+        unit.proxy_providers.update(replace(provider, external_host=f"http://{host}"))
     eventually(asks_for_sign_in, f"{host} is served")
     return time.monotonic() - begun
 
@@ -182,13 +182,13 @@ def test_what_an_outpost_refuses_is_shown_with_its_reason(
 ) -> None:
     outpost.ready()
     with control.store.write(ADMIN) as unit:
-        provider = unit.providers.get(deployed.sites[0].provider.id)
-        unit.providers.update(replace(provider, skip_path_regex="("))
+        provider = unit.proxy_providers.get(deployed.sites[0].provider.id)
+        unit.proxy_providers.update(replace(provider, skip_path_regex="("))
     instance = eventually(lambda: shown(control, deployed), "the refusal is shown")
     assert [each.key for each in instance.rejections] == [f"provider/{provider.id}"]
     assert check(outpost, "wiki.example.com") == 401
     with control.store.write(ADMIN) as unit:
-        unit.providers.update(replace(provider, skip_path_regex="^/public"))
+        unit.proxy_providers.update(replace(provider, skip_path_regex="^/public"))
     control.instance(deployed, rejections=())
 
 

@@ -204,8 +204,8 @@ def test_a_proxy_outpost_holds_nobody(control: Control, people: list[User], tmp_
             await eventually(lambda: edge.held.resources)
             rename(control.store, people[0], "renamed")
             with control.store.write(ADMIN) as unit:
-                provider = unit.providers.get(deployed.sites[0].provider.id)
-                unit.providers.update(replace(provider, external_host="https://later.example.com"))
+                provider = unit.proxy_providers.get(deployed.sites[0].provider.id)
+                unit.proxy_providers.update(replace(provider, external_host="https://later.example.com"))
             with control.store.read() as unit:
                 revision = unit.revision()
             # What came after the change of a user is there, and of the user nothing.

@@ -109,8 +109,8 @@ def test_what_is_started_again_after_a_drain_stays(
     control.instance(deployed, state=InstanceState.CONNECTED, last_error="")
     # A change that is applied proves that no drain came first.
     with control.store.write(ADMIN) as unit:
-        provider = unit.providers.get(deployed.sites[0].provider.id)
-        unit.providers.update(replace(provider, external_host="https://other.example.com"))
+        provider = unit.proxy_providers.get(deployed.sites[0].provider.id)
+        unit.proxy_providers.update(replace(provider, external_host="https://other.example.com"))
     eventually(lambda: outpost.get(NGINX, "other.example.com", outpost.http_port)[0] != 404, "it serves on")
 
 

@@ -64,5 +64,5 @@ def test_a_thousand_applications_work_and_a_change_to_one_sends_one(
 def rename(control: RealControl, deployed: Deployed, host: str) -> None:
     """Have one application served under another name."""
     with control.store.write(ADMIN) as unit:
-        provider = unit.providers.get(deployed.sites[7].provider.id)
-        unit.providers.update(replace(provider, external_host=f"https://{host}"))
+        provider = unit.proxy_providers.get(deployed.sites[7].provider.id)
+        unit.proxy_providers.update(replace(provider, external_host=f"https://{host}"))

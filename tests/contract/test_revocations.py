@@ -239,8 +239,8 @@ def test_an_end_is_never_behind_a_refused_config(world: World) -> None:
 
         def act(unit: Unit) -> None:
             # Both in one revision, and the one is refused.
-            provider = unit.providers.get(place.site.provider.id)
-            unit.providers.update(replace(provider, skip_path_regex="("))
+            provider = unit.proxy_providers.get(place.site.provider.id)
+            unit.proxy_providers.update(replace(provider, skip_path_regex="("))
             unit.users.update(replace(user, active=False))
 
         world.write(act)

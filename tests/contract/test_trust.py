@@ -240,8 +240,8 @@ def test_a_revoked_outpost_hears_of_nothing_any_more(
 ) -> None:
     with control.store.write(ADMIN) as unit:
         revoke(unit, deployed)
-        provider = unit.providers.get(deployed.sites[0].provider.id)
-        unit.providers.update(replace(provider, external_host="https://moved.example.com"))
+        provider = unit.proxy_providers.get(deployed.sites[0].provider.id)
+        unit.proxy_providers.update(replace(provider, external_host="https://moved.example.com"))
     control.instance(deployed, state=InstanceState.DISCONNECTED)
     eventually(lambda: "has revoked this token" in str(outpost.log), "it is told why")
     assert asked(outpost, "auth/nginx").status == 401

@@ -18,7 +18,7 @@ from control.fleet.applications import create_application
 from control.fleet.authority import rotate_authority
 from control.fleet.certificates import generate_certificate
 from control.fleet.outposts import update_outpost
-from control.fleet.providers import create_proxy_provider, update_proxy_provider
+from control.fleet.proxy_providers import create_proxy_provider, update_proxy_provider
 from control.fleet.rotation import rotate_token
 from control.store import Actor, DatabaseBusy, Unit
 from tests.soak.fleet import Fleet, Group
@@ -122,7 +122,7 @@ class Script(threading.Thread):
             return "no application removed"
         name, *others = self._added[group.name]
         self._serve(unit, group, others)
-        provider = unit.providers.get_named(name)
+        provider = unit.proxy_providers.get_named(name)
         application = unit.applications.find_for_provider(provider.id)
         if application is not None:
             unit.applications.remove(application)
@@ -130,14 +130,14 @@ class Script(threading.Thread):
         return "application removed"
 
     def _alter(self, unit: Unit) -> str:
-        provider = unit.providers.get_named(self._chance.choice(self._unwatched()))
+        provider = unit.proxy_providers.get_named(self._chance.choice(self._unwatched()))
         skip = f"^/public{next(self._numbers)}/"
         update_proxy_provider(unit, provider, {"skip_path_regex": skip}, self._fleet.garrison.url)
         return "application altered"
 
     def _bind(self, unit: Unit) -> str:
         """Not where people are signed in: it would end their sessions."""
-        provider = unit.providers.get_named(self._chance.choice(self._unwatched()))
+        provider = unit.proxy_providers.get_named(self._chance.choice(self._unwatched()))
         application = unit.applications.find_for_provider(provider.id)
         assert application is not None
         first, *more = unit.bindings.of_application(application.id)
@@ -152,7 +152,7 @@ class Script(threading.Thread):
         group = self._chance.choice(self._fleet.groups)
         fields = {"name": f"certificate{next(self._numbers)}", "common_name": group.site.host}
         certificate = generate_certificate(unit, fields)
-        provider = unit.providers.get_named(self._chance.choice(group.providers))
+        provider = unit.proxy_providers.get_named(self._chance.choice(group.providers))
         update_proxy_provider(unit, provider, {"certificate": certificate.id}, self._fleet.garrison.url)
         return "certificate renewed"
 
@@ -188,7 +188,7 @@ class Script(threading.Thread):
 
     def _serve(self, unit: Unit, group: Group, added: list[str]) -> None:
         """Have the group serve its own providers and these."""
-        served = [unit.providers.get_named(name).id for name in (*group.providers, *added)]
+        served = [unit.proxy_providers.get_named(name).id for name in (*group.providers, *added)]
         update_outpost(unit, unit.outposts.get_named(group.name), {"providers": served})
         self._notes.append(lambda: self._added.update({group.name: added}))
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from control.domain.application import Application, ProxyMode, ProxyProvider
+from control.domain.application import Application, LdapProvider, ProxyMode, ProxyProvider
 from control.domain.factors import AppPassword, Authenticator
 from control.domain.identity import Group, User
 
@@ -28,7 +28,7 @@ def user(username: str = "alice", **fields: Any) -> User:
 
 def group(name: str = "staff", **fields: Any) -> Group:
     """A group."""
-    return Group(**{"id": uuid4(), "name": name, **fields})
+    return Group(**{"id": uuid4(), "name": name, "created": WHEN, "updated": WHEN, **fields})
 
 
 def provider(name: str = "wiki", **fields: Any) -> ProxyProvider:
@@ -41,6 +41,11 @@ def provider(name: str = "wiki", **fields: Any) -> ProxyProvider:
         "external_host": f"https://{name}.example.com",
     }
     return ProxyProvider(**{**defaults, **fields})
+
+
+def ldap_provider(name: str = "dir", **fields: Any) -> LdapProvider:
+    """An LDAP provider."""
+    return LdapProvider(**{"id": uuid4(), "name": name, "base_dn": f"dc={name},dc=example,dc=com", **fields})
 
 
 def authenticator(user: UUID, **fields: Any) -> Authenticator:

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import AsyncIterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ from control.store import SYSTEM, Store, tables
 from protos.outpost.v1 import directory_pb2, link_pb2
 from tests.support.links import Actress, Credentials, channel
 
+BULK = 10_000_000
 Entries = Mapping[str, directory_pb2.DirectoryEntry]
 
 
@@ -81,15 +83,17 @@ def directory_of(store: Store) -> dict[str, directory_pb2.DirectoryEntry]:
     with store.read() as unit:
         users = [user for user in unit.users.all() if user.kind is not UserKind.OUTPOST]
         groups_of = unit.memberships.groups_of_each([user.id for user in users])
-        groups = unit.groups.all()
-    entries = [directory_pb2.DirectoryEntry(key=f"group/{each.id}", group=_group(each)) for each in groups]
+        groups, providers = unit.groups.all(), unit.ldap_providers.all()
+    of_users = {each.source for provider in providers for each in provider.user_attributes}
+    of_groups = {each.source for provider in providers for each in provider.group_attributes}
+    entries = [directory_pb2.DirectoryEntry(key=f"group/{each.id}", group=_group(each, of_groups)) for each in groups]
     for user in users:
-        entry = directory_pb2.DirectoryEntry(key=f"user/{user.id}", user=_user(user, groups_of[user.id]))
+        entry = directory_pb2.DirectoryEntry(key=f"user/{user.id}", user=_user(user, groups_of[user.id], of_users))
         entries.append(entry)
     return {entry.key: entry for entry in entries}
 
 
-def _user(user: User, groups: frozenset[UUID]) -> directory_pb2.DirectoryUser:
+def _user(user: User, groups: frozenset[UUID], shown: AbstractSet[str]) -> directory_pb2.DirectoryUser:
     message = directory_pb2.DirectoryUser(
         id=str(user.id),
         username=user.username,
@@ -97,21 +101,33 @@ def _user(user: User, groups: frozenset[UUID]) -> directory_pb2.DirectoryUser:
         email=user.email,
         active=user.active,
         groups=sorted(map(str, groups)),
-        attributes=json.dumps(user.attributes),
+        attributes=_excerpt(user.attributes, shown | {"uidNumber", "gidNumber"}),
+        number=user.number,
     )
+    if user.password_changed is not None:
+        message.password_changed.FromDatetime(user.password_changed)
     message.created.FromDatetime(user.created)
     message.updated.FromDatetime(user.updated)
     return message
 
 
-def _group(group: Group) -> directory_pb2.DirectoryGroup:
-    return directory_pb2.DirectoryGroup(
+def _group(group: Group, shown: AbstractSet[str]) -> directory_pb2.DirectoryGroup:
+    message = directory_pb2.DirectoryGroup(
         id=str(group.id),
         name=group.name,
         superuser=group.superuser,
         parents=sorted(map(str, group.parents)),
-        attributes=json.dumps(group.attributes),
+        attributes=_excerpt(group.attributes, shown | {"gidNumber"}),
+        number=group.number,
     )
+    message.created.FromDatetime(group.created)
+    message.updated.FromDatetime(group.updated)
+    return message
+
+
+def _excerpt(attributes: Mapping[str, object], shown: AbstractSet[str]) -> str:
+    """Those that are shown; here whole attributes alone are."""
+    return json.dumps({name: value for name, value in attributes.items() if name in shown})
 
 
 def fill(store: Store, users: int, groups: int, largest: int) -> list[UUID]:
@@ -121,7 +137,7 @@ def fill(store: Store, users: int, groups: int, largest: int) -> list[UUID]:
     with store.write(SYSTEM) as unit:
         connection, now = unit.users.context.connection, unit.now
         connection.execute(sa.insert(tables.users), [_user_row(*each, now) for each in enumerate(user_ids)])
-        connection.execute(sa.insert(tables.groups), [_group_row(*each) for each in enumerate(group_ids)])
+        connection.execute(sa.insert(tables.groups), [_group_row(*each, now) for each in enumerate(group_ids)])
         nested = [{"group": group, "parent": group_ids[at // 10]} for at, group in enumerate(group_ids) if at >= 10]
         connection.execute(sa.insert(tables.group_parents), nested)
         members = [{"user": user, "group": group_ids[0]} for user in user_ids[:largest]]
@@ -133,6 +149,8 @@ def fill(store: Store, users: int, groups: int, largest: int) -> list[UUID]:
 def _user_row(number: int, user: UUID, now: datetime) -> dict[str, object]:
     return {
         "id": user,
+        # Those that are added one by one have none as high.
+        "number": BULK + number,
         "username": f"user{number:06}",
         "name": f"User Number {number}",
         "email": f"user{number}@example.com",
@@ -144,5 +162,13 @@ def _user_row(number: int, user: UUID, now: datetime) -> dict[str, object]:
     }
 
 
-def _group_row(number: int, group: UUID) -> dict[str, object]:
-    return {"id": group, "name": f"group{number:05}", "superuser": False, "attributes": {}}
+def _group_row(number: int, group: UUID, now: datetime) -> dict[str, object]:
+    return {
+        "id": group,
+        "number": 2 * BULK + number,
+        "name": f"group{number:05}",
+        "superuser": False,
+        "attributes": {},
+        "created": now,
+        "updated": now,
+    }

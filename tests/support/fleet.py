@@ -33,7 +33,7 @@ class Deployed:
 
 def add_site(unit: Unit, name: str, **fields: Any) -> Site:
     """A provider with cookie key and application."""
-    provider = unit.providers.add(builders.provider(name, **fields))
+    provider = unit.proxy_providers.add(builders.provider(name, **fields))
     ensure_cookie_key(unit, provider.id)
     application = unit.applications.add(builders.application(name, provider=provider.id))
     return Site(provider=provider, application=application)

@@ -41,12 +41,12 @@ def add_application(unit: Unit, dice: random.Random) -> None:
 
 
 def change_provider(unit: Unit, dice: random.Random) -> None:
-    provider = some(dice, unit.providers.all())
-    unit.providers.update(replace(provider, external_host=f"https://{name(dice)}.example.com"))
+    provider = some(dice, unit.proxy_providers.all())
+    unit.proxy_providers.update(replace(provider, external_host=f"https://{name(dice)}.example.com"))
 
 
 def remove_provider(unit: Unit, dice: random.Random) -> None:
-    provider = some(dice, unit.providers.all())
+    provider = some(dice, unit.proxy_providers.all())
     application = unit.applications.find_for_provider(provider.id)
     if application is not None and dice.random() < 0.8:
         unit.applications.remove(application)
@@ -59,7 +59,7 @@ def remove_application(unit: Unit, dice: random.Random) -> None:
 
 def change_application(unit: Unit, dice: random.Random) -> None:
     application = some(dice, unit.applications.all())
-    free = [each.id for each in unit.providers.all() if unit.applications.find_for_provider(each.id) is None]
+    free = [each.id for each in unit.proxy_providers.all() if unit.applications.find_for_provider(each.id) is None]
     provider = dice.choice([None, application.provider, *free])
     mode = dice.choice(list(PolicyMode))
     unit.applications.update(replace(application, provider=provider, policy_mode=mode))
@@ -126,7 +126,7 @@ def add_an_outpost(unit: Unit, dice: random.Random) -> None:
 
 
 def change_outpost(unit: Unit, dice: random.Random) -> None:
-    providers = ids(unit.providers.all())
+    providers = ids(unit.proxy_providers.all())
     chosen = frozenset(dice.sample(providers, k=dice.randint(0, len(providers))))
     unit.outposts.update(replace(some(dice, unit.outposts.all()), providers=chosen))
 
@@ -146,12 +146,12 @@ def another_account(unit: Unit, dice: random.Random) -> None:
 
 
 def another_key(unit: Unit, dice: random.Random) -> None:
-    replace_cookie_key(unit, some(dice, unit.providers.all()).id)
+    replace_cookie_key(unit, some(dice, unit.proxy_providers.all()).id)
 
 
 def add_certificate(unit: Unit, dice: random.Random) -> None:
     found = unit.certificates.add(Certificate(id=uuid4(), name=name(dice), chain="c", created=unit.now))
-    unit.providers.update(replace(some(dice, unit.providers.all()), certificate=found.id))
+    unit.proxy_providers.update(replace(some(dice, unit.proxy_providers.all()), certificate=found.id))
 
 
 def remove_certificate(unit: Unit, dice: random.Random) -> None:

@@ -15,7 +15,7 @@ from control.domain.outpost import Instance, InstanceState, Outpost, Rejection
 from control.fleet.applications import create_application
 from control.fleet.certificates import generate_certificate
 from control.fleet.outposts import create_outpost
-from control.fleet.providers import create_proxy_provider
+from control.fleet.proxy_providers import create_proxy_provider
 from control.fleet.tokens import ensure_embedded
 from control.store import Store
 from control.web import identity

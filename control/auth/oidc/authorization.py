@@ -119,7 +119,7 @@ def _find_client(unit: Unit, asked: Asked) -> Client | TurnDown:
     twice = repeated(asked.parameters)
     if twice in {"client_id", "redirect_uri"}:
         return TurnDown(problem=RequestProblem.REPEATED_PARAMETER, found=twice)
-    provider = unit.providers.find_by_client_id(asked.first("client_id"))
+    provider = unit.proxy_providers.find_by_client_id(asked.first("client_id"))
     if provider is None:
         return TurnDown(problem=RequestProblem.UNKNOWN_CLIENT, found=asked.first("client_id"))
     if asked.first("redirect_uri") not in redirect_uris(provider):

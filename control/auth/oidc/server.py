@@ -57,7 +57,7 @@ class Server(AuthorizationServer):  # type: ignore[misc] # authlib has no type i
 
     def query_client(self, client_id: str) -> Client | None:
         """The provider of that client id, if it guards an application."""
-        provider = self.unit.providers.find_by_client_id(client_id)
+        provider = self.unit.proxy_providers.find_by_client_id(client_id)
         application = self.unit.applications.find_for_provider(provider.id) if provider else None
         return Client(provider=provider, application=application) if provider and application else None
 

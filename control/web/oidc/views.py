@@ -128,7 +128,7 @@ def _application(slug: str) -> tuple[Application, ProxyProvider]:
     """The application of that slug and its provider. Raises NotFound."""
     with web().store.read() as unit:
         application = unit.applications.get_named(slug)
-        provider = unit.providers.find(application.provider) if application.provider else None
+        provider = unit.proxy_providers.find(application.provider) if application.provider else None
     if provider is None:
         raise NotFound("provider", slug)
     return application, provider

@@ -94,7 +94,7 @@ def test_a_token_expires_to_the_second(door: Door) -> None:
 def test_a_validity_that_was_shortened_ends_tokens_too(door: Door) -> None:
     session = issued(door.world)
     with door.world.store.write(ADMIN) as unit:
-        unit.providers.update(replace(door.world.wiki, access_token_validity=timedelta(minutes=5)))
+        unit.proxy_providers.update(replace(door.world.wiki, access_token_validity=timedelta(minutes=5)))
     door.clock.advance(minutes=5)
     assert door.token(session.id_token) == WRONG
 
@@ -138,7 +138,7 @@ def test_a_token_of_old_that_tells_no_moment_counts_from_its_second(door: Door) 
 def test_a_token_outlives_the_sign_in_that_ran_out(door: Door) -> None:
     session = issued(door.world)
     with door.world.store.write(ADMIN) as unit:
-        unit.providers.update(replace(door.world.wiki, access_token_validity=timedelta(days=3)))
+        unit.proxy_providers.update(replace(door.world.wiki, access_token_validity=timedelta(days=3)))
     token = issued(door.world).id_token
     door.clock.advance(days=2)
     with door.world.store.write(ADMIN) as unit:

@@ -252,7 +252,9 @@ def test_a_session_looked_up_has_a_token_that_applications_can_verify(world: Wor
 
 
 def test_a_proxy_session_outlives_a_sign_in_that_ran_out(world: World, clock: Clock) -> None:
-    change(world, lambda unit: unit.providers.update(replace(world.wiki, access_token_validity=timedelta(days=30))))
+    change(
+        world, lambda unit: unit.proxy_providers.update(replace(world.wiki, access_token_validity=timedelta(days=30)))
+    )
     session = issued(world)
     clock.advance(days=2)
     world.sign_in(world.bob)
@@ -263,7 +265,9 @@ def test_a_proxy_session_outlives_a_sign_in_that_ran_out(world: World, clock: Cl
 
 def test_a_shorter_validity_shortens_sessions_that_are_about(world: World, clock: Clock) -> None:
     session = issued(world)
-    change(world, lambda unit: unit.providers.update(replace(world.wiki, access_token_validity=timedelta(hours=1))))
+    change(
+        world, lambda unit: unit.proxy_providers.update(replace(world.wiki, access_token_validity=timedelta(hours=1)))
+    )
     found = world.gatekeeper.look_up_session(claim(session, world))
     assert isinstance(found, IssuedSession)
     assert found.expires == session.authenticated + timedelta(hours=1)
@@ -273,14 +277,14 @@ def test_a_shorter_validity_shortens_sessions_that_are_about(world: World, clock
 
 def test_an_ended_session_stays_ended_when_the_validity_grows_back(world: World, clock: Clock) -> None:
     month = replace(world.wiki, access_token_validity=timedelta(days=30))
-    change(world, lambda unit: unit.providers.update(month))
+    change(world, lambda unit: unit.proxy_providers.update(month))
     clock.advance(minutes=1)
     stolen = claim(issued(world), world, expires=clock.now + timedelta(days=30))
     clock.advance(minutes=5)
-    change(world, lambda unit: unit.providers.update(replace(month, access_token_validity=timedelta(minutes=10))))
+    change(world, lambda unit: unit.proxy_providers.update(replace(month, access_token_validity=timedelta(minutes=10))))
     change(world, lambda unit: people.set_password(unit, world.alice.id, "another hash"))
     clock.advance(minutes=20)
-    change(world, lambda unit: unit.providers.update(month))
+    change(world, lambda unit: unit.proxy_providers.update(month))
     assert isinstance(world.gatekeeper.look_up_session(stolen), Refusal)
 
 

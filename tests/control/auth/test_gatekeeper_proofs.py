@@ -53,7 +53,9 @@ def test_who_has_not_signed_in_cannot_be_looked_up_by_a_session_that_is_made_up(
 
 
 def test_an_older_outpost_is_believed_while_the_sign_in_goes_on(world: World, clock: Clock) -> None:
-    change(world, lambda unit: unit.providers.update(replace(world.wiki, access_token_validity=timedelta(days=30))))
+    change(
+        world, lambda unit: unit.proxy_providers.update(replace(world.wiki, access_token_validity=timedelta(days=30)))
+    )
     session = issued(world)
     look = world.gatekeeper.look_up_session
     assert isinstance(look(claim(session, world, proof="")), IssuedSession)

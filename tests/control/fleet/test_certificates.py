@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 from control.domain.errors import InUse, Invalid
 from control.fleet.certificate_info import describe
 from control.fleet.certificates import create_certificate, generate_certificate, remove_certificate, update_certificate
-from control.fleet.providers import create_proxy_provider
+from control.fleet.proxy_providers import create_proxy_provider
 from control.store import Store
 from tests.support.stores import ADMIN, Clock
 

@@ -9,7 +9,8 @@ from control.domain.application import ProxyMode
 from control.domain.errors import InUse, Invalid
 from control.fleet.applications import create_application
 from control.fleet.certificates import create_certificate, generate_certificate
-from control.fleet.providers import create_proxy_provider, remove_provider, served_modes, update_proxy_provider
+from control.fleet.providers import remove_provider
+from control.fleet.proxy_providers import create_proxy_provider, served_modes, update_proxy_provider
 from control.store import Store
 from tests.support.stores import ADMIN
 
@@ -27,7 +28,7 @@ def refusals(store: Store, **fields: object) -> dict[str, str]:
 def test_defaults(store: Store) -> None:
     with store.write(ADMIN) as unit:
         made = create_proxy_provider(unit, WIKI, OWN)
-        assert unit.providers.get(made.id) == made
+        assert unit.proxy_providers.get(made.id) == made
         assert len(unit.cookie_keys.of_provider(made.id)) == 1
     assert (made.mode, made.access_token_validity) == (ProxyMode.FORWARD_SINGLE, timedelta(hours=24))
     assert (made.internal_host_ssl_validation, made.intercept_header_auth, made.cookie_domain) == (True, True, "")
@@ -212,7 +213,7 @@ def test_an_update_that_is_refused_changes_nothing(store: Store) -> None:
     with pytest.raises(Invalid), store.write(ADMIN) as unit:
         update_proxy_provider(unit, made, {"name": "renamed", "external_host": "nowhere"}, OWN)
     with store.read() as unit:
-        assert unit.providers.get(made.id) == made
+        assert unit.proxy_providers.get(made.id) == made
 
 
 def test_a_certificate_needs_its_key(store: Store) -> None:

@@ -82,8 +82,8 @@ def test_what_is_as_before_is_the_same_object(store: Store) -> None:
     groups = [field.name for field in fields(Facts) if isinstance(getattr(known, field.name), dict)]
     assert [group for group in groups if getattr(renewed, group) is not getattr(known, group)] == ["newest_tokens"]
     with store.write(ADMIN) as unit:
-        wiki = unit.providers.get_named("wiki")
-        unit.providers.update(replace(wiki, external_host="https://other.example.com"))
+        wiki = unit.proxy_providers.get_named("wiki")
+        unit.proxy_providers.update(replace(wiki, external_host="https://other.example.com"))
     again = renew(store, renewed)
     assert again.applications is renewed.applications
     assert [key for key in again.providers if again.providers[key] is not renewed.providers[key]] == [wiki.id]

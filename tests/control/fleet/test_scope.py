@@ -235,7 +235,7 @@ def test_a_changed_person_is_sent_other_credentials_where_it_may_go(store: Store
         edge = add_outpost(unit, "edge", [wiki, blog, shop])
         for site in (wiki, blog):
             sending = replace(site.provider, basic_auth_enabled=True, basic_auth_password_attribute="pw")
-            unit.providers.update(sending)
+            unit.proxy_providers.update(sending)
     with store.write(ADMIN) as unit:
         unit.users.update(replace(alice, attributes={"pw": "s3cret"}, email="alice@example.com"))
     resources = seen(store, edge.outpost)

@@ -95,7 +95,7 @@ async def connected(replicas: Replicas, link: Link, edge: Actress) -> None:
 
 def rename(store: Store, name: str) -> None:
     with store.write(ADMIN) as unit:
-        unit.providers.update(replace(unit.providers.all()[0], name=name))
+        unit.proxy_providers.update(replace(unit.proxy_providers.all()[0], name=name))
 
 
 def hears_commits(link: Link) -> float | None:

@@ -97,7 +97,7 @@ def test_it_is_configured_reports_and_is_shown(control: Control) -> None:
         provider = deployed.sites[0].provider
         assert set(outpost.held) == {"options", f"provider/{provider.id}"}
         with control.store.write(ADMIN) as unit:
-            unit.providers.update(replace(provider, external_host="https://other.example.com"))
+            unit.proxy_providers.update(replace(provider, external_host="https://other.example.com"))
         assert len((await outpost.take()).resources) == 1
         await outpost.say(health=released("Health")(workers=3, last_error="the disk is full"))
         (key,) = link.parts.roster.instances

@@ -22,8 +22,8 @@ from tests.support.stores import ADMIN
 def rename(store: Store, name: str, new: str) -> int:
     """Change a provider as an admin would; the revision it made."""
     with store.write(ADMIN) as unit:
-        provider = unit.providers.get_named(name)
-        unit.providers.update(replace(provider, external_host=f"https://{new}.example.com"))
+        provider = unit.proxy_providers.get_named(name)
+        unit.proxy_providers.update(replace(provider, external_host=f"https://{new}.example.com"))
     with store.read() as unit:
         return unit.revision()
 

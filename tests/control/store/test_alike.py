@@ -130,7 +130,7 @@ def test_signs_of_patterns_are_letters_beside_letters_of_every_script(store: Sto
         lambda unit: unit.users.find_named("alice\0"),
         lambda unit: unit.applications.find_named("\0"),
         lambda unit: unit.tokens.find_by_fingerprint("f\0"),
-        lambda unit: unit.providers.find_by_client_id("\0"),
+        lambda unit: unit.proxy_providers.find_by_client_id("\0"),
     ],
 )
 def test_text_with_nul_is_not_found(store: Store, look: Callable[[Any], Any]) -> None:
@@ -185,7 +185,7 @@ def test_secrets_come_back(store: Store, secret: bytes, text: str) -> None:
     with rolled_back(store) as unit:
         wiki = unit.providers.add(builders.provider(skip_path_regex=text))
         key = unit.cookie_keys.add(CookieKey(id=uuid4(), provider=wiki.id, secret=secret, created=unit.now))
-        assert (unit.cookie_keys.get(key.id), unit.providers.get(wiki.id)) == (key, wiki)
+        assert (unit.cookie_keys.get(key.id), unit.proxy_providers.get(wiki.id)) == (key, wiki)
 
 
 @SHARED
@@ -207,8 +207,8 @@ def test_lengths_of_time_come_back_and_compare_as_such(store: Store, lengths: li
             unit.providers.add(builders.provider(f"p{number}", access_token_validity=length))
             for number, length in enumerate(lengths)
         ]
-        assert [unit.providers.get(each.id).access_token_validity for each in made] == lengths
-        assert unit.providers.longest_validity() == max(lengths)
+        assert [unit.proxy_providers.get(each.id).access_token_validity for each in made] == lengths
+        assert unit.proxy_providers.longest_validity() == max(lengths)
 
 
 @pytest.mark.parametrize("microseconds", [-1, 0, 1])

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from control.domain.application import AttributeMapping, LdapProvider
 from control.domain.directory import Cursor, DirectoryGroup, DirectoryUser, Entry, Position
 from control.domain.identity import Group, User, UserKind
 from control.store import Store, Unit, directory
@@ -29,6 +30,12 @@ def people(store: Store) -> People:
         unit.memberships.set_groups(alice.id, [staff.id])
         unit.directory.begin()
     return alice, staff, everyone
+
+
+def showing(*sources: str, **fields: Any) -> LdapProvider:
+    """A provider that shows these attributes of users."""
+    mappings = tuple(AttributeMapping(attribute=f"x-{place}", source=each) for place, each in enumerate(sources))
+    return builders.ldap_provider(**{"user_attributes": mappings, **fields})
 
 
 def logged(store: Store, change: Callable[[Unit], object]) -> set[tuple[str, UUID]]:
@@ -127,7 +134,9 @@ def test_the_log_is_read_in_pages(store: Store) -> None:
 def test_entries_are_what_they_are_now(store: Store, people: People) -> None:
     alice, staff, everyone = people
     with store.write(ADMIN) as unit:
-        unit.users.update(replace(alice, email="a@example.com", attributes={"team": "blue"}))
+        unit.ldap_providers.add(showing("team"))
+        attributes = {"team": "blue", "salary": 1}
+        unit.users.update(replace(alice, email="a@example.com", attributes=attributes, password_changed=builders.WHEN))
         unit.memberships.set_groups(alice.id, [everyone.id, staff.id])
         unit.users.add(builders.user("ak-outpost-1", kind=UserKind.OUTPOST))
         unit.users.add(builders.user("robot", kind=UserKind.SERVICE, active=False))
@@ -142,11 +151,20 @@ def test_entries_are_what_they_are_now(store: Store, people: People) -> None:
         active=True,
         groups=tuple(sorted((everyone.id, staff.id))),
         attributes='{"team": "blue"}',
+        number=1,
         created=builders.WHEN,
         updated=builders.WHEN,
+        password_changed=builders.WHEN,
     )
     assert groups["staff"] == DirectoryGroup(
-        id=staff.id, name="staff", superuser=False, parents=(everyone.id,), attributes="{}"
+        id=staff.id,
+        name="staff",
+        superuser=False,
+        parents=(everyone.id,),
+        attributes="{}",
+        number=1_000_001,
+        created=builders.WHEN,
+        updated=builders.WHEN,
     )
     assert set(users) == {"Alice", "Robot"}
 

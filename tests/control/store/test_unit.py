@@ -234,7 +234,7 @@ def test_a_longer_validity_brings_no_session_back(store: Store, validity: timede
     with store.write(ADMIN) as unit:
         unit.providers.add(wiki)
     with store.write(ADMIN) as unit:
-        unit.providers.update(replace(wiki, access_token_validity=validity))
+        unit.proxy_providers.update(replace(wiki, access_token_validity=validity))
         now = unit.now
     with store.read() as unit:
         found = [(each.provider, each.until) for each in unit.revocations.live()]
@@ -256,7 +256,7 @@ def test_sessions_that_lack_what_their_application_is_to_be_sent_end(
     with store.write(ADMIN) as unit:
         unit.providers.add(wiki)
     with store.write(ADMIN) as unit:
-        unit.providers.update(replace(wiki, **fields))
+        unit.proxy_providers.update(replace(wiki, **fields))
     with store.read() as unit:
         assert [each.provider for each in unit.revocations.live()] == ([wiki.id] if ended else [])
 

@@ -249,7 +249,7 @@ def test_the_target_of_a_sign_in_is_named_only_when_it_is_right(world: World) ->
 
 def test_a_trailing_slash_of_the_external_host_does_not_matter(world: World) -> None:
     with world.store.write(ADMIN) as unit:
-        unit.providers.update(replace(world.wiki, external_host="https://wiki.example.com/"))
+        unit.proxy_providers.update(replace(world.wiki, external_host="https://wiki.example.com/"))
     assert isinstance(world.authorize(world.sign_in().secret), SendBack)
 
 

@@ -1,5 +1,7 @@
 """Users in the admin interface."""
 
+from dataclasses import replace
+
 import pytest
 
 from control.auth import people
@@ -183,7 +185,7 @@ def test_inherited_groups_are_told_apart(site: Site) -> None:
     with site.store.write(ADMIN) as unit:
         top = people.create_group(unit, GroupDraft(name="everyone"))
         staff = unit.groups.get(site.world.staff.id)
-        people.update_group(unit, type(staff)(id=staff.id, name=staff.name, parents=frozenset({top.id})))
+        people.update_group(unit, replace(staff, parents=frozenset({top.id})))
     page = site.admin.get(f"{LIST}{site.world.alice.id}/").text
     assert "everyone" in page
     assert page.count("inherited") == 1
