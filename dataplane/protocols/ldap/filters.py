@@ -115,11 +115,9 @@ class InChain:
 
 @dataclass(frozen=True, slots=True)
 class InName:
-    """The entry's own DN has the attribute with a value of this key: `:dn` of an extensible match."""
+    """The test is true of what the entry's own DN says: `:dn` of an extensible match."""
 
-    type: AttributeType
-    rule: Rule
-    key: Key
+    test: Equal | Below | Holds | AllBits | AnyBit
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +143,25 @@ Node = (
     | InName
     | Undefined
 )
+
+# What no entry can be.
+NOTHING = Some(())
+
+
+def is_held(text: bytes, node: Holds) -> bool:
+    """Whether a value's spread key begins with, holds and ends with the pieces of a substring filter."""
+    position, end = 0, len(text)
+    if node.initial is not None:
+        if not text.startswith(node.initial):
+            return False
+        position = len(node.initial)
+    if node.final is not None:
+        end -= len(node.final)
+        if end < position or not text.endswith(node.final):
+            return False
+    for piece in node.any:
+        found = text.find(piece, position, end)
+        if found < 0:
+            return False
+        position = found + len(piece)
+    return True

@@ -49,6 +49,9 @@ class Rule:
     spread: Callable[[bytes], bytes] | None = None
     piece: Callable[[bytes, Place], bytes | None] | None = None
 
+    def __repr__(self) -> str:
+        return f"<Rule {self.name}>"
+
 
 class Usage(Enum):
     """What an attribute is for (RFC 4512 section 4.1.2); what isn't of users is operational."""
@@ -62,7 +65,7 @@ class Usage(Enum):
 class AttributeType:
     """An attribute type. One object stands for it wherever it is spoken of, so it is compared by identity.
 
-    `names` has the name that is shown first; `modifiable` is whether a user might change it where anything could be.
+    `names` has the name that is shown first.
     """
 
     names: tuple[str, ...]
@@ -73,8 +76,6 @@ class AttributeType:
     substrings: Rule | None = None
     single: bool = False
     usage: Usage = Usage.USER
-    modifiable: bool = True
-    description: str = ""
     name: str = field(init=False)
     key: str = field(init=False)
     wire: bytes = field(init=False)
@@ -119,16 +120,23 @@ class ObjectClass:
     superior: str | None = "top"
     must: tuple[str, ...] = ()
     may: tuple[str, ...] = ()
-    description: str = ""
 
 
 class Schema:
-    """The types, rules and classes of one provider, by every name and OID."""
+    """The types, rules and classes of one provider, by every name and OID; `held` are types that entries may hold."""
 
-    __slots__ = ("_found", "_rules", "_types", "classes", "rules", "types")
+    __slots__ = ("_found", "_rules", "_types", "classes", "held", "rules", "types")
 
-    def __init__(self, types: Iterable[AttributeType], rules: Iterable[Rule], classes: Iterable[ObjectClass]) -> None:
+    def __init__(
+        self,
+        *,
+        types: Iterable[AttributeType],
+        held: Iterable[AttributeType],
+        rules: Iterable[Rule],
+        classes: Iterable[ObjectClass],
+    ) -> None:
         self.types: tuple[AttributeType, ...] = tuple(types)
+        self.held: tuple[AttributeType, ...] = tuple(held)
         self.rules: tuple[Rule, ...] = tuple(rules)
         self.classes: tuple[ObjectClass, ...] = tuple(classes)
         self._types = _by_name(self.types)
