@@ -15,8 +15,8 @@ from setuptools.command.build_ext import build_ext
 # Builders stand in this folder, but need not look for modules in it.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from dataplane import compiled  # noqa: E402
-from dataplane.protocols import ldap  # noqa: E402
+from dataplane import compiled
+from dataplane.protocols import ldap
 
 PACKAGE_FOLDER = Path("dataplane", "protocols", "ldap")
 LIBRARY = "dataplane.protocols.ldap.codec"
