@@ -19,10 +19,14 @@ from dataplane.link.target import Target
 from dataplane.runtime.logs import LEVELS
 from dataplane.runtime.plan import Address, Listener, Plan, TcpAddress, UnixAddress
 
-SERVED = ("proxy",)
-LATER = ("ldap", "radius", "rac")
+SERVED = ("proxy", "ldap")
+LATER = ("radius", "rac")
 DEFAULT_STATE = "/var/lib/garrison"
-_PORTS = {"http": 9000, "https": 9443, "metrics": 9300}
+_PORTS = {"http": 9000, "https": 9443, "ldap": 3389, "ldaps": 6636, "metrics": 9300}
+# A plain one and one of TLS for each type.
+_LISTENERS = {"proxy": ("http", "https"), "ldap": ("ldap", "ldaps")}
+# A directory would be held by each of them.
+_SINGLE = frozenset({"ldap"})
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off", ""})
 _ALIASES = {"warn": "warning"}
@@ -70,7 +74,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"garrison-outpost {version}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="TYPE")
     for name in SERVED:
-        _add_server(commands.add_parser(name, help=f"serve the {name} protocol", allow_abbrev=False))
+        _add_server(commands.add_parser(name, help=f"serve the {name} protocol", allow_abbrev=False), name)
     for name in LATER:
         # Whatever flags such a type may have, the answer is that it isn't served.
         commands.add_parser(name, help="not served by this version", prefix_chars="\0").add_argument("rest", nargs="*")
@@ -79,11 +83,13 @@ def _parser(version: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_server(parser: argparse.ArgumentParser) -> None:
+def _add_server(parser: argparse.ArgumentParser, name: str) -> None:
+    plain, tls = _LISTENERS[name]
+    workers = "1" if name in _SINGLE else "the number of cores"
     parser.add_argument("--state", metavar="DIR", default=DEFAULT_STATE, help="state folder (%(default)s)")
-    parser.add_argument("--workers", metavar="N", help="worker processes (the number of cores)")
-    parser.add_argument("--http", metavar="HOST:PORT", help="plain listener (port 9000)")
-    parser.add_argument("--https", metavar="HOST:PORT", help="TLS listener (port 9443)")
+    parser.add_argument("--workers", metavar="N", help=f"worker processes ({workers})")
+    parser.add_argument(f"--{plain}", metavar="HOST:PORT", help=f"plain listener (port {_PORTS[plain]})")
+    parser.add_argument(f"--{tls}", metavar="HOST:PORT", help=f"TLS listener (port {_PORTS[tls]})")
     parser.add_argument("--metrics", metavar="HOST:PORT|unix:/PATH", help="metrics and health (port 9300)")
 
 
@@ -134,14 +140,15 @@ def _parsed(name: str, value: str, parser: Callable[[str], ValueT]) -> ValueT:
 
 
 def _plan(flags: argparse.Namespace, values: _Environment, version: str) -> Plan:
-    listeners = (*_listeners("http", flags, values), *_listeners("https", flags, values))
+    plain, tls = _LISTENERS[flags.command]
+    listeners = (*_listeners(plain, flags, values, tls=False), *_listeners(tls, flags, values, tls=True))
     control_socket = values.parse("GARRISON_CONTROL_SOCKET", _absolute, "")
     return Plan(
         type=flags.command,
         version=version,
         build=values.find("GIT_BUILD_HASH") or "",
         state=Path(flags.state),
-        workers=_workers(flags.workers),
+        workers=_workers(flags.workers, flags.command),
         listeners=listeners,
         metrics=_metrics(flags, values),
         target=_target(values),
@@ -157,8 +164,10 @@ def _plan(flags: argparse.Namespace, values: _Environment, version: str) -> Plan
     )
 
 
-def _workers(text: str | None) -> int:
-    return len(os.sched_getaffinity(0)) if text is None else _parsed("--workers", text, _worker_count)
+def _workers(text: str | None, outpost_type: str) -> int:
+    if text is not None:
+        return _parsed("--workers", text, _worker_count)
+    return 1 if outpost_type in _SINGLE else len(os.sched_getaffinity(0))
 
 
 def _worker_count(text: str) -> int:
@@ -186,9 +195,9 @@ def _link(values: _Environment) -> tuple[TcpAddress, ...]:
     return values.parse("GARRISON_LINK", _endpoints, ())
 
 
-def _listeners(kind: str, flags: argparse.Namespace, values: _Environment) -> tuple[Listener, ...]:
+def _listeners(kind: str, flags: argparse.Namespace, values: _Environment, *, tls: bool) -> tuple[Listener, ...]:
     origin, addresses = _addresses(kind, flags, values, _tcp_addresses)
-    return tuple(Listener(address=each, tls=kind == "https", origin=origin) for each in addresses)
+    return tuple(Listener(address=each, tls=tls, origin=origin) for each in addresses)
 
 
 def _metrics(flags: argparse.Namespace, values: _Environment) -> tuple[Address, ...]:

@@ -24,6 +24,7 @@ class Surroundings:
     clock: Callable[[], float]
     random: Callable[[int], bytes]
     sharing: Sharing
+    want_directory: Callable[[], None]
 
 
 Builder = Callable[[Setup, Surroundings], ProtocolServer[Any]]

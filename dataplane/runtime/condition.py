@@ -16,6 +16,7 @@ from dataplane.link.watch import Watcher
 from dataplane.runtime import vitals
 from dataplane.runtime.configuration import Configuration
 from dataplane.runtime.directory import HeldDirectory
+from dataplane.runtime.feed import DirectoryFeed
 from dataplane.runtime.http import Page
 from dataplane.runtime.metrics import CONTENT_TYPE, merged, render
 from dataplane.runtime.report import Report, snapshot
@@ -29,7 +30,8 @@ UNSERVED = 3.0
 class Condition:
     """What it is read from; `clock` is POSIX seconds, `stopping` says whether the outpost has been told to end.
 
-    Watcher, keeper and trail are None for a front door without applications, the directory for types that need none.
+    Watcher, keeper and trail are None for a front door without applications, directory and feed for types that need
+    none.
     """
 
     instance: Instance
@@ -40,6 +42,7 @@ class Condition:
     endings: Endings
     folder: StateFolder
     directory: HeldDirectory | None
+    feed: DirectoryFeed | None
     trail: Trail | None
     keeper: Keeper | None
     watcher: Watcher | None
@@ -84,7 +87,7 @@ class Condition:
             return self._find_workers_trouble()
         if self.watcher and self.configuration.updated is None:
             return f"no configuration yet: {self.last_error() or 'waiting for control'}"
-        return None
+        return (self.feed.waiting or None) if self.feed else None
 
     def _find_workers_trouble(self) -> str:
         """A replacement takes a moment; more than a moment is worth saying."""

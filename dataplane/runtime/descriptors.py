@@ -3,11 +3,21 @@
 The usual soft limit of 1,024 is there for programs that use select(2), which none of ours does.
 """
 
+import logging
 import resource
 
 ENOUGH = 65536
 # For what is no connection of a client: listeners, the pipe, certificates, libraries.
 _OWN = 512
+log = logging.getLogger("dataplane.supervisor")
+
+
+def make_room() -> None:
+    """Raise the limit for the workers, which inherit it and bound their connections by it."""
+    descriptors = raise_limit()
+    if descriptors < ENOUGH:
+        fields = {"descriptors": descriptors, "connections_per_worker": connections_within(descriptors)}
+        log.info("the limit of open files bounds the connections (RLIMIT_NOFILE)", extra=fields)
 
 
 def raise_limit() -> int:

@@ -19,7 +19,7 @@ LONGEST_RETRY = 60.0
 """Seconds between two tries at a disk that takes nothing."""
 
 Observer = Callable[[Mapping[str, bytes], frozenset[str]], None]
-"""Told of each change: entries that are new or different by key, and keys that are gone."""
+"""Told of each change, and of the first copy: entries that are new or different by key, and keys that are gone."""
 
 
 class HeldDirectory:
@@ -66,10 +66,11 @@ class HeldDirectory:
 
     def apply(self, change: DirectoryChange) -> None:
         """Make a change of control's. Raises LinkBroken where that is too much to hold."""
+        is_first = self._directory.position is None
         news = self._directory.apply(change)
         self._unsaved.update(news.changed, news.removed)
         self._behind.set()
-        if news.changed or news.removed:
+        if news.changed or news.removed or is_first:
             for observer in self._observers:
                 observer(news.changed, news.removed)
 

@@ -93,6 +93,20 @@ class Drain:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeDirectory:
+    """Take a part of the directory: entries as control sent them, and keys that are gone.
+
+    A whole copy `begins` with its first part and is `complete` with its last; what is no part of one is a change.
+    """
+
+    serial: int
+    entries: tuple[bytes, ...] = field(repr=False)
+    removed: tuple[str, ...]
+    begins: bool
+    complete: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
     """The worker can take a configuration."""
@@ -137,6 +151,14 @@ class Pong:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryTaken:
+    """The part is taken, or was not, for a `reason`."""
+
+    serial: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draining:
     """It has begun: the listening sockets are the worker's to close."""
 
@@ -165,10 +187,15 @@ class Learned:
     lesson: Lesson
 
 
+@dataclass(frozen=True, slots=True)
+class DirectoryWanted:
+    """A worker needs the whole directory."""
+
+
 News = SessionEnded | Happened
-Said = News | Learned
-Answer = Prepared | PrepareFailed | Committed | Scraped | Pong | Draining
-Question = Prepare | Commit | Scrape | Ping | Drain
+Said = News | Learned | DirectoryWanted
+Answer = Prepared | PrepareFailed | Committed | Scraped | Pong | DirectoryTaken | Draining
+Question = Prepare | Commit | Scrape | Ping | TakeDirectory | Drain
 Message = Setup | Connect | Question | Serve | Ready | Answer | Said
 
 # The position is the kind on the wire; both ends are of one version, so it needs no stability.
@@ -191,4 +218,7 @@ KINDS: tuple[type[Message], ...] = (
     SessionEnded,
     Happened,
     Learned,
+    TakeDirectory,
+    DirectoryTaken,
+    DirectoryWanted,
 )

@@ -5,12 +5,12 @@ committed (a swap that does not block), so that all workers of an outpost change
 """
 
 import socket
-from collections.abc import Mapping
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
-from dataplane.config import Edit
+from dataplane.config import DirectoryEdit, Edit
 from dataplane.gate import Event
 from dataplane.verifier import Lesson
 
@@ -52,6 +52,15 @@ class ProtocolServer(Protocol[PreparedT]):
 
     def metrics(self) -> Mapping[str, object]:
         """Counts so far, in the shape of Snapshot."""
+        ...
+
+
+@runtime_checkable
+class DirectoryServer(Protocol):
+    """A server of users and groups besides."""
+
+    def apply_directory(self, edit: DirectoryEdit, pause: Callable[[], None]) -> None:
+        """Take a part of the directory, with `pause` now and then to let others run."""
         ...
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from dataplane.config import ConfigRefused, Edit, Options, Resource
+from dataplane.config import ConfigRefused, DirectoryEdit, DirectoryEntry, Edit, Options, Resource
 from dataplane.link import translate
 from dataplane.link.calls import ControlGate
 from dataplane.link.clock import ControlClock
@@ -28,6 +28,8 @@ from dataplane.runtime.messages import (
     Commit,
     Committed,
     Connect,
+    DirectoryTaken,
+    DirectoryWanted,
     Drain,
     Draining,
     Happened,
@@ -44,9 +46,10 @@ from dataplane.runtime.messages import (
     Serve,
     SessionEnded,
     Setup,
+    TakeDirectory,
 )
 from dataplane.runtime.pipe import Frames, encode
-from dataplane.runtime.server import ProtocolServer, Sample, Snapshot
+from dataplane.runtime.server import DirectoryServer, ProtocolServer, Sample, Snapshot
 from dataplane.verifier import Sharing
 
 _PR_SET_PDEATHSIG = 1
@@ -107,12 +110,12 @@ class Serving:
             case Scrape():
                 self.pipe.send(Scraped(serial=message.serial, snapshot=self._snapshot()))
             case Connect():
-                self.gate.use(message.credentials)
-                if message.ahead is not None:
-                    now = self.clock.monotonic()
-                    self.clock.heard(now + message.ahead, now)
+                self._connect(message)
             case Learned():
                 self.server.learn(message.lesson)
+            case TakeDirectory():
+                # Beside all else, for it may take a while.
+                threading.Thread(target=self._take_directory, args=(message,), daemon=True).start()
             case Ping():
                 self.pipe.send(Pong(serial=message.serial))
             case Drain():
@@ -120,6 +123,12 @@ class Serving:
                 threading.Thread(target=self._drain, args=(message.seconds,), daemon=True).start()
             case _:
                 log.error("the supervisor sent what is not for a worker", extra={"kind": type(message).__name__})
+
+    def _connect(self, message: Connect) -> None:
+        self.gate.use(message.credentials)
+        if message.ahead is not None:
+            now = self.clock.monotonic()
+            self.clock.heard(now + message.ahead, now)
 
     def _prepare(self, message: Prepare) -> Prepared | PrepareFailed:
         fresh, refused = self._translated(message)
@@ -165,6 +174,16 @@ class Serving:
             for listener, each in zip(self.listeners, self.setup.listeners, strict=True):
                 self.server.serve(listener, tls=each.tls)
 
+    def _take_directory(self, message: TakeDirectory) -> None:
+        reason = ""
+        try:
+            if isinstance(self.server, DirectoryServer):
+                self.server.apply_directory(_edit(message), _pause)
+        except Exception as error:  # Whatever it is, what was served before still is.
+            log.exception("a part of the directory could not be taken")
+            reason = f"the outpost failed on it: {error!r}"
+        self.pipe.send(DirectoryTaken(serial=message.serial, reason=reason))
+
     def _snapshot(self) -> Snapshot:
         snapshot = msgspec.convert(self.server.metrics(), Snapshot)
         own = call_counters(self.gate)
@@ -192,6 +211,25 @@ class Serving:
         events = self.server.take_events(last=last)
         if events:
             self.pipe.send(Happened(events=events))
+
+
+def _edit(message: TakeDirectory) -> DirectoryEdit:
+    changed: dict[str, DirectoryEntry] = {}
+    for data in message.entries:
+        try:
+            key, entry = translate.directory_entry(data)
+        except ConfigRefused as error:
+            log.warning("an entry of the directory is left out", extra={"reason": str(error)})
+        else:
+            changed[key] = entry
+    return DirectoryEdit(
+        changed=changed, removed=frozenset(message.removed), begins=message.begins, complete=message.complete
+    )
+
+
+def _pause() -> None:
+    """Let whoever is ready run first."""
+    time.sleep(0)
 
 
 def log_crash(
@@ -242,7 +280,13 @@ def _begin(setup: Setup, pipe: Pipe) -> Serving:
     clock = ControlClock(time.time, time.monotonic)
     gate = ControlGate(lambda provider, session: pipe.send(SessionEnded(provider=provider, session=session)), clock)
     sharing = Sharing(key=setup.verifier_key, tell=lambda lesson: pipe.send(Learned(lesson=lesson)))
-    surroundings = Surroundings(gate=gate, clock=clock, random=secrets.token_bytes, sharing=sharing)
+    surroundings = Surroundings(
+        gate=gate,
+        clock=clock,
+        random=secrets.token_bytes,
+        sharing=sharing,
+        want_directory=lambda: pipe.send(DirectoryWanted()),
+    )
     server = get_builder(setup.type)(setup, surroundings)
     listeners = [socket.socket(fileno=each.descriptor) for each in setup.listeners]
     pipe.send(Ready())

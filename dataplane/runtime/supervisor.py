@@ -36,8 +36,9 @@ from dataplane.link.world import World
 from dataplane.runtime import logs
 from dataplane.runtime.condition import Condition
 from dataplane.runtime.configuration import Configuration
-from dataplane.runtime.descriptors import ENOUGH, connections_within, raise_limit
+from dataplane.runtime.descriptors import make_room
 from dataplane.runtime.directory import HeldDirectory
+from dataplane.runtime.feed import DirectoryFeed
 from dataplane.runtime.http import Responder
 from dataplane.runtime.listeners import open_single, open_slots
 from dataplane.runtime.messages import News, SessionEnded, Setup
@@ -79,6 +80,7 @@ class Supervisor:
         self._tokens = Tokens(plan.target.token if plan.target else "", self._saved.tokens, self._saver.touch)
         self._directory_key = self._saved.directory_key or DirectoryKey(world.token(32))
         self._directory = self._load_directory() if plan.type in DIRECTORY_TYPES else None
+        self._feed = self._feed_workers(self._directory) if self._directory else None
         self._trail = self._load_trail() if plan.target else None
         self._keeper = self._make_keeper(plan.target) if plan.target else None
         self._watcher = self._make_watcher(self._keeper) if self._keeper else None
@@ -88,7 +90,7 @@ class Supervisor:
     async def run(self) -> None:
         """Serve until told to stop."""
         self._catch_signals()
-        _make_room()
+        make_room()
         for address in self._plan.metrics:
             await self._responder.serve(open_single(address, "metrics listener"))
         self._workers.start()
@@ -178,6 +180,11 @@ class Supervisor:
         journal = Journal(self._plan.state / "directory", self._directory_key.secret, self._world.token)
         return HeldDirectory(journal, self._world)
 
+    def _feed_workers(self, directory: HeldDirectory) -> DirectoryFeed:
+        feed = DirectoryFeed(directory)
+        self._workers.attend(feed)
+        return feed
+
     def _load_trail(self) -> Trail:
         key, most = self._directory_key.secret, self._plan.event_bytes
         trail = Trail(EventJournal(self._plan.state, key, self._world.token, most), self._world)
@@ -196,6 +203,7 @@ class Supervisor:
             endings=self._endings,
             folder=self._folder,
             directory=self._directory,
+            feed=self._feed,
             trail=self._trail,
             keeper=self._keeper,
             watcher=self._watcher,
@@ -386,11 +394,3 @@ def _instance(plan: Plan, uid: str, now: float) -> Instance:
         build=plan.build,
         started=now,
     )
-
-
-def _make_room() -> None:
-    """Workers inherit the limit and bound their connections by it."""
-    descriptors = raise_limit()
-    if descriptors < ENOUGH:
-        fields = {"descriptors": descriptors, "connections_per_worker": connections_within(descriptors)}
-        log.info("the limit of open files bounds the connections (RLIMIT_NOFILE)", extra=fields)

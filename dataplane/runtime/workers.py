@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from typing import Protocol
 
 from dataplane.link.held import HeldResource, NotApplied, Rejection
 from dataplane.link.target import Credentials
@@ -24,6 +25,7 @@ from dataplane.runtime.fates import Fates, describe_exit
 from dataplane.runtime.listeners import close_all, queued, turn_away
 from dataplane.runtime.messages import (
     Connect,
+    DirectoryWanted,
     Drain,
     Learned,
     News,
@@ -43,6 +45,22 @@ from dataplane.runtime.twosteps import Failed, Patience, TwoSteps
 _COUNT_EVERY = 5
 """Looks at a worker, of which the last takes its counts."""
 log = logging.getLogger("dataplane.workers")
+
+
+class Companion(Protocol):
+    """Who has more for the workers than these know of."""
+
+    def joined(self, worker: Worker) -> None:
+        """A worker has started."""
+        ...
+
+    def left(self, slot: int) -> None:
+        """It has ended."""
+        ...
+
+    def wanted(self, slot: int) -> None:
+        """It asks for the directory."""
+        ...
 
 
 class Workers:
@@ -79,6 +97,7 @@ class Workers:
         self._draining = asyncio.Event()
         self._ends = 0.0
         self._over = False
+        self._companion: Companion | None = None
         self.restarts = 0
         self.silent_scrapes = 0
 
@@ -101,6 +120,10 @@ class Workers:
     def trouble(self) -> str:
         """What an admin has to know of them; empty while all is well."""
         return self._fates.trouble(_now())
+
+    def attend(self, companion: Companion) -> None:
+        """Have it told of each worker."""
+        self._companion = companion
 
     def start(self) -> None:
         """Start a worker in every slot and keep them going."""
@@ -227,6 +250,10 @@ class Workers:
 
     def _take(self, slot: int, said: Said) -> None:
         """What one worker has learnt, all others learn."""
+        if isinstance(said, DirectoryWanted):
+            if self._companion:
+                self._companion.wanted(slot)
+            return
         if not isinstance(said, Learned):
             self._on_news(said)
             return
@@ -251,6 +278,8 @@ class Workers:
         setup = replace(self._setup, slot=slot, listeners=inherited(sockets))
         worker = await self._start(slot, setup, self._sockets(slot), partial(self._take, slot))
         self._started.add(worker)
+        if self._companion:
+            self._companion.joined(worker)
         if self._over:
             worker.kill()
         try:
@@ -293,6 +322,8 @@ class Workers:
     def _dismiss(self, worker: Worker, status: int) -> str:
         """A worker has ended; how."""
         self._started.discard(worker)
+        if self._companion:
+            self._companion.left(worker.slot)
         self._retire(worker)
         self._counts.leave(worker.slot)
         given_up = self._given_up.pop(worker, "")

@@ -28,10 +28,10 @@ def test_a_bad_setting_is_one_line_and_status_2() -> None:
 
 
 def test_a_type_without_a_server_is_status_2() -> None:
-    done = run("ldap", "--ldap", ":389", AUTHENTIK_HOST="https://auth.example.com", AUTHENTIK_TOKEN="t")
+    done = run("radius", "--listen", ":1812", AUTHENTIK_HOST="https://auth.example.com", AUTHENTIK_TOKEN="t")
     assert (done.returncode, done.stderr) == (
         2,
-        "garrison-outpost: type ldap: not served by this version (served: proxy)\n",
+        "garrison-outpost: type radius: not served by this version (served: proxy, ldap)\n",
     )
 
 

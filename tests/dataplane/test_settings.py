@@ -49,6 +49,22 @@ def test_defaults() -> None:
     )
 
 
+def test_an_ldap_outpost_has_ports_of_its_own_and_one_worker() -> None:
+    subject = read(["ldap"], MINIMUM, "0.1.0")
+    assert isinstance(subject, Plan)
+    assert subject.type == "ldap"
+    assert subject.workers == 1
+    assert subject.listeners == (
+        Listener(address=TcpAddress(host="", port=3389), tls=False, origin="AUTHENTIK_LISTEN__LDAP"),
+        Listener(address=TcpAddress(host="", port=6636), tls=True, origin="AUTHENTIK_LISTEN__LDAPS"),
+    )
+    subject = read(["ldap", "--ldaps", ":636", "--workers", "2"], MINIMUM | {"AUTHENTIK_LISTEN__LDAP": ":389"}, "0.1.0")
+    assert isinstance(subject, Plan)
+    assert subject.workers == 2
+    assert subject.listeners == (Listener(address=TcpAddress(host="", port=636), tls=True, origin="--ldaps"),)
+    assert "--http" in refusal("ldap", "--http", ":80")
+
+
 def test_a_plan_does_not_print_its_token() -> None:
     assert "secret-token" not in repr(plan())
 
@@ -164,8 +180,7 @@ def test_what_can_not_be_used_is_refused_by_name(environment: dict[str, str], te
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("ldap", "--ldap", ":389"), "type ldap: not served by this version (served: proxy)"),
-        (("radius",), "type radius: not served by this version"),
+        (("radius",), "type radius: not served by this version (served: proxy, ldap)"),
         (("rac", "--state", "x"), "type rac: not served by this version"),
         (("smtp",), "invalid choice: 'smtp'"),
         (("proxy", "--workers", "0"), "--workers: '0': expected a number from 1 to 256"),

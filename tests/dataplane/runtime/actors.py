@@ -11,6 +11,7 @@ from dataplane.runtime.messages import (
     Answer,
     Commit,
     Committed,
+    DirectoryTaken,
     Drain,
     Draining,
     Message,
@@ -25,6 +26,7 @@ from dataplane.runtime.messages import (
     Scraped,
     SessionEnded,
     Setup,
+    TakeDirectory,
 )
 from dataplane.runtime.process import WorkerGone
 from dataplane.runtime.server import Sample, Snapshot
@@ -69,6 +71,7 @@ class Actor:
     asked: list[str] = field(default_factory=list)
     first_asked: str = ""
     told: list[Message] = field(default_factory=list)
+    parts: list[TakeDirectory] = field(default_factory=list)
     exited: asyncio.Event = field(default_factory=asyncio.Event)
     stuck: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
@@ -104,9 +107,18 @@ class Actor:
                 raise WorkerGone("no answer")
             case Ping():
                 return Pong(serial=1)
+            case TakeDirectory():
+                return await self._take(asked)
             case Scrape():
                 sample = Sample(name="c", help="", labels={}, value=self.counted)
                 return Scraped(serial=1, snapshot=Snapshot(counters=(sample,), gauges=(sample,)))
+
+    async def _take(self, part: TakeDirectory) -> Answer:
+        if self.slow:
+            await self.released.wait()
+        self.parts.append(part)
+        reason, self.fails_on = self.fails_on, ""
+        return DirectoryTaken(serial=1, reason=reason)
 
     def _is_stuck(self, asked: Question) -> bool:
         news = {each.digest for each in asked.changed} if isinstance(asked, Prepare) else {*self.prepared.values()}

@@ -53,6 +53,9 @@ MESSAGES: list[m.Message] = [
     m.SessionEnded(provider="p", session="s"),
     m.Happened(events=(Event(id="e", at=1.5, action=EventAction.ADMITTED, username="alice", count=3),)),
     m.Learned(lesson=Lesson(digest=b"\x00\xff", kept=Kept(allowed=YES, provider="p", at=1.5))),
+    m.TakeDirectory(serial=5, entries=(b"\x00\xff", b""), removed=("user/ü",), begins=True, complete=False),
+    m.DirectoryTaken(serial=5, reason="bug"),
+    m.DirectoryWanted(),
 ]
 
 
