@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import assert_never
 from uuid import UUID
 
-from control.domain.application import Application, Binding, ProxyProvider
+from control.domain.application import Application, Binding, LdapProvider, Provider, ProxyProvider
 from control.domain.outpost import Instance, Outpost
 from control.fleet.assignment import assigned
 from control.fleet.instances import OutpostHealth, judge
@@ -12,7 +13,7 @@ from control.store import Unit
 from control.web.context import web
 
 
-def read_serving(unit: Unit, providers: Sequence[ProxyProvider]) -> Mapping[UUID, tuple[OutpostHealth, ...]]:
+def read_serving(unit: Unit, providers: Sequence[Provider]) -> Mapping[UUID, tuple[OutpostHealth, ...]]:
     """Which outposts serve each of these providers, and how they are."""
     outposts = unit.outposts.all()
     serving: dict[UUID, set[UUID]] = {
@@ -46,6 +47,23 @@ def is_open(bindings: Sequence[Binding]) -> bool:
 def application_by_provider(applications: Sequence[Application]) -> Mapping[UUID, Application]:
     """The application each provider guards."""
     return {found.provider: found for found in applications if found.provider is not None}
+
+
+def address_of(provider: Provider) -> str:
+    """Where it is found: the host that it guards, or the root of its directory."""
+    match provider:
+        case ProxyProvider():
+            return provider.external_host
+        case LdapProvider():
+            return provider.base_dn
+        case _:
+            assert_never(provider)
+
+
+def certificate_choices(unit: Unit) -> list[tuple[str, str]]:
+    """The certificates that have a key, for a select."""
+    usable = [found for found in unit.certificates.all() if found.private_key is not None]
+    return [(str(found.id), found.name) for found in usable]
 
 
 def _judged(unit: Unit, outposts: Sequence[Outpost], instances: Sequence[Instance]) -> tuple[OutpostHealth, ...]:

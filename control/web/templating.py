@@ -11,6 +11,7 @@ from control.fleet.instances import OutpostHealth
 from control.web import filters
 from control.web.assets import A_YEAR
 from control.web.context import web
+from control.web.lookups import address_of
 from control.web.standing import Standing, tally
 
 blueprint = Blueprint("brand", __name__, url_prefix="/-/brand")
@@ -32,7 +33,7 @@ def install(app: Flask) -> None:
     app.register_blueprint(blueprint)
     app.jinja_env.globals.update(asset=_asset, icon=_icon, brand_style_sheet=_brand_style_sheet)
     app.jinja_env.filters.update(ago=_ago, bytes=filters.size, duration=filters.duration, tally=_tally)
-    app.jinja_env.filters.update(instant=filters.instant, one_line=printable)
+    app.jinja_env.filters.update(instant=filters.instant, one_line=printable, address=address_of)
     app.context_processor(lambda: {"brand": web().brand, "version": web().settings.version})
 
 

@@ -5,10 +5,10 @@ from uuid import UUID
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from control.domain.application import Application, ProxyProvider
+from control.domain.application import Application, Provider, ProxyProvider
 from control.domain.errors import Invalid, Problem
 from control.fleet.applications import create_application, launch_url_of, remove_application, update_application
-from control.fleet.providers import create_proxy_provider, served_modes
+from control.fleet.proxy_providers import create_proxy_provider, served_modes
 from control.store import Unit
 from control.web.applications.bindings import blueprint as bindings
 from control.web.applications.bindings import read_rules
@@ -157,7 +157,7 @@ def _fields_of_both(form: ApplicationWithProviderForm, provider: ProxyProvider |
 def _show(form: ApplicationForm, application: Application | None) -> ResponseReturnValue:
     with web().store.read() as unit:
         taken = {each.provider for each in unit.applications.all() if application is None or each.id != application.id}
-        providers = [(str(each.id), each.name) for each in unit.providers.all() if each.id not in taken]
+        providers = [each for each in unit.providers.all() if each.id not in taken]
     back = url_for(".detail", key=application.id) if application is not None else url_for(".index")
     return show_form("applications/form.html", form, back, application=application, providers=providers)
 
@@ -167,5 +167,5 @@ def _matches(application: Application, query: str) -> bool:
     return any(query.lower() in text.lower() for text in texts)
 
 
-def _launch_url(application: Application, providers: dict[UUID, ProxyProvider]) -> str:
+def _launch_url(application: Application, providers: dict[UUID, Provider]) -> str:
     return launch_url_of(application, providers.get(application.provider) if application.provider else None)

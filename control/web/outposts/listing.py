@@ -10,7 +10,7 @@ from uuid import UUID
 
 from flask import request
 
-from control.domain.application import Application, ProxyProvider
+from control.domain.application import Application, Provider
 from control.domain.outpost import Instance, Outpost
 from control.fleet.assignment import assigned
 from control.fleet.instances import InstanceView, OutpostHealth
@@ -31,7 +31,7 @@ class OutpostRows:
 
     paging: Paging[OutpostHealth]
     narrowed: str
-    providers: Mapping[UUID, Sequence[ProxyProvider]]
+    providers: Mapping[UUID, Sequence[Provider]]
     applications: Mapping[UUID, Application]
 
 
@@ -108,7 +108,7 @@ def _is_named(view: InstanceView, query: str) -> bool:
 
 def _providers_of(
     unit: Unit, shown: Sequence[Outpost], outposts: Sequence[Outpost]
-) -> Mapping[UUID, Sequence[ProxyProvider]]:
+) -> Mapping[UUID, Sequence[Provider]]:
     """What each of these outposts serves; an embedded one that chooses by itself may serve anything."""
     if any(outpost.embedded and not outpost.manual for outpost in shown):
         providers = unit.providers.all()

@@ -1,16 +1,19 @@
 """Outposts: list with live health, create, edit, delete, and a page with instances, token and how to deploy one."""
 
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from control.domain.outpost import OFFERED_TYPES, Outpost
+from control.domain.outpost import OFFERED_TYPES, Outpost, OutpostType
+from control.fleet.assignment import can_serve
 from control.fleet.instances import health
 from control.fleet.outposts import assigned_providers, create_outpost, remove_outpost, update_outpost
+from control.store import Unit
 from control.web.context import web
 from control.web.forms import Form, saving
-from control.web.lookups import application_by_provider
+from control.web.lookups import address_of, application_by_provider
 from control.web.outposts.forms import OutpostForm, defaults, error_lines, fields_of, values_of
 from control.web.outposts.instances import blueprint as instances
 from control.web.outposts.listing import read_outpost_rows
@@ -98,11 +101,19 @@ def delete(key: UUID) -> ResponseReturnValue:
 
 def _show(form: OutpostForm, outpost: Outpost | None) -> ResponseReturnValue:
     with web().store.read() as unit:
-        applications = application_by_provider(unit.applications.all())
-        choices = [
-            (str(each.id), applications[each.id].name if each.id in applications else each.name, each.external_host)
-            for each in unit.providers.all()
-        ]
+        choices = _choices(unit)
     back = url_for(".detail", key=outpost.id) if outpost is not None else url_for(".index")
-    values = {"outpost": outpost, "choices": choices, "types": OFFERED_TYPES, "lines": error_lines(form)}
+    values = {"outpost": outpost, "choices": choices, "offered": list(OFFERED_TYPES), "lines": error_lines(form)}
     return show_form("outposts/form.html", form, back, **values)
+
+
+def _choices(unit: Unit) -> Mapping[OutpostType, Sequence[tuple[str, str, str]]]:
+    """What an outpost of each type can serve: the provider's id, its application's name, and where it is."""
+    applications = application_by_provider(unit.applications.all())
+    found: dict[OutpostType, list[tuple[str, str, str]]] = {kind: [] for kind in OFFERED_TYPES}
+    for provider in unit.providers.all():
+        name = applications[provider.id].name if provider.id in applications else provider.name
+        for kind in OFFERED_TYPES:
+            if can_serve(kind, provider):
+                found[kind].append((str(provider.id), name, address_of(provider)))
+    return found

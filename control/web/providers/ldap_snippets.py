@@ -20,7 +20,7 @@ LDAPS_PORT = 6636
 UNKNOWN_OUTPOST = "ldap.example.com"
 UNKNOWN_ACCOUNT = "search"
 CA_FILE = "/etc/ssl/certs/garrison-ldap.pem"
-PASSWORD = "PASTE-THE-APP-PASSWORD-HERE"  # noqa: S105 - what stands where one belongs
+PASSWORD = "PASTE-THE-APP-PASSWORD-HERE"
 _TITLES = (
     ("generic", "Any program", "generic.txt"),
     ("ldapsearch", "ldapsearch", "ldapsearch.sh"),

@@ -1,19 +1,18 @@
-"""Providers: list, create, edit, delete, and a page with ready configuration for the reverse proxy before them."""
+"""Providers: list, create after choosing a type, edit, delete, and a page with ready configuration for what asks it."""
 
+from typing import assert_never
 from uuid import UUID
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from control.domain.application import ProxyMode, ProxyProvider
-from control.fleet.providers import create_proxy_provider, remove_provider, served_modes, update_proxy_provider
-from control.store import Unit
+from control.domain.application import LdapProvider, Provider, ProxyProvider
+from control.fleet.providers import remove_provider
 from control.web.context import web
 from control.web.forms import Form, saving
-from control.web.lookups import application_by_provider, read_serving
-from control.web.pages import done, paged, search_text, show_form
-from control.web.providers.forms import ProviderForm, fields_of, values_of
-from control.web.providers.snippets import proxy_snippets
+from control.web.lookups import address_of, application_by_provider, read_serving
+from control.web.pages import done, paged, search_text, show, show_form
+from control.web.providers import ldap, proxy
 
 blueprint = Blueprint("providers", __name__, url_prefix="/providers")
 
@@ -32,31 +31,41 @@ def index() -> ResponseReturnValue:
 
 @blueprint.get("/<uuid:key>/")
 def detail(key: UUID) -> ResponseReturnValue:
-    """One provider, with snippets for the reverse proxies that ask it."""
+    """One provider, with configuration for the programs that ask it."""
     with web().store.read() as unit:
         provider = unit.providers.get(key)
         application = unit.applications.find_for_provider(key)
-        outposts = read_serving(unit, [provider])[key]
-        certificate = unit.certificates.find(provider.certificate) if provider.certificate else None
-    return render_template(
-        "providers/detail.html",
-        provider=provider,
-        application=application,
-        outposts=outposts,
-        certificate=certificate,
-        snippets=proxy_snippets(provider, outposts, web().settings.url),
-    )
+        values = {
+            "provider": provider,
+            "application": application,
+            "outposts": read_serving(unit, [provider])[key],
+            "certificate": unit.certificates.find(provider.certificate) if provider.certificate else None,
+        }
+        match provider:
+            case ProxyProvider():
+                return proxy.page(provider, values)
+            case LdapProvider():
+                return ldap.page(unit, provider, application, values)
+            case _:
+                assert_never(provider)
 
 
-@blueprint.route("/new", methods=["GET", "POST"])
+@blueprint.get("/new")
 def create() -> ResponseReturnValue:
-    """A new provider."""
-    form = ProviderForm()
-    if form.validate_on_submit():
-        with saving(form) as unit:
-            provider = create_proxy_provider(unit, fields_of(form), web().settings.url)
-            return done(url_for(".detail", key=provider.id), "created", name=provider.name)
-    return _show(form, None)
+    """Which type a new provider is to be of."""
+    return show("providers/choose.html")
+
+
+@blueprint.route("/new/proxy", methods=["GET", "POST"])
+def create_proxy() -> ResponseReturnValue:
+    """A new proxy provider."""
+    return proxy.create()
+
+
+@blueprint.route("/new/ldap", methods=["GET", "POST"])
+def create_ldap() -> ResponseReturnValue:
+    """A new LDAP provider."""
+    return ldap.create()
 
 
 @blueprint.route("/<uuid:key>/edit", methods=["GET", "POST"])
@@ -64,12 +73,13 @@ def edit(key: UUID) -> ResponseReturnValue:
     """Change a provider; outposts follow at once."""
     with web().store.read() as unit:
         provider = unit.providers.get(key)
-    form = ProviderForm(data=values_of(provider))
-    if form.validate_on_submit():
-        with saving(form) as unit:
-            changed = update_proxy_provider(unit, unit.providers.get(key), fields_of(form), web().settings.url)
-            return done(url_for(".detail", key=key), "updated", name=changed.name)
-    return _show(form, provider)
+    match provider:
+        case ProxyProvider():
+            return proxy.edit(provider)
+        case LdapProvider():
+            return ldap.edit(provider)
+        case _:
+            assert_never(provider)
 
 
 @blueprint.route("/<uuid:key>/delete", methods=["GET", "POST"])
@@ -89,24 +99,5 @@ def delete(key: UUID) -> ResponseReturnValue:
     return show_form("providers/delete.html", form, back, blocked=application is not None, **values)
 
 
-def certificate_choices(unit: Unit) -> list[tuple[str, str]]:
-    """The certificates that have a key, for a select."""
-    usable = [found for found in unit.certificates.all() if found.private_key is not None]
-    return [(str(found.id), found.name) for found in usable]
-
-
-def mode_words() -> list[ProxyMode]:
-    """The modes a form offers."""
-    return list(served_modes())
-
-
-def _matches(provider: ProxyProvider, query: str) -> bool:
-    return any(query.lower() in text.lower() for text in (provider.name, provider.external_host))
-
-
-def _show(form: ProviderForm, provider: ProxyProvider | None) -> ResponseReturnValue:
-    with web().store.read() as unit:
-        certificates = certificate_choices(unit)
-    back = url_for(".detail", key=provider.id) if provider is not None else url_for(".index")
-    values = {"provider": provider, "certificates": certificates, "modes": mode_words()}
-    return show_form("providers/form.html", form, back, **values)
+def _matches(provider: Provider, query: str) -> bool:
+    return any(query.lower() in text.lower() for text in (provider.name, address_of(provider)))

@@ -64,7 +64,7 @@ def test_both_in_one_go(site: Site) -> None:
     application = by_slug(site.store, "git")
     assert response.headers["Location"] == f"{LIST}{application.id}/"
     with site.store.read() as unit:
-        provider = unit.providers.get_named("Git")
+        provider = unit.proxy_providers.get_named("Git")
     assert (application.provider, provider.external_host) == (provider.id, "https://git.example.com")
     assert [rule.group for rule in rules(site, application)] == [site.world.staff.id]
 

@@ -102,7 +102,7 @@ def test_what_is_used_cant_be_deleted(site: Site) -> None:
     assert ">Delete</button>" not in site.admin.get(f"{LIST}{stored.id}/delete").text
     assert site.admin.submit(f"{LIST}{stored.id}/delete").status_code == 422
     with site.store.read() as unit:
-        provider = unit.providers.get_named("edge")
+        provider = unit.proxy_providers.get_named("edge")
     site.admin.submit(f"/admin/providers/{provider.id}/edit", certificate="")
     assert site.admin.submit(f"{LIST}{stored.id}/delete").status_code == 303
     assert "No certificates yet" in site.admin.get(LIST).text

@@ -57,7 +57,7 @@ def furnish(store: Store) -> tuple[str, ...]:
         unit.audit.record(told := _told(unit.now))
         for number in range(8):  # tiles of all tints
             unit.applications.add(builders.application(f"tile-{number}"))
-        provider, application = unit.providers.all()[0], unit.applications.all()[0]
+        provider, application = unit.proxy_providers.all()[0], unit.applications.all()[0]
     nouns = ("applications", "providers", "outposts", "users", "groups", "tokens", "certificates", "trust", "audit")
     details = (
         f"outposts/{edge.id}/",

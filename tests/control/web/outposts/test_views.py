@@ -49,14 +49,15 @@ def test_the_modal_posts_and_leads_on(site: Site) -> None:
 
 def test_only_types_with_a_server_are_offered(site: Site) -> None:
     page = site.admin.get(NEW).text
-    assert '<option value="proxy"' in page
-    for later in ("ldap", "radius", "rac"):
+    for kind in ("proxy", "ldap"):
+        assert f'type="radio" name="type" value="{kind}"' in page
+    for later in ("radius", "rac"):
         assert f'value="{later}"' not in page
     assert "No integration: deploy by hand" in page
 
 
 def test_a_type_without_a_server_is_refused(site: Site) -> None:
-    response = site.admin.submit(NEW, name="dir", type="ldap")
+    response = site.admin.submit(NEW, name="wifi", type="radius")
     assert response.status_code == 422
     assert "invalid-feedback" in response.text
 

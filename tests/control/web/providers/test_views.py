@@ -8,12 +8,12 @@ from tests.support.site import Site, fill
 from tests.support.stores import ADMIN
 
 LIST = "/admin/providers/"
-NEW = "/admin/providers/new"
+NEW = "/admin/providers/new/proxy"
 
 
 def named(store: Store, name: str) -> ProxyProvider:
     with store.read() as unit:
-        return unit.providers.get_named(name)
+        return unit.proxy_providers.get_named(name)
 
 
 def test_creating_and_editing(site: Site) -> None:
@@ -119,7 +119,7 @@ def test_without_providers_the_list_says_what_to_do(site: Site) -> None:
             for binding in unit.bindings.of_application(application.id):
                 unit.bindings.remove(binding)
             unit.applications.remove(application)
-        for provider in unit.providers.all():
+        for provider in unit.proxy_providers.all():
             unit.providers.remove(provider)
     assert "No providers yet" in site.admin.get(LIST).text
     assert "No applications yet" in site.admin.get("/admin/applications/").text
