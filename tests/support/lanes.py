@@ -17,6 +17,7 @@ LANES = {
         "tests/interop/test_workers_under_load.py",
     ),
     "faults": ("tests/interop/faults/", "tests/interop/test_outpost_disk.py"),
+    "ldap": ("tests/interop/ldap/",),
     "fronts": ("tests/interop/",),
 }
 

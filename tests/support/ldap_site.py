@@ -15,7 +15,7 @@ from tests.support import ldap_ber as ber
 from tests.support.garrison import GARRISON, Garrison, Outpost
 from tests.support.garrison_docs import snippet
 from tests.support.ldap_client import Ldap, connected
-from tests.support.peers_program import Program, eventually, free_port
+from tests.support.peers_program import Program, eventually, free_port, require
 from tests.support.peers_tls import self_signed
 
 PAGE = "docs/protocols/ldap.md"
@@ -115,6 +115,16 @@ class LdapSite:
         found = client.bind(user_dn(username), password)
         assert found.code == 0, found
         return client
+
+    @property
+    def resolving(self) -> list[str]:
+        """What precedes a command for which `HOST` is this machine; it has the certificate where the pages say, too."""
+        hosts, certificate = self.folder / "hosts", self.folder / "certificate.pem"
+        hosts.write_text(f"127.0.0.1 localhost {HOST}\n")
+        certificate.write_text(self.certificate.read_text())
+        mounts = f'mount --bind "$0" /etc/hosts && mount -t tmpfs tmpfs /etc/ssl/certs && cp "$1" {CERTIFICATE}'
+        script = f'{mounts} && shift && exec "$@"'
+        return [require("unshare", "util-linux"), "--mount", "sh", "-c", script, str(hosts), str(certificate)]
 
     def documented(self, program: str) -> str:
         """How the documentation says to configure a program, with what it leaves open."""

@@ -6,9 +6,6 @@ import pytest
 
 from tests.support.garrison import short_folder
 from tests.support.ldap_site import LdapSite, ldap_site
-from tests.support.peers_report import pytest_runtest_makereport
-
-__all__ = ["directory", "pytest_runtest_makereport"]
 
 
 @pytest.fixture(scope="session")
