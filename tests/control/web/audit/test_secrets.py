@@ -24,6 +24,7 @@ from control.fleet.session_keys import replace_cookie_key
 from control.fleet.tokens import get_token, replace_token, revoke_token
 from control.store import Store, Unit, tables
 from control.store.base import Repository
+from control.store.catalogue import Providers
 from control.web import identity
 from tests.support.auth import VERIFIER
 from tests.support.links import Applicant
@@ -64,7 +65,8 @@ def hidden(unit: Unit) -> Iterator[tuple[str, str | bytes]]:
 
 
 def repositories(unit: Unit) -> list[Repository[object]]:
-    return [each for each in vars(unit).values() if isinstance(each, Repository)]
+    """All but the shelf of providers, which hold their secrets by type."""
+    return [each for each in vars(unit).values() if isinstance(each, Repository) and not isinstance(each, Providers)]
 
 
 def spellings(secret: str | bytes) -> Iterator[str]:
