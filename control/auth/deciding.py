@@ -28,7 +28,7 @@ from control.auth.attempts import (
     split,
 )
 from control.auth.challenges import Challenges
-from control.auth.lockout import Lock, Standing, Suspect, place_of, stand_in
+from control.auth.lockout import NAMES, Lock, Standing, Suspect, place_of, stand_in
 from control.auth.oidc.issuer import Issuer
 from control.auth.oidc.presented import Presented, find_presented, looks_like_token
 from control.auth.passwords import Busy, Passwords
@@ -58,7 +58,7 @@ class Decider:
         self._passwords = passwords
         self._issuer = issuer
         self._challenges = Challenges(store.sealer)
-        self._names = store.sealer.derive("names that nobody has")
+        self._names = store.sealer.derive(NAMES)
         self._told: dict[str, datetime] = {}
 
     def decide(self, attempt: Attempt) -> Verdict:

@@ -1,4 +1,4 @@
-"""What outposts ask of control while they serve: codes for sessions, sessions again, their end, and who may in.
+"""What outposts ask of control while they serve: codes for sessions, sessions again, their end, who may in, passwords.
 
 In domain terms and synchronous: control.link calls it from a thread pool after it has checked that the provider lies
 within the calling outpost's scope, and makes messages of the answers. One transaction a call.
@@ -23,10 +23,19 @@ from control.auth.oidc.keys import ensure_signing_key
 from control.auth.oidc.server import Refused as TurnedDown
 from control.auth.oidc.server import Server
 from control.auth.oidc.tokens import TokenSubject, id_token_claims, sign
+from control.auth.password_change import ChangeAsked, change_password
 from control.auth.passwords import Passwords
 from control.domain.application import Application, LdapProvider, ProxyProvider
 from control.domain.decision import Admitted, Challenged, Deny, Refused, RefusedReason
-from control.domain.grant import IssuedSession, Refusal, RefusalReason, find_basic_credentials, identity_of
+from control.domain.grant import (
+    IssuedSession,
+    PasswordRefused,
+    PasswordSet,
+    Refusal,
+    RefusalReason,
+    find_basic_credentials,
+    identity_of,
+)
 from control.domain.identity import merged_attributes
 from control.domain.policy import decide
 from control.store import Actor, Event, Store, Unit
@@ -67,7 +76,8 @@ class Gatekeeper:
     def __init__(self, store: Store, issuer: Issuer, passwords: Passwords | None = None) -> None:
         self._store = store
         self._issuer = issuer
-        self._decider = Decider(store, passwords or Passwords(), issuer)
+        self._passwords = passwords or Passwords()
+        self._decider = Decider(store, self._passwords, issuer)
         self._key = store.sealer.derive("proof of sessions")
 
     def redeem_code(self, caller: Actor, redemption: Redemption) -> IssuedSession | Refusal:
@@ -113,6 +123,10 @@ class Gatekeeper:
             return self._grant(unit, asked, admitted, still)
 
         return self._decider.settle(attempt_of(asked, caller, application, provider), enter)
+
+    def change_password(self, caller: Actor, asked: ChangeAsked) -> PasswordSet | PasswordRefused:
+        """Change the password of a person who knows the present one."""
+        return change_password(self._store, self._passwords, caller, asked)
 
     def _grant(self, unit: Unit, asked: Asked, admitted: Admitted, application: Application) -> Granted:
         provider = unit.providers.get(asked.provider)

@@ -26,6 +26,8 @@ from control.store import Event, Unit
 FIRST_WAIT = timedelta(seconds=15)
 QUIET = timedelta(hours=1)
 FAMILIAR = timedelta(days=30)
+# What the key of those ids is for that stand for names which nobody has.
+NAMES = "names that nobody has"
 # All addresses that are none: what a broken proxy sends is nobody's familiar place.
 UNREADABLE = "unreadable"
 LOCKOUTS = Counter("garrison_lockouts", "Times that somebody was made to wait after failed sign-ins.", ["kind"])

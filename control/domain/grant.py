@@ -6,7 +6,7 @@ Made by control.auth, carried to the outpost by control.link, which alone makes 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -69,6 +69,31 @@ class Refusal:
     """No session, and why."""
 
     reason: RefusalReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordSet:
+    """A person's password is another now; `generated` is it, where nobody wanted a certain one."""
+
+    generated: str = field(default="", repr=False)
+
+
+class PasswordRefusal(StrEnum):
+    """Why a person's password stays as it is. What `INVALID_CREDENTIALS` was about nobody is told."""
+
+    INVALID_CREDENTIALS = "invalid_credentials"
+    LOCKED_OUT = "locked_out"
+    BUSY = "busy"
+    UNSUITABLE = "unsuitable"
+    ACCESS_DENIED = "access_denied"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordRefused:
+    """The password stays as it is; `retry_after` where time heals it."""
+
+    reason: PasswordRefusal
+    retry_after: timedelta = timedelta()
 
 
 def identity_of(person: Person, *, with_headers: bool = True) -> IssuedIdentity:

@@ -15,9 +15,10 @@ import grpc
 
 from control.auth.gatekeeper import Redemption, SessionClaim
 from control.auth.granting import Asked, Granted
+from control.auth.password_change import ChangeAsked
 from control.domain.application import Provider
 from control.domain.decision import Challenged, Refused, RefusedReason
-from control.domain.grant import IssuedSession, Refusal, RefusalReason
+from control.domain.grant import IssuedSession, PasswordRefusal, PasswordRefused, PasswordSet, Refusal, RefusalReason
 from control.fleet.authority import Client
 from control.fleet.options import options_of
 from control.link import reading, translate
@@ -46,6 +47,7 @@ MAX_WAITING = 2_048
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Answer = TypeVar("Answer")
+Other = TypeVar("Other")
 
 
 class Gatekeeper(Protocol):
@@ -65,6 +67,10 @@ class Gatekeeper(Protocol):
 
     def authenticate(self, caller: Actor, asked: Asked) -> Granted | Refused | Challenged:
         """Say whether somebody with credentials may in."""
+        ...
+
+    def change_password(self, caller: Actor, asked: ChangeAsked) -> PasswordSet | PasswordRefused:
+        """Change the password of a person who knows the present one."""
         ...
 
 
@@ -225,14 +231,29 @@ class GateService(gate_pb2_grpc.GateServicer):
             unfit = Refused(reason=RefusedReason.INVALID_CREDENTIALS)
             return self._gatekeeper.authenticate(caller, asked) if asked else unfit
 
+        busy = Refused(reason=RefusedReason.BUSY, retry_after=RETRY_AFTER)
         answer = await self._answer(
-            context, self._unless_busy(self._credentials.ask(context, request.provider, decide))
+            context, self._unless_busy(self._credentials.ask(context, request.provider, decide), busy)
         )
         if not isinstance(answer, Granted):
             return translate.refused(answer)
         return translate.granted(answer, self._credentials.bind_cache(context))
 
-    async def _unless_busy(self, answer: Awaitable[Answer]) -> Answer | Refused:
+    async def ChangePassword(  # noqa: N802 - gRPC names it
+        self, request: gate_pb2.ChangePasswordRequest, context: Context
+    ) -> gate_pb2.ChangePasswordResponse:
+        """Change a person's own password; no is an answer, and so is that too many ask."""
+
+        def change(caller: Actor, provider: UUID) -> PasswordSet | PasswordRefused:
+            asked = reading.read_change(request, provider)
+            unfit = PasswordRefused(reason=PasswordRefusal.INVALID_CREDENTIALS)
+            return self._gatekeeper.change_password(caller, asked) if asked else unfit
+
+        busy = PasswordRefused(reason=PasswordRefusal.BUSY, retry_after=RETRY_AFTER)
+        asked = self._credentials.ask(context, request.provider, change)
+        return translate.password_changed(await self._answer(context, self._unless_busy(asked, busy)))
+
+    async def _unless_busy(self, answer: Awaitable[Answer], busy: Other) -> Answer | Other:
         """The answer, or that it may be asked for again. An outpost takes other errors for control being away."""
         try:
             return await answer
@@ -240,7 +261,7 @@ class GateService(gate_pb2_grpc.GateServicer):
             if refusal.code is not grpc.StatusCode.RESOURCE_EXHAUSTED:
                 raise
             self._metrics.refused.labels(refusal.reason).inc()
-            return Refused(reason=RefusedReason.BUSY, retry_after=RETRY_AFTER)
+            return busy
 
     async def Report(  # noqa: N802 - gRPC names it
         self, request: gate_pb2.ReportRequest, context: Context

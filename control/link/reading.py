@@ -17,6 +17,7 @@ from control.auth.gatekeeper import Redemption, SessionClaim
 from control.auth.granting import Asked
 from control.auth.lockout import UNREADABLE
 from control.auth.oidc.presented import LONGEST_TOKEN
+from control.auth.password_change import ChangeAsked
 from control.auth.passwords import LONGEST
 from control.domain.decision import Channel
 from control.domain.directory import Position
@@ -157,6 +158,23 @@ def read_asked(request: gate_pb2.AuthenticateRequest, provider: UUID) -> Asked |
         address=read_line(request.client_address, MOST_ADDRESS) or UNREADABLE,
         request_id=read_line(request.request_id, MOST_REQUEST_ID),
         dialogue=request.dialogue,
+    )
+
+
+def read_change(request: gate_pb2.ChangePasswordRequest, provider: UUID) -> ChangeAsked | None:
+    """Whose password is to be changed to what, if it may be anything."""
+    channel = _CHANNELS.get(request.protocol)
+    if channel is None or len(request.username) > MOST_TEXT or len(request.present) > MOST_PASSWORD:
+        return None
+    return ChangeAsked(
+        provider=provider,
+        channel=channel,
+        username=request.username,
+        present=request.present,
+        # What is longer is too long as it is, which is said once the present one has proved to be right.
+        wanted=request.wanted[:MOST_PASSWORD],
+        address=read_line(request.client_address, MOST_ADDRESS) or UNREADABLE,
+        request_id=read_line(request.request_id, MOST_REQUEST_ID),
     )
 
 

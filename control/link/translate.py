@@ -17,7 +17,16 @@ from control.auth.granting import Granted
 from control.domain.application import AttributeMapping, BindMode, ProxyMode
 from control.domain.decision import Challenged, Refused, RefusedReason
 from control.domain.directory import DirectoryGroup, DirectoryUser, Entry, Position
-from control.domain.grant import BasicCredentials, IssuedIdentity, IssuedSession, Refusal, RefusalReason
+from control.domain.grant import (
+    BasicCredentials,
+    IssuedIdentity,
+    IssuedSession,
+    PasswordRefusal,
+    PasswordRefused,
+    PasswordSet,
+    Refusal,
+    RefusalReason,
+)
 from control.fleet.resources import Certificate, Changed, Ended, LdapProvider, Options, ProxyProvider, Resource
 from control.link.messages import (
     Push,
@@ -51,6 +60,14 @@ _DENIALS = {
     RefusedReason.ACCESS_DENIED: gate_pb2.Denied.REASON_ACCESS_DENIED,
     RefusedReason.SECOND_FACTOR: gate_pb2.Denied.REASON_SECOND_FACTOR,
     RefusedReason.BUSY: gate_pb2.Denied.REASON_BUSY,
+}
+
+_REFUSALS = {
+    PasswordRefusal.INVALID_CREDENTIALS: gate_pb2.PasswordRefused.REASON_INVALID_CREDENTIALS,
+    PasswordRefusal.LOCKED_OUT: gate_pb2.PasswordRefused.REASON_LOCKED_OUT,
+    PasswordRefusal.BUSY: gate_pb2.PasswordRefused.REASON_BUSY,
+    PasswordRefusal.UNSUITABLE: gate_pb2.PasswordRefused.REASON_UNSUITABLE,
+    PasswordRefusal.ACCESS_DENIED: gate_pb2.PasswordRefused.REASON_ACCESS_DENIED,
 }
 
 
@@ -363,6 +380,20 @@ def refused(answer: Refused | Challenged) -> gate_pb2.AuthenticateResponse:
             challenge = gate_pb2.Challenge(state=state)
             challenge.expires_in.FromTimedelta(expires_in)
             return gate_pb2.AuthenticateResponse(challenge=challenge)
+        case _:
+            assert_never(answer)
+
+
+def password_changed(answer: PasswordSet | PasswordRefused) -> gate_pb2.ChangePasswordResponse:
+    """The answer to ChangePassword."""
+    match answer:
+        case PasswordSet(generated=generated):
+            return gate_pb2.ChangePasswordResponse(changed=gate_pb2.PasswordChanged(generated=generated))
+        case PasswordRefused(reason=reason, retry_after=retry_after):
+            refusal = gate_pb2.PasswordRefused(reason=_REFUSALS[reason])
+            if retry_after:
+                refusal.retry_after.FromTimedelta(retry_after)
+            return gate_pb2.ChangePasswordResponse(refused=refusal)
         case _:
             assert_never(answer)
 
