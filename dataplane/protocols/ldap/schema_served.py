@@ -19,23 +19,19 @@ from dataplane.protocols.ldap.classes import (
 )
 from dataplane.protocols.ldap.schema import AttributeType, Schema
 from dataplane.protocols.ldap.schema_rules import RULES
-from dataplane.protocols.ldap.schema_table import BUILT_IN
-from dataplane.protocols.ldap.schema_types import TYPES, generated_type
+from dataplane.protocols.ldap.schema_types import BUILT_IN_TYPES, TYPE_BY_NAME, TYPES, generated_type
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
-_TYPE_BY_NAME = {name.lower(): each for each in TYPES for name in each.names}
 
 # What an entry says of itself whatever the mappings: the rest of what isn't operational may be mapped.
 _OWN = frozenset(
-    _TYPE_BY_NAME[name]
+    TYPE_BY_NAME[name]
     for name in (
         "objectclass", "cn", "uid", "samaccountname", "memberof", "member", "uniquemember", "memberuid", "uidnumber",
         "gidnumber", "ak-active", "ak-superuser",
     )
 )  # fmt: skip
-_OWN_OF_USERS = _OWN | {_TYPE_BY_NAME["name"], _TYPE_BY_NAME["mail"]}
-
-BUILT_IN_TYPES = TYPES[: len(BUILT_IN)]
+_OWN_OF_USERS = _OWN | {TYPE_BY_NAME["name"], TYPE_BY_NAME["mail"]}
 
 
 def schema_of(provider: LdapProvider) -> Schema:
@@ -48,7 +44,7 @@ def schema_of(provider: LdapProvider) -> Schema:
 @cache
 def find_mapped_type(name: str) -> AttributeType:
     """Return the type under which a mapping shows an attribute: the one known by that name, or one made for it."""
-    return _TYPE_BY_NAME.get(name.lower()) or generated_type(name)
+    return TYPE_BY_NAME.get(name.lower()) or generated_type(name)
 
 
 def _names(
@@ -92,7 +88,7 @@ def _distinct(types: Iterable[AttributeType]) -> Iterable[AttributeType]:
 def _beyond(types: Iterable[AttributeType], classes: Iterable[str]) -> tuple[str, ...]:
     """Return the names of the types that none of the classes allows."""
     allowed = {
-        _TYPE_BY_NAME[name.lower()].key
+        TYPE_BY_NAME[name.lower()].key
         for each in classes
         for name in (*CLASS_BY_NAME[each.lower()].must, *CLASS_BY_NAME[each.lower()].may)
     }

@@ -61,4 +61,5 @@ def generated_type(name: str) -> AttributeType:
 
 
 TYPES = tuple(_type(row) for row in (*BUILT_IN, *KNOWN))
-BUILT_IN_NAMES = frozenset(name.lower() for row in BUILT_IN for name in row.names.split())
+BUILT_IN_TYPES = TYPES[: len(BUILT_IN)]
+TYPE_BY_NAME = {name.lower(): each for each in TYPES for name in each.names}

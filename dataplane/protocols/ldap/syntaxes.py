@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+from dataplane.protocols.ldap import dn
+
 _ARC = "1.3.6.1.4.1.1466.115.121.1."
 
 # Longer integers and times are no one's; Python itself refuses to read integers of more than 4,300 digits.
@@ -99,6 +101,14 @@ def _is_text(value: bytes) -> bool:
     return bool(value) and _is_utf8(value)
 
 
+def _is_name(value: bytes) -> bool:
+    try:
+        dn.normalise(value.decode())
+    except ValueError:
+        return False
+    return True
+
+
 def _is_utf8(value: bytes) -> bool:
     try:
         value.decode()
@@ -131,7 +141,7 @@ ATTRIBUTE_TYPE = _syntax("3", "Attribute Type Description", _is_text)
 BIT_STRING = _syntax("6", "Bit String", _matches(_BITS))
 BOOLEAN = _syntax("7", "Boolean", _has_key(boolean_key))
 COUNTRY = _syntax("11", "Country String", _matches(re.compile(rb"[A-Za-z0-9'()+,\-./:=? ]{2}")))
-DN = _syntax("12", "DN", _is_utf8)
+DN = _syntax("12", "DN", _is_name)
 DIRECTORY_STRING = _syntax("15", "Directory String", _is_text)
 GENERALIZED_TIME = _syntax("24", "Generalized Time", _has_key(time_key))
 IA5_STRING = _syntax("26", "IA5 String", bytes.isascii)
