@@ -36,12 +36,17 @@ class Message:
 
 
 class Ldap:
-    """One connection. Whoever waits longer than `PATIENCE` seconds fails."""
+    """One connection. Whoever waits longer than `PATIENCE` seconds fails.
 
-    def __init__(self, port: int, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", name: str = "") -> None:
-        self.socket: socket.socket = socket.create_connection((host, port), timeout=PATIENCE)
+    With a `source` it is a load balancer's, for a client with that IPv4 address (PROXY protocol, version 1).
+    """
+
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None, name: str = "", source: str = "") -> None:
+        self.socket: socket.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.name = name or "localhost"
+        if source:
+            self.socket.sendall(f"PROXY TCP4 {source} 127.0.0.1 40000 {port}\r\n".encode())
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_hostname=self.name)
         self._numbers = count(1)
