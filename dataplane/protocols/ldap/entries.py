@@ -178,11 +178,10 @@ def read_object(text: str) -> Mapping[str, object]:
 
 def find_source(said: Mapping[str, object], source: str) -> object:
     """Return what a mapping's source names: an attribute, or by `a.b` b of the object a; None for nothing."""
-    if source in said:
-        return said[source]
-    head, dot, rest = source.partition(".")
-    inner = said.get(head)
-    return find_source(inner, rest) if dot and isinstance(inner, dict) else None
+    found: object = said
+    for name in source.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
 
 
 def _typed(mappings: Iterable[AttributeMapping], schema: Schema) -> _Mappings:

@@ -21,7 +21,7 @@ from dataplane.protocols.ldap.schema import AttributeType, Schema
 from dataplane.protocols.ldap.schema_rules import RULES
 from dataplane.protocols.ldap.schema_types import BUILT_IN_TYPES, TYPE_BY_NAME, TYPES, generated_type
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,99}")
 
 # What an entry says of itself whatever the mappings: the rest of what isn't operational may be mapped.
 _OWN = frozenset(
@@ -54,7 +54,7 @@ def _names(
     for name in names:
         where = f"LDAP provider {provider.name!r}, mapping to {name!r}"
         if _NAME.fullmatch(name) is None:
-            raise ConfigRefused(f"{where}: expected a name of at most 64 letters, digits and hyphens, a letter first")
+            raise ConfigRefused(f"{where}: expected a name of at most 100 letters, digits and hyphens, a letter first")
         if find_mapped_type(name) in own or find_mapped_type(name).operational:
             raise ConfigRefused(f"{where}: expected another name, since this one always says what Garrison knows")
     return names

@@ -174,7 +174,7 @@ KNOWN = (
     Row("1.2.840.113556.1.4.662", "lockoutTime", Match.INTEGER, single=True),
     Row("1.2.840.113556.1.4.782", "objectCategory", Match.NAME, single=True),
     Row("2.16.840.1.113730.3.1.610", "nsAccountLock"),
-    Row("1.3.6.1.4.1.42.2.27.8.1.17", "pwdAccountLockedTime", Match.TIME, single=True, usage=Usage.DIRECTORY),
+    Row("1.3.6.1.4.1.42.2.27.8.1.17", "pwdAccountLockedTime", Match.TIME, single=True),
     Row("1.2.840.113556.1.4.35", "employeeID", single=True),
     Row("1.2.840.113556.1.4.98", "primaryGroupID", Match.INTEGER, single=True),
     Row("1.2.840.113556.1.4.261", "division", single=True),
