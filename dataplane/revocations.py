@@ -97,6 +97,12 @@ class Revocations:
             self._shapes = tuple(sorted(shape for shape, size in self._sizes.items() if size))
 
 
+def revocations_of(edit: Edit) -> Edit:
+    """The part of the edit that says whose sessions have ended or changed; what it takes away is all the rest."""
+    changed = {key: each for key, each in edit.changed.items() if isinstance(each, Ended | Changed)}
+    return Edit(changed=changed, removed=edit.touched.difference(changed))
+
+
 def _key(entry: Ended) -> _Key:
     return entry.session, entry.subject, entry.provider
 

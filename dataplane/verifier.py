@@ -181,6 +181,15 @@ class Verifier:
                 return Verified(kept.allowed, Source.OFFLINE)
         return Verified(answer, Source.CONTROL)
 
+    def ask(self, attempt: Attempt) -> Answer:
+        """Control's answer, which is not kept and never was: within the same bounds as the others."""
+        client = client_of(attempt.client_address)
+        if self._is_crowded(client):
+            return Denied(reason=DenyReason.BUSY, retry_after=BUSY_SECONDS)
+        self.counts["unkept"] += 1
+        with self._entered(client):
+            return self._authenticate(attempt)
+
     def _share(self, digest: bytes, attempt: Attempt, is_known: bool) -> Answer:
         """Control's answer; the same attempt from the same client at the same time is one question."""
         key = (digest, attempt.client_address)

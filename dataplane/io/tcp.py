@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 from gevent import Greenlet, get_hub
@@ -37,19 +37,25 @@ _DRAIN_TICK = 0.05
 _RawSocket = get_original("socket", "socket")
 
 Conversation = Callable[[Connection[Any]], tuple[Session[Any, Any], Handler[Any]]]
-Closed = Callable[[Connection[Any]], None]
 
 
-def _nothing(_: Connection[Any]) -> None:
-    """What most protocols have to do when a conversation is over."""
+class Keeper(Protocol):
+    """Who has something to do when a conversation is over."""
+
+    def farewell(self, connection: Connection[Any]) -> bytes:
+        """The last words to a peer that has done nothing wrong; empty for none."""
+        ...
+
+    def closed(self, connection: Connection[Any]) -> None:
+        """The connection is about to be closed, whatever has ended it."""
+        ...
 
 
 class TcpServer:
     """Accepts on listeners it was given and runs `open_conversation` for each connection.
 
     With a `passage`, TLS connections for its server name are not ours: they are passed on as they are. Who `relays` may
-    say in the PROXY protocol whose connection it is. `closed` is told of each conversation that is over, before its
-    connection is closed.
+    say in the PROXY protocol whose connection it is. The `keeper` is told of each end.
     """
 
     def __init__(
@@ -59,11 +65,11 @@ class TcpServer:
         passage: PassageSettings | None = None,
         *,
         relays: Callable[[str], bool] | None = None,
-        closed: Closed = _nothing,
+        keeper: Keeper | None = None,
     ) -> None:
         self._open = open_conversation
         self._relays = relays
-        self._closed = closed
+        self._keeper = keeper
         self.limits = limits
         self.counts = Counts()
         self.draining = False
@@ -235,10 +241,13 @@ class TcpServer:
         session, handler = self._open(connection)
         try:
             connection.converse(session, handler)
+            if self._keeper is not None and (words := self._keeper.farewell(connection)):
+                connection.send(words)
         except PeerError as error:
             connection.send(handler.refuse(error, connection))
         finally:
-            self._closed(connection)
+            if self._keeper is not None:
+                self._keeper.closed(connection)
 
     def _introduce(self, connection: Connection[Any], stream: SocketStream) -> None:
         """Count the connection as its client's, where its peer is believed. Raises LimitHit and OSError."""

@@ -143,12 +143,16 @@ def _find_none(_: str) -> None:
     """Before there are certificates."""
 
 
-def server_context(chain: str, private_key: str) -> ssl.SSLContext:
-    """A context of TLS 1.2 and up for this chain and key (PEM). Raises ValueError saying what is wrong with them."""
+def server_context(chain: str, private_key: str, protocols: tuple[str, ...] = ("http/1.1",)) -> ssl.SSLContext:
+    """A context of TLS 1.2 and up for this chain and key (PEM). Raises ValueError saying what is wrong with them.
+
+    `protocols` are named to clients that ask for one by ALPN (RFC 7301).
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
-    context.set_alpn_protocols(["http/1.1"])
+    if protocols:
+        context.set_alpn_protocols([*protocols])
     # OpenSSL takes files only; this one has no name and lies in memory, so the key never touches a disk.
     descriptor = os.memfd_create("certificate")
     try:

@@ -19,6 +19,7 @@ class ResultCode(IntEnum):
     COMPARE_FALSE = 5
     COMPARE_TRUE = 6
     AUTH_METHOD_NOT_SUPPORTED = 7
+    STRONGER_AUTH_REQUIRED = 8
     ADMIN_LIMIT_EXCEEDED = 11
     UNAVAILABLE_CRITICAL_EXTENSION = 12
     CONFIDENTIALITY_REQUIRED = 13
@@ -146,17 +147,7 @@ class Unknown:
 
 
 Filter = (
-    And
-    | Or
-    | Not
-    | Present
-    | Equality
-    | GreaterOrEqual
-    | LessOrEqual
-    | Approximate
-    | Substrings
-    | Extensible
-    | Unknown
+    And | Or | Not | Present | Equality | GreaterOrEqual | LessOrEqual | Approximate | Substrings | Extensible | Unknown
 )
 
 

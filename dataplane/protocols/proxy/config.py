@@ -9,10 +9,11 @@ import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from dataplane.config import Certificate, Changed, ConfigRefused, Edit, Ended, Options, ProxyProvider
+from dataplane.config import Certificate, ConfigRefused, Edit, Options, ProxyProvider
 from dataplane.io.tls import server_context
 from dataplane.protocols.proxy.application import Application
 from dataplane.protocols.proxy.routes import Routes
+from dataplane.revocations import revocations_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,7 @@ def prepare(
             except ConfigRefused as error:
                 refused[each] = str(error)
     prepared = Prepared(
-        options=options, options_key=key, routes=routes, compiled=compiled, revocations=_revocations(edit)
+        options=options, options_key=key, routes=routes, compiled=compiled, revocations=revocations_of(edit)
     )
     return prepared, refused
 
@@ -108,12 +109,6 @@ def _due(edit: Edit, options: Options | None, before: Prepared) -> dict[str, _So
             if isinstance(each.resource, ProxyProvider) and key not in touched:
                 due[key] = each.resource
     return due
-
-
-def _revocations(edit: Edit) -> Edit:
-    """The part of the edit that says whose sessions have ended or changed."""
-    changed = {key: each for key, each in edit.changed.items() if isinstance(each, Ended | Changed)}
-    return Edit(changed=changed, removed=edit.touched.difference(changed))
 
 
 def _applications(compiled: Iterable[Compiled]) -> Iterator[Application]:

@@ -4,14 +4,16 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import gevent
 import pytest
 from gevent import socket as gevent_socket
 from gevent.ssl import SSLContext
 
+from dataplane.io.connection import Connection
 from dataplane.io.limits import Limits
-from dataplane.io.tcp import Closed, TcpServer
+from dataplane.io.tcp import Keeper, TcpServer
 from tests.dataplane.io.echo import open_conversation
 from tests.dataplane.io.lines import LONG, QUICK, Start, connect, listen, read_all, until
 
@@ -137,8 +139,8 @@ def behind() -> Iterator[Behind]:
     """Behind a proxy at 127.0.0.1; 127.0.0.2 is anybody."""
     running: list[TcpServer] = []
 
-    def run(limits: Limits = HASTY, closed: Closed = lambda _: None) -> tuple[TcpServer, int]:
-        server = TcpServer(open_conversation, limits, relays=lambda peer: peer == "127.0.0.1", closed=closed)
+    def run(limits: Limits = HASTY, keeper: Keeper | None = None) -> tuple[TcpServer, int]:
+        server = TcpServer(open_conversation, limits, relays=lambda peer: peer == "127.0.0.1", keeper=keeper)
         listener = listen()
         server.serve(listener)
         running.append(server)
@@ -206,10 +208,28 @@ def test_clients_behind_a_proxy_have_limits_of_their_own(behind: Behind) -> None
     assert server.counts.limits == {"connections_per_peer": 1}
 
 
-def test_who_cares_is_told_of_each_end(behind: Behind) -> None:
-    ends: list[str] = []
-    _, port = behind(closed=lambda connection: ends.append(connection.peer))
+class Polite:
+    def __init__(self) -> None:
+        self.ends: list[str] = []
+
+    def farewell(self, _: Connection[Any]) -> bytes:
+        return b"WELL\n"
+
+    def closed(self, connection: Connection[Any]) -> None:
+        self.ends.append(connection.peer)
+
+
+def test_who_cares_is_told_of_each_end_and_has_the_last_word(behind: Behind) -> None:
+    keeper = Polite()
+    _, port = behind(keeper=keeper)
+    answers = []
     for words in (b"bye\n", b"!\n", b""):
         with connect(port) as client:
             client.sendall(words)
-    until(lambda: len(ends) == 3)
+            client.shutdown(socket.SHUT_WR)
+            answers.append(read_all(client))
+    until(lambda: len(keeper.ends) == 3)
+    assert answers == [b"BYE\nWELL\n", b"no exclamations", b"WELL\n"]
+    with connect(port) as client:
+        client.sendall(b"crash\n")
+        until(lambda: len(keeper.ends) == 4)
