@@ -111,6 +111,12 @@ def wanted_page() -> int:
     return min(max(1, request.args.get("page", 1, type=int)), LAST_PAGE)
 
 
+def suggested(*names: str, many: Sequence[str] = ()) -> dict[str, str | list[str]]:
+    """What the address of a form suggests for these fields, those in `many` being lists; a link fills them in."""
+    single: dict[str, str | list[str]] = {name: request.args[name] for name in names if name in request.args}
+    return single | {name: request.args.getlist(name) for name in many if name in request.args}
+
+
 def search_text() -> str:
     """What was searched for."""
     return request.args.get("q", "").strip()[:100]

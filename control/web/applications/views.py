@@ -23,7 +23,7 @@ from control.web.applications.forms import (
 from control.web.context import web
 from control.web.forms import Form, moved, reference, saving
 from control.web.lookups import bindings_by_application, is_open, read_serving
-from control.web.pages import done, paged, search_text, show_form
+from control.web.pages import done, paged, search_text, show_form, suggested
 from control.web.providers.forms import fields_of as provider_fields_of
 
 blueprint = Blueprint("applications", __name__, url_prefix="/applications")
@@ -73,7 +73,7 @@ def detail(key: UUID) -> ResponseReturnValue:
 @blueprint.route("/new", methods=["GET", "POST"])
 def create() -> ResponseReturnValue:
     """A new application, for a provider that exists or for none."""
-    form = ApplicationForm()
+    form = ApplicationForm(data=suggested("provider"))
     if form.validate_on_submit():
         with saving(form) as unit:
             application = create_application(unit, fields_of(form))

@@ -19,7 +19,7 @@ from control.web.outposts.instances import blueprint as instances
 from control.web.outposts.listing import read_outpost_rows
 from control.web.outposts.page import read_instances, read_page
 from control.web.outposts.token import blueprint as token
-from control.web.pages import done, live, show_form
+from control.web.pages import done, live, show_form, suggested
 
 blueprint = Blueprint("outposts", __name__, url_prefix="/outposts")
 blueprint.register_blueprint(instances)
@@ -61,7 +61,7 @@ def live_detail(key: UUID) -> ResponseReturnValue:
 @blueprint.route("/new", methods=["GET", "POST"])
 def create() -> ResponseReturnValue:
     """A new outpost, with its service account and token; on to how to deploy it."""
-    form = OutpostForm(data=defaults())
+    form = OutpostForm(data={**defaults(), **suggested("type", many=["providers"])})
     if form.validate_on_submit():
         with saving(form) as unit:
             outpost = create_outpost(unit, fields_of(form, None))

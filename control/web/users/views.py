@@ -25,7 +25,7 @@ from control.web.forms import Form, read_attributes, refusing, saving
 from control.web.identity import actor, current_sign_in, passwords
 from control.web.lockouts.lifting import lift_bucket
 from control.web.lockouts.reading import read_lockouts
-from control.web.pages import PAGE_SIZE, Paging, done, search_text, show_form, wanted_page
+from control.web.pages import PAGE_SIZE, Paging, done, search_text, show_form, suggested, wanted_page
 from control.web.portal.views import tiles_of
 from control.web.sessions.reading import lines_of_user
 from control.web.users.factors import blueprint as factors_blueprint
@@ -81,7 +81,7 @@ def detail(key: UUID) -> ResponseReturnValue:
 @blueprint.route("/new", methods=["GET", "POST"])
 def create() -> ResponseReturnValue:
     """A new user. Without a password the account can't sign in until one is set."""
-    form = UserForm()
+    form = UserForm(data=suggested("kind", many=["groups"]))
     if form.validate_on_submit():
         with refusing(form):
             draft, hashed = _draft(form), _hashed(form, form.username.data or "")

@@ -108,6 +108,23 @@ def test_the_page_warns_of_what_is_missing(site: Site) -> None:
     assert "Service account</em>" in page
 
 
+def test_the_page_leads_on_with_fields_filled_in(site: Site) -> None:
+    group = group_of(site.store)
+    provider = make(site.store, search_group=group)
+    page = unescape(page_of(site, provider))
+    outpost = f"/admin/outposts/new?type=ldap&providers={provider.id}"
+    account = f"/admin/users/new?kind=service_account&groups={group}"
+    application = f"/admin/applications/new?provider={provider.id}"
+    assert all(f'href="{address}"' in page for address in (outpost, account, application))
+    site.admin.submit(application, name="Mail")
+    site.admin.submit(outpost, name="dir")
+    site.admin.submit(account, username="mail")
+    page = page_of(site, provider)
+    assert "No application" not in page
+    assert "No outpost" not in page
+    assert f"cn=mail,ou=users,{BASE}" in page
+
+
 def test_numbers_that_meet(site: Site) -> None:
     assert "The numbers from 1000001 to" in page_of(
         site, make(site.store, uid_start_number=1_000_000, gid_start_number=0)
