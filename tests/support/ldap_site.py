@@ -183,7 +183,8 @@ def ldap_site(folder: Path) -> Iterator[LdapSite]:
 
 
 def _person(fields: dict[str, object]) -> dict[str, object]:
-    return {"email": f"{fields['name']}@example.test".replace(" ", "."), "password": PASSWORD, **fields}
+    local = "".join(char if char.isascii() and char.isalnum() else "." for char in str(fields["name"]))
+    return {"email": f"{local.strip('.')}@example.test", "password": PASSWORD, **fields}
 
 
 def _crowd() -> Iterator[dict[str, object]]:

@@ -1,7 +1,6 @@
 """What other directories once got wrong, each with the one that did."""
 
 import itertools
-import json
 import statistics
 import time
 from collections.abc import Iterator
@@ -186,6 +185,6 @@ def test_secrets_are_in_no_log(directory: LdapSite, stranger: Ldap) -> None:
         assert PASSWORD not in program.output()
     state = b"".join(path.read_bytes() for path in directory.folder.rglob("directory/**/*") if path.is_file())
     assert PASSWORD.encode() not in state
-    trail = directory.garrison.run("audit", "--json")
-    assert json.loads(trail.splitlines()[0])
+    trail = directory.garrison.run("audit")
+    assert name in trail
     assert CANARY not in trail
