@@ -1,7 +1,7 @@
 """Which outposts hold the directory, what of it they may see, and reading it for them: news since a place, or pages.
 
-Only outposts of type ldap, and what they get are the accounts of people and services, never those of outposts, and all
-groups. Nothing of it reaches an outpost of another type.
+Only outposts of type ldap that serve a provider, and what they get are the accounts of people and services, never those
+of outposts, and all groups. Nothing of it reaches an outpost of another type, nor one that serves nothing.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,6 +17,8 @@ from control.store.directory import Page
 EXPOSED_KINDS = (UserKind.INTERNAL, UserKind.SERVICE)
 # So many entries are read in one look at the database: some 20 ms, and a few hundred kB.
 PAGE = 500
+# A place in no history: whoever is there holds nothing, and gets a whole copy.
+NOWHERE = Position(epoch=UUID(int=0), revision=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,7 @@ class News:
 
 
 def exposes_directory(outpost: Outpost) -> bool:
-    """Whether the outpost may hold users and groups."""
+    """Whether the outpost may hold users and groups, while it serves a provider."""
     return outpost.type is OutpostType.LDAP
 
 

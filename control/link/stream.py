@@ -83,8 +83,9 @@ class Stream:
         self.pushed_at = 0.0
         # The wish to drain that the instance was told of on this stream.
         self.drain: Drain | None = None
-        # The stream's part in the feed of users and groups, if it has one.
+        # The stream's part in the feed of users and groups, if it has one; it gets something while its outpost serves.
         self.directory: Subscription | None = None
+        self.serving, self.idle = asyncio.Event(), asyncio.Event()
         # By fingerprint, the newest token that the instance was sent on this stream.
         self.sent_token = ""
         self._fleet = fleet
@@ -94,6 +95,7 @@ class Stream:
         objection = find_objection(state.facts, self.client, self._fleet.clock())
         if objection is not None:
             self.end(refused(objection))
+        self._look_what_is_served(state)
         self.dirty.set()
 
     def check(self) -> None:
@@ -169,6 +171,14 @@ class Stream:
         rejections = tuple(Rejection(key=each.key, reason=each.reason) for each in refusals)
         progress = Progress(applied=self.sync.revision, wanted=part.wanted.revision, rejections=rejections)
         self._fleet.roster.progress(self.key, progress, urgent=urgent)
+
+    def _look_what_is_served(self, state: State) -> None:
+        part = state.parts.get(self.client.outpost)
+        if part is None:
+            # Its options can't be used: it stays as it is.
+            return
+        (self.serving if part.served else self.idle).set()
+        (self.idle if part.served else self.serving).clear()
 
     def _take_hello(self, hello: Hello) -> None:
         try:

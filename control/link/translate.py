@@ -297,6 +297,12 @@ def directory_begins() -> link_pb2.WatchResponse:
     return link_pb2.WatchResponse(directory=link_pb2.Directory(begins=True))
 
 
+def directory_emptied(position: Position) -> Iterator[link_pb2.WatchResponse]:
+    """A whole copy with nothing in it."""
+    yield directory_begins()
+    yield from directory_changes((), (), position)
+
+
 def directory_changes(
     entries: Sequence[bytes], removed: Sequence[str], reached: Position | None
 ) -> Iterator[link_pb2.WatchResponse]:

@@ -16,7 +16,7 @@ import grpc
 
 from control.domain.outpost import Outpost
 from control.fleet.authority import Client
-from control.fleet.directory import exposes_directory
+from control.fleet.directory import NOWHERE, exposes_directory
 from control.link import translate
 from control.link.caller import CallRefused, Objection, find_objection, get_client, peer_address, refused, unanswered
 from control.link.directory import PROTOCOL, Subscription
@@ -138,7 +138,7 @@ class WatchService:
                 work: list[Coroutine[Any, Any, None]]
                 work = [self._write(stream, context), _read(stream, said), _ended(stream), self._outlive(stream)]
                 if stream.directory is not None:
-                    work.append(self._fleet.feed.serve(stream.directory))
+                    work.append(self._serve_directory(stream, stream.directory))
                 await _first_of(*work)
         except CallRefused as error:
             why = str(error)
@@ -215,6 +215,18 @@ class WatchService:
             for message in translate.digests(part.wanted.revision, stream.sync.expected(part.wanted)):
                 await context.write(message)
 
+    async def _serve_directory(self, stream: Stream, subscription: Subscription) -> NoReturn:
+        """The feed, while the outpost serves a provider that shows it: who serves none is left with nothing."""
+        is_empty = subscription.held in (None, NOWHERE)
+        while True:
+            if not stream.serving.is_set():
+                for message in () if is_empty else translate.directory_emptied(NOWHERE):
+                    await subscription.send(message)
+                subscription.held = NOWHERE
+                await stream.serving.wait()
+            is_empty = False
+            await _first_of(self._fleet.feed.serve(subscription), _set(stream.idle))
+
     async def _outlive(self, stream: Stream) -> NoReturn:
         """Nothing else would notice that the certificate has run out, where nobody commits anything."""
         while (left := _seconds_left(stream.client, self._fleet.clock())) > 0:  # noqa: ASYNC110 - it is a clock
@@ -246,6 +258,10 @@ async def _read(stream: Stream, said: AsyncIterator[Said]) -> None:
 
 async def _ended(stream: Stream) -> NoReturn:
     raise await stream.ending
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> None:

@@ -39,7 +39,7 @@ from dataplane.runtime.directory import HeldDirectory
 from tests.bench.samples import percentile
 from tests.support.databases import Database, postgresql_database, sqlite_database
 from tests.support.directories import fill
-from tests.support.fleet import Deployed, add_outpost, add_site
+from tests.support.fleet import Deployed, add_directory, add_outpost, add_site
 from tests.support.garrison import short_folder
 from tests.support.links import Applicant
 from tests.support.peers_program import free_port
@@ -192,7 +192,8 @@ def _measure(database: Database, folder: Path) -> Feed:
     store = database.store(lambda: datetime.now(UTC))
     users = fill(store, USERS, GROUPS, LARGEST)
     with store.write(SYSTEM) as unit:
-        ldap = add_outpost(unit, "ldap", (), type=OutpostType.LDAP)
+        shown = add_directory(unit).id
+        ldap = add_outpost(unit, "ldap", (), type=OutpostType.LDAP, providers=frozenset({shown}))
         proxy = add_outpost(unit, "edge", [add_site(unit, "bench")])
     with _link(database, folder) as link:
         stage = _Stage(link, database.store(lambda: datetime.now(UTC), wake), folder, users)

@@ -32,7 +32,7 @@ from protos.outpost.v1 import directory_pb2
 from tests.support import builders
 from tests.support.directories import directory_of
 from tests.support.fake_control import free_port
-from tests.support.fleet import Deployed, deploy
+from tests.support.fleet import Deployed, deploy, deploy_ldap
 from tests.support.links import Control, eventually
 from tests.support.stores import ADMIN, Clock, Wakes
 
@@ -151,7 +151,7 @@ def enrolling(control: Control, deployed: Deployed, uid: str) -> Callable[[], Co
 
 
 def ldap(store: Store) -> Deployed:
-    return deploy(store, "ldap", (), type=OutpostType.LDAP)
+    return deploy_ldap(store, "ldap")
 
 
 def play(story: Callable[[], Coroutine[None, None, None]]) -> None:

@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from control.domain.application import Application, ProxyProvider
+from control.domain.application import Application, AttributeMapping, LdapProvider, ProxyProvider
 from control.domain.outpost import Outpost, OutpostType, Token
 from control.fleet.session_keys import ensure_cookie_key
 from control.fleet.tokens import create_deployment_identity
 from control.store import Store, Unit
 from tests.support import builders
 from tests.support.stores import ADMIN
+
+SHOWN = ("photo", "team", "department", "employeeNumber", "n", "a", "b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,21 @@ def add_outpost(unit: Unit, name: str, sites: Iterable[Site] = (), **fields: Any
         }
     )
     return Deployed(outpost=unit.outposts.add(outpost), token=identity.token, sites=sites)
+
+
+def add_directory(unit: Unit, name: str = "dir", **fields: Any) -> LdapProvider:
+    """An LDAP provider with an application, which shows any attribute that tests give to users."""
+    shown = tuple(AttributeMapping(attribute=each, source=each) for each in SHOWN)
+    provider = unit.ldap_providers.add(builders.ldap_provider(name, **{"user_attributes": shown, **fields}))
+    unit.applications.add(builders.application(name, provider=provider.id))
+    return provider
+
+
+def deploy_ldap(store: Store, name: str = "ldap", **fields: Any) -> Deployed:
+    """An LDAP outpost that serves a directory of its own."""
+    with store.write(ADMIN) as unit:
+        provider = add_directory(unit, f"{name}-dir")
+        return add_outpost(unit, name, type=OutpostType.LDAP, **{"providers": frozenset({provider.id}), **fields})
 
 
 def deploy(store: Store, name: str = "edge", sites: Iterable[str] = ("wiki",), **fields: Any) -> Deployed:

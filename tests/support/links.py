@@ -22,8 +22,9 @@ from cryptography.x509.oid import NameOID
 
 from control.auth.gatekeeper import Redemption, SessionClaim
 from control.auth.granting import Asked, Granted
+from control.auth.password_change import ChangeAsked
 from control.domain.decision import Challenged, Refused, RefusedReason
-from control.domain.grant import IssuedIdentity, IssuedSession, Refusal, RefusalReason
+from control.domain.grant import IssuedIdentity, IssuedSession, PasswordRefused, PasswordSet, Refusal, RefusalReason
 from control.fleet.enrolment import Answer, Message, enrol, mac
 from control.fleet.tokens import fingerprint
 from control.link import LinkSettings
@@ -43,6 +44,7 @@ class FakeGatekeeper:
     """Answers as a test wants and remembers what it was asked."""
 
     answer: IssuedSession | Refusal = field(default_factory=lambda: Refusal(RefusalReason.INVALID_CODE))
+    change: PasswordSet | PasswordRefused = field(default_factory=PasswordSet)
     verdict: Granted | Refused | Challenged = field(default_factory=lambda: Refused(reason=RefusedReason.BUSY))
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     fails: Exception | None = None
@@ -61,6 +63,10 @@ class FakeGatekeeper:
     def authenticate(self, caller: Actor, asked: Asked) -> Granted | Refused | Challenged:
         self._note(caller, asked)
         return self.verdict
+
+    def change_password(self, caller: Actor, asked: ChangeAsked) -> PasswordSet | PasswordRefused:
+        self._note(caller, asked)
+        return self.change
 
     def _note(self, *asked: Any) -> None:
         self.asked.append(asked)

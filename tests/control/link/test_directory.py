@@ -17,14 +17,14 @@ from control.store import directory as log_module
 from protos.outpost.v1 import directory_pb2, link_pb2
 from tests.support import builders
 from tests.support.directories import directory_of, ldap_outpost
-from tests.support.fleet import Deployed, deploy
+from tests.support.fleet import Deployed, deploy, deploy_ldap
 from tests.support.links import Control, Credentials, eventually, outpost
 from tests.support.stores import ADMIN
 
 
 @pytest.fixture
 def deployed(control: Control) -> Deployed:
-    return deploy(control.store, "ldap", (), type=OutpostType.LDAP)
+    return deploy_ldap(control.store, "ldap")
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from control.domain.identity import User
-from control.domain.outpost import OutpostType
 from control.fleet import directory as fleet_directory
 from control.link import copies, course, housekeeping, translate
 from control.link import directory as directory_module
@@ -24,7 +23,7 @@ from control.store import Store, tables
 from protos.outpost.v1 import link_pb2
 from tests.support import builders
 from tests.support.directories import LdapActress, directory_of, ldap_outpost
-from tests.support.fleet import deploy
+from tests.support.fleet import deploy_ldap
 from tests.support.links import Control, Credentials, eventually
 from tests.support.stores import ADMIN
 
@@ -33,7 +32,7 @@ MANY = 40
 
 @pytest.fixture
 def given(control: Control) -> Credentials:
-    return control.enrol(deploy(control.store, "ldap", (), type=OutpostType.LDAP))
+    return control.enrol(deploy_ldap(control.store, "ldap"))
 
 
 @pytest.fixture
@@ -202,7 +201,7 @@ def test_a_change_of_many_comes_in_parts_too(control: Control, given: Credential
 def test_what_changed_is_read_once_for_all(
     control: Control, people: list[User], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deployed = deploy(control.store, "ldap", (), type=OutpostType.LDAP)
+    deployed = deploy_ldap(control.store, "ldap")
     given = [control.enrol(deployed) for _ in range(5)]
     looks = Counter[str]()
     found = fleet_directory.find_news
@@ -261,8 +260,8 @@ def revision(store: Store) -> int:
 def test_few_copies_are_made_at_once(control: Control, monkeypatch: pytest.MonkeyPatch, of: str) -> None:
     monkeypatch.setattr(directory_module, "COPIES", 2 if of == "one outpost" else 1)
     monkeypatch.setattr(directory_module, "SILENT_SECONDS", 60.0)
-    deployed = deploy(control.store, "ldap", (), type=OutpostType.LDAP)
-    others = deploy(control.store, "other", ("elsewhere",), type=OutpostType.LDAP)
+    deployed = deploy_ldap(control.store, "ldap")
+    others = deploy_ldap(control.store, "other")
     given = [control.enrol(deployed if of == "one outpost" else others) for _ in range(2)]
     given.insert(0, control.enrol(deployed))
 
@@ -290,7 +289,7 @@ def test_a_copy_that_takes_long_holds_up_no_other(control: Control, monkeypatch:
     monkeypatch.setattr(directory_module, "COPIES", 1)
     monkeypatch.setattr(directory_module, "SILENT_SECONDS", 0.2 if how == "silent" else 60.0)
     monkeypatch.setattr(copies, "TURN_SECONDS", 0.2 if how == "slow" else 60.0)
-    deployed = deploy(control.store, "ldap", (), type=OutpostType.LDAP)
+    deployed = deploy_ldap(control.store, "ldap")
     given = [control.enrol(deployed) for _ in range(2)]
 
     async def story() -> None:
@@ -313,8 +312,8 @@ def test_a_copy_that_takes_long_holds_up_no_other(control: Control, monkeypatch:
 @pytest.mark.usefixtures("people")
 def test_silent_instances_of_one_outpost_hold_up_no_other_outpost(control: Control) -> None:
     """However many: each of them would be silent for a while before the next has its turn."""
-    crowd = deploy(control.store, "crowd", (), type=OutpostType.LDAP)
-    good = deploy(control.store, "good", ("elsewhere",), type=OutpostType.LDAP)
+    crowd = deploy_ldap(control.store, "crowd")
+    good = deploy_ldap(control.store, "good")
 
     async def story() -> None:
         async with control.link() as link, AsyncExitStack() as stack:
@@ -335,7 +334,7 @@ def test_who_was_silent_waits_for_another_turn(control: Control, monkeypatch: py
     """Else many that are silent for a moment would all be sent theirs at once."""
     monkeypatch.setattr(directory_module, "COPIES", 1)
     monkeypatch.setattr(directory_module, "SILENT_SECONDS", 0.1)
-    deployed = deploy(control.store, "ldap", (), type=OutpostType.LDAP)
+    deployed = deploy_ldap(control.store, "ldap")
     given = [control.enrol(deployed) for _ in range(2)]
 
     async def story() -> None:

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import grpc
 import pytest
 
-from control.domain.outpost import Instance, InstanceState, LinkProcess, OutpostType
+from control.domain.outpost import Instance, InstanceState, LinkProcess
 from control.fleet.instances import history
 from control.link import revisions
 from control.link.presence import BEAT_SECONDS, DEAD_AFTER, find_dead, look, read_seat
@@ -22,7 +22,7 @@ from control.store import DatabaseUnavailable, Store
 from tests.support import builders
 from tests.support.databases import Database
 from tests.support.directories import directory_of, ldap_outpost
-from tests.support.fleet import Deployed, deploy
+from tests.support.fleet import Deployed, deploy, deploy_ldap
 from tests.support.links import Actress, Control, Credentials, eventually, outpost
 from tests.support.stores import ADMIN, Clock, Wakes
 
@@ -123,7 +123,7 @@ def test_a_change_on_one_reaches_outposts_on_the_other(replicas: Replicas, datab
 
 def test_the_directory_goes_on_at_the_other_where_it_was(replicas: Replicas) -> None:
     a, b = replicas.a.store, replicas.b.store
-    ldap = deploy(a, "ldap", (), type=OutpostType.LDAP)
+    ldap = deploy_ldap(a, "ldap")
     given = replicas.a.enrol(ldap)
     with a.write(ADMIN) as unit:
         unit.users.add(builders.user("alice"))

@@ -144,6 +144,9 @@ SECRETS = {
     "outpost.v1.ChallengeAnswer.state",
     "outpost.v1.ChallengeAnswer.code",
     "outpost.v1.Challenge.state",
+    "outpost.v1.ChangePasswordRequest.present",
+    "outpost.v1.ChangePasswordRequest.wanted",
+    "outpost.v1.PasswordChanged.generated",
 }
 # What sounds like a secret and is none: fingerprints; messages whose secret is marked; ids and digests; names.
 HARMLESS = {
@@ -161,8 +164,12 @@ HARMLESS = {
     "outpost.v1.Identity.AdditionalHeadersEntry.key",
     "outpost.v1.Changed.BasicCredentialsEntry.key",
     "outpost.v1.AuthenticateRequest.password",
+    "outpost.v1.Digests.wanted",
 }
-SOUNDS = ("secret", "password", "token", "key", "code", "verifier", "private", "proof", "bearer", "state")
+SOUNDS = (
+    *("secret", "password", "token", "key", "code", "verifier", "private", "proof", "bearer", "state"),
+    *("present", "wanted", "generated"),
+)
 
 
 def fields() -> Iterator[FieldDescriptor]:
