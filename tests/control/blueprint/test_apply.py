@@ -274,11 +274,14 @@ def test_secrets_are_never_shown(apply: Applier) -> None:
 
 
 def test_an_outposts_type_or_a_providers_that_has_no_server_is_refused(apply: Applier) -> None:
-    assert apply.refused("providers: [{name: d, type: ldap}]") == [
-        "0.yaml: providers[0].type: not served yet (found 'ldap'); expected proxy"
+    assert apply.refused("providers: [{name: d, type: rac}]") == [
+        "0.yaml: providers[0].type: not served yet (found 'rac'); expected one of proxy, ldap"
+    ]
+    assert apply.refused("providers: [{name: d, type: smtp}]") == [
+        "0.yaml: providers[0].type: not a choice (found 'smtp'); expected one of proxy, ldap"
     ]
     assert apply.refused("outposts: [{name: d, type: radius}]") == [
-        "0.yaml: outposts[0].type: not served yet (found 'radius'); expected one of proxy"
+        "0.yaml: outposts[0].type: not served yet (found 'radius'); expected one of proxy, ldap"
     ]
 
 

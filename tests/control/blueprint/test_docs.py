@@ -30,8 +30,11 @@ def test_the_example_applies(store: Store, tmp_path: Path, monkeypatch: pytest.M
         "created group staff",
         "created user alice",
         "created provider wiki",
+        "created provider directory",
         "created application wiki",
+        "created application directory",
         "created outpost edge",
+        "created outpost ldap",
     ]
 
 

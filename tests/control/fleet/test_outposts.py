@@ -49,7 +49,7 @@ def test_a_bad_config_is_told_by_option(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "code"), [("ldap", "not_served_yet"), ("rac", "not_served_yet"), ("x", "not_a_choice")]
+    ("kind", "code"), [("radius", "not_served_yet"), ("rac", "not_served_yet"), ("x", "not_a_choice")]
 )
 def test_types_without_a_server_are_refused(store: Store, kind: str, code: str) -> None:
     assert refusals(store, type=kind) == {"type": code}
