@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from tests.support.peers_http import ask
@@ -156,7 +156,7 @@ class Outpost:
         """Host and port of its HTTP listener."""
         return f"{self.listen}:{self.http}"
 
-    def start(self) -> "Outpost":
+    def start(self) -> Self:
         """Start it and wait until its first config is applied."""
         program = self.launch()
         eventually(self.is_ready, f"outpost {self.name} is ready", within=30, alive=program)

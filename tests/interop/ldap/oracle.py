@@ -1,11 +1,8 @@
 """slapd with what the outpost has, and whether both answer alike.
 
-The copy is made from the outpost's own answers, with the schema that the outpost publishes. Two things have other names
-in slapd: `name`, which OpenLDAP has built in as the supertype of others (RFC 4519), and object classes whose names RFC
-4512 has no syntax for. Their names are as long as ours, so requests are put into the other's words as bytes.
+The copy is made from the outpost's own answers, with the schema that the outpost publishes.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,12 +10,10 @@ from pathlib import Path
 
 from tests.support.ldap_ber import Answer, Entry, Search
 from tests.support.ldap_client import Ldap, connected
+from tests.support.ldap_entries import DASHED, OTHER_NAME, SLASHED, copy_of, in_their_words
 from tests.support.ldap_site import BASE
-from tests.support.slapd import Plan, Slapd, lacking, published, slapd
+from tests.support.slapd import Plan, Slapd, lacking, slapd
 
-SLASHED, DASHED = b"goauthentik.io/ldap/", b"goauthentik-io-ldap-"
-_NAME = re.compile(rb"(?<=[\x04\x82\x87]\x04)name(?![a-zA-Z])", re.IGNORECASE)
-_OTHER_NAME = b"nxme"
 THEIRS_ALONE = frozenset({"creatorsname", "modifiersname", "entrycsn", "contextcsn"})
 """Operational attributes of OpenLDAP's own."""
 
@@ -35,29 +30,11 @@ class Copy:
 def copied(folder: Path, port: int, bound: tuple[str, str]) -> Iterator[Copy]:
     """slapd with everything that this account sees in the outpost."""
     with connected(port, bound) as client:
-        found = client.search(Search(base=BASE, attributes=["*", "+"]))
-        assert found.code == 0, found
-        definitions = [(kind, _theirs(text)) for kind, text in published(client)]
+        definitions, entries = copy_of(client, BASE)
+        found = client.search(Search(base=BASE, attributes=["*", "+"])).entries
     plan = Plan(suffix=BASE, schema=lacking(folder / "bare", definitions))
-    entries = [(entry.dn, _loadable(entry.attributes)) for entry in found.entries]
-    with slapd(folder / "slapd", plan, sorted(entries, key=lambda each: each[0].count(","))) as server:
-        yield Copy(slapd=server, entries=found.entries)
-
-
-def _theirs(definition: str) -> str:
-    return definition.replace(SLASHED.decode(), DASHED.decode()).replace("'name'", f"'{_OTHER_NAME.decode()}'").replace(
-        " name ", f" {_OTHER_NAME.decode()} "
-    )  # fmt: skip
-
-
-def _loadable(attributes: Mapping[str, tuple[bytes, ...]]) -> dict[str, list[bytes]]:
-    renamed = {_OTHER_NAME.decode() if name == "name" else name: values for name, values in attributes.items()}
-    return {name: [value.replace(SLASHED, DASHED) for value in values] for name, values in renamed.items()}
-
-
-def in_their_words(operation: bytes) -> bytes:
-    """A request for slapd."""
-    return _NAME.sub(_OTHER_NAME, operation.replace(SLASHED, DASHED))
+    with slapd(folder / "slapd", plan, entries) as server:
+        yield Copy(slapd=server, entries=found)
 
 
 Found = dict[str, dict[str, tuple[bytes, ...]]]
@@ -71,7 +48,7 @@ def found(answer: Answer) -> Found:
 def _plain(attributes: Mapping[str, tuple[bytes, ...]]) -> dict[str, tuple[bytes, ...]]:
     plain = {}
     for name, values in attributes.items():
-        key = "name" if name.lower() == _OTHER_NAME.decode() else name.lower()
+        key = "name" if name.lower() == OTHER_NAME else name.lower()
         if key not in THEIRS_ALONE:
             plain[key] = tuple(sorted(_value(key, value) for value in values))
     return plain
