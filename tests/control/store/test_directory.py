@@ -267,3 +267,91 @@ def test_a_unit_larger_than_the_log_is_trimmed_as_well(store: Store, monkeypatch
     with store.read() as unit:
         assert not unit.directory.leads_on(before)
         assert unit.directory.leads_on(unit.directory.position())
+
+
+def position(store: Store) -> Position:
+    with store.read() as unit:
+        return unit.directory.position()
+
+
+def leads_on(store: Store, place: Position) -> bool:
+    with store.read() as unit:
+        return unit.directory.leads_on(place)
+
+
+def attributes_of(store: Store) -> tuple[dict[str, str], dict[str, str]]:
+    """What leaves of attributes, by name."""
+    with store.read() as unit:
+        users, groups = unit.directory.users(KINDS, None, 10)[0], unit.directory.groups(None, 10)[0]
+    return tuple({entry.name: entry.attributes for entry in entries} for entries in (users, groups))  # type: ignore[return-value] # of both
+
+
+def test_only_what_some_provider_shows_goes_out(store: Store, people: People) -> None:
+    alice, staff, _ = people
+    secrets = {"salary": 7, "uidNumber": 5, "phone": {"home": "1", "work": "2"}, "gidNumber": "6", "shell": "/bin/sh"}
+    with store.write(ADMIN) as unit:
+        unit.users.update(replace(alice, attributes=secrets))
+        unit.groups.update(replace(staff, attributes={"uidNumber": 1, "gidNumber": 2, "shell": "x", "unit": "north"}))
+    assert attributes_of(store) == (
+        {"Alice": '{"uidNumber": 5, "gidNumber": "6"}'},
+        {"everyone": "{}", "staff": '{"gidNumber": 2}'},
+    )
+    with store.write(ADMIN) as unit:
+        unit.ldap_providers.add(showing("phone.work", "none.such"))
+        unit.ldap_providers.add(
+            showing("shell", name="two", group_attributes=(AttributeMapping(attribute="ou2", source="unit"),))
+        )
+    assert attributes_of(store) == (
+        {"Alice": '{"uidNumber": 5, "phone": {"work": "2"}, "gidNumber": "6", "shell": "/bin/sh"}'},
+        {"everyone": "{}", "staff": '{"gidNumber": 2, "unit": "north"}'},
+    )
+
+
+def test_a_new_history_begins_where_other_attributes_are_shown(store: Store, people: People) -> None:
+    first = position(store)
+    with store.write(ADMIN) as unit:
+        provider = unit.ldap_providers.add(showing("phone", "shell"))
+    assert not leads_on(store, first)
+    second = position(store)
+    with store.write(ADMIN) as unit:
+        unit.users.update(replace(people[0], name="Alicia"))
+    assert leads_on(store, second)
+    assert logged(store, lambda unit: unit.ldap_providers.update(replace(provider, user_attributes=()))) == set()
+    assert not leads_on(store, second)
+    third = position(store)
+    with store.write(ADMIN) as unit:
+        unit.users.update(replace(people[0], name="Alice"))
+        unit.ldap_providers.remove(unit.ldap_providers.get(provider.id))
+    # It showed nothing any more.
+    assert leads_on(store, third)
+
+
+def test_a_provider_that_shows_nothing_else_changes_no_history(store: Store, people: People) -> None:
+    with store.write(ADMIN) as unit:
+        provider = unit.ldap_providers.add(showing("phone", "shell"))
+    place = position(store)
+    with store.write(ADMIN) as unit:
+        other = unit.ldap_providers.add(showing("shell", name="other"))
+        unit.ldap_providers.update(
+            replace(provider, base_dn="dc=elsewhere", user_attributes=provider.user_attributes[:1])
+        )
+        unit.ldap_providers.update(replace(provider, size_limit=5))
+        unit.users.update(replace(people[0], name="Alicia"))
+    assert leads_on(store, place)
+    with store.write(ADMIN) as unit:
+        unit.ldap_providers.remove(other)
+    assert leads_on(store, place)
+
+
+def test_what_is_shown_by_another_in_turn_changes_no_history(store: Store, people: People) -> None:
+    with store.write(ADMIN) as unit:
+        provider = unit.ldap_providers.add(showing("phone"))
+    place = position(store)
+    with store.write(ADMIN) as unit:
+        unit.ldap_providers.remove(provider)
+        unit.ldap_providers.add(showing("phone", name="next"))
+    assert leads_on(store, place)
+    with store.write(ADMIN) as unit:
+        unit.ldap_providers.update(replace(unit.ldap_providers.get_named("next"), user_attributes=()))
+    assert not leads_on(store, place)
+    assert people

@@ -2,10 +2,17 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 
+from control.store import migrate
+from control.store.engine import Begin, beginning
 from control.store.migrate import UnfitDatabase, differences, is_in_use, upgrade
 from tests.support import builders
 from tests.support.databases import Database
@@ -75,3 +82,78 @@ def test_text_is_ordered_by_code_point_whatever_the_database_was_made_for(postgr
             ((collation, count),) = connection.execute(sa.text(question)).all()
         assert (collation, count > 50) == ("C", True)
         database.close()
+
+
+def upgrade_to(engine: sa.Engine, revision: str) -> None:
+    """The database as an earlier version had it."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    with beginning(engine, Begin.MIGRATING).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+PEOPLE = ("bob", "zoe", "al")
+
+
+def fill_0003(engine: sa.Engine) -> dict[str, UUID]:
+    """Three users, of whom al is in one of two groups and in the directory's log; their ids by name."""
+    keys = {name: uuid4() for name in (*PEOPLE, "staff", "all")}
+    stored = {name: key if engine.dialect.name == "postgresql" else key.hex for name, key in keys.items()}
+    # In another order than they came in, so that theirs is seen.
+    for name, day, hashed in (("bob", 2, None), ("zoe", 1, "hash"), ("al", 2, "hash")):
+        at = datetime(2026, 1, day, 12, tzinfo=UTC)
+        row: dict[str, object] = {"id": stored[name], "username": name, "name": name, "email": "", "kind": "internal"}
+        row |= {"active": True, "attributes": {}, "password_hash": hashed}
+        insert(engine, "users", {**row, "created": at, "updated": at + timedelta(hours=1)})
+    for name in ("staff", "all"):
+        flags = {"superuser": False, "second_factor": False}
+        insert(engine, "groups", {"id": stored[name], "name": name, "attributes": {}, **flags})
+    insert(engine, "memberships", {"user": stored["al"], "group": stored["staff"]})
+    insert(engine, "directory_epochs", {"revision": 1, "epoch": stored["al"]})
+    insert(engine, "directory_changes", {"revision": 1, "target": stored["al"], "kind": "user"})
+    return keys
+
+
+def insert(engine: sa.Engine, name: str, row: dict[str, object]) -> None:
+    """A row, by the columns that there are just now."""
+    with beginning(engine, Begin.WRITING).begin() as connection:
+        table = sa.Table(name, sa.MetaData(), autoload_with=connection, resolve_fks=False)
+        connection.execute(sa.insert(table).values(**row))
+
+
+def test_who_was_there_before_numbers_gets_one(empty_database: Database, clock: Clock) -> None:
+    engine = empty_database.engine()
+    upgrade_to(engine, "0003")
+    keys = fill_0003(engine)
+    upgrade(engine)
+    assert differences(engine) == []
+    with empty_database.store(clock).write(ADMIN) as unit:
+        assert {user.username: user.number for user in unit.users.all()} == {"zoe": 1, "al": 2, "bob": 3}
+        assert {group.name: group.number for group in unit.groups.all()} == {"all": 1_000_000, "staff": 1_000_001}
+        assert unit.memberships.groups_of(keys["al"]) == {keys["staff"]}
+        assert unit.users.add(builders.user("new")).number == 4
+        assert unit.groups.add(builders.group("new")).number == 1_000_002
+
+
+def test_since_when_things_are_so_is_told_as_well_as_it_is_known(empty_database: Database, clock: Clock) -> None:
+    engine = empty_database.engine()
+    upgrade_to(engine, "0003")
+    fill_0003(engine)
+    upgrade(engine)
+    with empty_database.store(clock).read() as unit:
+        changed = {user.username: user.password_changed for user in unit.users.all()}
+        zoe, al = (datetime(2026, 1, day, 13, tzinfo=UTC) for day in (1, 2))
+        assert changed == {"zoe": zoe, "al": al, "bob": None}
+        assert all(group.created == group.updated > datetime(2026, 1, 3, tzinfo=UTC) for group in unit.groups.all())
+
+
+def test_the_directory_begins_a_new_history_with_numbers(empty_database: Database, clock: Clock) -> None:
+    engine = empty_database.engine()
+    upgrade_to(engine, "0003")
+    keys = fill_0003(engine)
+    upgrade(engine)
+    with empty_database.store(clock).write(ADMIN) as unit:
+        assert unit.users.context.rows(sa.text("SELECT 1 FROM directory_changes")) == []
+        unit.directory.begin()
+        assert unit.directory.position().epoch != keys["al"]
