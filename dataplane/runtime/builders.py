@@ -1,14 +1,17 @@
-"""The table from an outpost's type to what builds its protocol server. Imported by workers only, after patching."""
+"""The table from an outpost's type to what builds its protocol server. Imported by workers only, after patching.
+
+A worker serves one protocol, so it imports that one alone.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dataplane.gate import Gate
 from dataplane.io.dial import TcpAddress
+from dataplane.io.limits import Limits
 from dataplane.io.passage import PassageSettings
 from dataplane.link.channel import SERVER_NAME
-from dataplane.protocols.proxy.server import Limits, ProxyServer, ProxySettings
 from dataplane.runtime.descriptors import connection_bound
 from dataplane.runtime.messages import Setup
 from dataplane.runtime.server import ProtocolServer
@@ -18,7 +21,7 @@ from dataplane.verifier import Sharing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a protocol server takes from outside."""
+    """What a protocol server takes from outside. `want_directory` asks for all users and groups."""
 
     gate: Gate
     clock: Callable[[], float]
@@ -31,12 +34,14 @@ Builder = Callable[[Setup, Surroundings], ProtocolServer[Any]]
 
 
 def _proxy(setup: Setup, surroundings: Surroundings) -> ProtocolServer[Any]:
+    from dataplane.protocols.proxy.server import ProxyServer, ProxySettings
+
     settings = ProxySettings(
-        trusted_cidrs=DEFAULT_TRUSTED if setup.trusted_cidrs is None else setup.trusted_cidrs,
+        trusted_cidrs=_trusted(setup),
         control_socket=setup.control_socket or None,
         passage=_passage(setup),
         version=setup.version,
-        limits=Limits(connections=min(Limits().connections, connection_bound())),
+        limits=_within_descriptors(Limits()),
         service_hosts=frozenset(setup.service_hosts),
     )
     server = ProxyServer(settings, surroundings.gate, surroundings.clock, surroundings.random)
@@ -44,12 +49,31 @@ def _proxy(setup: Setup, surroundings: Surroundings) -> ProtocolServer[Any]:
     return server
 
 
+def _ldap(setup: Setup, surroundings: Surroundings) -> ProtocolServer[Any]:
+    from dataplane.protocols.ldap.server import LIMITS, LdapServer, LdapSettings
+
+    settings = LdapSettings(version=setup.version, trusted_cidrs=_trusted(setup), limits=_within_descriptors(LIMITS))
+    server = LdapServer(
+        settings, surroundings.gate, surroundings.clock, surroundings.random, surroundings.want_directory
+    )
+    server.join(surroundings.sharing)
+    return server
+
+
+def _trusted(setup: Setup) -> tuple[str, ...]:
+    return DEFAULT_TRUSTED if setup.trusted_cidrs is None else setup.trusted_cidrs
+
+
+def _within_descriptors(limits: Limits) -> Limits:
+    return replace(limits, connections=min(limits.connections, connection_bound()))
+
+
 def _passage(setup: Setup) -> PassageSettings | None:
     addresses = tuple(TcpAddress(host=each.host, port=each.port) for each in setup.passage)
     return PassageSettings(server_name=SERVER_NAME, addresses=addresses) if addresses else None
 
 
-_BUILDERS: dict[str, Builder] = {"proxy": _proxy}
+_BUILDERS: dict[str, Builder] = {"proxy": _proxy, "ldap": _ldap}
 
 
 def get_builder(outpost_type: str) -> Builder:

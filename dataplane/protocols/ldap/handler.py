@@ -1,0 +1,382 @@
+"""Answers the operations of one connection (RFC 4511).
+
+What is quickly answered is answered in order; what takes longer is answered beside the conversation, which goes on: it
+may be abandoned, and ends with the connection. A bind lets nothing else run: what is under way is abandoned, and what
+comes waits until it is judged (section 4.2.1).
+"""
+
+import logging
+from collections.abc import Callable
+from time import monotonic, perf_counter
+from typing import Any
+
+import gevent
+from gevent import Greenlet
+
+from dataplane.io.connection import Connection
+from dataplane.io.stream import LimitHit
+from dataplane.protocols.ldap import search
+from dataplane.protocols.ldap.binding import INVALID, Bound
+from dataplane.protocols.ldap.extended import change_password, notice, who_am_i
+from dataplane.protocols.ldap.faults import TooLong
+from dataplane.protocols.ldap.messages import (
+    SUCCESS,
+    Abandon,
+    Add,
+    AddResponse,
+    Bind,
+    BindResponse,
+    Compare,
+    CompareResponse,
+    Delete,
+    DeleteResponse,
+    Extended,
+    ExtendedResponse,
+    Malformed,
+    Message,
+    Modify,
+    ModifyDn,
+    ModifyDnResponse,
+    ModifyResponse,
+    Request,
+    Response,
+    Result,
+    ResultCode,
+    Search,
+    SearchDone,
+    Unbind,
+)
+from dataplane.protocols.ldap.paging import Pages
+from dataplane.protocols.ldap.rootdse import (
+    MANAGE_DSA_IT,
+    PAGED_RESULTS,
+    PASSWORD_MODIFY,
+    SERVER_SIDE_SORTING,
+    START_TLS,
+    WHO_AM_I,
+)
+from dataplane.protocols.ldap.service import Service
+from dataplane.protocols.ldap.session import LdapSession
+from dataplane.protocols.ldap.tree import Tree, Viewer
+from dataplane.protocols.ldap.views import ANONYMOUS, Anonymous
+from dataplane.protocols.ldap.wire import encode_response
+from dataplane.sansio import PeerError
+
+_log = logging.getLogger("dataplane.ldap")
+_READ_ONLY = Result(
+    code=ResultCode.UNWILLING_TO_PERFORM, diagnostic="the directory is changed in Garrison, not over LDAP"
+)
+_BUSY = Result(code=ResultCode.BUSY, diagnostic="too many operations of this connection are under way")
+_UNKNOWN_CONTROL = Result(
+    code=ResultCode.UNAVAILABLE_CRITICAL_EXTENSION, diagnostic="a critical control is not served for this operation"
+)
+_UNKNOWN_OPERATION = Result(code=ResultCode.PROTOCOL_ERROR, diagnostic="this extended operation is not served")
+_TLS_IS_ON = Result(code=ResultCode.OPERATIONS_ERROR, diagnostic="TLS is on already")
+_NOT_ALONE = Result(code=ResultCode.OPERATIONS_ERROR, diagnostic="TLS can't begin while anything else is under way")
+_NOT_BOUND = Result(code=ResultCode.INSUFFICIENT_ACCESS_RIGHTS, diagnostic="bind first")
+
+_CONTROLS: dict[type[Request], frozenset[str]] = {
+    Search: frozenset({PAGED_RESULTS, SERVER_SIDE_SORTING, MANAGE_DSA_IT}),
+    Compare: frozenset({MANAGE_DSA_IT}),
+}
+"""Which may be critical with what; RFC 3296 section 3 says where manageDsaIT belongs."""
+_NONE: frozenset[str] = frozenset()
+
+_RESPONSES: dict[type[Request], Callable[[Result], Response]] = {
+    Bind: BindResponse,
+    Search: SearchDone,
+    Compare: CompareResponse,
+    Add: AddResponse,
+    Modify: ModifyResponse,
+    Delete: DeleteResponse,
+    ModifyDn: ModifyDnResponse,
+    Extended: lambda result: ExtendedResponse(result=result),
+}
+_KINDS: dict[type[Request], str] = {
+    Bind: "bind",
+    Unbind: "unbind",
+    Search: "search",
+    Compare: "compare",
+    Add: "add",
+    Modify: "modify",
+    Delete: "delete",
+    ModifyDn: "modify_dn",
+    Abandon: "abandon",
+    Extended: "extended",
+    Malformed: "malformed",
+}
+
+
+class Operation:
+    """Something that is answered beside the conversation."""
+
+    __slots__ = ("abandoned", "greenlet")
+
+    def __init__(self) -> None:
+        self.abandoned = False
+        self.greenlet: Greenlet[..., None] | None = None
+
+
+class LdapHandler:
+    """One connection's handler."""
+
+    __slots__ = (
+        "_bound",
+        "_changing",
+        "_connection",
+        "_ending",
+        "_operations",
+        "_pages",
+        "_service",
+        "_session",
+        "_viewer",
+    )
+
+    def __init__(self, service: Service, session: LdapSession, connection: Connection[Any]) -> None:
+        self._service = service
+        self._session = session
+        self._connection = connection
+        self._bound: Bound | None = None
+        self._viewer: Viewer | Anonymous = ANONYMOUS
+        self._pages = Pages()
+        self._operations: dict[int, Operation] = {}
+        self._changing = 0
+        self._ending = ""
+        self._settle()
+
+    def handle(self, event: Message, connection: Connection[Any]) -> bytes:
+        """The answer, or nothing where it comes later or never."""
+        started = perf_counter()
+        request = event.request
+        if self._ending or (self._bound is not None and self._is_over(self._bound)):
+            connection.finish()
+            return b""
+        if event.id in self._operations:
+            raise PeerError(ResultCode.PROTOCOL_ERROR, f"message id {event.id} is in use")
+        if event.controls and (refusal := self._find_refusal(event)) is not None:
+            return self._answer(event, refusal, started)
+        if isinstance(request, Search):
+            return self._search(event, started)
+        return self._handle(event, request, started)
+
+    def refuse(self, error: PeerError, connection: Connection[Any]) -> bytes:
+        """To a peer that broke the protocol: the notice of disconnection (section 4.4.1), and the end."""
+        connection.finish()
+        self._service.metrics.limits["message_size" if isinstance(error, TooLong) else "malformed"] += 1
+        return notice(ResultCode.PROTOCOL_ERROR, error.reason)
+
+    def revoke(self, reason: str) -> None:
+        """End the connection: what it was bound by holds no more. A password change under way still gets its answer."""
+        self._ending = reason
+        self._service.metrics.ended[reason] += 1
+        if not self._changing:
+            self._connection.end()
+
+    def farewell(self) -> bytes:
+        """The last words to a peer that did nothing wrong."""
+        if self._ending:
+            return notice(ResultCode.STRONGER_AUTH_REQUIRED, "what the connection was bound by holds no more")
+        if self._connection.server.draining:
+            return notice(ResultCode.UNAVAILABLE, "the server is going down")
+        return b""
+
+    def close(self) -> None:
+        """Give up all that is under way."""
+        self._leave()
+        greenlets = [each.greenlet for each in self._operations.values() if each.greenlet is not None]
+        gevent.killall(greenlets, block=False)
+
+    def _handle(self, message: Message, request: Request, started: float) -> bytes:
+        match request:
+            case Bind():
+                return self._bind(message, request, started)
+            case Compare():
+                return self._answer(message, search.compare(self._service.trees, request, self._viewer), started)
+            case Extended():
+                return self._extend(message, request, started)
+            case Malformed(response=response, limit=limit):
+                if limit is not None:
+                    self._service.metrics.limits[limit.replace(" ", "_")] += 1
+                return self._respond(message, response, started)
+            case Unbind() | Abandon():
+                self._obey(request)
+                return b""
+            case _:
+                return self._answer(message, _READ_ONLY, started)
+
+    def _obey(self, request: Unbind | Abandon) -> None:
+        """Of these there is no answer (sections 4.3 and 4.11)."""
+        match request:
+            case Unbind():
+                self._abandon_all()
+                self._connection.finish()
+            case Abandon(message_id=number) if number in self._operations:
+                self._operations[number].abandoned = True
+
+    # Binds.
+
+    def _bind(self, message: Message, request: Bind, started: float) -> bytes:
+        """Section 4.2.1; whoever fails to bind is nobody (RFC 4513 section 4)."""
+        self._abandon_all()
+        self._leave()
+        outcome = self._service.binder.bind(self._service.trees, request, self._connection.peer)
+        if isinstance(outcome, Result):
+            return self._answer(message, outcome, started)
+        tree = self._service.trees.get(outcome.provider)
+        if tree is None:  # it was taken away while its password was checked
+            return self._answer(message, INVALID, started)
+        self._bound, self._viewer = outcome, Viewer(tree.place, outcome.session.identity.subject)
+        self._service.connections.enter(self, outcome)
+        self._settle()
+        return self._answer(message, SUCCESS, started)
+
+    def _leave(self) -> None:
+        """Be nobody again."""
+        self._service.connections.leave(self)
+        self._bound, self._viewer = None, ANONYMOUS
+        self._pages = Pages()
+        self._settle()
+
+    def _settle(self) -> None:
+        limits, is_bound = self._service.limits, self._bound is not None
+        self._session.limit = limits.bound_message if is_bound else limits.message
+        self._connection.patience = limits.bound_idle if is_bound else limits.idle
+
+    def _is_over(self, bound: Bound) -> bool:
+        if not self._service.is_over(bound):
+            return False
+        self._ending = "session_expired"
+        self._service.metrics.ended[self._ending] += 1
+        return True
+
+    # Searches.
+
+    def _search(self, message: Message, started: float) -> bytes:
+        service = self._service
+        if len(self._operations) >= service.limits.operations:
+            service.metrics.limits["operations"] += 1
+            return self._answer(message, _BUSY, started)
+        batches = search.answer(service.trees, message, self._viewer, self._pages, monotonic)
+        first = b""
+        try:
+            first = next(batches)
+            second = next(batches)
+        except StopIteration as end:
+            service.metrics.observe("search", self._application, perf_counter() - started, end.value)
+            return first
+        self._begin(message, lambda operation: self._send_all(operation, (first, second), batches, started))
+        return b""
+
+    def _send_all(
+        self, operation: Operation, begun: tuple[bytes, bytes], batches: search.Answer, started: float
+    ) -> None:
+        rest = iter(begun)
+        while not operation.abandoned:
+            try:
+                batch = next(rest, None) or next(batches)
+            except StopIteration as end:
+                self._service.metrics.observe("search", self._application, perf_counter() - started, end.value)
+                return
+            if batch:
+                self._connection.send(batch)
+            gevent.sleep(0)  # a reader as fast as we are would let nobody else have a turn
+
+    # Extended operations.
+
+    def _extend(self, message: Message, request: Extended, started: float) -> bytes:
+        match request.oid:
+            case oid if oid == WHO_AM_I:
+                name = self._viewer.dn if isinstance(self._viewer, Viewer) else ""
+                return self._respond(message, who_am_i(name, self._bound), started)
+            case oid if oid == PASSWORD_MODIFY:
+                return self._change_password(message, request, started)
+            case oid if oid == START_TLS:
+                return self._respond(message, self._start_tls(request), started)
+            case _:
+                return self._answer(message, _UNKNOWN_OPERATION, started)
+
+    def _start_tls(self, request: Extended) -> ExtendedResponse:
+        """Section 4.14.1. What was bound in the clear is bound no more, as RFC 4513 section 3.1.3 allows."""
+        if self._connection.secure:
+            return ExtendedResponse(result=_TLS_IS_ON, oid=request.oid)
+        if self._operations or self._session.pending:
+            return ExtendedResponse(result=_NOT_ALONE, oid=request.oid)
+        self._leave()
+        self._connection.start_tls(self._service.names.context())
+        return ExtendedResponse(result=SUCCESS, oid=request.oid)
+
+    def _change_password(self, message: Message, request: Extended, started: float) -> bytes:
+        bound, viewer = self._bound, self._viewer
+        if bound is None or not isinstance(viewer, Viewer):
+            return self._answer(message, _NOT_BOUND, started)
+        if len(self._operations) >= self._service.limits.operations:
+            self._service.metrics.limits["operations"] += 1
+            return self._answer(message, _BUSY, started)
+        self._begin(message, lambda _: self._change(message, bound, viewer.place.tree, request, started))
+        return b""
+
+    def _change(self, message: Message, bound: Bound, tree: Tree, request: Extended, started: float) -> None:
+        self._changing += 1
+        try:
+            response = change_password(self._service.gate, tree, bound, request.value, self._connection.peer)
+            self._connection.send(self._respond(message, response, started))
+        finally:
+            self._changing -= 1
+            if self._ending:
+                self._connection.end()
+
+    # What is answered beside the conversation.
+
+    def _begin(self, message: Message, work: Callable[[Operation], None]) -> None:
+        operation = self._operations[message.id] = Operation()
+        self._connection.begin()
+        operation.greenlet = Greenlet.spawn(self._work, message.id, operation, work)
+
+    def _work(self, number: int, operation: Operation, work: Callable[[Operation], None]) -> None:
+        connection = self._connection
+        try:
+            work(operation)
+        except LimitHit as hit:  # who doesn't read what was asked for
+            connection.server.counts.limits[hit.limit] += 1
+            connection.abort()
+            connection.end()
+        except OSError:
+            connection.end()
+        except Exception:  # noqa: BLE001  # a bug of ours, whatever it is; half an answer must not look whole
+            connection.server.counts.limits["internal_error"] += 1
+            _log.exception("an operation broke: a bug", extra={"peer": connection.peer})
+            connection.abort()
+            connection.end()
+        finally:
+            if self._operations.get(number) is operation:
+                del self._operations[number]
+            connection.done()
+
+    def _abandon_all(self) -> None:
+        """Nothing more of them is sent; their ids are free."""
+        for operation in self._operations.values():
+            operation.abandoned = True
+        self._operations = {}
+
+    # Answers.
+
+    @property
+    def _application(self) -> str:
+        return self._bound.application if self._bound is not None else ""
+
+    def _find_refusal(self, message: Message) -> Result | None:
+        """Section 4.1.11; of what has no answer, controls are ignored."""
+        kind = type(message.request)
+        if kind not in _RESPONSES:
+            return None
+        known = _CONTROLS.get(kind, _NONE)
+        is_refused = any(control.critical and control.oid not in known for control in message.controls)
+        return _UNKNOWN_CONTROL if is_refused else None
+
+    def _answer(self, message: Message, result: Result, started: float) -> bytes:
+        return self._respond(message, _RESPONSES[type(message.request)](result), started)
+
+    def _respond(self, message: Message, response: Response, started: float) -> bytes:
+        kind, took = _KINDS[type(message.request)], perf_counter() - started
+        self._service.metrics.observe(kind, self._application, took, response.result.code)
+        return encode_response(message.id, response)
