@@ -10,9 +10,12 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, ViewportSize
 
+from control.auth.people import UserDraft, create_user
+from control.domain.identity import UserKind
 from control.domain.outpost import Instance, InstanceEvent, InstanceEventKind, InstanceState, LinkProcess
 from control.domain.security import AuditEvent
 from control.fleet.authority import ensure_authority, rotate_authority
+from control.fleet.ldap_providers import create_ldap_provider
 from control.fleet.outposts import create_outpost
 from control.fleet.rotation import rotate_token
 from control.fleet.tokens import get_token
@@ -58,6 +61,13 @@ def furnish(store: Store) -> tuple[str, ...]:
         for number in range(8):  # tiles of all tints
             unit.applications.add(builders.application(f"tile-{number}"))
         provider, application = unit.proxy_providers.all()[0], unit.applications.all()[0]
+        group = unit.groups.get_named(f"{LONG} group")
+        create_user(
+            unit, UserDraft(username=f"{LONG}-search", name=LONG, kind=UserKind.SERVICE, groups=frozenset({group.id}))
+        )
+        names = {"base_dn": f"ou={LONG},ou={LONG},dc=example", "user_attributes": f"{LONG} = {LONG}.inner"}
+        searched = create_ldap_provider(unit, {"name": f"{LONG} directory", **names, "search_group": group.id})
+        bare = create_ldap_provider(unit, {"name": "bare", "uid_start_number": 1_000_000, "gid_start_number": 0})
     nouns = ("applications", "providers", "outposts", "users", "groups", "tokens", "certificates", "trust", "audit")
     details = (
         f"outposts/{edge.id}/",
@@ -65,6 +75,8 @@ def furnish(store: Store) -> tuple[str, ...]:
         f"outposts/{edge.id}/instances/{refused.id}/",
         f"outposts/{long.id}/",
         f"providers/{provider.id}/",
+        f"providers/{searched.id}/",
+        f"providers/{bare.id}/",
         f"applications/{application.id}/",
         "audit/?name=warehouse&from=2026-01-01",
         "audit/?from=yesterday",
@@ -72,6 +84,8 @@ def furnish(store: Store) -> tuple[str, ...]:
     )
     forms = (
         "outposts/new",
+        "providers/new",
+        "providers/new/ldap",
         "applications/new-with-provider",
         f"outposts/{edge.id}/delete",
         f"outposts/{edge.id}/token/rotate",
