@@ -125,11 +125,9 @@ def virtual_group(username: str, gid_number: int) -> Attributes:
 
 def container(name: dn.Rdn) -> Attributes:
     """Return the attributes of an entry that has only a name: the base DN and the branches below it."""
-    values: _Values = {_OBJECT_CLASS: (b"top", *(each.encode() for each in _container_classes(name)))}
-    for each in name:
-        kind = TYPE_BY_NAME.get(each.type)
-        if kind is not None and isinstance(each.value, str):
-            values[kind] = _distinct(kind, (*values.get(kind, ()), each.value.encode()))
+    values: _Values = {_OBJECT_CLASS: _names(("top", *_container_classes(name)))}
+    for kind, value in _named(name):
+        values[kind] = _distinct(kind, (*values.get(kind, ()), value))
     return tuple(values.items())
 
 
@@ -265,10 +263,17 @@ def _split_name(name: str) -> tuple[str, str]:
 
 
 def _container_classes(name: dn.Rdn) -> tuple[str, ...]:
-    kind = CONTAINERS.get(name[0].type) if name else None
-    if kind is None or len(name) > 1:
-        return ("locality", OTHER_CONTAINER)
-    return (kind,)
+    named = _named(name)
+    if len(name) == len(named) == 1 and named[0][0].name in CONTAINERS:
+        return (CONTAINERS[named[0][0].name],)
+    return ("locality", OTHER_CONTAINER)
+
+
+def _named(name: dn.Rdn) -> list[tuple[AttributeType, bytes]]:
+    """Return the known types in an RDN and their values, as far as these are of the types' syntaxes."""
+    known = [(TYPE_BY_NAME.get(each.type), each.value) for each in name]
+    named = [(kind, value.encode()) for kind, value in known if kind is not None and isinstance(value, str)]
+    return [(kind, value) for kind, value in named if kind.syntax.holds(value)]
 
 
 def _entry_uuid(entry_id: str) -> bytes:
