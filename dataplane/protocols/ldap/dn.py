@@ -47,7 +47,7 @@ _QUOTED: Final = re.compile(rf'"((?:[^\\"\0]|{_ESCAPE})*)" *')
 _HEX: Final = re.compile(r"#((?:[0-9A-Fa-f]{2})+) *")
 _ESCAPED: Final = re.compile(rb"\\([0-9A-Fa-f]{2}|.)", re.DOTALL)
 _SPECIAL: Final = re.compile(r'[\0"+,;<>\\]|^[ #]| \Z')
-_SPECIAL_IN_KEY: Final = re.compile(r'[\0"+,;<=>\\#]')
+_SPECIAL_IN_KEY: Final = re.compile(r'[\0"+,;<=>\\#]|^ | \Z')
 _SEPARATORS: Final = ",;+"
 
 _PLAIN: Final = re.compile(
@@ -58,6 +58,8 @@ _PLAIN: Final = re.compile(
 _STRING_TAGS: Final = (0x04, 0x0C, 0x13, 0x16)
 """OCTET STRING, UTF8String, PrintableString, IA5String."""
 _HEX_PAIR: Final = 2
+_LONGEST_REMEMBERED: Final = 512
+"""Characters of a name whose key is kept: bases of searches come again, and strangers may not fill the memory."""
 
 
 class Assertion(NamedTuple):
@@ -114,7 +116,7 @@ def normalise(text: str) -> str:
     lower = text.lower()
     if _PLAIN.fullmatch(lower):
         return lower
-    return _normalise(text)
+    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else parse(text).key
 
 
 def is_within(key: str, base: str) -> bool:
@@ -128,7 +130,7 @@ def escape(value: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _normalise(text: str) -> str:
+def _remembered(text: str) -> str:
     return parse(text).key
 
 
@@ -165,7 +167,14 @@ def _without_end_spaces(raw: str) -> str:
 def _unescaped(raw: str) -> str:
     if "\\" not in raw:
         return raw
-    return _ESCAPED.sub(_octet, raw.encode()).decode()
+    return _text(_ESCAPED.sub(_octet, raw.encode()))
+
+
+def _text(octets: bytes) -> str:
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        raise ValueError("a value that is not UTF-8") from None
 
 
 def _octet(found: re.Match[bytes]) -> bytes:
@@ -182,7 +191,7 @@ def _ber_value(data: bytes) -> str | bytes:
         raise ValueError(f"no value in BER: {error.reason}") from None
     if reader.more():
         raise ValueError("more than one value in BER")
-    return contents.decode() if tag in _STRING_TAGS else data
+    return _text(contents) if tag in _STRING_TAGS else data
 
 
 def _written(assertion: Assertion) -> str:
