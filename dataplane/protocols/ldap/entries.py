@@ -29,7 +29,7 @@ from dataplane.protocols.ldap.schema_types import TYPE_BY_NAME
 
 SUBSCHEMA_DN = "cn=subschema"
 
-# Ids of what has none of its own: a user's virtual group, and containers.
+# Ids of what has none of its own: containers, and whose id is no UUID.
 _NAMESPACE = UUID("3f1d8a52-98b7-4a0c-8f0e-54a2b3a0c2d1")
 _LARGEST_NUMBER = 0xFFFFFFFF
 
@@ -143,13 +143,9 @@ def operational(entry: DirectoryEntry) -> Attributes:
     return _present(values) + _lone(USER_STRUCTURE if is_user else GROUP_STRUCTURE)
 
 
-def operational_virtual_group(user_id: str, created: tuple[bytes, ...], modified: tuple[bytes, ...]) -> Attributes:
-    """Return the operational attributes of a user's own group, from the user's id and times; without entryDN."""
-    values: _Values = {
-        _ENTRY_UUID: (str(uuid5(_NAMESPACE, f"virtual-group/{user_id}")).encode(),),
-        _CREATED: created,
-        _MODIFIED: modified,
-    }
+def operational_virtual_group(uuid: UUID, created: tuple[bytes, ...], modified: tuple[bytes, ...]) -> Attributes:
+    """Return the operational attributes of a user's own group, which has the user's times; without entryDN."""
+    values: _Values = {_ENTRY_UUID: _text(str(uuid)), _CREATED: created, _MODIFIED: modified}
     return _present(values) + _lone(GROUP_STRUCTURE)
 
 

@@ -325,7 +325,9 @@ def test_an_or_of_five_hundred_names() -> None:
     assert time.process_time() - before < 5
 
 
-LEAVES = st.sampled_from([eq("uid", "jdoe"), eq("uid", "x"), eq("nosuch", "x"), Present("sn"), ge("cn", "a"), And(())])
+LEAVES: st.SearchStrategy[Filter] = st.sampled_from(
+    [eq("uid", "jdoe"), eq("uid", "x"), eq("nosuch", "x"), Present("sn"), ge("cn", "a"), And(())]
+)
 FILTERS: st.SearchStrategy[Filter] = st.recursive(
     LEAVES,
     lambda below: st.one_of(
