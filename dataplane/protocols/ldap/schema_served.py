@@ -46,11 +46,6 @@ def common_schema() -> Schema:
     return _schema((), ())
 
 
-def common_schema() -> Schema:
-    """Return the schema of a provider that maps nothing."""
-    return _schema((), ())
-
-
 @cache
 def find_mapped_type(name: str) -> AttributeType:
     """Return the type under which a mapping shows an attribute: the one known by that name, or one made for it."""
