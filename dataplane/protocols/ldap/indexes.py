@@ -32,7 +32,7 @@ class Names:
     __slots__ = ("_found",)
 
     def __init__(self) -> None:
-        self._found: dict[Key, int | array[int]] = {}
+        self._found: "dict[Key, int | array[int]]" = {}
 
     def find(self, key: Key) -> Sequence[int]:
         """The slots of a key, sorted; a copy."""
@@ -167,7 +167,7 @@ class Pieces:
     __slots__ = ("_found", "_holding", "_population")
 
     def __init__(self) -> None:
-        self._found: dict[bytes, array[int] | None] = {}
+        self._found: "dict[bytes, array[int] | None]" = {}
         self._holding: dict[bytes, list[bytes]] | None = None
         self._population = 0
 
@@ -203,7 +203,7 @@ class Pieces:
         """Slots that may hold this text, sorted; None where it tells nothing, or not less than `limit` slots."""
         if len(text) < PIECE:
             return self._find_short(text, limit)
-        best: array[int] | None = None
+        best: "array[int] | None" = None
         for piece in pieces_of(text):
             if piece not in self._found:
                 return _EMPTY

@@ -14,7 +14,7 @@ SLOTS: Final = "I"
 """The type code of an array of slots."""
 
 
-def with_slot(slots: array[int], slot: int) -> None:
+def with_slot(slots: "array[int]", slot: int) -> None:
     """Put a slot in its place of a sorted array, once."""
     if not slots or slots[-1] < slot:
         slots.append(slot)
@@ -24,7 +24,7 @@ def with_slot(slots: array[int], slot: int) -> None:
         slots.insert(place, slot)
 
 
-def without_slot(slots: array[int], slot: int) -> None:
+def without_slot(slots: "array[int]", slot: int) -> None:
     """Take a slot out of a sorted array, if it is there."""
     place = bisect_left(slots, slot)
     if place < len(slots) and slots[place] == slot:
@@ -71,6 +71,24 @@ class Nothing(Posting):
 
 
 NOTHING: Final = Nothing()
+
+
+class Everything(Posting):
+    """All slots."""
+
+    __slots__ = ("_population",)
+
+    def __init__(self, population: int) -> None:
+        super().__init__(population, exact=True)
+        self._population = population
+
+    def candidates(self) -> Sequence[int]:
+        """As many as there are."""
+        return range(self._population)
+
+    def holds(self, slot: int) -> bool:  # noqa: ARG002  the same for all
+        """Yes."""
+        return True
 
 
 class Known(Posting):

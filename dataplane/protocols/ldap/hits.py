@@ -1,0 +1,80 @@
+"""The entries that a search finds, one after the other, by their numbers in the tree.
+
+Everything that may be seen is found by indexes, the little that others see is looked through. `NOT_YET` comes among
+the numbers whenever a good many entries have been looked at in vain, so that whoever asks may see to something else.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from dataplane.protocols.ldap.candidates import Held
+from dataplane.protocols.ldap.directory import USER
+from dataplane.protocols.ldap.filters import Every, InName, Inverse, Node, Some, Undefined
+from dataplane.protocols.ldap.filters_match import matches
+from dataplane.protocols.ldap.places import Region
+from dataplane.protocols.ldap.planning import users_and_groups, virtual_groups
+from dataplane.protocols.ldap.postings import Posting
+from dataplane.protocols.ldap.schema import AttributeType
+from dataplane.protocols.ldap.tree import VIRTUAL, Tree
+from dataplane.protocols.ldap.views import View
+
+NOT_YET: Final = -1
+_LOOKED_AT: Final = 500
+
+
+def find_hits(view: View, region: Region, node: Node) -> Iterator[int]:
+    """The entries of the region that the filter is true of, each once."""
+    if view.among is not None:
+        return _looked_through(view, view.among, region, node)
+    return _by_indexes(view.tree, region, node)
+
+
+def _looked_through(view: View, among: frozenset[int], region: Region, node: Node) -> Iterator[int]:
+    for code in view.codes():
+        if region.holds(view.tree, code) and matches(Held(view.tree, code, among), node) is True:
+            yield code
+
+
+def _by_indexes(tree: Tree, region: Region, node: Node) -> Iterator[int]:
+    if region.entry is not None:
+        if matches(Held(tree, region.entry), node) is True:
+            yield region.entry
+        return
+    if region.containers and may_match(node, tree.container_types):
+        for code in region.containers:
+            if matches(Held(tree, code), node) is True:
+                yield code
+    if region.kinds:
+        yield from _confirmed(tree, users_and_groups(tree, node), region.kinds, 0)
+    if region.virtual:
+        yield from _confirmed(tree, virtual_groups(tree, node), USER, VIRTUAL)
+
+
+def _confirmed(tree: Tree, posting: Posting, mask: int, flag: int) -> Iterator[int]:
+    if not posting.size:
+        return
+    kinds, exact = tree.directory.kinds, posting.exact
+    looked_at = 0
+    for slot in posting.candidates():
+        if kinds[slot] & mask and (exact or posting.confirms(slot)):
+            looked_at = 0
+            yield slot | flag
+        else:
+            looked_at += 1
+            if looked_at == _LOOKED_AT:
+                looked_at = 0
+                yield NOT_YET
+
+
+def may_match(node: Node, held: frozenset[AttributeType]) -> bool:
+    """Whether the filter may be true of an entry that has only these attributes; False is certain."""
+    match node:
+        case Every(nodes=nodes):
+            return all(may_match(each, held) for each in nodes)
+        case Some(nodes=nodes):
+            return any(may_match(each, held) for each in nodes)
+        case Undefined():
+            return False
+        case Inverse() | InName():
+            return True
+    return node.type in held

@@ -1,0 +1,374 @@
+"""From a filter to a posting: which index answers which part of it, and who decides where none is exact.
+
+True and false are told apart by pushing negation down to the leaves (De Morgan): what is undefined is in neither set,
+and everything else is false of an entry exactly where it isn't true. Users and groups are found by the directory's
+indexes, virtual groups by those of their users. What no index serves is decided entry by entry, by the same
+`filters_match` that decides for those who see little.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+from dataplane.protocols.ldap import virtuals
+from dataplane.protocols.ldap.candidates import Alike, Held
+from dataplane.protocols.ldap.directory import GROUP, USER, Directory
+from dataplane.protocols.ldap.filters import (
+    AllBits,
+    AnyBit,
+    AtLeast,
+    AtMost,
+    Below,
+    Equal,
+    Every,
+    Has,
+    Holds,
+    InChain,
+    InName,
+    Inverse,
+    Node,
+    Some,
+    Undefined,
+)
+from dataplane.protocols.ldap.filters_match import matches, test_of
+from dataplane.protocols.ldap.indexes import Codes
+from dataplane.protocols.ldap.postings import (
+    NOTHING,
+    Everything,
+    Known,
+    Posting,
+    Tested,
+    Without,
+    both,
+    either,
+)
+from dataplane.protocols.ldap.prepare import exact_case, ignore_case
+from dataplane.protocols.ldap.schema import AttributeType, Key
+from dataplane.protocols.ldap.tree import CONTAINER, SLOT, VIRTUAL, Tree
+
+_ALL_KINDS: Final = USER | GROUP
+
+Leaf = Has | Equal | AtLeast | AtMost | Below | Holds | AllBits | AnyBit | InChain
+
+
+class OfKinds(Posting):
+    """All entries of some kinds."""
+
+    __slots__ = ("_directory", "_mask")
+
+    def __init__(self, directory: Directory, mask: int) -> None:
+        super().__init__(directory.count(mask), exact=False)
+        self._directory = directory
+        self._mask = mask
+
+    def candidates(self) -> Sequence[int]:
+        """Groups are few; users are nearly all there is."""
+        if self._mask == GROUP:
+            return sorted(self._directory.groups.values())
+        return range(len(self._directory.kinds))
+
+    def holds(self, slot: int) -> bool:
+        """Whether it is of one of the kinds."""
+        return bool(self._directory.kinds[slot] & self._mask)
+
+
+def users_and_groups(tree: Tree, node: Node) -> Posting:
+    """The users and groups of which the filter is true."""
+    return _RealPlan(tree).of(node, negated=False)
+
+
+def virtual_groups(tree: Tree, node: Node) -> Posting:
+    """The users of whose virtual groups the filter is true."""
+    return _VirtualPlan(tree).of(node, negated=False)
+
+
+class _Plan:
+    """What both have in common."""
+
+    __slots__ = ("_directory", "_population", "_tree")
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._directory = tree.directory
+        self._population = len(tree.directory.kinds)
+
+    def of(self, node: Node, *, negated: bool) -> Posting:
+        """The entries of which the node is true, or where negated, of which it is false."""
+        match node:
+            case Undefined():
+                return NOTHING
+            case Inverse(node=inner):
+                return self.of(inner, negated=not negated)
+            case Every(nodes=nodes):
+                return self._some(nodes, negated=True) if negated else self._every(nodes, negated=False)
+            case Some(nodes=nodes):
+                return self._every(nodes, negated=True) if negated else self._some(nodes, negated=False)
+        found = self._tested(node) if isinstance(node, InName) else self._leaf(node)
+        return Without(found, self._population) if negated else found
+
+    def _every(self, nodes: Sequence[Node], *, negated: bool) -> Posting:
+        parts = []
+        for node in nodes:
+            part = self.of(node, negated=negated)
+            if not part.size:
+                return NOTHING
+            parts.append(part)
+        return both(parts) if parts else self._everything()
+
+    def _some(self, nodes: Sequence[Node], *, negated: bool) -> Posting:
+        return either([self.of(node, negated=negated) for node in nodes], self._population)
+
+    def _everything(self) -> Posting:
+        return Everything(self._population)
+
+    def _leaf(self, node: Leaf) -> Posting:
+        raise NotImplementedError
+
+    def _test(self, node: Leaf | InName) -> Callable[[int], bool]:
+        raise NotImplementedError
+
+    def _tested(self, node: Leaf | InName) -> Posting:
+        """One by one."""
+        return Tested(self._population, self._all, self._test(node))
+
+    def _all(self) -> Sequence[int]:
+        return range(self._population)
+
+    def _of_names(self, node: Equal, key: Key) -> Posting:
+        """By the table of names."""
+        slots = self._directory.by_name.find(key)
+        test = self._test(node)
+        return _known([slot for slot in slots if test(slot)])
+
+    def _of_pieces(self, node: Holds, absent: Posting) -> Posting:
+        """By the rarest piece of what is looked for."""
+        best: Sequence[int] | None = None
+        for text in (node.initial, *node.any, node.final):
+            if text:
+                limit = self._population if best is None else len(best)
+                found = self._directory.pieces.find(text, limit)
+                best = best if found is None else found
+        if best is None:
+            return absent
+        slots = best
+        return Tested(len(slots), lambda: slots, self._test(node)) if slots else NOTHING
+
+    def _of_codes(self, node: Leaf, codes: Codes) -> Posting:
+        """By the index of numbers."""
+        span = _span(node, codes)
+        size = codes.count(*span)
+        return Tested(size, partial(codes.find, *span), self._test(node)) if size else NOTHING
+
+
+class _RealPlan(_Plan):
+    __slots__ = ()
+
+    def _leaf(self, node: Leaf) -> Posting:
+        kind = node.type
+        related = self._tree.kinds_related.get(kind)
+        if related is not None:
+            return self._related(node, related)
+        if self._directory.is_alike(kind):
+            return self._of_kinds(node)
+        if self._directory.is_name(kind):
+            return self._name(node)
+        codes = self._directory.codes.get(kind)
+        if codes is None:
+            return NOTHING
+        if isinstance(node, Holds) and node.rule is kind.substrings:
+            return self._of_pieces(node, Tested(len(codes), partial(codes.find, *codes.all()), self._test(node)))
+        return self._of_codes(node, codes)
+
+    def _name(self, node: Leaf) -> Posting:
+        if isinstance(node, Equal) and node.rule is node.type.equality:
+            return self._named(node)
+        if isinstance(node, Holds) and node.rule is node.type.substrings:
+            return self._of_pieces(node, self._tested(node))
+        return self._tested(node)
+
+    def _named(self, node: Equal) -> Posting:
+        """Each of these attributes is the name of a user; a group has another uid."""
+        slots = self._directory.by_name.find(node.key)
+        if not slots:
+            return NOTHING
+        kinds, test = self._directory.kinds, None
+        found = []
+        for slot in slots:
+            if kinds[slot] != USER:
+                test = test or self._test(node)
+            if kinds[slot] == USER or (test and test(slot)):
+                found.append(slot)
+        return _known(found)
+
+    def _of_kinds(self, node: Leaf) -> Posting:
+        mask = 0
+        for kind in (USER, GROUP):
+            if matches(Alike(self._directory, kind), node):
+                mask |= kind
+        return OfKinds(self._directory, mask) if mask else NOTHING
+
+    def _related(self, node: Leaf, name: str) -> Posting:
+        match node:
+            case Equal() if node.rule is node.type.equality:
+                return self._relation(node, name)
+            case InChain():
+                return self._chain(node, name)
+            case Has() if name == "entryDN":
+                return self._everything()
+            case Has() if name in ("member", "uniqueMember", "memberUid"):
+                groups = OfKinds(self._directory, GROUP)
+                return Tested(groups.size, groups.candidates, self._test(node))
+        return self._tested(node)
+
+    def _relation(self, node: Equal, name: str) -> Posting:
+        membership = self._directory.membership
+        match name:
+            case "entryDN":
+                return _known(sorted(self._slots(node.key)))
+            case "memberOf":
+                return _union([membership.members(slot) for slot in self._slots(node.key)])
+            case "member" | "uniqueMember":
+                return _union([membership.joined(slot) for slot in self._slots(node.key)])
+            case "memberUid":
+                return _union([membership.joined(slot) for slot in self._named_exactly(node.key)])
+            case _ if node.key == b"TRUE":
+                return self._superusers(node)
+        return self._tested(node)
+
+    def _chain(self, node: InChain, name: str) -> Posting:
+        membership, slots = self._directory.membership, self._slots(node.key)
+        if name == "memberOf":
+            return _known(sorted(membership.below(slots)))
+        return _union([membership.above(slot) for slot in slots])
+
+    def _superusers(self, node: Equal) -> Posting:
+        """Users by their groups, groups by what they say themselves."""
+        directory = self._directory
+        below = directory.membership.below(directory.superuser_groups)
+        users = [slot for slot in below if directory.kinds[slot] == USER]
+        return _known(sorted(directory.superuser_groups.union(users)))
+
+    def _slots(self, key: Key) -> list[int]:
+        """The users and groups of a DN."""
+        if not isinstance(key, bytes):
+            return []
+        return [code for code in self._tree.find_all(key.decode()) if code < VIRTUAL]
+
+    def _named_exactly(self, key: Key) -> list[int]:
+        return named_exactly(self._directory, key)
+
+    def _test(self, node: Leaf | InName) -> Callable[[int], bool]:
+        if isinstance(node, InName | InChain) or node.type in self._tree.kinds_related:
+            return partial(self._matches, node)
+        if isinstance(node, Has):
+            return partial(self._has, node.type)
+        return partial(self._holds, node.type, test_of(node))
+
+    def _has(self, kind: AttributeType, slot: int) -> bool:
+        return bool(self._directory.values(slot, kind))
+
+    def _holds(self, kind: AttributeType, test: Callable[[bytes], bool], slot: int) -> bool:
+        for value in self._directory.values(slot, kind):
+            if test(value):
+                return True
+        return False
+
+    def _matches(self, node: Leaf | InName, slot: int) -> bool:
+        return bool(self._directory.kinds[slot]) and matches(Held(self._tree, slot), node) is True
+
+
+class _VirtualPlan(_Plan):
+    """Slots of users here mean their virtual groups."""
+
+    __slots__ = ()
+
+    def _leaf(self, node: Leaf) -> Posting:
+        kind = node.type
+        if isinstance(node, InChain):
+            related = self._tree.kinds_related.get(kind)
+            return _known(sorted(self._members(node.key))) if related in ("member", "uniqueMember") else NOTHING
+        if kind.key not in virtuals.HELD:
+            return NOTHING
+        if isinstance(node, Has) or kind.key in virtuals.ALIKE:
+            return self._everything() if self._of_any(node) else NOTHING
+        if isinstance(node, Equal) and node.rule is kind.equality:
+            return self._equal(node)
+        if isinstance(node, Holds) and kind.key in virtuals.NAMED and node.rule is kind.substrings:
+            return self._of_pieces(node, self._tested(node))
+        if kind.key in virtuals.SHARED:
+            codes = self._directory.codes.get(kind)
+            return NOTHING if codes is None else self._of_codes(node, codes)
+        return self._tested(node)
+
+    def _equal(self, node: Equal) -> Posting:
+        directory, key = self._directory, node.key
+        match node.type.key:
+            case "cn" | "samaccountname":
+                return self._of_names(node, key)
+            case "entrydn":
+                return _known(sorted(code & SLOT for code in self._find(key) if VIRTUAL <= code < CONTAINER))
+            case "member" | "uniquemember":
+                return _known(sorted(self._members(key)))
+            case "memberuid":
+                return _known(sorted(named_exactly(directory, key)))
+            case "entryuuid" if isinstance(key, bytes):
+                return self._of_uuid(node, virtuals.turned(key))
+        codes = directory.codes.get(node.type)
+        return NOTHING if codes is None else self._of_codes(node, codes)
+
+    def _of_uuid(self, node: Equal, users: bytes) -> Posting:
+        codes = self._directory.codes.get(node.type)
+        slots = codes.find(*codes.equal(users)) if codes else ()
+        test = self._test(node)
+        return _known([slot for slot in slots if test(slot)])
+
+    def _of_any(self, node: Leaf) -> bool:
+        """Whether it is true of all: what they have alike, one of them tells."""
+        for slot in self._directory.users.values():
+            return self._test(node)(slot)
+        return False
+
+    def _members(self, key: Key) -> list[int]:
+        return [code for code in self._find(key) if code < VIRTUAL and self._directory.kinds[code] == USER]
+
+    def _find(self, key: Key) -> list[int]:
+        return self._tree.find_all(key.decode()) if isinstance(key, bytes) else []
+
+    def _test(self, node: Leaf | InName) -> Callable[[int], bool]:
+        return partial(self._matches, node)
+
+    def _matches(self, node: Leaf | InName, slot: int) -> bool:
+        return self._directory.kinds[slot] == USER and matches(Held(self._tree, slot | VIRTUAL), node) is True
+
+
+def named_exactly(directory: Directory, key: Key) -> list[int]:
+    """The users with just this name, upper and lower case told apart."""
+    if not isinstance(key, bytes):
+        return []
+    folded = ignore_case(key)
+    if folded is None:
+        return []
+    return [slot for slot in directory.named(folded, USER) if exact_case(directory.name(slot)) == key]
+
+
+def _span(node: Leaf, codes: Codes) -> tuple[int, int]:
+    """The codes among which all are of which the leaf is true."""
+    kind = node.type
+    match node:
+        case Equal() if kind.equality and node.rule.normalise is kind.equality.normalise:
+            return codes.equal(node.key)
+        case AtLeast() if kind.ordering and node.rule.normalise is kind.ordering.normalise:
+            return codes.at_least(node.key)
+        case AtMost() | Below() if kind.ordering and node.rule.normalise is kind.ordering.normalise:
+            return codes.at_most(node.key)
+    return codes.all()
+
+
+def _known(slots: Sequence[int]) -> Posting:
+    return Known(slots) if slots else NOTHING
+
+
+def _union(sets: Sequence[Sequence[int] | frozenset[int]]) -> Posting:
+    if len(sets) == 1 and not isinstance(sets[0], frozenset):
+        return _known(sets[0][:])
+    return _known(sorted(set[int]().union(*sets)))
