@@ -1,6 +1,6 @@
 """Groups: list, create, edit, members, delete."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -8,8 +8,10 @@ from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from control.auth.people import GroupDraft, create_group, remove_group, set_group_users, update_group
+from control.domain.application import LdapProvider
 from control.domain.errors import Invalid, Problem
 from control.domain.identity import Group, UserKind, ancestors, descendants
+from control.store import Unit
 from control.web.context import web
 from control.web.forms import Form, read_attributes, saving
 from control.web.groups.forms import GroupForm, MembersForm, values_of
@@ -55,6 +57,7 @@ def detail(key: UUID) -> ResponseReturnValue:
         coverage = unit.authenticators.coverage(key)
         bound = {binding.application for binding in unit.bindings.all() if binding.group == key}
         applications = list(unit.applications.find_many(bound).values())
+        searched = _searched_by(unit, ancestors([key], groups))
     return render_template(
         "groups/detail.html",
         group=group,
@@ -66,6 +69,7 @@ def detail(key: UUID) -> ResponseReturnValue:
         paging=Paging(items=members, total=total, page=page),
         inherited=len(below) - total,
         applications=applications,
+        searched=searched,
         attributes=values_of(group)["attributes"],
     )
 
@@ -132,14 +136,21 @@ def delete(key: UUID) -> ResponseReturnValue:
         group = unit.groups.get(key)
         bound = {binding.application for binding in unit.bindings.all() if binding.group == key}
         applications = list(unit.applications.find_many(bound).values())
+        searched = _searched_by(unit, {key})
         members = unit.memberships.counts().get(key, 0)
-    form = Form()
-    if request.method == "POST" and not applications and form.validate_on_submit():
+    form, blocked = Form(), bool(applications or searched)
+    if request.method == "POST" and not blocked and form.validate_on_submit():
         with saving(form) as unit:
             remove_group(unit, key)
             return done(url_for(".index"), "removed", name=group.name)
-    values = {"group": group, "applications": applications, "members": members, "tone": "danger"}
-    return show_form("groups/delete.html", form, url_for(".detail", key=key), blocked=bool(applications), **values)
+    values = {"group": group, "applications": applications, "searched": searched, "members": members}
+    back = url_for(".detail", key=key)
+    return show_form("groups/delete.html", form, back, blocked=blocked, tone="danger", **values)
+
+
+def _searched_by(unit: Unit, groups: Collection[UUID]) -> list[LdapProvider]:
+    """The LDAP providers whose whole directory members of one of these groups may search."""
+    return [provider for provider in unit.ldap_providers.all() if provider.search_group in groups]
 
 
 def _draft(form: GroupForm) -> GroupDraft:

@@ -166,6 +166,19 @@ def test_accounts_that_search_and_what_they_lack(site: Site) -> None:
     assert f'href="{create}"' not in page_of(site, provider)
 
 
+def test_a_search_group_says_so_and_stays(site: Site) -> None:
+    upper = group_of(site.store)
+    with site.store.write(ADMIN) as unit:
+        lower = create_group(unit, GroupDraft(name="programs", parents=frozenset({upper}))).id
+    link = f'href="{LIST}{make(site.store, search_group=upper).id}/"'
+    for group in (upper, lower):
+        assert link in site.admin.get(f"/admin/groups/{group}/").text
+    url = f"/admin/groups/{upper}/delete"
+    assert link in site.admin.get(url).text
+    assert site.admin.submit(url).status_code == 422
+    assert site.admin.submit(f"/admin/groups/{lower}/delete").status_code == 303
+
+
 def test_the_list_tells_types_apart(site: Site) -> None:
     make(site.store)
     page = site.admin.get(LIST).text
