@@ -15,7 +15,10 @@ from tests.support.slapd import published
 SLASHED, DASHED = b"goauthentik.io/ldap/", b"goauthentik-io-ldap-"
 OTHER_NAME = "nxme"
 PAGE = 2000
+_SLASHED = re.compile(rb"(goauthentik)\.(io)/(ldap)/", re.IGNORECASE)
 _NAME = re.compile(rb"(?<=[\x04\x82\x87]\x04)name(?![a-zA-Z])", re.IGNORECASE)
+_CHARACTER = re.compile(r"\\([0-9a-fA-F]{2}|.)|(.)", re.DOTALL)
+_SPECIAL = frozenset('"+,;<=>#\\')
 
 Definitions = list[tuple[str, str]]
 Entries = Iterator[tuple[str, Mapping[str, Sequence[bytes]]]]
@@ -32,7 +35,25 @@ def copy_of(client: Ldap, base: str) -> tuple[Definitions, Entries]:
 
 def in_their_words(operation: bytes) -> bytes:
     """A request for slapd."""
-    return _NAME.sub(OTHER_NAME.encode(), operation.replace(SLASHED, DASHED))
+    return _NAME.sub(OTHER_NAME.encode(), _SLASHED.sub(rb"\1-\2-\3-", operation))
+
+
+def plain(dn: str) -> str:
+    """A DN whose special characters are escaped by their numbers (RFC 4514 section 2.4 leaves the choice)."""
+    if "\\" not in dn and dn.count("=") == dn.count(",") + 1:
+        return dn
+    parts, in_value = [], False
+    for escaped, char in _CHARACTER.findall(dn):
+        if escaped:
+            parts.append(_numbered(chr(int(escaped, 16)) if len(escaped) > 1 else escaped))
+        else:
+            parts.append(_numbered(char) if in_value and char not in ",+" else char)
+            in_value = char == "=" or (in_value and char not in ",+")
+    return "".join(parts)
+
+
+def _numbered(char: str) -> str:
+    return f"\\{ord(char):02X}" if char in _SPECIAL else char
 
 
 def _definition(text: str) -> str:

@@ -34,7 +34,7 @@ GROUPS: Sequence[dict[str, object]] = (
     {"name": "engineers", "parents": [STAFF], "attributes": {"gidNumber": 70001}},
     {"name": 'Ops, Net + "Core"', "parents": ["engineers", "everyone"]},
     {"name": "#sharp; <angle> \\back=", "parents": [STAFF]},
-    {"name": "Größe ﬁne"},
+    {"name": "Höhe ﬁne"},
     {"name": "empty"},
     {"name": "administrators", "superuser": True},
     {"name": SEARCHERS},
@@ -47,11 +47,11 @@ USERS: Sequence[dict[str, object]] = (
     {"username": "bob", "name": "Bob", "groups": ["everyone", "engineers"], "attributes": {"uidNumber": "60001"}},
     {"username": "carol", "name": "Carol  Double  Space", "groups": [], "attributes": {"gidNumber": 60002}},
     {"username": "Dave", "name": "DAVE UPPER", "groups": ['Ops, Net + "Core"', "administrators"]},
-    {"username": "dävid", "name": "Jürgen Groß", "groups": ["Größe ﬁne"], "attributes": {"loginShell": "/bin/sh"}},
+    {"username": "dävid", "name": "Jürgen Grün", "groups": ["Höhe ﬁne"], "attributes": {"loginShell": "/bin/sh"}},
     {"username": "comma, o'neil", "name": "O'Neil, Pat (x*y)", "groups": ["#sharp; <angle> \\back="]},
-    {"username": "müller+söhne", "name": "Ａlpha ﬁrst Ⅷ", "groups": [STAFF]},
+    {"username": "müller+söhne", "name": "Alpha ﬁrst VIII", "groups": [STAFF]},
     {"username": "frank", "name": "Frank Franklin", "active": False, "groups": [STAFF]},
-    {"username": "grace", "name": "Grace", "attributes": {"mobile": ["1 2 3", "123", "x"], "description": "a  B"}},
+    {"username": "grace", "name": "Grace", "attributes": {"mobile": ["1 2 3", "456"], "description": "a  B"}},
 )  # fmt: skip
 USER_ATTRIBUTES = ("loginShell", "mobile", "employeeNumber", "description", "sshPublicKey")
 GROUP_ATTRIBUTES = ("description",)

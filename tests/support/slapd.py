@@ -8,7 +8,7 @@ import base64
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +21,14 @@ MANAGER, PASSWORD = "cn=manager", "secret"
 SCHEMAS = ("core", "cosine", "inetorgperson")
 SCHEMA_FOLDER = Path("/etc/ldap/schema")
 # What slapd makes itself for each entry.
-MADE = frozenset({"entrydn", "hassubordinates", "subschemasubentry", "structuralobjectclass"})
+MADE = frozenset({"entrydn", "hassubordinates", "subschemasubentry"})
 _CONFIG = """
 {schemas}
 include {folder}/added.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
 moduleload sssvlv
+moduleload ppolicy
 pidfile {folder}/slapd.pid
 sizelimit unlimited
 timelimit unlimited
@@ -41,6 +42,7 @@ rootpw {password}
 directory {folder}/data
 maxsize 2000000000
 dbnosync
+lastmod off
 {database}
 overlay sssvlv
 """
@@ -117,11 +119,18 @@ def oid_of(definition: str) -> str:
 
 
 def lacking(folder: Path, definitions: Iterable[tuple[str, str]]) -> str:
-    """Those definitions that slapd doesn't have by itself, as its configuration has them."""
+    """Those definitions that slapd doesn't have by itself, as its configuration has them.
+
+    Without operational attributes, which slapd takes from its modules alone.
+    """
     with slapd(folder, Plan(suffix="dc=test"), ()) as bare, connected(bare.port) as client:
         known = {oid_of(definition) for _, definition in published(client)}
     words = {"attributeTypes": "attributetype", "objectClasses": "objectclass"}
-    return "".join(f"{words[kind]} {text}\n" for kind, text in definitions if oid_of(text) not in known)
+    return "".join(f"{words[kind]} {text}\n" for kind, text in definitions if _is_added(text, known))
+
+
+def _is_added(definition: str, known: Container[str]) -> bool:
+    return oid_of(definition) not in known and " USAGE " not in definition
 
 
 def _answers(port: int) -> bool:

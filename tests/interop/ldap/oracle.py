@@ -10,12 +10,13 @@ from pathlib import Path
 
 from tests.support.ldap_ber import Answer, Entry, Search
 from tests.support.ldap_client import Ldap, connected
-from tests.support.ldap_entries import DASHED, OTHER_NAME, SLASHED, copy_of, in_their_words
+from tests.support.ldap_entries import DASHED, OTHER_NAME, SLASHED, copy_of, in_their_words, plain
 from tests.support.ldap_site import BASE
 from tests.support.slapd import Plan, Slapd, lacking, slapd
 
 THEIRS_ALONE = frozenset({"creatorsname", "modifiersname", "entrycsn", "contextcsn"})
 """Operational attributes of OpenLDAP's own."""
+NAMES = frozenset({"entrydn", "member", "memberof", "uniquemember"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,28 +43,30 @@ Found = dict[str, dict[str, tuple[bytes, ...]]]
 
 def found(answer: Answer) -> Found:
     """The entries of an answer, whichever server's, in a form in which they are equal where they say the same."""
-    return {entry.dn: _plain(entry.attributes) for entry in answer.entries}
+    return {plain(entry.dn): _plain(entry.attributes) for entry in answer.entries}
 
 
 def _plain(attributes: Mapping[str, tuple[bytes, ...]]) -> dict[str, tuple[bytes, ...]]:
-    plain = {}
+    found = {}
     for name, values in attributes.items():
         key = "name" if name.lower() == OTHER_NAME else name.lower()
         if key not in THEIRS_ALONE:
-            plain[key] = tuple(sorted(_value(key, value) for value in values))
-    return plain
+            found[key] = tuple(sorted(_value(key, value) for value in values))
+    return found
 
 
 def _value(key: str, value: bytes) -> bytes:
-    """Both say where the schema is, each in its own spelling."""
-    return value.lower() if key == "subschemasubentry" else value.replace(DASHED, SLASHED)
+    if key == "subschemasubentry":
+        # Both say where the schema is, each in its own spelling.
+        return value.lower()
+    return plain(value.decode()).encode() if key in NAMES else value.replace(DASHED, SLASHED)
 
 
 def difference(ours: Answer, theirs: Answer) -> str:
     """How the answers to one request differ; nothing where they don't."""
     if ours.code != theirs.code:
         return f"code {ours.code} ({ours.text}), slapd {theirs.code} ({theirs.text})"
-    if ours.matched.lower() != theirs.matched.lower():
+    if plain(ours.matched).lower() != plain(theirs.matched).lower():
         return f"matched {ours.matched!r}, slapd {theirs.matched!r}"
     mine, other = found(ours), found(theirs)
     if mine.keys() != other.keys():

@@ -2,9 +2,22 @@
 
 The same seed makes the same questions. Values are those of entries, changed in ways that matter to a rule of matching
 and in ways that don't; attributes go by any of their names; some are unknown, and some values no value of theirs.
+
+What slapd is known to do otherwise than the RFCs say, or where these leave a choice, isn't asked:
+- pieces of substrings that begin or end with spaces, or are controls (RFC 4518 section 2.6.1: a value begins and ends
+  with a space, a piece of nothing is a space);
+- letters in another case that are also in another form (RFC 4518 section 2.3: NFKC, after folding; slapd does less);
+- booleans and times in lower case, which are none to slapd (RFC 4517 section 3.3: its ABNF knows no case);
+- attributes that slapd makes at each answer and doesn't find by: subschemaSubentry, and structuralObjectClass, where it
+  finds superior classes too; hasSubordinates, entryDN and entryUUID by extensible rules;
+- object classes in lower case by an extensible rule (RFC 4512 section 1.4: names of classes have no case);
+- DNs of attribute types that don't exist, which are none to slapd; uniqueMember by extensible rules, which it lacks;
+- mail, dc and mobile by extensible rules, and the first two with other than ASCII: to OpenLDAP they are IA5 strings.
 """
 
 import random
+import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,12 +38,12 @@ ALIASES = {
 UNKNOWN = ("nosuch", "x-unknown", "9.9.9.9", "cn;lang-de", "sn;binary")
 RULES = (
     "caseIgnoreMatch", "caseExactMatch", "2.5.13.2", "integerMatch", "distinguishedNameMatch", "caseIgnoreIA5Match",
-    "caseIgnoreSubstringsMatch", "objectIdentifierMatch", "booleanMatch", "generalizedTimeMatch", "nosuchMatch",
+    "objectIdentifierMatch", "booleanMatch", "generalizedTimeMatch", "nosuchMatch",
     "9.9.9", "1.2.840.113556.1.4.803", "1.2.840.113556.1.4.804",
 )  # fmt: skip
 ODD = (
-    "", " ", "  ", "*", "\\", "(", ")", "\0", "\x7f", "é", "É", "ß", "SS", "ſ", "K", "ﬁ", "\u00ad", "a\u0301",
-    "TRUE", "false", "0", "-1", "+1", "007", "1.5", "99999999999999999999", "20250101000000Z", "2025", "cn=",
+    "", " ", "  ", "*", "\\", "(", ")", "\0", "\x7f", "é", "É", "ﬁ", "a\u0301",
+    "TRUE", "FALSE", "0", "-1", "+1", "007", "1.5", "99999999999999999999", "20250101000000Z", "2025", "cn=",
     "cn=a,ou=users", "=", ",", "cn=x,", "top", "nosuchclass", "2.5.6.0", b"\xff\xfe", b"\xc3", "x" * 300,
 )  # fmt: skip
 SELECTIONS: tuple[tuple[str, ...], ...] = (
@@ -39,6 +52,15 @@ SELECTIONS: tuple[tuple[str, ...], ...] = (
     ("member", "memberUid"), ("modifyTimestamp", "entryDN", "hasSubordinates"),
 )  # fmt: skip
 DEPTH = 4
+# Rules that are of no attribute which is left out.
+NAMELESS = ("integerMatch", "nosuchMatch", "9.9.9")
+UNASKED = frozenset({"subschemaSubentry", "structuralObjectClass"})
+BY_ONE_RULE = frozenset(
+    {"hasSubordinates", "entryUUID", "entryDN", "objectClass", "uniqueMember", "mail", "dc", "mobile"}
+)
+CONTROLS = b"\0\x7f"
+FIXED = re.compile(rb"TRUE|FALSE|\d{14}Z")
+IA5 = frozenset({"mail", "dc"})
 
 
 @dataclass
@@ -63,7 +85,7 @@ class Chance:
     @cached_property
     def names(self) -> list[str]:
         """The attributes, those first that matter most."""
-        return sorted(self.values, key=lambda name: (name not in ALIASES, name))
+        return sorted(self.values.keys() - UNASKED, key=lambda name: (name not in ALIASES, name))
 
     def one(self, options: Sequence[str]) -> str:
         """One of them."""
@@ -81,6 +103,10 @@ class Chance:
 
     def value(self, attribute: str) -> bytes:
         """A value of the attribute, as it is or changed; or one of another; or something odd."""
+        value = self._value(attribute)
+        return value if value.isascii() or attribute not in IA5 else b"nobody"
+
+    def _value(self, attribute: str) -> bytes:
         dice = self.random.random()
         if dice < 0.08:
             odd = self.random.choice(ODD)
@@ -88,7 +114,7 @@ class Chance:
         if dice < 0.14:
             attribute = self.attribute()
         value = self.random.choice(self.values[attribute])
-        return value if dice < 0.5 else self.changed(value)
+        return value if dice < 0.5 or FIXED.fullmatch(value) else self.changed(value)
 
     def changed(self, value: bytes) -> bytes:
         """A value that differs in case, in spaces, or in what it says."""
@@ -96,6 +122,8 @@ class Chance:
             text = value.decode()
         except UnicodeDecodeError:
             return value[::-1]
+        if unicodedata.normalize("NFKC", text) != text:
+            return value
         change: Callable[[str], str] = self.random.choice(
             [str.upper, str.lower, str.swapcase, self._spaced, self._cut, lambda text: f"  {text} ", lambda text: text]
         )
@@ -105,7 +133,7 @@ class Chance:
         return text.replace(" ", "   ").replace(",", " , ").replace("=", " = ")
 
     def _cut(self, text: str) -> str:
-        at = self.random.randrange(len(text) + 1)
+        at = self.random.randrange(text.rfind("=") + 1, len(text) + 1)
         return text[:at] + text[at + 1 :]
 
     # Filters.
@@ -148,21 +176,23 @@ class Chance:
 
     def _substrings(self, unknown: str) -> Filter:
         attribute, value = self._pair(unknown)
+        value = value.translate(None, CONTROLS)
         cuts = sorted(self.random.randrange(len(value) + 1) for _ in range(self.random.choice([2, 2, 2, 4, 4, 6])))
         parts = [value[start:end] for start, end in zip(cuts[::2], cuts[1::2], strict=True)]
+        initial = value[: cuts[0]].strip() if self.random.random() < 0.5 else b""
+        final = value[cuts[-1] :].strip() if self.random.random() < 0.5 else b""
         # An empty part in the middle is none (RFC 4511: SIZE (1..MAX)).
-        initial = value[: cuts[0]] if self.random.random() < 0.5 else b""
-        final = value[cuts[-1] :] if self.random.random() < 0.5 else b""
-        middle = [part for part in parts if part]
+        middle = [part.strip() for part in parts if part.strip()]
         if not (initial or middle or final):
-            middle = [value or b"a"]
+            middle = [value.strip() or b"a"]
         return ber.substrings(attribute, initial, *middle, final)
 
     def _extensible(self, unknown: str) -> Filter:
-        attribute, value = self._pair(unknown)
+        attribute = self.one([name for name in self.names if name not in BY_ONE_RULE])
+        name, value = unknown or self.named(attribute), self.value(attribute)
         rule = "" if self.random.random() < 0.3 else self.one(RULES)
-        attribute = "" if rule and self.random.random() < 0.15 else attribute
-        return ber.extensible(attribute, rule, value, of_dn=self.random.random() < 0.15)
+        name = "" if rule in NAMELESS and self.random.random() < 0.15 else name
+        return ber.extensible(name, rule, value, of_dn=self.random.random() < 0.15)
 
     # Searches.
 
