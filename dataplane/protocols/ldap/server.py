@@ -103,7 +103,7 @@ class LdapServer:
         gauges = {
             "garrison_ldap_connections": self.connections,
             "garrison_ldap_bound_connections": len(service.connections),
-            "garrison_ldap_directory_loaded": service.trees.loaded,
+            "garrison_ldap_directory_loaded": float(service.trees.loaded),
             "garrison_ldap_events_untold": service.ledger.untold,
         }
         name = options.outpost_name if options is not None else ""
