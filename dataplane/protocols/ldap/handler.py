@@ -6,7 +6,7 @@ comes waits until it is judged (section 4.2.1).
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from time import monotonic, perf_counter
 from typing import Any
 
@@ -105,6 +105,7 @@ _KINDS: dict[type[Request], str] = {
     Extended: "extended",
     Malformed: "malformed",
 }
+_Batches = Generator[bytes, None, ResultCode]
 
 
 class Operation:
@@ -268,7 +269,11 @@ class LdapHandler:
         return b""
 
     def _send_all(
-        self, operation: Operation, begun: tuple[bytes, bytes], batches: search.Answer, started: float
+        self,
+        operation: Operation,
+        begun: tuple[bytes, bytes],
+        batches: Generator[bytes, None, ResultCode],
+        started: float,
     ) -> None:
         rest = iter(begun)
         while not operation.abandoned:
