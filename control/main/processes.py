@@ -1,6 +1,6 @@
 """Which programs `garrison serve` keeps running, with which command lines and which environment.
 
-Each is told what it needs and no more: the front door faces the network and gets neither key nor database.
+Each is told what it needs and no more: an outpost faces the network and gets neither key nor database.
 """
 
 import os
@@ -8,17 +8,29 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from control.main.front_door import FrontDoorToken
-from control.serve.demo.setup import Demo
+from control.main.outpost_token import OutpostToken, find_embedded
+from control.serve.demo.setup import LDAP_OUTPOST, Demo
 from control.serve.programs import Program, Stage, python
 from control.settings import Listen, Settings
+from control.store import Store
 
 PRIVATE = ("GARRISON_BOOTSTRAP_PASSWORD",)
-# What the front door has no business to know.
+PROXY, LDAP = "proxy", "ldap"
+# What outposts have no business to know.
 OF_CONTROL = (*PRIVATE, "GARRISON_SECRET_KEY", "GARRISON_DATABASE_URL", "AUTHENTIK_TOKEN")
 
 
-def programs_of(settings: Settings, token: FrontDoorToken, demo: Demo | None, web: int) -> tuple[Program, ...]:
+def outpost_tokens(settings: Settings, store: Store, demo: Demo | None) -> Mapping[str, OutpostToken]:
+    """The token of each outpost of this machine, by the name of its program."""
+    tokens = {PROXY: OutpostToken(store, front_door_state(settings), find_embedded)} if settings.embedded else {}
+    if demo is not None:
+        tokens[LDAP] = OutpostToken(store, _ldap_state(settings), lambda unit: unit.outposts.find_named(LDAP_OUTPOST))
+    return tokens
+
+
+def programs_of(
+    settings: Settings, tokens: Mapping[str, OutpostToken], demo: Demo | None, web: int
+) -> tuple[Program, ...]:
     """The programs of this machine; `web` is the descriptor of the web process's socket."""
     run_folder = settings.run
     control = partial(_control_environment, settings)
@@ -39,21 +51,38 @@ def programs_of(settings: Settings, token: FrontDoorToken, demo: Demo | None, we
             metrics=run_folder / "link.metrics.sock",
             stage=Stage.BACK,
         ),
-        Program(
-            name="proxy",
-            arguments=_front_door(settings),
-            environment=partial(_front_door_environment, settings, token),
-            metrics=run_folder / "proxy.metrics.sock",
-            stage=Stage.FRONT,
-        ),
+        _front_door(settings, tokens.get(PROXY)),
     ]
-    return (*programs, demo.program(loopback(settings.http))) if demo is not None else tuple(programs)
+    if demo is not None:
+        programs += [_ldap(settings, tokens[LDAP], demo), demo.program(loopback(settings.http))]
+    return tuple(programs)
 
 
-def _front_door(settings: Settings) -> tuple[str, ...]:
+def metrics_socket(settings: Settings, program: str) -> Path:
+    """Where a program answers for its metrics, and whether it is ready."""
+    return settings.run / f"{program}.metrics.sock"
+
+
+def _front_door(settings: Settings, token: OutpostToken | None) -> Program:
     listeners = ("--http", str(settings.http), "--https", str(settings.https))
-    metrics = ("--metrics", f"unix:{settings.run / 'proxy.metrics.sock'}")
-    return python("-m", "dataplane.main", "proxy", "--state", str(front_door_state(settings)), *listeners, *metrics)
+    return _outpost(settings, PROXY, token, ("--state", str(front_door_state(settings)), *listeners))
+
+
+def _ldap(settings: Settings, token: OutpostToken, demo: Demo) -> Program:
+    listeners = ("--ldap", f"127.0.0.1:{demo.ldap}", "--ldaps", f"127.0.0.1:{demo.ldaps}")
+    return _outpost(settings, LDAP, token, ("--state", str(_ldap_state(settings)), *listeners))
+
+
+def _outpost(settings: Settings, kind: str, token: OutpostToken | None, flags: tuple[str, ...]) -> Program:
+    """An outpost; its program is called like its type."""
+    metrics = metrics_socket(settings, kind)
+    return Program(
+        name=kind,
+        arguments=python("-m", "dataplane.main", kind, *flags, "--metrics", f"unix:{metrics}"),
+        environment=partial(_outpost_environment, settings, token),
+        metrics=metrics,
+        stage=Stage.FRONT,
+    )
 
 
 def front_door_state(settings: Settings) -> Path:
@@ -61,14 +90,18 @@ def front_door_state(settings: Settings) -> Path:
     return settings.data / "outposts" / "embedded"
 
 
+def _ldap_state(settings: Settings) -> Path:
+    return settings.data / "outposts" / "demo-ldap"
+
+
 def _control_environment(settings: Settings) -> Mapping[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in PRIVATE}
     return {**kept, "GARRISON_DATA": str(settings.data), "GARRISON_URL": settings.url}
 
 
-def _front_door_environment(settings: Settings, token: FrontDoorToken) -> Mapping[str, str]:
+def _outpost_environment(settings: Settings, token: OutpostToken | None) -> Mapping[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in OF_CONTROL}
-    secret = token.take() if settings.embedded else None
+    secret = token.take() if token is not None else None
     return {
         **kept,
         **({"AUTHENTIK_TOKEN": secret} if secret is not None else {}),

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,8 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from control.blueprint import Run, apply_files
 from control.main.arguments import Arguments
-from control.main.front_door import FrontDoorToken
-from control.main.processes import front_door_state, loopback, programs_of
+from control.main.processes import loopback, metrics_socket, outpost_tokens, programs_of
 from control.serve import logs
 from control.serve.board import Board
 from control.serve.demo.setup import BLUEPRINT, Demo, make_demo
@@ -103,17 +102,17 @@ def _observe_and_run(settings: Settings, store: Store, demo: Demo | None, lines:
     own = CollectorRegistry()
     own.register(board)
     web = listen(settings.run / "web.sock")
-    token = FrontDoorToken(store, front_door_state(settings))
-    programs = programs_of(settings, token, demo, web.fileno())
+    tokens = outpost_tokens(settings, store, demo)
+    programs = programs_of(settings, tokens, demo, web.fileno())
     metrics = {program.name: program.metrics for program in programs if program.metrics is not None}
-    observatory = Observatory(Sources(own=own, metrics=metrics, ready=_ready_sockets(settings)))
+    observatory = Observatory(Sources(own=own, metrics=metrics, ready=_ready_sockets(settings, tokens)))
     _listen(observatory, settings.metrics)
     plan = Plan(
         programs=programs,
         report=board.show,
         is_ready=lambda: observatory.ready() and _front_door_answers(settings.http),
         announce=lambda: _announce(settings, lines),
-        versions={"proxy": token.version} if settings.embedded else {},
+        versions={name: token.version for name, token in tokens.items()},
     )
     asyncio.run(run(plan))
 
@@ -125,10 +124,9 @@ def _listen(observatory: Observatory, metrics: Listen) -> None:
         raise BadSetting("--metrics", str(metrics), f"an address that is free ({error.strerror})") from error
 
 
-def _ready_sockets(settings: Settings) -> tuple[Path, ...]:
-    """The web process knows of the database; the front door of its configuration, where it gets one."""
-    web = settings.run / "web.sock"
-    return (web, settings.run / "proxy.metrics.sock") if settings.embedded else (web,)
+def _ready_sockets(settings: Settings, outposts: Iterable[str]) -> tuple[Path, ...]:
+    """The web process knows of the database; outposts of their configuration, where they get one."""
+    return (settings.run / "web.sock", *(metrics_socket(settings, name) for name in outposts))
 
 
 def _front_door_answers(http: Listen) -> bool:

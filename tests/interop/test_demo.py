@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import pytest
 from tests.support.browser_http import PAGE, Visitor
 from tests.support.garrison import Garrison, short_folder
 from tests.support.peers_http import ask
-from tests.support.peers_program import eventually
+from tests.support.peers_program import eventually, require
 
 pytestmark = pytest.mark.interop
 
@@ -70,8 +71,20 @@ def test_metrics_of_core_and_outpost_come_together(demo: Demo) -> None:
     names = {line.split("{")[0].split(" ")[0] for line in metrics.splitlines() if line and not line.startswith("#")}
     assert "authentik_outpost_proxy_request_duration_seconds_count" in names
     assert any(name.startswith("garrison_") for name in names)
+    assert "garrison_ldap_directory_loaded" in names
     for path, status in (("/", 204), ("/outpost.goauthentik.io/ping", 204), ("/-/health/ready/", 204)):
         assert ask(demo.garrison.metrics, path).status == status
+
+
+def test_the_line_for_ldapsearch_works_as_it_is_printed(demo: Demo) -> None:
+    require("ldapsearch", "ldap-utils")
+    (line,) = (line for line in demo.text.splitlines() if line.strip().startswith("ldapsearch "))
+    done = subprocess.run(["sh", "-euc", line], capture_output=True, text=True, check=False, timeout=20)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "uid: bob" in done.stdout
+    as_bob = line.replace("cn=alice", "cn=bob").replace(demo.password("alice"), demo.password("bob"))
+    refused = subprocess.run(["sh", "-euc", as_bob], capture_output=True, text=True, check=False, timeout=20)
+    assert refused.returncode == 50, refused.stderr  # insufficientAccessRights, RFC 4511 appendix A
 
 
 def test_every_log_line_is_json_with_a_time_and_an_event(demo: Demo) -> None:

@@ -1,4 +1,4 @@
-"""What `--demo` needs before it runs: passwords, a free port, and the blueprint of its application and two users."""
+"""What `--demo` needs before it runs: passwords, free ports, and the blueprint of its applications and users."""
 
 import json
 import os
@@ -13,6 +13,10 @@ from control.serve.programs import Program, Stage, python
 
 BLUEPRINT = Path(__file__).with_name("blueprint.yaml")
 PREFERRED_PORT = 9080
+# An outpost's own, for clients that know them.
+LDAP_PORTS = (3389, 6636)
+LDAP_OUTPOST = "demo-ldap"
+BASE_DN = "DC=ldap,DC=goauthentik,DC=io"
 USERS = ("alice", "bob")
 _NEEDED = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TZ")
 
@@ -22,6 +26,8 @@ class Demo:
     """The demo of one data folder: where it listens and with which passwords its users sign in."""
 
     port: int
+    ldap: int
+    ldaps: int
     passwords: dict[str, str]
 
     @property
@@ -33,7 +39,8 @@ class Demo:
     def environment(self) -> dict[str, str]:
         """What the demo's blueprint refers to."""
         named = {f"GARRISON_DEMO_{user.upper()}": password for user, password in self.passwords.items()}
-        return {**named, "GARRISON_DEMO_URL": self.url}
+        addresses = {"GARRISON_DEMO_URL": self.url, "GARRISON_DEMO_BASE_DN": BASE_DN}
+        return {**named, **addresses, "GARRISON_DEMO_LDAP_OUTPOST": LDAP_OUTPOST}
 
     def program(self, outpost: str) -> Program:
         """Its process, before the outpost at HOST:PORT."""
@@ -56,7 +63,13 @@ class Demo:
             f"  bob      {self.passwords['bob']}  (has none)",
             "Try it in a browser, or see where curl is sent:",
             f"  curl -i --resolve demo.localhost:{self.port}:127.0.0.1 {self.url}/",
+            f"Demo directory:   ldap://127.0.0.1:{self.ldap}, ldaps://127.0.0.1:{self.ldaps}",
+            "Search it as alice, who may see everybody:",
+            self._search(f"-D cn=alice,ou=users,{BASE_DN} -w {self.passwords['alice']}"),
         )
+
+    def _search(self, bind: str) -> str:
+        return f"  ldapsearch -x -H ldap://127.0.0.1:{self.ldap} {bind} -b {BASE_DN} '(uid=bob)'"
 
 
 def make_demo(data: Path) -> Demo:
@@ -64,10 +77,12 @@ def make_demo(data: Path) -> Demo:
     path = data / "demo.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     demo = Demo(
-        port=_free_port(int(known.get("port", PREFERRED_PORT))),
+        port=_free_port("port", known, PREFERRED_PORT),
+        ldap=_free_port("ldap", known, LDAP_PORTS[0]),
+        ldaps=_free_port("ldaps", known, LDAP_PORTS[1]),
         passwords={user: str(known.get(user) or secrets.token_urlsafe(9)) for user in USERS},
     )
-    _keep(path, {**demo.passwords, "port": demo.port})
+    _keep(path, {**demo.passwords, "port": demo.port, "ldap": demo.ldap, "ldaps": demo.ldaps})
     return demo
 
 
@@ -83,8 +98,10 @@ def _keep(path: Path, values: Mapping[str, object]) -> None:
         json.dump(values, file)
 
 
-def _free_port(last: int) -> int:
-    for port in (last, PREFERRED_PORT, 0):
+def _free_port(name: str, known: Mapping[str, object], preferred: int) -> int:
+    """The port of the last time where it is free, else the preferred one, else any."""
+    last = known.get(name)
+    for port in (last if isinstance(last, int) else preferred, preferred, 0):
         with closing(socket.socket()) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

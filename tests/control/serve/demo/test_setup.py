@@ -9,7 +9,7 @@ from control.serve.demo import setup
 from control.serve.demo.setup import make_demo
 
 
-def test_passwords_and_port_stay_over_restarts(tmp_path: Path) -> None:
+def test_passwords_and_ports_stay_over_restarts(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         taken = int(other.getsockname()[1])
@@ -32,6 +32,7 @@ def test_a_file_of_before_has_no_port(tmp_path: Path) -> None:
     (tmp_path / "demo.json").write_text('{"alice": "a-password", "bob": "another"}')
     demo = make_demo(tmp_path)
     assert demo.passwords == {"alice": "a-password", "bob": "another"}
+    assert len({demo.port, demo.ldap, demo.ldaps}) == 3
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", demo.port))  # it was free

@@ -1,4 +1,4 @@
-"""When the front door is started anew for its token, and when a rotation leaves it alone."""
+"""When an outpost of this machine is started anew for its token, and when a rotation leaves it alone."""
 
 from pathlib import Path
 from uuid import uuid4
@@ -8,7 +8,7 @@ import pytest
 from control.domain.outpost import Instance, InstanceState, Outpost, Token
 from control.fleet.rotation import retire_tokens, rotate_token
 from control.fleet.tokens import ensure_embedded, get_token, replace_token, revoke_token
-from control.main.front_door import FrontDoorToken
+from control.main.outpost_token import OutpostToken, find_embedded
 from control.store import Store
 from tests.support.stores import ADMIN
 
@@ -22,9 +22,9 @@ def embedded(store: Store) -> Outpost:
 
 
 @pytest.fixture
-def front_door(store: Store, tmp_path: Path) -> FrontDoorToken:
+def front_door(store: Store, tmp_path: Path) -> OutpostToken:
     (tmp_path / "instance").write_text(f"{UID}\n")
-    return FrontDoorToken(store, tmp_path)
+    return OutpostToken(store, tmp_path, find_embedded)
 
 
 def rotate(store: Store, embedded: Outpost) -> Token:
@@ -52,14 +52,14 @@ def holds(store: Store, embedded: Outpost, token: Token, uid: str = UID) -> None
         unit.instances.save([instance])
 
 
-def test_each_start_gets_the_newest(store: Store, embedded: Outpost, front_door: FrontDoorToken) -> None:
+def test_each_start_gets_the_newest(store: Store, embedded: Outpost, front_door: OutpostToken) -> None:
     with store.read() as unit:
         assert front_door.take() == get_token(unit, embedded).secret
     new = rotate(store, embedded)
     assert front_door.take() == new.secret
 
 
-def test_a_rotation_starts_nothing_anew(store: Store, embedded: Outpost, front_door: FrontDoorToken) -> None:
+def test_a_rotation_starts_nothing_anew(store: Store, embedded: Outpost, front_door: OutpostToken) -> None:
     before = front_door.version()
     front_door.take()
     for _ in range(3):
@@ -71,7 +71,7 @@ def test_a_rotation_starts_nothing_anew(store: Store, embedded: Outpost, front_d
 
 
 def test_a_start_for_another_reason_is_no_reason_for_one_more(
-    store: Store, embedded: Outpost, front_door: FrontDoorToken
+    store: Store, embedded: Outpost, front_door: OutpostToken
 ) -> None:
     front_door.take()
     before = front_door.version()
@@ -83,7 +83,7 @@ def test_a_start_for_another_reason_is_no_reason_for_one_more(
 
 
 def test_who_missed_the_rotation_is_started_anew_once(
-    store: Store, embedded: Outpost, front_door: FrontDoorToken
+    store: Store, embedded: Outpost, front_door: OutpostToken
 ) -> None:
     front_door.take()
     before = front_door.version()
@@ -96,7 +96,7 @@ def test_who_missed_the_rotation_is_started_anew_once(
 
 
 def test_that_another_front_door_holds_the_token_is_no_help(
-    store: Store, embedded: Outpost, front_door: FrontDoorToken
+    store: Store, embedded: Outpost, front_door: OutpostToken
 ) -> None:
     front_door.take()
     before = front_door.version()
@@ -106,7 +106,7 @@ def test_that_another_front_door_holds_the_token_is_no_help(
 
 
 def test_a_replaced_token_starts_it_anew_though_it_held_one(
-    store: Store, embedded: Outpost, front_door: FrontDoorToken
+    store: Store, embedded: Outpost, front_door: OutpostToken
 ) -> None:
     front_door.take()
     before = front_door.version()
@@ -118,7 +118,7 @@ def test_a_replaced_token_starts_it_anew_though_it_held_one(
 
 
 def test_without_any_token_it_is_left_alone_until_there_is_one(
-    store: Store, embedded: Outpost, front_door: FrontDoorToken
+    store: Store, embedded: Outpost, front_door: OutpostToken
 ) -> None:
     front_door.take()
     before = front_door.version()
@@ -130,5 +130,5 @@ def test_without_any_token_it_is_left_alone_until_there_is_one(
 
 
 def test_before_there_is_an_embedded_outpost(store: Store, tmp_path: Path) -> None:
-    front_door = FrontDoorToken(store, tmp_path / "none")
+    front_door = OutpostToken(store, tmp_path / "none", find_embedded)
     assert (front_door.take(), front_door.version()) == (None, "")
