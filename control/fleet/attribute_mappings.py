@@ -49,6 +49,11 @@ def mapping_lines(mappings: Sequence[AttributeMapping]) -> str:
     )
 
 
+def shows(mapping: AttributeMapping, attribute: str) -> bool:
+    """Whether the mapping shows that attribute, or a part of it."""
+    return attribute in (mapping.source, mapping.source.partition(".")[0])
+
+
 def read_mappings(reader: Reader, name: str, current: tuple[AttributeMapping, ...]) -> tuple[AttributeMapping, ...]:
     """The mappings in a field, the present ones where it is not named; every problem is noted."""
     value = reader.fields.get(name, current)

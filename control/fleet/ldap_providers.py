@@ -11,7 +11,7 @@ from control.domain.application import LdapProvider
 from control.domain.duration import format_duration, parse_duration
 from control.domain.errors import Invalid
 from control.domain.names import Dn, NotADn, parse_dn
-from control.fleet.attribute_mappings import read_mappings
+from control.fleet.attribute_mappings import read_mappings, shows
 from control.fleet.fields import Fields, Reader
 from control.fleet.origins import NotAnOrigin, is_address, normal_host
 from control.store import Unit
@@ -159,8 +159,9 @@ def _server_name(unit: Unit, reader: Reader, provider: LdapProvider) -> str:
 def _check_sources(unit: Unit, reader: Reader, provider: LdapProvider) -> None:
     """What a proxy provider sends as a password stays between control and that application."""
     passwords = {each.basic_auth_password_attribute: each.name for each in unit.proxy_providers.all()}
+    passwords.pop("", None)
     for name in ("user_attributes", "group_attributes"):
         for each in getattr(provider, name):
-            holder = passwords.get(each.source) or passwords.get(each.source.partition(".")[0])
-            if holder:
+            holder = next((of for attribute, of in passwords.items() if shows(each, attribute)), None)
+            if holder is not None:
                 reader.refuse(name, "secret", each.source, f"no attribute that is a password (for provider {holder!r})")

@@ -15,6 +15,7 @@ import re2
 from control.domain.application import ProxyMode, ProxyProvider
 from control.domain.duration import format_duration, parse_duration
 from control.domain.errors import Invalid
+from control.fleet.attribute_mappings import shows
 from control.fleet.fields import Fields, Reader
 from control.fleet.origins import NotAnOrigin, Origin, is_address, is_below, normal_host, origin_of, parse_origin
 from control.fleet.session_keys import ensure_cookie_key
@@ -78,7 +79,7 @@ def _checked(unit: Unit, current: ProxyProvider, fields: Fields, own_url: str) -
     _check_mode(reader, provider)
     _check_external_host_free(unit, reader, provider)
     _check_patterns(reader, provider.skip_path_regex)
-    _check_basic_auth(reader, provider)
+    _check_basic_auth(unit, reader, provider)
     _check_certificate(unit, reader, provider)
     reader.check()
     return provider
@@ -193,10 +194,15 @@ def _check_certificate(unit: Unit, reader: Reader, provider: ProxyProvider) -> N
         reader.refuse("certificate", "no_private_key", certificate.name, "a certificate with its private key")
 
 
-def _check_basic_auth(reader: Reader, provider: ProxyProvider) -> None:
+def _check_basic_auth(unit: Unit, reader: Reader, provider: ProxyProvider) -> None:
     """Without the password's attribute nothing would ever be sent; the username has the e-mail address instead."""
-    if provider.basic_auth_enabled and not provider.basic_auth_password_attribute:
-        reader.refuse("basic_auth_password_attribute", "missing", "", "the attribute that holds the password")
+    name, attribute = "basic_auth_password_attribute", provider.basic_auth_password_attribute
+    if provider.basic_auth_enabled and not attribute:
+        reader.refuse(name, "missing", "", "the attribute that holds the password")
+    for other in unit.ldap_providers.all() if attribute else ():
+        mappings = (*other.user_attributes, *other.group_attributes)
+        if any(shows(each, attribute) for each in mappings):
+            reader.refuse(name, "shown", attribute, f"an attribute that {other.name!r} doesn't show in its directory")
 
 
 def _check_patterns(reader: Reader, text: str) -> None:

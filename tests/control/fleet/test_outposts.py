@@ -4,6 +4,7 @@ import pytest
 
 from control.domain.errors import Invalid
 from control.domain.identity import UserKind
+from control.domain.outpost import OutpostType
 from control.fleet.options import options_of
 from control.fleet.outposts import assigned_providers, create_outpost, remove_outpost, update_outpost
 from control.fleet.tokens import ensure_embedded, get_token
@@ -107,3 +108,37 @@ def test_the_embedded_one_stays(store: Store) -> None:
 
 def test_others_are_never_manual(store: Store) -> None:
     assert refusals(store, manual=True) == {"manual": "not_embedded"}
+
+
+def test_an_ldap_outpost_has_ldap_providers(store: Store) -> None:
+    with store.write(ADMIN) as unit:
+        wiki, shown = unit.providers.add(builders.provider("wiki")), unit.providers.add(builders.ldap_provider("dir"))
+        ldap = create_outpost(unit, {"name": "ldap", "type": "ldap", "providers": ["dir"]})
+        assert (ldap.type, assigned_providers(unit, ldap)) == (OutpostType.LDAP, [shown])
+        assert assigned_providers(unit, ensure_embedded(unit)) == [wiki]
+    assert refusals(store, name="b", type="ldap", providers=["dir", "wiki"]) == {"providers": "of_another_type"}
+    assert refusals(store, name="b", providers=["dir"]) == {"providers": "of_another_type"}
+
+
+def test_the_embedded_one_has_proxy_providers(store: Store) -> None:
+    with store.write(ADMIN) as unit:
+        unit.providers.add(builders.ldap_provider("dir"))
+        embedded = ensure_embedded(unit)
+        with pytest.raises(Invalid) as caught:
+            update_outpost(unit, embedded, {"manual": True, "providers": ["dir"]})
+    assert [(each.field, each.code) for each in caught.value.problems] == [("providers", "of_another_type")]
+
+
+def test_an_outpost_stays_of_its_type(store: Store) -> None:
+    with store.write(ADMIN) as unit:
+        edge = create_outpost(unit, EDGE)
+        assert update_outpost(unit, edge, {"type": "proxy"}) == edge
+        with pytest.raises(Invalid) as caught:
+            update_outpost(unit, edge, {"type": "ldap"})
+    assert [(each.field, each.code) for each in caught.value.problems] == [("type", "not_changeable")]
+
+
+def test_options_are_the_same_for_all_types(store: Store) -> None:
+    config = {"log_level": "debug", "garrison_bind_cache": "minutes=1"}
+    with store.write(ADMIN) as unit:
+        assert create_outpost(unit, {"name": "ldap", "type": "ldap", "config": config}).config == config

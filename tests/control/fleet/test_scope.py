@@ -6,20 +6,20 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from control.domain.application import Binding, ProxyMode
+from control.domain.application import Binding, BindMode, ProxyMode
 from control.domain.grant import BasicCredentials
 from control.domain.identity import User
-from control.domain.outpost import Outpost
+from control.domain.outpost import Outpost, OutpostType
 from control.domain.security import Certificate
 from control.fleet.resources import Certificate as CertificateResource
-from control.fleet.resources import Changed, Ended, Options, ProxyProvider, Resource
+from control.fleet.resources import Changed, Ended, LdapProvider, Options, ProxyProvider, Resource
 from control.fleet.scope import scope, served_providers
 from control.fleet.session_keys import replace_cookie_key
 from control.fleet.snapshot import read_facts
 from control.fleet.tokens import ensure_embedded
 from control.store import Store, Unit
 from tests.support import builders
-from tests.support.fleet import Site, add_outpost, add_site, deploy
+from tests.support.fleet import Site, add_directory, add_outpost, add_site, deploy
 from tests.support.stores import ADMIN, Clock
 
 URL = "https://control.example.com"
@@ -291,3 +291,70 @@ def test_secrets_are_not_shown(store: Store) -> None:
     shown = repr(seen(store, edge.outpost))
     assert "VERY-PRIVATE" not in shown
     assert repr(secret) not in shown
+
+
+def add_ldap(unit: Unit, name: str, *providers: UUID) -> Outpost:
+    return add_outpost(unit, name, type=OutpostType.LDAP, providers=frozenset(providers)).outpost
+
+
+def test_an_ldap_provider_is_translated_whole(store: Store) -> None:
+    with store.write(ADMIN) as unit:
+        staff = unit.groups.add(builders.group("staff"))
+        web = unit.certificates.add(
+            Certificate(id=uuid4(), name="web", chain="CHAIN", private_key="KEY", created=unit.now)
+        )
+        fields = {"search_group": staff.id, "certificate": web.id, "tls_server_name": "ldap.example.com"}
+        shown = add_directory(unit, "dir", bind_mode=BindMode.DIRECT, mfa_support=False, size_limit=9, **fields)
+        ldap = add_ldap(unit, "ldap", shown.id)
+    found = seen(store, ldap)
+    resource = found[f"provider/{shown.id}"]
+    assert isinstance(resource, LdapProvider)
+    assert (resource.application_slug, resource.base_dn, resource.bind_mode) == ("dir", shown.base_dn, BindMode.DIRECT)
+    assert (resource.search_group, resource.certificate) == (staff.id, f"certificate/{web.id}")
+    assert (resource.tls_server_name, resource.size_limit) == ("ldap.example.com", 9)
+    assert (resource.user_attributes, resource.time_limit) == (shown.user_attributes, shown.time_limit)
+    assert set(found) == {"options", f"provider/{shown.id}", f"certificate/{web.id}"}
+
+
+def test_outposts_serve_providers_of_their_type_alone(store: Store) -> None:
+    with store.write(ADMIN) as unit:
+        shown, site = add_directory(unit), add_site(unit, "wiki")
+        both = frozenset({shown.id, site.provider.id})
+        # As no command would store them.
+        ldap = add_outpost(unit, "ldap", type=OutpostType.LDAP, providers=both).outpost
+        edge = add_outpost(unit, "edge", providers=both).outpost
+    assert (served(store, ldap), served(store, edge)) == ({"dir"}, {"wiki"})
+
+
+def test_the_embedded_outpost_serves_no_directory(store: Store) -> None:
+    with store.write(ADMIN) as unit:
+        embedded = ensure_embedded(unit)
+        add_site(unit, "wiki")
+        add_directory(unit)
+    assert served(store, embedded) == {"wiki"}
+
+
+def test_an_ldap_provider_without_application_is_not_served(store: Store) -> None:
+    with store.write(ADMIN) as unit:
+        lonely = unit.ldap_providers.add(builders.ldap_provider())
+        ldap = add_ldap(unit, "ldap", lonely.id)
+    assert served(store, ldap) == set()
+
+
+def test_directories_are_told_of_no_headers_and_no_credentials(store: Store) -> None:
+    secrets = {"additionalHeaders": {"X-Team": "blue"}, "pw": "s3cret"}
+    with store.write(ADMIN) as unit:
+        shown = add_directory(unit)
+        sending = {"basic_auth_enabled": True, "basic_auth_password_attribute": "pw"}
+        site = add_site(unit, "wiki", **sending)
+        ldap, edge = add_ldap(unit, "ldap", shown.id), add_outpost(unit, "edge", [site]).outpost
+        alice = unit.users.add(builders.user("alice", last_sign_in=unit.now))
+    with store.write(ADMIN) as unit:
+        unit.users.update(replace(alice, attributes=secrets))
+    told = {outpost.name: seen(store, outpost)[f"changed/{alice.id}"] for outpost in (ldap, edge)}
+    of_ldap, of_edge = told["ldap"], told["edge"]
+    assert isinstance(of_ldap, Changed)
+    assert isinstance(of_edge, Changed)
+    assert (dict(of_edge.identity.additional_headers), len(of_edge.basic)) == ({"X-Team": "blue"}, 1)
+    assert (dict(of_ldap.identity.additional_headers), dict(of_ldap.basic)) == ({}, {})
+    assert of_ldap.identity.username == "alice"
