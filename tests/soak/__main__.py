@@ -4,7 +4,8 @@ Real programs: one `garrison serve`, and outposts of one worker each, five copie
 balancer. Two copies of a group are always left alone; lines and control may fail at any time, control's processes in
 the first half, so that what leaks shows in the second. In the end everything heals, and then every outpost holds what
 control wants it to, every session is worth what it should be, and nobody who was signed in has seen an error.
-Fifty outposts take about 7 GB of memory and, on two cores, two minutes to start.
+Fifty outposts take about 7 GB of memory and, on two cores, two minutes to start. Before that, a million wrong LDAP
+messages are read (tests/soak/messages.py).
 """
 
 import argparse
@@ -20,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.soak import fleet as fleets
-from tests.soak import verdict
+from tests.soak import messages, verdict
 from tests.soak.changes import Script
 from tests.soak.faults import Faults
 from tests.soak.fleet import Fleet
@@ -37,13 +38,16 @@ def main() -> int:
     """Run it; 0 when all was well."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__, formatter_class=_Plain)
     parser.add_argument("--minutes", type=float, default=5.0, help="of chaos; start and verdict come on top (5)")
-    parser.add_argument("--outposts", type=int, default=50, help="how many copies of outposts (50)")
+    parser.add_argument("--outposts", type=int, default=50, help="how many copies of outposts (50); 0 for none")
+    parser.add_argument("--messages", type=int, default=1_000_000, help="how many wrong LDAP messages (1,000,000)")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="of what is done, not of when")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="gs-"))
     _say(f"seed {given.seed}, {given.outposts} outposts, {given.minutes:g} minutes, files in {folder}")
     try:
-        problems = list(_soak(folder, given.outposts, given.minutes * 60, random.Random(given.seed)))
+        problems = list(messages.problems(given.messages, random.Random(given.seed), _say))
+        if given.outposts:
+            problems += _soak(folder, given.outposts, given.minutes * 60, random.Random(given.seed))
     except BaseException as error:
         problems = [f"it broke off: {error!r}"]
         raise

@@ -25,12 +25,12 @@ INTERESTING = (
     0xC3,
     0xFF,
 )
-MOST = 6
+HOW_MANY = (1, 1, 1, 2, 3, 6)
 
 
 def mutated(data: bytes, corpus: Sequence[bytes], chance: random.Random) -> bytes:
     """The message with a few things changed, sometimes with lengths that fit again. It may still be a good one."""
-    for _ in range(chance.randint(1, MOST)):
+    for _ in range(chance.choice(HOW_MANY)):
         data = chance.choice(_WAYS)(data, corpus, chance)
     return _fitting(data) if data and chance.random() < 0.5 else data
 
