@@ -6,6 +6,7 @@ any other option is unknown, and so is the attribute with it (RFC 4512 section 2
 """
 
 import re
+from dataclasses import replace
 from typing import assert_never
 
 from dataplane.protocols.ldap.filters import (
@@ -44,11 +45,13 @@ from dataplane.protocols.ldap.messages import (
 from dataplane.protocols.ldap.prepare import Place
 from dataplane.protocols.ldap.schema import AttributeType, Key, Rule, RuleKind, Schema
 
+_Leaf = Present | Equality | GreaterOrEqual | LessOrEqual | Substrings | Extensible
+
 _NO_ATTRIBUTE = Undefined(ResultCode.UNDEFINED_ATTRIBUTE_TYPE)
 _NO_RULE = Undefined(ResultCode.INAPPROPRIATE_MATCHING)
 _NOT_OF_SYNTAX = Undefined(ResultCode.INVALID_ATTRIBUTE_SYNTAX)
 
-_LANGUAGE = re.compile(r"lang-[A-Za-z0-9-]*")
+_LANGUAGE = re.compile(r"lang-[A-Za-z0-9-]*", re.IGNORECASE)
 _ESCAPE = re.compile(rb"\\(2[Aa]|5[Cc])")
 
 
@@ -65,7 +68,7 @@ def resolve(wanted: Filter, schema: Schema) -> Node:  # noqa: C901, PLR0911 one 
             return Inverse(resolve(wanted.filter, schema))
         case Present():
             kind = schema.find(wanted.attribute)
-            return _missing(wanted.attribute, schema) if kind is None else Has(kind)
+            return _missing(wanted, schema) if kind is None else Has(kind)
         case Substrings():
             return _substrings(wanted, schema)
         case GreaterOrEqual():
@@ -84,7 +87,7 @@ def resolve_assertion(attribute: str, value: bytes, schema: Schema) -> Equal | S
     """Return the test for a value, as filters and compare ask it; `NOTHING` where no entry has such an attribute."""
     kind = schema.find(attribute)
     if kind is None:
-        return _missing(attribute, schema)
+        return _missing(Equality(attribute, value), schema)
     rule = kind.equality
     if rule is None:
         return _NO_RULE
@@ -92,11 +95,13 @@ def resolve_assertion(attribute: str, value: bytes, schema: Schema) -> Equal | S
     return _NOT_OF_SYNTAX if key is None else Equal(kind, rule, key)
 
 
-def _missing(description: str, schema: Schema) -> Some | Undefined:
-    name, _, options = description.partition(";")
-    if options and schema.find(name) and all(_LANGUAGE.fullmatch(option) for option in options.lower().split(";")):
-        return NOTHING
-    return _NO_ATTRIBUTE
+def _missing(wanted: _Leaf, schema: Schema) -> Some | Undefined:
+    """What is asked of an attribute that there isn't: nothing has it with language tags, but it is asked properly."""
+    name, _, options = (wanted.attribute or "").partition(";")
+    if schema.find(name) is None or not all(_LANGUAGE.fullmatch(option) for option in options.split(";")):
+        return _NO_ATTRIBUTE
+    plain = resolve(replace(wanted, attribute=name), schema)
+    return plain if isinstance(plain, Undefined) else NOTHING
 
 
 def _ordered(
@@ -104,7 +109,7 @@ def _ordered(
 ) -> AtLeast | AtMost | Some | Undefined:
     kind = schema.find(wanted.attribute)
     if kind is None:
-        return _missing(wanted.attribute, schema)
+        return _missing(wanted, schema)
     rule = kind.ordering
     if rule is None:
         return _NO_RULE
@@ -115,7 +120,7 @@ def _ordered(
 def _substrings(wanted: Substrings, schema: Schema) -> Holds | Some | Undefined:
     kind = schema.find(wanted.attribute)
     if kind is None:
-        return _missing(wanted.attribute, schema)
+        return _missing(wanted, schema)
     return _NO_RULE if kind.substrings is None else _holds(kind, kind.substrings, wanted)
 
 
@@ -145,7 +150,7 @@ def _extensible(wanted: Extensible, schema: Schema) -> Node:
         return _any_of([_with_name(_test(kind, rule, wanted.value), wanted) for kind in kinds])
     kind = schema.find(wanted.attribute)
     if kind is None:
-        return _missing(wanted.attribute, schema)
+        return _missing(wanted, schema)
     if kind.syntax.oid not in rule.syntaxes:
         return _NO_RULE
     return _with_name(_test(kind, rule, wanted.value), wanted)

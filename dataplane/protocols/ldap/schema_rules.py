@@ -16,8 +16,10 @@ from dataplane.protocols.ldap.schema import Key, Rule, RuleKind
 _UNIQUE_ID = re.compile(rb"#'[01]*'B\Z")
 _FIRST_COMPONENT = re.compile(rb"\(\s*([^\s)]+)")
 
+# Those whose ASN.1 type is DirectoryString or one of its alternatives (section 4.2.11).
 _TEXTS = frozenset(
-    each.oid for each in (syntaxes.DIRECTORY_STRING, syntaxes.PRINTABLE_STRING, syntaxes.COUNTRY, syntaxes.IA5_STRING)
+    each.oid
+    for each in (syntaxes.DIRECTORY_STRING, syntaxes.PRINTABLE_STRING, syntaxes.COUNTRY, syntaxes.TELEPHONE_NUMBER)
 )
 _IA5 = frozenset((syntaxes.IA5_STRING.oid,))
 _DESCRIPTIONS = frozenset(
@@ -86,6 +88,15 @@ def _lines(value: bytes) -> bytes | None:
     return None if None in lines else b"$".join(line for line in lines if line is not None)
 
 
+def _spread_lines(key: bytes) -> bytes:
+    return b"$".join(prepare.spread(line) for line in key.split(b"$"))
+
+
+def _line_piece(piece: bytes, place: Place) -> bytes | None:
+    """caseIgnoreListSubstringsMatch: a piece lies within a line."""
+    return prepare.ignore_case_piece(piece.replace(b"\\", b"\\5c").replace(b"$", b"\\24"), place)
+
+
 def _unchanged(key: bytes) -> bytes:
     return key
 
@@ -122,7 +133,13 @@ def _ordering(name: str, oid: str, like: Rule) -> Rule:
     )
 
 
-def _substrings(name: str, oid: str, like: Rule, piece: Callable[[bytes, Place], bytes | None]) -> Rule:
+def _substrings(
+    name: str,
+    oid: str,
+    like: Rule,
+    piece: Callable[[bytes, Place], bytes | None],
+    spread: Callable[[bytes], bytes] = prepare.spread,
+) -> Rule:
     return Rule(
         name=name,
         oid=oid,
@@ -130,7 +147,7 @@ def _substrings(name: str, oid: str, like: Rule, piece: Callable[[bytes, Place],
         assertion=syntaxes.SUBSTRING_ASSERTION.oid,
         syntaxes=like.syntaxes,
         normalise=like.normalise,
-        spread=prepare.spread if like.syntaxes <= _TEXTS else _unchanged,
+        spread=spread,
         piece=piece,
     )
 
@@ -154,12 +171,15 @@ CASE_IGNORE_IA5_SUBSTRINGS = _substrings(
 CASE_EXACT_IA5 = _equality("caseExactIA5Match", "1.3.6.1.4.1.1466.109.114.1", _exact_ia5, syntaxes.IA5_STRING, _IA5)
 NUMERIC = _equality("numericStringMatch", "2.5.13.8", _numeric, syntaxes.NUMERIC_STRING)
 NUMERIC_ORDERING = _ordering("numericStringOrderingMatch", "2.5.13.9", NUMERIC)
-NUMERIC_SUBSTRINGS = _substrings("numericStringSubstringsMatch", "2.5.13.10", NUMERIC, partial(_anywhere, _numeric))
+NUMERIC_SUBSTRINGS = _substrings(
+    "numericStringSubstringsMatch", "2.5.13.10", NUMERIC, partial(_anywhere, _numeric), _unchanged
+)
 TELEPHONE = _equality("telephoneNumberMatch", "2.5.13.20", _telephone, syntaxes.TELEPHONE_NUMBER)
 TELEPHONE_SUBSTRINGS = _substrings(
-    "telephoneNumberSubstringsMatch", "2.5.13.21", TELEPHONE, partial(_anywhere, _telephone)
+    "telephoneNumberSubstringsMatch", "2.5.13.21", TELEPHONE, partial(_anywhere, _telephone), _unchanged
 )
 LIST = _equality("caseIgnoreListMatch", "2.5.13.11", _lines, syntaxes.POSTAL_ADDRESS)
+LIST_SUBSTRINGS = _substrings("caseIgnoreListSubstringsMatch", "2.5.13.12", LIST, _line_piece, _spread_lines)
 INTEGER = _equality("integerMatch", "2.5.13.14", syntaxes.integer_key, syntaxes.INTEGER)
 INTEGER_ORDERING = _ordering("integerOrderingMatch", "2.5.13.15", INTEGER)
 BOOLEAN = _equality("booleanMatch", "2.5.13.13", syntaxes.boolean_key, syntaxes.BOOLEAN)
@@ -206,7 +226,8 @@ IN_CHAIN = Rule(
 
 RULES = (
     OID, NAME, CASE_IGNORE, CASE_IGNORE_ORDERING, CASE_IGNORE_SUBSTRINGS, CASE_EXACT, CASE_EXACT_ORDERING,
-    CASE_EXACT_SUBSTRINGS, NUMERIC, NUMERIC_ORDERING, NUMERIC_SUBSTRINGS, LIST, BOOLEAN, INTEGER, INTEGER_ORDERING,
-    OCTETS, OCTETS_ORDERING, TELEPHONE, TELEPHONE_SUBSTRINGS, NAME_AND_UID, TIME, TIME_ORDERING, FIRST_COMPONENT,
-    CASE_EXACT_IA5, CASE_IGNORE_IA5, CASE_IGNORE_IA5_SUBSTRINGS, UUID, UUID_ORDERING, ALL_BITS, ANY_BIT, IN_CHAIN,
+    CASE_EXACT_SUBSTRINGS, NUMERIC, NUMERIC_ORDERING, NUMERIC_SUBSTRINGS, LIST, LIST_SUBSTRINGS, BOOLEAN, INTEGER,
+    INTEGER_ORDERING, OCTETS, OCTETS_ORDERING, TELEPHONE, TELEPHONE_SUBSTRINGS, NAME_AND_UID, TIME, TIME_ORDERING,
+    FIRST_COMPONENT, CASE_EXACT_IA5, CASE_IGNORE_IA5, CASE_IGNORE_IA5_SUBSTRINGS, UUID, UUID_ORDERING, ALL_BITS,
+    ANY_BIT, IN_CHAIN,
 )  # fmt: skip

@@ -31,7 +31,7 @@ _HOW = {
     Match.NUMERIC: _How(syntaxes.NUMERIC_STRING, rules.NUMERIC, None, rules.NUMERIC_SUBSTRINGS),
     Match.TELEPHONE: _How(syntaxes.TELEPHONE_NUMBER, rules.TELEPHONE, None, rules.TELEPHONE_SUBSTRINGS),
     Match.UUID: _How(syntaxes.UNIVERSAL_ID, rules.UUID, rules.UUID_ORDERING),
-    Match.POSTAL: _How(syntaxes.POSTAL_ADDRESS, rules.LIST),
+    Match.POSTAL: _How(syntaxes.POSTAL_ADDRESS, rules.LIST, None, rules.LIST_SUBSTRINGS),
     Match.PHOTO: _How(syntaxes.JPEG),
     Match.TYPES: _How(syntaxes.ATTRIBUTE_TYPE, rules.FIRST_COMPONENT),
     Match.CLASSES: _How(syntaxes.OBJECT_CLASS, rules.FIRST_COMPONENT),

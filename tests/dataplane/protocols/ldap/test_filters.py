@@ -30,7 +30,9 @@ from dataplane.protocols.ldap.schema import AttributeType
 from dataplane.protocols.ldap.schema_served import schema_of
 from tests.support.ldap_people import ldap_provider
 
-SCHEMA = schema_of(ldap_provider(users={"telephoneNumber": "phone", "x121Address": "x", "jpegPhoto": "photo"}))
+SCHEMA = schema_of(
+    ldap_provider(users={"telephoneNumber": "phone", "x121Address": "x", "jpegPhoto": "photo", "postalAddress": "a"})
+)
 
 IN_CHAIN = "1.2.840.113556.1.4.1941"
 ALL_BITS = "1.2.840.113556.1.4.803"
@@ -66,6 +68,7 @@ JANE = Entry(
         "ak-active": ["TRUE"],
         "telephoneNumber": ["+49 30 1234-56"],
         "x121Address": ["15 079 672"],
+        "postalAddress": ["Main  Street 1$Price \\24 5$Berlin"],
         "homeDirectory": ["/home/jdoe"],
         "memberOf": ["cn=Staff,ou=groups,dc=example"],
         "modifyTimestamp": ["20200601120000Z"],
@@ -142,6 +145,12 @@ TRUE: list[Filter] = [
     sub("telephoneNumber", "+49*-5*"),
     sub("x121Address", "1 5*72"),
     sub("homeDirectory", "/home/*"),
+    sub("postalAddress", "main street*"),
+    sub("postalAddress", "*Street 1*berlin"),
+    sub("postalAddress", "*price $ 5*"),
+    eq("postalAddress", "main street 1 $ PRICE \\24 5 $ Berlin"),
+    ext("telephoneNumber", "caseIgnoreMatch", "+49 30 1234-56"),
+    Not(ext("telephoneNumber", "caseIgnoreMatch", "+49 30 123456")),
     And(()),
     Not(Or(())),
     And((eq("uid", "jdoe"), Not(eq("uid", "x")))),
@@ -151,6 +160,9 @@ TRUE: list[Filter] = [
     Not(ext("givenName", None, "x")),
     Not(eq("cn;lang-de", "jdoe")),
     Not(Present("cn;lang-de;lang-en-GB")),
+    Not(ge("uidNumber;lang-de", "1")),
+    Not(sub("cn;LANG-de", "j*")),
+    Not(ext("cn;lang-de", "caseExactMatch", "jdoe", dn=True)),
     Not(ext("nsAccountLock", "caseIgnoreMatch", "TRUE")),
     ext("uid", None, "JDOE"),
     ext("uid", "caseExactMatch", "jdoe"),
@@ -200,6 +212,7 @@ FALSE: list[Filter] = [
     sub("cn", "jane* * * *doe"),
     sub("uid", "j doe*"),
     sub("uid", "jdoe *e"),
+    sub("postalAddress", "*1$price*"),
     sub("cn", "* d*oe*e"),
     Or(()),
     Not(And(())),
@@ -214,6 +227,11 @@ UNDEFINED: list[Filter] = [
     Present("cn;x-unknown"),
     Present("cn;lang-de;x-unknown"),
     Present("nosuch;lang-de"),
+    ge("cn;lang-de", "a"),
+    eq("uidNumber;lang-de", "x"),
+    eq("cn;lang-de", ""),
+    sub("uidNumber;LANG-de", "1*"),
+    ext("cn;lang-de", "integerMatch", "1"),
     Present("jpegPhoto;binary"),
     Present("cn;"),
     Present(""),
