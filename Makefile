@@ -5,7 +5,8 @@
 #   make test           test-core (anywhere) and test-interop (Debian, as root)
 #   make check          format, lint, types, layers, protos, migrations, sizes, docs
 #   make bench          figures for docs/benchmarks.md
-#   make soak           chaos: fifty outposts, random faults, a changing configuration (ARGS='--minutes 20 --seed 7')
+#   make soak           a million wrong LDAP messages, then chaos: fifty outposts, random faults, a changing configuration
+#                       (ARGS='--minutes 20 --seed 7')
 #   make image          the container image of an outpost (DOCKER=podman builds with another program)
 #   make setup | web | protos | lock | format | clean
 
