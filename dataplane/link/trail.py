@@ -13,16 +13,13 @@ from functools import partial
 from typing import TypeVar
 
 from dataplane.gate import Event, EventAction
+from dataplane.link.disk import DiskFollower
 from dataplane.link.events import EventJournal
 from dataplane.link.world import World
 
 MAX_IN_MEMORY = 20_000
 NOT_SAVED = "the disk took no events and memory no more of them"
 REFUSED = "control refused an event"
-FIRST_RETRY = 1.0
-LONGEST_RETRY = 60.0
-"""Seconds between two tries at a disk that takes nothing."""
-
 MAX_TEXT = 400
 _MAX_AT = 253_402_300_799.0
 """The end of the year 9999, after which no timestamp can be."""
@@ -66,13 +63,12 @@ class Trail:
         self._world = world
         self._limit = limit
         self._unsaved: dict[str, Event] = {}
-        self._behind = asyncio.Event()
+        self._disk = DiskFollower(self._write, world.sleep)
         self._sealable = asyncio.Event()
         self._news = asyncio.Event()
         self._clear = asyncio.Event()
         self._turn = asyncio.Lock()
         self._running: set[asyncio.Task[object]] = set()
-        self._saving: asyncio.Task[bool] | None = None
         # Lost from memory: all, and those that no event tells of yet.
         self._lost = 0
         self._untold = 0
@@ -120,7 +116,7 @@ class Trail:
             self._lose(dropped.count if dropped.action is EventAction.EVENTS_LOST else 1)
         if self._unsaved:
             self._clear.clear()
-            self._behind.set()
+            self._disk.touch()
             self._news.set()
 
     def seal(self) -> None:
@@ -135,27 +131,17 @@ class Trail:
 
     async def keep(self) -> None:
         """Save whenever there is something to save. Never returns by itself."""
-        retry = FIRST_RETRY
         await self._sealable.wait()
-        while True:
-            await self._behind.wait()
-            if await self.save():
-                retry = FIRST_RETRY
-            else:
-                await self._world.sleep(retry)
-                retry = min(LONGEST_RETRY, retry * 2)
+        await self._disk.keep()
 
     async def finish(self) -> None:
         """Save what isn't, if the disk takes it."""
-        while self._sealable.is_set() and (self._behind.is_set() or self._saving is not None):
-            if not await self.save():
-                return
+        if self._sealable.is_set():
+            await self._disk.finish()
 
     async def save(self) -> bool:
         """Save what isn't, or wait until that is done; whether the disk has it."""
-        # A save that has begun is finished, even when whoever waits for it is not there any more.
-        self._saving = self._saving or asyncio.create_task(self._save())
-        return await asyncio.shield(self._saving)
+        return await self._disk.save()
 
     async def first(self) -> Sequence[Event]:
         """The oldest events that control hasn't got; waits until there are any."""
@@ -192,23 +178,17 @@ class Trail:
         """Whether the disk has what comes, or will have it in a moment."""
         return self._sealable.is_set() and not self._journal.error
 
-    async def _save(self) -> bool:
-        self._behind.clear()
+    async def _write(self) -> bool:
         now, untold = self._world.clock(), self._untold
         events = [*self._unsaved.values()]
         told = [*events, self._loss(untold, NOT_SAVED)] if untold else events
-        try:
-            saved = not told or await self._in_turn(partial(self._journal.append, told, now))
-        finally:
-            self._saving = None
+        saved = not told or await self._in_turn(partial(self._journal.append, told, now))
         self._news.set()
-        if not saved:
-            self._behind.set()
-            return False
-        self._untold -= untold
-        for event in events:
-            self._unsaved.pop(event.id, None)
-        return True
+        if saved:
+            self._untold -= untold
+            for event in events:
+                self._unsaved.pop(event.id, None)
+        return saved
 
     def _lose(self, count: int) -> None:
         self._lost += count

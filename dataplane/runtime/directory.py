@@ -10,13 +10,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from dataplane.link.directory import DirectoryChange
+from dataplane.link.disk import DiskFollower
 from dataplane.link.journal import Journal
 from dataplane.link.messages import Position
 from dataplane.link.world import World
-
-FIRST_RETRY = 1.0
-LONGEST_RETRY = 60.0
-"""Seconds between two tries at a disk that takes nothing."""
 
 Observer = Callable[[Mapping[str, bytes], frozenset[str]], None]
 """Told of each change, and of the first copy: entries that are new or different by key, and keys that are gone."""
@@ -28,12 +25,10 @@ class HeldDirectory:
     def __init__(self, journal: Journal, world: World) -> None:
         """Loads what is on disk, which takes a while for a large one."""
         self._journal = journal
-        self._world = world
         self._directory = journal.load()
         self._observers: list[Observer] = []
         self._unsaved: set[str] = set()
-        self._behind = asyncio.Event()
-        self._saving: asyncio.Task[bool] | None = None
+        self._disk = DiskFollower(self._write, world.sleep)
 
     @property
     def position(self) -> Position | None:
@@ -69,45 +64,25 @@ class HeldDirectory:
         is_first = self._directory.position is None
         news = self._directory.apply(change)
         self._unsaved.update(news.changed, news.removed)
-        self._behind.set()
+        self._disk.touch()
         if news.changed or news.removed or is_first:
             for observer in self._observers:
                 observer(news.changed, news.removed)
 
     async def keep(self) -> None:
         """Save whenever something has changed. Never returns by itself."""
-        retry = FIRST_RETRY
-        while True:
-            await self._behind.wait()
-            if await self.save():
-                retry = FIRST_RETRY
-            else:
-                await self._world.sleep(retry)
-                retry = min(LONGEST_RETRY, retry * 2)
+        await self._disk.keep()
 
     async def finish(self) -> None:
         """Save what isn't, if the disk takes it."""
-        while self._behind.is_set() or self._saving is not None:
-            if not await self.save():
-                return
+        await self._disk.finish()
 
-    async def save(self) -> bool:
-        """Save what is the case, or wait until that is done; whether the disk has it."""
-        # A save that has begun is finished, even when whoever waits for it is not there any more.
-        self._saving = self._saving or asyncio.create_task(self._save())
-        return await asyncio.shield(self._saving)
-
-    async def _save(self) -> bool:
-        self._behind.clear()
+    async def _write(self) -> bool:
         keys, self._unsaved = self._unsaved, set()
-        try:
-            if await asyncio.to_thread(self._work(keys)):
-                return True
-            self._unsaved |= keys
-            self._behind.set()
-            return False
-        finally:
-            self._saving = None
+        if await asyncio.to_thread(self._work(keys)):
+            return True
+        self._unsaved |= keys
+        return False
 
     def _work(self, keys: set[str]) -> Callable[[], bool]:
         """What brings the disk to the present, in which these keys differ from what is there."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dataplane.link.directory import DirectoryChange
+from dataplane.link.disk import FIRST_RETRY, LONGEST_RETRY
 from dataplane.link.journal import Journal
 from dataplane.link.messages import Position
 from dataplane.link.world import World
-from dataplane.runtime.directory import FIRST_RETRY, LONGEST_RETRY, HeldDirectory
+from dataplane.runtime.directory import HeldDirectory
 
 KEY = b"k" * 32
 
