@@ -68,7 +68,7 @@ class LinuxHost:
             text=True,
             check=False,
             timeout=30,
-            env=plain_environment() | {"LC_ALL": "C.UTF-8"},
+            env=plain_environment() | {"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
             cwd="/",
         )
         return Done(code=done.returncode, output=done.stdout, errors=done.stderr)

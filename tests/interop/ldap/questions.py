@@ -9,9 +9,11 @@ What slapd is known to do otherwise than the RFCs say, or where these leave a ch
 - letters in another case that are also in another form (RFC 4518 section 2.3: NFKC, after folding; slapd does less);
 - booleans and times in lower case, which are none to slapd (RFC 4517 section 3.3: its ABNF knows no case);
 - attributes that slapd makes at each answer and doesn't find by: subschemaSubentry, and structuralObjectClass, where it
-  finds superior classes too; hasSubordinates, entryDN and entryUUID by extensible rules;
+  finds superior classes too; hasSubordinates, entryDN and entryUUID by extensible rules,
+  entryDN and hasSubordinates by comparison;
 - object classes in lower case by an extensible rule (RFC 4512 section 1.4: names of classes have no case);
-- DNs of attribute types that don't exist, which are none to slapd; uniqueMember by extensible rules, which it lacks;
+- DNs of attribute types that don't exist, or with empty values, which are none to slapd; uniqueMember by extensible
+  rules, which it lacks;
 - mail, dc and mobile by extensible rules, and the first two with other than ASCII: to OpenLDAP they are IA5 strings.
 """
 
@@ -43,7 +45,7 @@ RULES = (
 )  # fmt: skip
 ODD = (
     "", " ", "  ", "*", "\\", "(", ")", "\0", "\x7f", "é", "É", "ﬁ", "a\u0301",
-    "TRUE", "FALSE", "0", "-1", "+1", "007", "1.5", "99999999999999999999", "20250101000000Z", "2025", "cn=",
+    "TRUE", "FALSE", "0", "-1", "+1", "007", "1.5", "99999999999999999999", "20250101000000Z", "2025",
     "cn=a,ou=users", "=", ",", "cn=x,", "top", "nosuchclass", "2.5.6.0", b"\xff\xfe", b"\xc3", "x" * 300,
 )  # fmt: skip
 SELECTIONS: tuple[tuple[str, ...], ...] = (
@@ -58,6 +60,7 @@ UNASKED = frozenset({"subschemaSubentry", "structuralObjectClass"})
 BY_ONE_RULE = frozenset(
     {"hasSubordinates", "entryUUID", "entryDN", "objectClass", "uniqueMember", "mail", "dc", "mobile"}
 )
+UNCOMPARED = frozenset({"entryDN", "hasSubordinates"})
 CONTROLS = b"\0\x7f"
 FIXED = re.compile(rb"TRUE|FALSE|\d{14}Z")
 IA5 = frozenset({"mail", "dc"})
@@ -104,7 +107,7 @@ class Chance:
     def value(self, attribute: str) -> bytes:
         """A value of the attribute, as it is or changed; or one of another; or something odd."""
         value = self._value(attribute)
-        return value if value.isascii() or attribute not in IA5 else b"nobody"
+        return value if (value and value.isascii()) or attribute not in IA5 else b"nobody"
 
     def _value(self, attribute: str) -> bytes:
         dice = self.random.random()
@@ -135,6 +138,14 @@ class Chance:
     def _cut(self, text: str) -> str:
         at = self.random.randrange(text.rfind("=") + 1, len(text) + 1)
         return text[:at] + text[at + 1 :]
+
+    def is_known(self, dn: str) -> bool:
+        """Whether the DN is that of an entry, written otherwise perhaps."""
+        return dn.replace(" ", "").lower() in self._known
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(entry.dn.replace(" ", "").lower() for entry in self.entries)
 
     # Filters.
 
@@ -224,7 +235,13 @@ class Chance:
         )
 
     def comparison(self) -> tuple[str, str, bytes]:
-        """An entry, an attribute and a value."""
-        attribute = self.attribute()
+        """An entry, an attribute and a value; where the entry is none, an attribute and a value that may be compared.
+
+        Which of the two comes first no RFC says.
+        """
+        dn = self.dn()
+        if not self.is_known(dn):
+            return dn, "uid", b"alice"
+        attribute = self.one([name for name in self.names if name not in UNCOMPARED])
         name = self.one(UNKNOWN) if self.random.random() < 0.1 else self.named(attribute)
-        return self.dn(), name, self.value(attribute)
+        return dn, name, self.value(attribute)
