@@ -36,6 +36,7 @@ _OWN = frozenset(
         *("pwdchangedtime", "structuralobjectclass", "hassubordinates", "numsubordinates", "subschemasubentry"),
         *("attributetypes", "objectclasses", "matchingrules", "matchingruleuse", "ldapsyntaxes", "nameforms"),
         *("ditcontentrules", "ditstructurerules", "namingcontexts", "altserver", "vendorname", "vendorversion"),
+        *("defaultnamingcontext", "rootdomainnamingcontext"),
         *("supportedcontrol", "supportedextension", "supportedfeatures", "supportedldapversion"),
         *("supportedsaslmechanisms", "ref", "aliasedobjectname"),
     }
