@@ -7,7 +7,7 @@ kept but found by `membership`. DNs belong to the `tree`.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from dataplane.config import DirectoryEntry, DirectoryGroup, DirectoryUser
@@ -16,7 +16,6 @@ from dataplane.protocols.ldap.blobs import pack, unpack, values_of
 from dataplane.protocols.ldap.entries import Describer, operational
 from dataplane.protocols.ldap.indexes import Codes, Names, Pieces, hashed_code, ordered_code, pieces_of
 from dataplane.protocols.ldap.membership import Membership
-from dataplane.protocols.ldap.postings import SLOTS
 from dataplane.protocols.ldap.prepare import ignore_case
 from dataplane.protocols.ldap.schema import Attributes, AttributeType, Key, Schema
 
@@ -32,6 +31,8 @@ _GROUP_PREFIX: Final = "group/"
 
 NAME_TYPES: Final = ("cn", "uid", "sAMAccountName")
 """Attributes that share one table: each is the name of a user."""
+
+_TIMES: Final = ("createTimestamp", "modifyTimestamp", "pwdChangedTime")
 
 _ALIKE: Final = frozenset({"objectclass", "structuralobjectclass", "hassubordinates", "subschemasubentry"})
 """Attributes that all entries of a kind have alike."""
@@ -62,6 +63,7 @@ class Directory:
         self._splits = array("I")
         self._types = {kind.wire: kind for kind in schema.types}
         self._name_type = schema.get(NAME_TYPES[0])
+        self._times = {schema.get(name) for name in _TIMES}
         self._name_types = {schema.get(name) for name in NAME_TYPES}
 
     def count(self, mask: int) -> int:
@@ -187,7 +189,7 @@ class Directory:
             slot = self.groups.get(key.removeprefix(_GROUP_PREFIX))
         if slot is None:
             return
-        self._index(slot, self._keys(self._blobs[slot]), set())
+        self._index(slot, self._keys_of_packed(self._blobs[slot]), set())
         self.membership.join(slot, (), is_group=self.kinds[slot] == GROUP)
         if self.kinds[slot] == GROUP:
             self.superuser_groups.discard(slot)
@@ -199,13 +201,13 @@ class Directory:
 
     def _store(self, slot: int, kind: int, name: str, described: tuple[Attributes, Attributes]) -> None:
         shown, hidden = (self._own(kind, place, attributes) for place, attributes in enumerate(described))
-        before = self._keys(self._blobs[slot])
+        before = self._keys_of_packed(self._blobs[slot])
         packed = pack(shown)
         self._blobs[slot] = packed + pack(hidden)
         self._splits[slot] = len(packed)
         self.names[slot] = dn.escape(name).encode()
         self.kinds[slot] = kind
-        self._index(slot, before, self._keys(self._blobs[slot]))
+        self._index(slot, before, self._keys((*shown, *hidden)))
 
     def _own(self, kind: int, place: int, attributes: Attributes) -> Attributes:
         """What the entry doesn't share with all of its kind, which is noted when the first one comes."""
@@ -216,25 +218,34 @@ class Directory:
             self._alike_packed[kind] = pack(self.alike[kind][0]), pack(self.alike[kind][1])
         return tuple(each for each in attributes if each[0].key not in _ALIKE)
 
-    def _keys(self, blob: bytes) -> _Keys:
+    def _keys_of_packed(self, blob: bytes) -> _Keys:
+        return self._keys([(self._types[name], values) for name, values in unpack(blob)]) if blob else set()
+
+    def _keys(self, attributes: Iterable[tuple[AttributeType, Sequence[bytes]]]) -> _Keys:
         """What an entry is found by. An attribute that has no keys is found by being there."""
         keys: _Keys = set()
-        for name, values in unpack(blob):
-            kind = self._types[name]
+        for kind, values in attributes:
             rule = kind.equality or kind.substrings
+            found_as = self._name_type if kind in self._name_types else kind
             for value in values:
-                key = rule.normalise(value) if rule else None
-                keys.add((self._name_type if kind in self._name_types else kind, b"" if key is None else key))
+                # Our own times are written as their keys are, and a Z behind.
+                key = value[:-1] if kind in self._times else rule.normalise(value) if rule else None
+                keys.add((found_as, b"" if key is None else key))
         return keys
 
     def _index(self, slot: int, before: _Keys, after: _Keys) -> None:
         for kind, key in before - after:
             self._index_of(kind).remove(key, slot)
-        for kind, key in after - before:
-            self._index_of(kind).add(key, slot)
-        old, new = _pieces(before), _pieces(after)
-        self.pieces.remove(old - new, slot)
-        self.pieces.add(new - old, slot)
+        name = self.names[slot]
+        for kind, key in after - before if before else after:
+            # A name that is its own key needn't be held twice.
+            self._index_of(kind).add(name if key == name else key, slot)
+        pieces = _pieces(after)
+        if before:
+            old = _pieces(before)
+            self.pieces.remove(old - pieces, slot)
+            pieces -= old
+        self.pieces.add(pieces, slot)
 
     def _index_of(self, kind: AttributeType) -> Names | Codes:
         if kind is self._name_type:
@@ -246,11 +257,9 @@ class Directory:
 
 
 def _pieces(keys: _Keys) -> set[bytes]:
-    found: set[bytes] = set()
-    for text in {
+    texts = {
         kind.substrings.spread(key)
         for kind, key in keys
         if kind.substrings and kind.substrings.spread and isinstance(key, bytes)
-    }:
-        found |= pieces_of(text)
-    return found
+    }
+    return set[bytes]().union(*[pieces_of(text) for text in texts])

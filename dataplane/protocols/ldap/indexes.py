@@ -16,6 +16,8 @@ from dataplane.protocols.ldap.schema import Key
 
 _LEAST: Final = -(1 << 63)
 _GREATEST: Final = (1 << 63) - 1
+_SLOT_BITS: Final = 32
+_SLOT_MASK: Final = (1 << _SLOT_BITS) - 1
 _PREFIX: Final = 7
 _DIGITS: Final = 14
 
@@ -32,7 +34,7 @@ class Names:
     __slots__ = ("_found",)
 
     def __init__(self) -> None:
-        self._found: "dict[Key, int | array[int]]" = {}
+        self._found: dict[Key, int | "array[int]"] = {}
 
     def find(self, key: Key) -> Sequence[int]:
         """The slots of a key, sorted; a copy."""
@@ -117,9 +119,10 @@ class Codes:
     def settle(self) -> None:
         """Put what was collected in order."""
         if not self._settled:
-            pairs = sorted(zip(self._codes, self._slots, strict=True))
-            self._codes = array("q", [code for code, _ in pairs])
-            self._slots = array(SLOTS, [slot for _, slot in pairs])
+            # One number for both sorts in less time and space than pairs.
+            both = sorted([code << _SLOT_BITS | slot for code, slot in zip(self._codes, self._slots, strict=True)])
+            self._codes = array("q", [each >> _SLOT_BITS for each in both])
+            self._slots = array(SLOTS, [each & _SLOT_MASK for each in both])
             self._settled = True
 
     def count(self, least: int, greatest: int) -> int:
@@ -167,25 +170,28 @@ class Pieces:
     __slots__ = ("_found", "_holding", "_population")
 
     def __init__(self) -> None:
-        self._found: "dict[bytes, array[int] | None]" = {}
+        self._found: dict[bytes, "array[int] | None"] = {}
         self._holding: dict[bytes, list[bytes]] | None = None
         self._population = 0
 
     def add(self, pieces: Iterable[bytes], slot: int) -> None:
         """Say that an entry has these pieces."""
         self._population = max(self._population, slot + 1)
+        # While a directory is loaded the first entries are all there are: only a good number says anything.
+        common = max(self._population, _COMMON_FROM) // _COMMON_PART
         found = self._found
         for piece in pieces:
-            if piece not in found:
-                found[piece] = array(SLOTS, (slot,))
-                self._holding = None
-                continue
-            slots = found[piece]
+            slots = found.get(piece, _EMPTY)
             if slots is None:
                 continue
-            with_slot(slots, slot)
-            # While a directory is loaded the first entries are all there are: only a good number says anything.
-            if self._population > _COMMON_FROM and len(slots) * _COMMON_PART > self._population:
+            if not slots:
+                found[piece] = array(SLOTS, (slot,))
+                self._holding = None
+            elif slots[-1] < slot:
+                slots.append(slot)
+            else:
+                with_slot(slots, slot)
+            if len(slots) > common:
                 found[piece] = None
 
     def remove(self, pieces: Iterable[bytes], slot: int) -> None:
