@@ -44,7 +44,7 @@ _CREATED, _MODIFIED = TYPE_BY_NAME["createtimestamp"], TYPE_BY_NAME["modifytimes
 _PASSWORD_CHANGED, _HAS_SUBORDINATES = TYPE_BY_NAME["pwdchangedtime"], TYPE_BY_NAME["hassubordinates"]
 
 _Values = dict[AttributeType, tuple[bytes, ...]]
-_Mappings = tuple[tuple[AttributeType, str], ...]
+_Mappings = tuple[tuple[AttributeType, tuple[str, ...]], ...]
 
 
 class Describer:
@@ -170,26 +170,28 @@ def read_object(text: str) -> Mapping[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def find_source(said: Mapping[str, object], source: str) -> object:
+def _typed(mappings: Iterable[AttributeMapping], schema: Schema) -> _Mappings:
+    return tuple((schema.get(mapping.attribute), tuple(mapping.source.split("."))) for mapping in mappings)
+
+
+def _find(said: Mapping[str, object], path: tuple[str, ...]) -> object:
     """Return what a mapping's source names: an attribute, or by `a.b` b of the object a; None for nothing."""
     found: object = said
-    for name in source.split("."):
+    for name in path:
         found = found.get(name) if isinstance(found, dict) else None
     return found
-
-
-def _typed(mappings: Iterable[AttributeMapping], schema: Schema) -> _Mappings:
-    return tuple((schema.get(mapping.attribute), mapping.source) for mapping in mappings)
 
 
 def _mapped(mappings: _Mappings, said: Mapping[str, object]) -> _Values:
     values: _Values = {}
     if not said:
         return values
-    for kind, source in mappings:
-        found = (*values.get(kind, ()), *_valid(kind, find_source(said, source)))
-        if found:
-            values[kind] = found[:1] if kind.single else _distinct(kind, found)
+    for kind, path in mappings:
+        source = _find(said, path)
+        if source is not None:
+            found = (*values.get(kind, ()), *_valid(kind, source))
+            if found:
+                values[kind] = found[:1] if kind.single else _distinct(kind, found)
     return values
 
 
