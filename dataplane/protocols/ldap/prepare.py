@@ -10,7 +10,6 @@ space there, becomes U+00A0, which nothing else leaves in prepared text.
 import re
 import unicodedata
 from enum import Enum
-from functools import cache
 
 # Section 2.2, in ASCII: controls go, but for those that are white space, and that is what bytes.split splits at.
 _CONTROLS = bytes(code for code in (*range(0x20), 0x7F) if not bytes((code,)).isspace())
@@ -101,12 +100,7 @@ def _with_kept_spaces(text: str) -> str:
 
 
 def _kept_space(space: re.Match[str]) -> str:
-    return _KEPT_SPACE if _is_mark(space[1]) else " "
-
-
-@cache
-def _is_mark(character: str) -> bool:
-    return unicodedata.category(character)[0] == "M"
+    return _KEPT_SPACE if unicodedata.category(space[1])[0] == "M" else " "
 
 
 def _collapsed(text: str) -> bytes:
