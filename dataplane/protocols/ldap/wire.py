@@ -14,6 +14,7 @@ from dataplane.protocols.ldap.ber import BOOLEAN, ENUMERATED, INTEGER, OCTET_STR
 from dataplane.protocols.ldap.faults import Unfit
 from dataplane.protocols.ldap.filterwire import decode_filter
 from dataplane.protocols.ldap.messages import (
+    SUCCESS,
     Abandon,
     Add,
     AddResponse,
@@ -304,6 +305,8 @@ def encode_response(message_id: int, response: Response, controls: tuple[Control
 
 
 def _encode_operation(response: Response) -> bytes:
+    if response == _DONE:
+        return _ENCODED_DONE
     contents = _encode_result(response.result)
     if isinstance(response, ExtendedResponse):
         if response.oid is not None:
@@ -319,6 +322,11 @@ def _encode_result(result: Result) -> bytes:
         + element(OCTET_STRING, result.matched_dn.encode())
         + element(OCTET_STRING, result.diagnostic.encode())
     )
+
+
+_DONE: Final = SearchDone(SUCCESS)
+_ENCODED_DONE: Final = element(_TAGS[SearchDone], _encode_result(SUCCESS))
+"""What ends most operations, encoded once."""
 
 
 def _encode_control(control: Control) -> bytes:
