@@ -26,6 +26,7 @@ BASE = "dc=ldap,dc=example,dc=test"
 PASSWORD = "correct-horse-battery"
 SEARCH = "search"
 STAFF, SEARCHERS = "staff", "searchers"
+SPARES = 8
 _numbers = itertools.count(1)
 
 GROUPS: Sequence[dict[str, object]] = (
@@ -93,6 +94,8 @@ class LdapSite:
     garrison: Garrison
     outpost: LdapOutpost
     certificate: Path
+    spares: list[str] = field(default_factory=lambda: [f"spare{number}" for number in range(SPARES)])
+    """Users without groups that nobody has yet."""
 
     @property
     def port(self) -> int:
@@ -115,6 +118,11 @@ class LdapSite:
         found = client.bind(user_dn(username), password)
         assert found.code == 0, found
         return client
+
+    def lets_in(self, username: str, password: str) -> bool:
+        """Whether a bind succeeds."""
+        with connected(self.port) as client:
+            return client.bind(user_dn(username), password).code == 0
 
     @property
     def resolving(self) -> list[str]:
@@ -140,7 +148,9 @@ class LdapSite:
         return text
 
     def person(self, *groups: str, **fields: object) -> str:
-        """A new user, whom the outpost has; returns the username."""
+        """A user for the test alone, whom the outpost has; returns the username."""
+        if not groups and not fields and self.spares:
+            return self.spares.pop()
         name = f"person{next(_numbers)}"
         self.garrison.apply({"users": [_person({"username": name, "name": name, "groups": list(groups), **fields})]})
         self.until(lambda found: len(found.entries) == 1, ber.equal("uid", name))
@@ -204,6 +214,9 @@ def _crowd() -> Iterator[dict[str, object]]:
 
 
 def _blueprint(certificate: Path, key: Path) -> dict[str, object]:
+    spares: list[dict[str, object]] = [
+        {"username": f"spare{number}", "name": f"Spare {number}"} for number in range(SPARES)
+    ]
     provider = {
         "name": "directory", "type": "ldap", "base_dn": BASE, "search_group": SEARCHERS, "bind_mode": "cached",
         "certificate": "ldap", "tls_server_name": HOST,
@@ -212,7 +225,7 @@ def _blueprint(certificate: Path, key: Path) -> dict[str, object]:
     return {
         "certificates": [{"name": "ldap", "certificate_file": str(certificate), "key_file": str(key)}],
         "groups": list(GROUPS),
-        "users": [*(_person(dict(user)) for user in USERS), *_crowd()],
+        "users": [*(_person({**user}) for user in (*USERS, *spares)), *_crowd()],
         "providers": [provider],
         "applications": [{"slug": "directory", "name": "Directory", "provider": "directory"}],
         "outposts": [{"name": "directory", "type": "ldap", "providers": ["directory"]}],

@@ -180,7 +180,7 @@ def test_python_ldap_changes_a_password(directory: LdapSite) -> None:
     result = None
     """
     python_ldap(directory, script, name=name, new=NEW)
-    eventually(lambda: directory.client(name, NEW).who_am_i(), "the new password is taken")
+    eventually(lambda: directory.lets_in(name, NEW), "the new password is taken")
 
 
 # ldap3.
@@ -262,7 +262,7 @@ def test_ldap3_changes_a_password_and_has_one_made(directory: LdapSite) -> None:
     made = ldap3(directory, script, name=name)
     assert isinstance(made, str)
     assert len(made) >= 12
-    eventually(lambda: directory.client(name, made).who_am_i(), "the password that was made is taken")
+    eventually(lambda: directory.lets_in(name, made), "the password that was made is taken")
 
 
 def test_ldap3_asynchronous_searches_on_one_connection(directory: LdapSite) -> None:
