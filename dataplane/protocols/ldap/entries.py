@@ -60,10 +60,10 @@ class Describer:
 
     def user(self, user: DirectoryUser) -> Attributes:
         """Return the attributes of a user, without memberOf and ak-superuser."""
-        said = read_object(user.attributes)
+        said = _read_object(user.attributes)
         username = user.username.encode()
         given, family = _split_name(user.name or user.username)
-        uid_number = self._uid_number(user, said)
+        uid_number = _find_number(said, "uidNumber", self._uid_start + user.number)
         values: _Values = {
             _OBJECT_CLASS: _USER_CLASSES,
             _CN: (username,),
@@ -86,7 +86,7 @@ class Describer:
 
     def group(self, group: DirectoryGroup) -> Attributes:
         """Return the attributes of a group, without memberOf, member, uniqueMember and memberUid."""
-        said = read_object(group.attributes)
+        said = _read_object(group.attributes)
         name = _text(group.name)
         values: _Values = {
             _OBJECT_CLASS: _GROUP_CLASSES,
@@ -97,18 +97,6 @@ class Describer:
             _SUPERUSER: _boolean(group.superuser),
         }
         return _present(values | _mapped(self._group_mappings, said))
-
-    def uid_number(self, user: DirectoryUser) -> int:
-        """Return the user's uidNumber: counted from the provider's start, or what the attribute uidNumber says."""
-        return self._uid_number(user, read_object(user.attributes))
-
-    def user_gid_number(self, user: DirectoryUser) -> int:
-        """Return the gidNumber of the user's own group: the uidNumber, or what the attribute gidNumber says."""
-        said = read_object(user.attributes)
-        return _find_number(said, "gidNumber", self._uid_number(user, said))
-
-    def _uid_number(self, user: DirectoryUser, said: Mapping[str, object]) -> int:
-        return _find_number(said, "uidNumber", self._uid_start + user.number)
 
 
 def virtual_group(username: str, gid_number: int) -> Attributes:
@@ -159,7 +147,7 @@ def operational_container(key: str, name: dn.Rdn) -> Attributes:
     )
 
 
-def read_object(text: str) -> Mapping[str, object]:
+def _read_object(text: str) -> Mapping[str, object]:
     """Return a JSON object; an empty one for anything else."""
     if text in ("", "{}"):
         return {}

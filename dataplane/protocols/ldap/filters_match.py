@@ -125,16 +125,16 @@ def _order_test(leaf: AtLeast | AtMost | Below) -> Callable[[bytes], bool]:
     normalise, wanted = leaf.rule.normalise, leaf.key
     match leaf:
         case AtLeast():
-            return lambda value: (key := normalise(value)) is not None and not is_below(key, wanted)
+            return lambda value: (key := normalise(value)) is not None and not _is_below(key, wanted)
         case AtMost():
-            return lambda value: (key := normalise(value)) is not None and not is_below(wanted, key)
+            return lambda value: (key := normalise(value)) is not None and not _is_below(wanted, key)
         case Below():
-            return lambda value: (key := normalise(value)) is not None and is_below(key, wanted)
+            return lambda value: (key := normalise(value)) is not None and _is_below(key, wanted)
         case _:
             assert_never(leaf)
 
 
-def is_below(left: Key, right: Key) -> bool:
+def _is_below(left: Key, right: Key) -> bool:
     """Whether one key of a rule comes before another of the same rule."""
     if isinstance(left, int):
         return isinstance(right, int) and left < right

@@ -34,7 +34,7 @@ _DESCRIPTIONS = frozenset(
 )
 
 
-def distinguished_name(value: bytes) -> bytes | None:
+def _distinguished_name(value: bytes) -> bytes | None:
     """Return the key of a DN (distinguishedNameMatch)."""
     try:
         return dn.normalise(value.decode()).encode()
@@ -44,7 +44,7 @@ def distinguished_name(value: bytes) -> bytes | None:
 
 def _name_and_uid(value: bytes) -> bytes | None:
     """uniqueMemberMatch: no value here has the optional bits, and without them those of an assertion don't count."""
-    return distinguished_name(_UNIQUE_ID.sub(b"", value))
+    return _distinguished_name(_UNIQUE_ID.sub(b"", value))
 
 
 def _object_identifier(value: bytes) -> bytes | None:
@@ -185,7 +185,7 @@ INTEGER_ORDERING = _ordering("integerOrderingMatch", "2.5.13.15", INTEGER)
 BOOLEAN = _equality("booleanMatch", "2.5.13.13", syntaxes.boolean_key, syntaxes.BOOLEAN)
 TIME = _equality("generalizedTimeMatch", "2.5.13.27", syntaxes.time_key, syntaxes.GENERALIZED_TIME)
 TIME_ORDERING = _ordering("generalizedTimeOrderingMatch", "2.5.13.28", TIME)
-NAME = _equality("distinguishedNameMatch", "2.5.13.1", distinguished_name, syntaxes.DN)
+NAME = _equality("distinguishedNameMatch", "2.5.13.1", _distinguished_name, syntaxes.DN)
 NAME_AND_UID = _equality("uniqueMemberMatch", "2.5.13.23", _name_and_uid, syntaxes.NAME_AND_UID)
 OID = _equality("objectIdentifierMatch", "2.5.13.0", _object_identifier, syntaxes.OID)
 FIRST_COMPONENT = _equality(
@@ -221,7 +221,7 @@ IN_CHAIN = Rule(
     kind=RuleKind.CHAIN,
     assertion=syntaxes.DN.oid,
     syntaxes=_NAMES,
-    normalise=distinguished_name,
+    normalise=_distinguished_name,
 )
 
 RULES = (

@@ -47,7 +47,7 @@ def common_schema() -> Schema:
 
 
 @cache
-def find_mapped_type(name: str) -> AttributeType:
+def _mapped_type(name: str) -> AttributeType:
     """Return the type under which a mapping shows an attribute: the one known by that name, or one made for it."""
     return TYPE_BY_NAME.get(name.lower()) or generated_type(name)
 
@@ -60,15 +60,15 @@ def _names(
         where = f"LDAP provider {provider.name!r}, mapping to {name!r}"
         if _NAME.fullmatch(name) is None:
             raise ConfigRefused(f"{where}: expected a name of at most 100 letters, digits and hyphens, a letter first")
-        if find_mapped_type(name) in own or find_mapped_type(name).operational:
+        if _mapped_type(name) in own or _mapped_type(name).operational:
             raise ConfigRefused(f"{where}: expected another name, since this one always says what Garrison knows")
     return names
 
 
 @lru_cache(maxsize=64)
 def _schema(user_names: tuple[str, ...], group_names: tuple[str, ...]) -> Schema:
-    users = [find_mapped_type(name) for name in user_names]
-    groups = [find_mapped_type(name) for name in group_names]
+    users = [_mapped_type(name) for name in user_names]
+    groups = [_mapped_type(name) for name in group_names]
     markers = {
         USER_MARKER: _beyond(users, USER_CLASSES),
         GROUP_MARKER: _beyond(groups, GROUP_CLASSES),
