@@ -25,7 +25,7 @@ from control.auth.oidc.server import Server
 from control.auth.oidc.tokens import TokenSubject, id_token_claims, sign
 from control.auth.password_change import ChangeAsked, change_password
 from control.auth.passwords import Passwords
-from control.domain.application import Application, LdapProvider, ProxyProvider
+from control.domain.application import Application, BindMode, LdapProvider, ProxyProvider
 from control.domain.decision import Admitted, Challenged, Deny, Refused, RefusedReason
 from control.domain.grant import (
     IssuedSession,
@@ -135,7 +135,7 @@ class Gatekeeper:
                 return self._sign_in(unit, asked, admitted, application, provider)
             case LdapProvider():
                 # Of attributes it has what its mappings show, in the directory.
-                lasting = is_lasting(asked.given, admitted)
+                lasting = is_lasting(asked.given, admitted) and provider.bind_mode is BindMode.CACHED
                 return Granted(session=bound(unit, admitted), attributes={}, lasting=lasting)
             case _:
                 assert_never(provider)

@@ -11,7 +11,7 @@ from control.auth import people, totp
 from control.auth.deciding import Given, PasswordGiven, TokenGiven
 from control.auth.gatekeeper import Gatekeeper, Redemption, SessionClaim
 from control.auth.granting import Asked, Granted
-from control.domain.application import LdapProvider
+from control.domain.application import BindMode, LdapProvider
 from control.domain.decision import Challenged, Channel, Refused, RefusedReason
 from control.domain.grant import Refusal, RefusalReason
 from control.domain.identity import UserKind
@@ -83,6 +83,11 @@ def test_a_bind_is_a_session_of_a_day(directory: Directory) -> None:
 )
 def test_who_may_not_bind(directory: Directory, username: str, password: str, expected: Refused) -> None:
     assert directory.bind(username, password) == expected
+
+
+def test_where_each_bind_asks_control_no_answer_is_kept(directory: Directory) -> None:
+    directory.change(bind_mode=BindMode.DIRECT)
+    assert not granted(directory.bind("alice")).lasting
 
 
 def test_inactive_people_may_not_bind(directory: Directory) -> None:
