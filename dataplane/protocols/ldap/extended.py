@@ -70,21 +70,27 @@ def _read(asked: PasswordModify, tree: Tree, bound: Bound, client: str) -> Passw
     # Whoever came by an app password has not shown that the password is theirs to change.
     if not asked.old:
         return _NO_PRESENT
-    try:
-        wanted = None if asked.new is None else asked.new.decode()
-        present = asked.old.decode()
-    except UnicodeDecodeError:
-        return _UNFIT
-    if wanted == "":
+    present, wanted = _find_text(asked.old), _find_text(asked.new or b"")
+    if present is None:
+        return _WRONG
+    if wanted is None or asked.new == b"":
         return _UNFIT
     return PasswordChange(
         provider=bound.provider,
         channel=Channel.LDAP,
         username=username,
         present=present,
-        wanted=wanted,
+        wanted=wanted or None,
         client_address=client,
     )
+
+
+def _find_text(value: bytes) -> str | None:
+    """Passwords are UTF-8 (RFC 4513 section 5.1)."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _find_username(identity: str, tree: Tree) -> str | None:
