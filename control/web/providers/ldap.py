@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from control.domain.application import Application, LdapProvider
 from control.fleet.ldap_providers import create_ldap_provider, find_overlap, update_ldap_provider
 from control.store import Unit
+from control.store.numbers import FIRST
 from control.web.context import web
 from control.web.forms import saving
 from control.web.lookups import certificate_choices
@@ -30,6 +31,7 @@ def page(
         searchers=searchers,
         directory=directory,
         snippets=ldap_snippets(directory),
+        first=FIRST,
         overlap=find_overlap(
             provider.uid_start_number,
             provider.gid_start_number,
