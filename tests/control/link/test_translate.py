@@ -9,9 +9,18 @@ import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from control.domain.application import ProxyMode
+from control.domain.application import AttributeMapping, BindMode, ProxyMode
 from control.domain.grant import BasicCredentials, IssuedIdentity
-from control.fleet.resources import Certificate, Changed, Ended, Options, ProxyProvider, Resource, SessionKey
+from control.fleet.resources import (
+    Certificate,
+    Changed,
+    Ended,
+    LdapProvider,
+    Options,
+    ProxyProvider,
+    Resource,
+    SessionKey,
+)
 from control.link.messages import Push
 from control.link.reading import read_id, read_time
 from control.link.translate import PART_BYTES, Encoded, config_parts, encode
@@ -52,6 +61,24 @@ RESOURCES: list[Resource] = [
         certificate="",
         intercept_header_auth=True,
     ),
+    LdapProvider(
+        id=ID,
+        name="dir",
+        application_slug="dir",
+        application_name="Directory",
+        base_dn="DC=a,DC=b",
+        bind_mode=BindMode.CACHED,
+        mfa_support=True,
+        search_group=ID,
+        uid_start_number=2000,
+        gid_start_number=4000,
+        certificate="certificate/1",
+        tls_server_name="ldap.example.com",
+        user_attributes=(AttributeMapping(attribute="gecos", source="a.b"),),
+        group_attributes=(),
+        size_limit=5,
+        time_limit=timedelta(seconds=30),
+    ),
     Certificate(id=ID, name="web", chain="CHAIN", private_key="KEY"),
     Ended(session=ID, before=WHEN, until=WHEN),
     Changed(
@@ -75,7 +102,8 @@ def test_a_resource_travels_under_its_key_and_digest(resource: Resource) -> None
 
 
 def test_every_difference_makes_another_digest() -> None:
-    options, provider, certificate, ended, changed = RESOURCES
+    options, provider, ldap, certificate, ended, changed = RESOURCES
+    assert isinstance(ldap, LdapProvider)
     assert isinstance(options, Options)
     assert isinstance(provider, ProxyProvider)
     assert isinstance(certificate, Certificate)
@@ -92,6 +120,21 @@ def test_every_difference_makes_another_digest() -> None:
         replace(provider, session_keys=()),
         replace(provider, intercept_header_auth=False),
         replace(certificate, private_key="OTHER"),
+        replace(ldap, application_slug="d"),
+        replace(ldap, application_name="D"),
+        replace(ldap, base_dn="DC=a"),
+        replace(ldap, bind_mode=BindMode.DIRECT),
+        replace(ldap, mfa_support=False),
+        replace(ldap, search_group=None),
+        replace(ldap, uid_start_number=1),
+        replace(ldap, gid_start_number=1),
+        replace(ldap, certificate=""),
+        replace(ldap, tls_server_name=""),
+        replace(ldap, user_attributes=(AttributeMapping(attribute="gecos", source="a"),)),
+        replace(ldap, group_attributes=ldap.user_attributes),
+        replace(ldap, user_attributes=()),
+        replace(ldap, size_limit=0),
+        replace(ldap, time_limit=timedelta(seconds=1)),
         replace(ended, before=WHEN + timedelta(microseconds=1)),
         replace(changed, identity=replace(IDENTITY, additional_headers={})),
     ]
@@ -194,6 +237,6 @@ def test_what_sounds_like_a_secret_is_classified() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    assert "KEY" not in repr(RESOURCES[2])
+    assert "KEY" not in repr(RESOURCES[3])
     assert "kkkk" not in repr(RESOURCES[1])
     assert "kkkk" not in repr(encode(RESOURCES[1]))
