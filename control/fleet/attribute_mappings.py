@@ -4,7 +4,7 @@ As lines of text, or as a list of such lines or of mappings with `attribute` and
 that an entry says by itself.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from control.domain.application import AttributeMapping
 from control.domain.names import is_attribute_name
@@ -29,18 +29,19 @@ _SECRET = frozenset(
 # In lower case: names and relations, numbers, operational attributes, and what the root DSE and the subschema have.
 _OWN = frozenset(
     {
-        *("cn", "commonname", "uid", "userid", "name", "mail", "rfc822mailbox", "samaccountname", "objectclass"),
-        *("ou", "organizationalunitname", "dc", "domaincomponent", "o", "organizationname", "distinguishedname", "dn"),
+        *("cn", "commonname", "uid", "userid", "samaccountname", "objectclass", "distinguishedname", "dn"),
         *("memberof", "member", "uniquemember", "memberuid", "ak-active", "ak-superuser", "uidnumber", "gidnumber"),
         *("entryuuid", "entrydn", "entrycsn", "createtimestamp", "modifytimestamp", "creatorsname", "modifiersname"),
-        *("pwdchangedtime", "structuralobjectclass", "hassubordinates", "numsubordinates", "subschemasubentry"),
+        *("pwdchangedtime", "pwdaccountlockedtime", "structuralobjectclass", "hassubordinates", "numsubordinates"),
         *("attributetypes", "objectclasses", "matchingrules", "matchingruleuse", "ldapsyntaxes", "nameforms"),
-        *("ditcontentrules", "ditstructurerules", "namingcontexts", "altserver", "vendorname", "vendorversion"),
-        *("defaultnamingcontext", "rootdomainnamingcontext"),
+        *("ditcontentrules", "ditstructurerules", "subschemasubentry", "altserver", "vendorname", "vendorversion"),
         *("supportedcontrol", "supportedextension", "supportedfeatures", "supportedldapversion"),
-        *("supportedsaslmechanisms", "ref", "aliasedobjectname"),
+        *("supportedsaslmechanisms", "namingcontexts", "defaultnamingcontext", "rootdomainnamingcontext"),
+        *("ref", "aliasedobjectname", "aliasedentryname"),
     }
 )
+# Groups have none of these by themselves, so they may be mapped there.
+_OWN_OF_USERS = _OWN | {"name", "mail", "rfc822mailbox"}
 
 
 def mapping_lines(mappings: Sequence[AttributeMapping]) -> str:
@@ -67,18 +68,19 @@ def read_mappings(reader: Reader, name: str, current: tuple[AttributeMapping, ..
     if len(items) > MOST_MAPPINGS:
         reader.refuse(name, "too_many", len(items), f"at most {MOST_MAPPINGS}")
         return current
-    found = tuple(each for place, item in enumerate(items) for each in _read(reader, f"{name}[{place}]", item))
+    own = _OWN_OF_USERS if name == "user_attributes" else _OWN
+    found = tuple(each for place, item in enumerate(items) for each in _read(reader, f"{name}[{place}]", item, own))
     _check_doubles(reader, name, found)
     return found
 
 
-def _read(reader: Reader, place: str, item: object) -> Iterator[AttributeMapping]:
+def _read(reader: Reader, place: str, item: object, own: Collection[str]) -> Iterator[AttributeMapping]:
     """One, or none for an empty line."""
     mapping = _parsed(item)
     if mapping is None:
         reader.refuse(place, "not_a_mapping", item, _EXPECTED)
     elif mapping.attribute or mapping.source:
-        _check(reader, place, mapping)
+        _check(reader, place, mapping, own)
         yield mapping
 
 
@@ -98,14 +100,14 @@ def _mapping(attribute: str, source: str) -> AttributeMapping:
     return AttributeMapping(attribute=attribute.strip(), source=source.strip())
 
 
-def _check(reader: Reader, place: str, mapping: AttributeMapping) -> None:
+def _check(reader: Reader, place: str, mapping: AttributeMapping, own: Collection[str]) -> None:
     attribute, source = mapping.attribute, mapping.source
     if len(attribute) > LONGEST_NAME or not is_attribute_name(attribute):
         expected = f"an attribute's name: a letter, then letters, digits and -, at most {LONGEST_NAME}"
         reader.refuse(place, "not_an_attribute", attribute, expected)
     elif attribute.lower() in _SECRET:
         reader.refuse(place, "secret", attribute, "an attribute that holds no password: none is ever shown")
-    elif attribute.lower() in _OWN:
+    elif attribute.lower() in own:
         reader.refuse(place, "not_mappable", attribute, "an attribute that entries have not by themselves")
     if len(source) > LONGEST_NAME or not source.isprintable() or "" in source.split("."):
         expected = f"an attribute of users or groups, at most {LONGEST_NAME} characters"
