@@ -1,7 +1,7 @@
 """Small directories, and someone who searches them and reads the answers."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from uuid import NAMESPACE_OID, uuid5
 
@@ -38,7 +38,7 @@ ANYTHING = Present("objectClass")
 _ENTRY, _DONE, _CONTROLS = 0x64, 0x65, 0xA0
 
 
-def provider(
+def provider(  # noqa: PLR0913  what tests differ in
     base_dn: str = BASE,
     *,
     id: str = "directory",  # noqa: A002  as the field is called
@@ -73,7 +73,7 @@ def identity(name: str) -> str:
     return str(uuid5(NAMESPACE_OID, name))
 
 
-def user(
+def user(  # noqa: PLR0913  what tests differ in
     username: str,
     *groups: str,
     name: str | None = None,
@@ -214,6 +214,19 @@ def _read_done(reader: Reader, answer: Answer) -> None:
         reader.end = outer
 
 
+def read_all(running: Generator[bytes, None, ResultCode], answer: Answer) -> ResultCode:
+    """Read all batches; what the generator returned."""
+    ended: list[ResultCode] = []
+
+    def whole() -> Iterator[bytes]:
+        ended.append((yield from running))
+
+    for batch in whole():
+        read(batch, answer)
+        answer.batches += 1
+    return ended[0]
+
+
 class Searcher:
     """Someone with a connection of their own."""
 
@@ -253,13 +266,8 @@ class Searcher:
         message = Message(id=7, request=request, controls=controls)
         answer = Answer()
         running = search.answer(self.trees, message, self.viewer, self.pages, self.clock)
-        while True:
-            try:
-                read(next(running), answer)
-                answer.batches += 1
-            except StopIteration as ended:
-                assert ended.value is answer.code
-                return answer
+        assert (read_all(running, answer)) is answer.code
+        return answer
 
     def compare(self, entry: str, attribute: str, value: bytes) -> Result:
         return search.compare(self.trees, Compare(entry=entry, attribute=attribute, value=value), self.viewer)

@@ -1,4 +1,7 @@
-"""Controls of requests (RFC 4511 section 4.1.11): those that are served, read; others refused where they are critical."""
+"""Controls of requests (RFC 4511 section 4.1.11).
+
+Those that are served are read; others are refused where they are critical, and otherwise as good as not there.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""The two entries that lie in no tree, and that anybody may read: the root DSE and the subschema (RFC 4512 4.2, 5.1)."""
+"""The two entries that lie in no tree: the root DSE and the subschema (RFC 4512 sections 4.2, 5.1).
+
+Anybody may read them; whoever has bound reads the schema of their provider.
+"""
 
 from dataclasses import dataclass
 
@@ -7,10 +10,10 @@ from dataplane.protocols.ldap.entries import SUBSCHEMA_DN
 from dataplane.protocols.ldap.filters_match import matches
 from dataplane.protocols.ldap.filters_resolve import resolve
 from dataplane.protocols.ldap.messages import Scope, Search
+from dataplane.protocols.ldap.rendering import encode_described
 from dataplane.protocols.ldap.rootdse import root_dse
 from dataplane.protocols.ldap.schema import Attributes, Schema
 from dataplane.protocols.ldap.schema_served import common_schema
-from dataplane.protocols.ldap.rendering import encode_described
 from dataplane.protocols.ldap.selection import selection_of
 from dataplane.protocols.ldap.subschema import subschema
 from dataplane.protocols.ldap.tree import Tree

@@ -3,7 +3,7 @@
 `Names` is a plain table, for the values by which people are looked up all day. `Codes` holds one number of 64 bits per
 value in order, a dozen bytes in all: an order for what has one, a hash for the rest; whoever asks it compares the
 values themselves afterwards. `Pieces` holds three octets at a time of every text of an entry, for all its attributes
-together. All of them change in place; while a directory is loaded, `Codes` only collects, and `settle` puts it in order.
+together. All of them change in place; while a directory is loaded, `Codes` only collects, until `settle` orders it.
 """
 
 from array import array
@@ -34,7 +34,7 @@ class Names:
     __slots__ = ("_found",)
 
     def __init__(self) -> None:
-        self._found: dict[Key, int | "array[int]"] = {}
+        self._found: dict[Key, int | array[int]] = {}
 
     def find(self, key: Key) -> Sequence[int]:
         """The slots of a key, sorted; a copy."""
@@ -132,9 +132,7 @@ class Codes:
     def find(self, least: int, greatest: int) -> Sequence[int]:
         """The slots of those values, sorted, each once."""
         found = self._slots[bisect_left(self._codes, least) : bisect_right(self._codes, greatest)]
-        if len(found) < 2 or least == greatest:
-            return found
-        return sorted(set(found))
+        return found if least == greatest else sorted(set(found))
 
     def equal(self, key: Key) -> tuple[int, int]:
         """The code of a key, as the least and the greatest."""
@@ -170,7 +168,7 @@ class Pieces:
     __slots__ = ("_found", "_holding", "_population")
 
     def __init__(self) -> None:
-        self._found: dict[bytes, "array[int] | None"] = {}
+        self._found: dict[bytes, array[int] | None] = {}
         self._holding: dict[bytes, list[bytes]] | None = None
         self._population = 0
 
@@ -209,7 +207,7 @@ class Pieces:
         """Slots that may hold this text, sorted; None where it tells nothing, or not less than `limit` slots."""
         if len(text) < PIECE:
             return self._find_short(text, limit)
-        best: "array[int] | None" = None
+        best: array[int] | None = None
         for piece in pieces_of(text):
             if piece not in self._found:
                 return _EMPTY

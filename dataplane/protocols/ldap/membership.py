@@ -22,7 +22,7 @@ class Membership:
 
     def __init__(self) -> None:
         self._joined: list[tuple[int, ...]] = []
-        self._members: "dict[int, array[int]]" = {}
+        self._members: dict[int, array[int]] = {}
         self._shared: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._above: dict[tuple[int, ...], frozenset[int]] = {}
 

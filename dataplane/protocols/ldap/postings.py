@@ -175,7 +175,7 @@ class Both(Posting):
         return self._first.confirms(slot) and self._others_hold(slot)
 
     def _others_hold(self, slot: int) -> bool:
-        for other in self._others:
+        for other in self._others:  # noqa: SIM110  a loop, not all(): asked of every candidate
             if not other.holds(slot):
                 return False
         return True
@@ -206,7 +206,7 @@ class Either(Posting):
 
     def holds(self, slot: int) -> bool:
         """Whether one has it."""
-        for part in self._parts:
+        for part in self._parts:  # noqa: SIM110  a loop, not any(): asked of every candidate
             if part.holds(slot):
                 return True
         return False

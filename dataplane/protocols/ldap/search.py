@@ -32,9 +32,9 @@ from dataplane.protocols.ldap.messages import (
     SearchDone,
 )
 from dataplane.protocols.ldap.paging import Pages, Question, Rest
+from dataplane.protocols.ldap.rendering import encode
 from dataplane.protocols.ldap.rootdse import PAGED_RESULTS
 from dataplane.protocols.ldap.schema import Schema
-from dataplane.protocols.ldap.rendering import encode
 from dataplane.protocols.ldap.selection import Selection
 from dataplane.protocols.ldap.sorting import Unsortable, in_order, orders_of
 from dataplane.protocols.ldap.tree import Tree, Viewer
@@ -96,7 +96,7 @@ class _Sent:
     beyond: int | None = None
 
 
-def answer(
+def answer(  # noqa: PLR0911  one for each way to end before it has begun
     trees: Trees, message: Message, viewer: Viewer | Anonymous, pages: Pages, clock: Clock
 ) -> Generator[bytes, None, ResultCode]:
     """Answer a search: encoded responses in batches, the last with SearchResultDone. Returns how it ended.

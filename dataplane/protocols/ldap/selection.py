@@ -61,7 +61,7 @@ class Selections:
         self._schema = schema
         self._read: dict[tuple[tuple[str, ...], bool], Selection] = {}
 
-    def get(self, attributes: tuple[str, ...], types_only: bool) -> Selection:  # noqa: FBT001  as in the request
+    def get(self, attributes: tuple[str, ...], types_only: bool) -> Selection:
         """The selection of these attributes."""
         found = self._read.get((attributes, types_only))
         if found is None:

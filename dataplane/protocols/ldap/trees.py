@@ -120,6 +120,7 @@ class Trees:
         self._hold([self._tree(provider, before.get(provider.id)) for provider in providers])
 
     def _tree(self, provider: LdapProvider, before: Tree | None) -> Tree:
+        schema_of(provider)  # refused now, not when a whole copy has come
         if before is not None and before.provider == provider:
             return before
         directory = self._shared.whole.get(_shape(provider))
