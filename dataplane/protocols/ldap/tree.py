@@ -68,12 +68,11 @@ class Tree:
     def __init__(
         self, provider: LdapProvider, directory: Directory, *, whole: bool, before: "Tree | None" = None
     ) -> None:
-        """`whole` is whether all of the directory is in it; `before` the tree whose place this one takes."""
+        """`whole` is whether all of the directory is in it; `before` the tree whose place this one is to take."""
         self.provider = provider
         self.directory = directory
         self.whole = whole
         self.place: Place = Place(self) if before is None else before.place
-        self.place.tree = self
         self.base_key = dn.normalise(provider.base_dn)
         self._below_base = "," + self.base_key
         self._base = provider.base_dn.encode()
@@ -91,6 +90,10 @@ class Tree:
         self.selections = Selections(directory.schema)
         self._member_of: dict[tuple[int, ...], bytes] = {}
         self._member_of_as_of = 0
+
+    def take_place(self) -> None:
+        """Be the provider's tree from now on."""
+        self.place.tree = self
 
     # Names.
 

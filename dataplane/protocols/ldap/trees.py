@@ -60,12 +60,18 @@ class Trees:
     def with_providers(self, providers: Iterable[LdapProvider]) -> "Trees":
         """These trees, changed to those of other providers. Raises ConfigRefused for one that can't be served.
 
-        What is applied to either is seen in both.
+        What is applied to either is seen in both, whichever of them is used in the end.
         """
         found = Trees(version=self.version)
         found._shared = self._shared
         found._take(providers, {tree.provider.id: tree for tree in self._trees})
         return found
+
+    def use(self) -> None:
+        """Serve these from now on: who has bound before is told their name by them."""
+        self._catch_up()
+        for tree in self._trees:
+            tree.take_place()
 
     def find_tree(self, name: str) -> Tree | None:
         """The tree that a DN lies in: of several, the lowest. Raises ValueError for what is no DN."""
@@ -100,7 +106,7 @@ class Trees:
             for directory in shared.building.values():
                 directory.settle(pause)
             shared.whole, shared.building = shared.building, None
-            self._catch_up()
+            self.use()
 
     def _catch_up(self) -> None:
         """Show whole copies that have come, to these trees or those before them."""

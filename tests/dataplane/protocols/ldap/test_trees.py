@@ -199,6 +199,14 @@ def test_changed_rights_count_for_those_who_have_bound(trees: Trees) -> None:
     assert Searcher(trees, viewer).search(Equality("uid", b"bert")).names == ["cn=Bert"]
 
 
+def test_trees_that_are_not_used_change_nothing(trees: Trees) -> None:
+    viewer = tree_of(trees).viewer(identity("ada"))
+    after = trees.with_providers((provider("dc=new"),))
+    assert viewer.dn == f"cn=ada,{USERS}"
+    after.use()
+    assert viewer.dn == "cn=ada,ou=users,dc=new"
+
+
 def test_a_provider_that_is_gone_lets_nobody_in(trees: Trees) -> None:
     viewer = tree_of(trees).viewer(identity("ada"))
     gone = trees.with_providers(())
