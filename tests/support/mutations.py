@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 from control.domain.application import Binding, PolicyMode
 from control.domain.errors import InUse, Invalid, NotFound
+from control.domain.outpost import OutpostType
 from control.domain.security import Certificate
 from control.fleet.authority import ensure_authority
 from control.fleet.instances import ask_drain
@@ -17,7 +18,7 @@ from control.fleet.session_keys import replace_cookie_key
 from control.fleet.tokens import create_deployment_identity, replace_token
 from control.store import Store, Unit
 from tests.support import builders
-from tests.support.fleet import add_outpost, add_site
+from tests.support.fleet import add_directory, add_outpost, add_site
 from tests.support.stores import ADMIN
 
 Thing = TypeVar("Thing")
@@ -45,8 +46,23 @@ def change_provider(unit: Unit, dice: random.Random) -> None:
     unit.proxy_providers.update(replace(provider, external_host=f"https://{name(dice)}.example.com"))
 
 
+def add_a_directory(unit: Unit, dice: random.Random) -> None:
+    add_directory(unit, name(dice))
+
+
+def change_directory(unit: Unit, dice: random.Random) -> None:
+    provider = some(dice, unit.ldap_providers.all())
+    group, certificate = (
+        dice.choice([None, *ids(unit.groups.all())]),
+        dice.choice([None, *ids(unit.certificates.all())]),
+    )
+    shown = dice.sample(provider.user_attributes, k=dice.randint(0, len(provider.user_attributes)))
+    changed = replace(provider, search_group=group, certificate=certificate, user_attributes=tuple(shown))
+    unit.ldap_providers.update(changed)
+
+
 def remove_provider(unit: Unit, dice: random.Random) -> None:
-    provider = some(dice, unit.proxy_providers.all())
+    provider = some(dice, unit.providers.all())
     application = unit.applications.find_for_provider(provider.id)
     if application is not None and dice.random() < 0.8:
         unit.applications.remove(application)
@@ -59,7 +75,7 @@ def remove_application(unit: Unit, dice: random.Random) -> None:
 
 def change_application(unit: Unit, dice: random.Random) -> None:
     application = some(dice, unit.applications.all())
-    free = [each.id for each in unit.proxy_providers.all() if unit.applications.find_for_provider(each.id) is None]
+    free = [each.id for each in unit.providers.all() if unit.applications.find_for_provider(each.id) is None]
     provider = dice.choice([None, application.provider, *free])
     mode = dice.choice(list(PolicyMode))
     unit.applications.update(replace(application, provider=provider, policy_mode=mode))
@@ -122,11 +138,11 @@ def change_binding(unit: Unit, dice: random.Random) -> None:
 
 
 def add_an_outpost(unit: Unit, dice: random.Random) -> None:
-    add_outpost(unit, name(dice), embedded=False)
+    add_outpost(unit, name(dice), embedded=False, type=dice.choice(list(OutpostType)))
 
 
 def change_outpost(unit: Unit, dice: random.Random) -> None:
-    providers = ids(unit.proxy_providers.all())
+    providers = ids(unit.providers.all())
     chosen = frozenset(dice.sample(providers, k=dice.randint(0, len(providers))))
     unit.outposts.update(replace(some(dice, unit.outposts.all()), providers=chosen))
 
@@ -170,6 +186,8 @@ def drain(unit: Unit, dice: random.Random) -> None:
 ACTS: tuple[Act, ...] = (
     add_application,
     change_provider,
+    add_a_directory,
+    change_directory,
     remove_provider,
     remove_application,
     change_application,
