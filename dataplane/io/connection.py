@@ -146,7 +146,7 @@ class Connection(Generic[E]):
         stream, limits = self.stream, self._limits
         receive, events, handle, write = session.receive, session.events, handler.handle, stream.write
         now = self.server.now
-        stream.until(now() + (limits.parting if self.server.draining else limits.message), "message_timeout")
+        stream.until(now() + self._first(), "message_timeout" if limits.first is None else "idle_timeout")
         while (data := self._maybe_read(stream)) is not None:
             receive(data)
             complete = False
@@ -169,6 +169,12 @@ class Connection(Generic[E]):
             elif self.idle:  # the deadline counts from a message's first byte, however slowly the rest trickles in
                 self.idle = False
                 stream.until(now() + limits.message, "message_timeout")
+
+    def _first(self) -> float:
+        limits = self._limits
+        if self.server.draining:
+            return limits.parting
+        return limits.message if limits.first is None else limits.first
 
     def _rest(self) -> None:
         self.since = now = self.server.now()

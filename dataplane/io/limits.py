@@ -14,6 +14,8 @@ class Limits:
     """Open at once from one address; a reverse proxy is one address."""
     handshake: float = 10.0
     """TLS, from accept to finished."""
+    first: float | None = None
+    """To the first byte of the first message; None for as long as a message may take."""
     message: float = 10.0
     """From the first byte of a message's head to its last."""
     read: float = 30.0

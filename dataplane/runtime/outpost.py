@@ -9,15 +9,16 @@ from dataplane.runtime.plan import Plan
 from dataplane.runtime.supervisor import Supervisor
 
 _NEIGHBOURS = (
-    "every private address may say in X-Forwarded-For where a request is from: name your reverse proxies alone in "
-    "AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS, or lockouts by address hold nobody up in your own networks"
+    "every private address may say where a request is from, by X-Forwarded-For or the PROXY protocol: name your "
+    "reverse proxies alone in AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS, or lockouts by address hold nobody up "
+    "in your own networks"
 )
 log = logging.getLogger("dataplane.supervisor")
 
 
 async def run(plan: Plan) -> int:
     """The exit status."""
-    if plan.type == "proxy" and plan.trusted_cidrs is None:
+    if plan.trusted_cidrs is None:
         log.info(_NEIGHBOURS)
     try:
         await Supervisor(plan, World()).run()

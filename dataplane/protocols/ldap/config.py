@@ -38,7 +38,6 @@ class Prepared:
     certificates: Mapping[str, Identity] = field(default_factory=dict)
     contexts: Mapping[str, ssl.SSLContext] = field(default_factory=dict)
     """By server name."""
-    edit: Edit = field(default_factory=Edit)
     revocations: Edit = field(default_factory=Edit)
     gone: frozenset[str] = frozenset()
 
@@ -65,7 +64,6 @@ def prepare(edit: Edit, before: Prepared) -> tuple[Prepared, Mapping[str, str]]:
         providers=providers,
         certificates=certificates,
         contexts=_contexts(providers, certificates),
-        edit=edit,
         revocations=revocations_of(edit),
         gone=frozenset(_gone(before.providers, providers)),
     )

@@ -17,6 +17,7 @@ from dataplane.io.connection import Connection
 from dataplane.io.stream import LimitHit
 from dataplane.protocols.ldap import search
 from dataplane.protocols.ldap.binding import INVALID, Bound
+from dataplane.protocols.ldap.controls import OF_OTHERS, refused
 from dataplane.protocols.ldap.extended import change_password, notice, who_am_i
 from dataplane.protocols.ldap.faults import TooLong
 from dataplane.protocols.ldap.messages import (
@@ -47,14 +48,7 @@ from dataplane.protocols.ldap.messages import (
     Unbind,
 )
 from dataplane.protocols.ldap.paging import Pages
-from dataplane.protocols.ldap.rootdse import (
-    MANAGE_DSA_IT,
-    PAGED_RESULTS,
-    PASSWORD_MODIFY,
-    SERVER_SIDE_SORTING,
-    START_TLS,
-    WHO_AM_I,
-)
+from dataplane.protocols.ldap.rootdse import PASSWORD_MODIFY, START_TLS, WHO_AM_I
 from dataplane.protocols.ldap.service import Service
 from dataplane.protocols.ldap.session import LdapSession
 from dataplane.protocols.ldap.tree import Tree, Viewer
@@ -67,21 +61,12 @@ _READ_ONLY = Result(
     code=ResultCode.UNWILLING_TO_PERFORM, diagnostic="the directory is changed in Garrison, not over LDAP"
 )
 _BUSY = Result(code=ResultCode.BUSY, diagnostic="too many operations of this connection are under way")
-_UNKNOWN_CONTROL = Result(
-    code=ResultCode.UNAVAILABLE_CRITICAL_EXTENSION, diagnostic="a critical control is not served for this operation"
-)
 _UNKNOWN_OPERATION = Result(code=ResultCode.PROTOCOL_ERROR, diagnostic="this extended operation is not served")
 _TLS_IS_ON = Result(code=ResultCode.OPERATIONS_ERROR, diagnostic="TLS is on already")
 _NOT_ALONE = Result(code=ResultCode.OPERATIONS_ERROR, diagnostic="TLS can't begin while anything else is under way")
 _NOT_BOUND = Result(code=ResultCode.INSUFFICIENT_ACCESS_RIGHTS, diagnostic="bind first")
 
-_CONTROLS: dict[type[Request], frozenset[str]] = {
-    Search: frozenset({PAGED_RESULTS, SERVER_SIDE_SORTING, MANAGE_DSA_IT}),
-    Compare: frozenset({MANAGE_DSA_IT}),
-}
-"""Which may be critical with what; RFC 3296 section 3 says where manageDsaIT belongs."""
-_NONE: frozenset[str] = frozenset()
-
+_NO_CONTROLS: frozenset[str] = frozenset()
 _RESPONSES: dict[type[Request], Callable[[Result], Response]] = {
     Bind: BindResponse,
     Search: SearchDone,
@@ -111,11 +96,10 @@ _Batches = Generator[bytes, None, ResultCode]
 class Operation:
     """Something that is answered beside the conversation."""
 
-    __slots__ = ("abandoned", "greenlet")
+    __slots__ = ("abandoned",)
 
     def __init__(self) -> None:
         self.abandoned = False
-        self.greenlet: Greenlet[..., None] | None = None
 
 
 class LdapHandler:
@@ -128,6 +112,7 @@ class LdapHandler:
         "_ending",
         "_operations",
         "_pages",
+        "_senders",
         "_service",
         "_session",
         "_viewer",
@@ -141,6 +126,7 @@ class LdapHandler:
         self._viewer: Viewer | Anonymous = ANONYMOUS
         self._pages = Pages()
         self._operations: dict[int, Operation] = {}
+        self._senders: set[Greenlet[..., None]] = set()
         self._changing = 0
         self._ending = ""
         self._settle()
@@ -170,6 +156,7 @@ class LdapHandler:
         """End the connection: what it was bound by holds no more. A password change under way still gets its answer."""
         self._ending = reason
         self._service.metrics.ended[reason] += 1
+        self._abandon_all()
         if not self._changing:
             self._connection.end()
 
@@ -184,8 +171,9 @@ class LdapHandler:
     def close(self) -> None:
         """Give up all that is under way."""
         self._leave()
-        greenlets = [each.greenlet for each in self._operations.values() if each.greenlet is not None]
-        gevent.killall(greenlets, block=False)
+        # Those that wait for the socket, before it is closed; calls to control come to their own end.
+        self._abandon_all()
+        gevent.killall([*self._senders])
 
     def _handle(self, message: Message, request: Request, started: float) -> bytes:
         match request:
@@ -226,7 +214,7 @@ class LdapHandler:
         tree = self._service.trees.get(outcome.provider)
         if tree is None:  # it was taken away while its password was checked
             return self._answer(message, INVALID, started)
-        self._bound, self._viewer = outcome, Viewer(tree.place, outcome.session.identity.subject)
+        self._bound, self._viewer = outcome, tree.viewer(outcome.session.identity.subject)
         self._service.connections.enter(self, outcome)
         self._settle()
         return self._answer(message, SUCCESS, started)
@@ -235,7 +223,7 @@ class LdapHandler:
         """Be nobody again."""
         self._service.connections.leave(self)
         self._bound, self._viewer = None, ANONYMOUS
-        self._pages = Pages()
+        self._pages.clear()
         self._settle()
 
     def _settle(self) -> None:
@@ -265,7 +253,9 @@ class LdapHandler:
         except StopIteration as end:
             service.metrics.observe("search", self._application, perf_counter() - started, end.value)
             return first
-        self._begin(message, lambda operation: self._send_all(operation, (first, second), batches, started))
+        sender = self._begin(message, lambda operation: self._send_all(operation, (first, second), batches, started))
+        self._senders.add(sender)
+        sender.rawlink(self._senders.discard)
         return b""
 
     def _send_all(
@@ -332,10 +322,10 @@ class LdapHandler:
 
     # What is answered beside the conversation.
 
-    def _begin(self, message: Message, work: Callable[[Operation], None]) -> None:
+    def _begin(self, message: Message, work: Callable[[Operation], None]) -> "Greenlet[..., None]":
         operation = self._operations[message.id] = Operation()
         self._connection.begin()
-        operation.greenlet = Greenlet.spawn(self._work, message.id, operation, work)
+        return Greenlet.spawn(self._work, message.id, operation, work)
 
     def _work(self, number: int, operation: Operation, work: Callable[[Operation], None]) -> None:
         connection = self._connection
@@ -370,13 +360,11 @@ class LdapHandler:
         return self._bound.application if self._bound is not None else ""
 
     def _find_refusal(self, message: Message) -> Result | None:
-        """Section 4.1.11; of what has no answer, controls are ignored."""
-        kind = type(message.request)
-        if kind not in _RESPONSES:
+        """Section 4.1.11. Those of searches are read as they are answered; of what has no answer they are ignored."""
+        request = message.request
+        if isinstance(request, Search) or type(request) not in _RESPONSES:
             return None
-        known = _CONTROLS.get(kind, _NONE)
-        is_refused = any(control.critical and control.oid not in known for control in message.controls)
-        return _UNKNOWN_CONTROL if is_refused else None
+        return refused(message.controls, OF_OTHERS if isinstance(request, Compare) else _NO_CONTROLS)
 
     def _answer(self, message: Message, result: Result, started: float) -> bytes:
         return self._respond(message, _RESPONSES[type(message.request)](result), started)

@@ -21,8 +21,8 @@ from dataplane.protocols.ldap.trees import Trees
 from dataplane.sansio.clients import DEFAULT_TRUSTED, Trusted
 from dataplane.verifier import Lesson, Sharing
 
-LIMITS = Limits(connections=20_000, connections_per_peer=1_000)
-"""An application is one peer."""
+LIMITS = Limits(connections=20_000, connections_per_peer=1_000, first=OperationLimits().idle)
+"""An application is one peer, and may open connections before it has a use for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,9 @@ class LdapServer:
     def apply_directory(self, edit: DirectoryEdit, pause: Callable[[], None]) -> None:
         """Take a part of the directory."""
         self._service.trees.apply(edit, pause)
+        # Others may be served by now, with more to show.
+        if edit.complete and self._service.trees.wants_directory:
+            self._want_directory()
 
     def serve(self, listener: socket.socket, *, tls: bool) -> None:
         """Accept on `listener` from now on."""

@@ -57,7 +57,7 @@ class Service:
     def commit(self, prepared: Prepared) -> None:
         """Serve by this from now on; who is bound by what it ends is told to go."""
         self.revocations.commit(prepared.revocations)
-        self.verifier.commit(prepared.edit, prepared.options)
+        self.verifier.commit(prepared.revocations, prepared.options)
         self.trees = prepared.trees
         for member, bound in self.connections.concerned(prepared.revocations):
             reason = self._find_end(bound)

@@ -91,6 +91,17 @@ def test_and_one_in_the_middle_of_a_message(start: Start) -> None:
         assert not server.counts.limits
 
 
+def test_some_open_connections_before_they_need_them(start: Start) -> None:
+    server, port = start(replace(QUICK, message=0.05, first=0.3))
+    with connect(port) as client, connect(port) as silent:
+        gevent.sleep(0.15)
+        client.sendall(b"one\n")
+        assert read_line(client) == b"ONE\n"
+        assert read_all(silent) == b""
+        assert server.counts.limits["idle_timeout"] >= 1
+        assert not server.counts.limits["message_timeout"]
+
+
 def trusting() -> SSLContext:
     context = SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -229,7 +240,7 @@ def test_who_cares_is_told_of_each_end_and_has_the_last_word(behind: Behind) -> 
             client.shutdown(socket.SHUT_WR)
             answers.append(read_all(client))
     until(lambda: len(keeper.ends) == 3)
-    assert answers == [b"BYE\nWELL\n", b"no exclamations", b"WELL\n"]
+    assert answers == [b"BYE\nWELL\n", b"no exclamations\n", b"WELL\n"]
     with connect(port) as client:
         client.sendall(b"crash\n")
         until(lambda: len(keeper.ends) == 4)

@@ -18,6 +18,7 @@ from tests.dataplane.protocols.ldap.serving import (
     PASSWORD,
     PROVIDER,
     QUICK,
+    SEARCH,
     SEARCHERS,
     STAFF,
     Client,
@@ -382,6 +383,21 @@ def test_rights_follow_the_directory_at_each_operation() -> None:
         assert client.search(others).dns == [user_dn("bob")]
         world.change(ALICE)
         assert client.search(others).dns == []
+
+
+def test_who_reads_slowly_is_sent_no_more_than_is_on_the_way_when_it_is_over() -> None:
+    with serving() as world, world.client("search") as client:
+        world.change(*CROWD)
+        for _ in range(8):
+            client.send(Search(base=BASE).ber)
+        assert client.receive().tag == ber.ENTRY
+        assert not world.apply({"ended/subject/s": ended(subject=SEARCH.id)})
+        seen = 1
+        while client.receive().number:
+            seen += 1
+        assert seen < 4 * len(CROWD)
+        with pytest.raises(Closed):
+            client.receive()
 
 
 # Time and drains.
