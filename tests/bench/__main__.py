@@ -4,12 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.bench import changes, checks, decisions, directory, fleets, report, start
+from tests.bench import changes, checks, decisions, directory, fleets, ldap, report, start
 from tests.bench.stage import staged
 from tests.support.peers_program import MissingPeer, require
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
-PEERS = {"nginx": "nginx-light", "wrk": "wrk", "taskset": "util-linux"}
+PEERS = {"nginx": "nginx-light", "wrk": "wrk", "taskset": "util-linux", "slapd": "slapd", "gcc": "gcc"}
 
 
 def main() -> int:
@@ -46,6 +46,8 @@ def _measure() -> report.Figures:
     _say(f"fleets of {', '.join(str(size) for size in fleets.SIZES)} outposts, about 3 minutes")
     fleet = fleets.measure()
     _say(f"a directory of {directory.USERS:,} users, about 2 minutes")
+    feeds = directory.measure()
+    _say(f"LDAP beside slapd, {' and '.join(f'{users:,}' for users, _, _ in ldap.SIZES)} users, about 4 minutes")
     return report.Figures(
         checks=asked,
         stored=stored,
@@ -54,7 +56,8 @@ def _measure() -> report.Figures:
         decided=decided,
         starts=starts,
         fleets=fleet,
-        feeds=directory.measure(),
+        feeds=feeds,
+        ldap=ldap.measure(),
     )
 
 

@@ -6,6 +6,8 @@ over the real link; slapd gets what the outpost answers, with indexes for what i
 
 import json
 import random
+import resource
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +35,7 @@ SIZES = ((10_000, 500, 5_000), (100_000, 5_000, 50_000))
 BINDERS = 16
 CONNECTIONS = 16
 ROUNDS, SECONDS = 3, 1.2
+IDLE = 10_000
 KINDS = ("equality", "either", "groups", "parts", "dump", "bind", "mixed")
 SOURCE = Path(__file__).with_name("ldap_load.c")
 _INDEXES = """
@@ -44,13 +47,22 @@ index cn,displayName eq,sub
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run: operations and entries a second, milliseconds, and microseconds of the server's processor."""
+    """One run: operations a second, entries of one, milliseconds, and microseconds of processor an operation.
+
+    `cpu` are the server's, `load` the load generator's own.
+    """
 
     rate: float
     entries: float
     p50: float
     p99: float
     cpu: float
+    load: float
+
+    @property
+    def busy(self) -> float:
+        """The share of its core that the server used."""
+        return self.rate * self.cpu / 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +89,8 @@ class Size:
     pairs: list[Pair]
     memory: float
     slapd_memory: float
+    idle: float
+    """KiB for each of many connections that say nothing, with us."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,14 +119,20 @@ class Load:
         greeting = requests.write(self.folder / f"greeting-{server.port}", [requests.message(ber.bind(*server.bound))])
         connections = 1 if kind == "dump" else CONNECTIONS
         words = [server.port, connections, SECONDS, self.folder / kind, greeting]
-        before = processor_time(server.program.process.pid)
+        before, own = processor_time(server.program.process.pid), _processor_of_children()
         command = [*pinned(LOAD_CORE), str(self.program), *map(str, words)]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-        return read(done.stdout, processor_time(server.program.process.pid) - before)
+        spent = processor_time(server.program.process.pid) - before
+        return read(done.stdout, spent, _processor_of_children() - own)
 
 
-def read(report: str, seconds: float) -> Run:
-    """The figures of a report; one with failures is no measurement."""
+def _processor_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def read(report: str, seconds: float, own: float) -> Run:
+    """The figures of a report, with the processor time of the server and of the load; one with failures is none."""
     told = json.loads(report)
     assert told["failures"] == 0, report
     operations, took = told["operations"], told["seconds"]
@@ -122,6 +142,7 @@ def read(report: str, seconds: float) -> Run:
         p50=told["p50"] / 1000,
         p99=told["p99"] / 1000,
         cpu=seconds / operations * 1e6,
+        load=own / operations * 1e6,
     )
 
 
@@ -148,6 +169,8 @@ def resident(session: int) -> float:
 
 def measure() -> list[Size]:
     """Each size in turn."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return [_measure(*size) for size in SIZES]
 
 
@@ -158,8 +181,23 @@ def _measure(users: int, groups: int, largest: int) -> Size:
         pairs = [_alternated(load, kind, ours, other) for kind in KINDS]
         return Size(
             users=users, groups=groups, largest=largest, pairs=pairs,
-            memory=ours.memory, slapd_memory=other.memory,
+            memory=ours.memory, slapd_memory=other.memory, idle=idle(ours),
         )  # fmt: skip
+
+
+def idle(server: Server) -> float:
+    """KiB that each of many connections costs which come from many addresses and say nothing."""
+    before, waiting = server.memory, []
+    try:
+        for number in range(IDLE):
+            waiting.append(socket.create_connection(("127.0.0.1", server.port)))
+            source = f"198.51.{number // 250}.{number % 250 + 1}"
+            waiting[-1].sendall(f"PROXY TCP4 {source} 127.0.0.1 40000 {server.port}\r\n".encode())
+        with connected(server.port, server.bound):
+            return (server.memory - before) / IDLE * 1024
+    finally:
+        for each in waiting:
+            each.close()
 
 
 def _alternated(load: Load, kind: str, ours: Server, other: Server) -> Pair:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench import changes, checks, decisions, directory, fleets, load, start
+from tests.bench import changes, checks, decisions, directory, fleets, ldap, load, start
 from tests.bench.load import Run
 from tests.bench.samples import median, percentile, spread
 from tests.support.peers_program import require
@@ -26,6 +26,7 @@ class Figures:
     starts: list[float]
     fleets: fleets.Fleets
     feeds: list[directory.Feed]
+    ldap: list[ldap.Size]
 
 
 def page(figures: Figures) -> str:
@@ -38,6 +39,7 @@ def page(figures: Figures) -> str:
             *_decisions(figures.decided),
             *_fleets(figures.fleets),
             *_feeds(figures.feeds),
+            *_ldap(figures.ldap),
             *_starts(figures.starts),
             *_machine(),
         ]
@@ -223,6 +225,74 @@ def _feed(feed: directory.Feed) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+_KINDS = {
+    "equality": "`(uid=x)`, all attributes",
+    "either": "`(\\|(uid=x)(mail=x))`, all attributes",
+    "groups": "`(&(objectClass=groupOfNames)(member=x))`, `cn`",
+    "parts": "`(cn=*x*)`, few hits, `cn` and `mail`",
+    "dump": "everything, all attributes, in pages of 1,000",
+    "bind": "a bind, answered by a kept answer",
+    "mixed": "the first four mixed",
+}
+
+
+def _ldap(sizes: list[ldap.Size]) -> list[str]:
+    largest = sizes[-1]
+    return [
+        "## LDAP",
+        "",
+        "One worker of an LDAP outpost, pinned to one core, beside slapd on the same core with the same entries, in",
+        f"turns: {ldap.ROUNDS} runs of {ldap.SECONDS:g} s each, medians. The load comes from the other core: a program",
+        f"in C, {ldap.CONNECTIONS} connections (one for the dump), each with one request on its way, everything seen",
+        "by an account of the search group. slapd has indexes for all that is asked, its database in memory, passwords",
+        "in clear, and may be read by everybody; the outpost looks up what the account may see at each request. The",
+        f"load itself takes {_load_of(sizes):.1f} µs an equality search, so it is not the limit.",
+        "",
+        "| users | request | server | a second | times slapd | p50 ms | p99 ms | processor µs | core used | entries |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+        *(row for size in sizes for pair in size.pairs for row in _ldap_rows(size, pair)),
+        "",
+        "Memory of all processes after these runs, each page counted once:",
+        "",
+        "| users | groups | members of the largest | Garrison MiB | slapd MiB |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {size.users:,} | {size.groups:,} | {size.largest:,} | {size.memory:.0f} | {size.slapd_memory:.0f} |"
+            for size in sizes
+        ),
+        "",
+        f"slapd's is mostly its database, mapped. {ldap.IDLE:,} more connections that say nothing cost the outpost",
+        f"{largest.idle:.1f} KiB each.",
+        "",
+    ]
+
+
+def _load_of(sizes: list[ldap.Size]) -> float:
+    return median([run.load for size in sizes for pair in size.pairs if pair.kind == "equality" for run in pair.ours])
+
+
+def _ldap_rows(size: ldap.Size, pair: ldap.Pair) -> list[str]:
+    head = [f"{size.users:,}", _KINDS[pair.kind]]
+    return [
+        _ldap_row([*head, "Garrison"], pair.ours, f"**{pair.ratio:.2f}**"),
+        _ldap_row(["", "the same", "slapd"], pair.slapd, ""),
+    ]
+
+
+def _ldap_row(head: list[str], runs: list[ldap.Run], ratio: str) -> str:
+    rate, p50, p99 = (median(values) for values in zip(*((run.rate, run.p50, run.p99) for run in runs), strict=True))
+    cpu, entries = median([run.cpu for run in runs]), median([run.entries for run in runs])
+    cells = [
+        f"{rate:,.{0 if rate > 10 else 1}f}",
+        ratio,
+        f"{p50:,.2f}",
+        f"{p99:,.2f}",
+        f"{cpu:,.1f}",
+        f"{entries:,.1f}",
+    ]
+    return "| " + " | ".join([*head, *cells]) + " |"
+
+
 def _starts(starts: list[float]) -> list[str]:
     return [
         "## Warm start",
@@ -240,7 +310,10 @@ def _machine() -> list[str]:
         "system": f"{_distribution()}, {platform.system()} {platform.release()}",
         "Garrison": f"{version('garrison')}, Python {platform.python_version()}",
         "libraries": ", ".join(f"{name} {version(name)}" for name in ("gevent", "httptools", "grpcio", "cryptography")),
-        "peers": f"nginx {_tool(['nginx', '-v'])}, wrk {_tool(['wrk', '-v'])}",
+        "peers": ", ".join(
+            f"{name} {_tool(command)}"
+            for name, command in (("nginx", ["nginx", "-v"]), ("wrk", ["wrk", "-v"]), ("slapd", ["slapd", "-VV"]))
+        ),
     }
     lines = [f"| {name} | {value} |" for name, value in rows.items()]
     return ["## Where and with what", "", "| | |", "|---|---|", *lines, ""]

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench import ldap, ldap_requests
+from tests.bench.ldap_requests import People
 from tests.bench.load import read_wrk, write_script
 from tests.bench.samples import median, percentile
+from tests.support.ldap_ber import Search
 
 WRK = """Running 4s test @ http://127.0.0.1:9000/
   1 threads and 32 connections
@@ -55,6 +58,29 @@ def test_a_script_asks_in_turn_with_a_number_that_counts_up(tmp_path: Path) -> N
 
 def test_one_question_is_asked_as_it_is(tmp_path: Path) -> None:
     assert ".. '' .." in write_script(tmp_path / "x.lua", [("a", "b")]).read_text()
+
+
+LDAP = (
+    '{"operations": 20000, "entries": 40000, "bytes": 1, "failures": 0, "seconds": 2.0, "p50": 480.0, "p99": 6990.0, '
+    '"longest": 7000.0}'
+)
+
+
+def test_a_report_of_the_load_of_ldap_is_read() -> None:
+    run = ldap.read(LDAP, 0.5, 0.1)
+    assert (run.rate, run.entries, run.p50, run.p99, run.cpu, run.load) == (10000.0, 2.0, 0.48, 6.99, 25.0, 5.0)
+    assert run.busy == pytest.approx(0.25)
+    with pytest.raises(AssertionError):
+        ldap.read(LDAP.replace('"failures": 0', '"failures": 1'), 0.5, 0.1)
+
+
+def test_messages_of_the_load_count_up_and_take_a_cookie() -> None:
+    asked = ldap_requests.message(Search(base="dc=test").ber)
+    assert asked[2:8] == ldap_requests.ID
+    (paged,) = ldap_requests.dump(People(base="dc=test", usernames=(), mails=(), dns=(), cuts=()))
+    # Each length that the cookie adds to has two bytes, and the empty cookie is last.
+    assert paged.startswith(b"\x30\x82" + (len(paged) - 4).to_bytes(2, "big"))
+    assert paged.endswith(b"\x04\x82\0\0")
 
 
 def test_a_peer_that_is_missing_is_one_clear_line() -> None:
