@@ -58,6 +58,7 @@ class Directory:
         self.codes: dict[AttributeType, Codes] = {}
         self.pieces = Pieces()
         self.groups_changed = 0
+        self._keys_alike: dict[tuple[int, AttributeType], frozenset[Key | None]] = {}
         self._alike_packed: dict[int, tuple[bytes, bytes]] = {USER: (b"", b""), GROUP: (b"", b"")}
         self._blobs: list[bytes] = []
         self._splits = array("I")
@@ -114,6 +115,10 @@ class Directory:
                 if each is kind:
                     return values
         return ()
+
+    def keys_alike(self, kind_of_entry: int, kind: AttributeType) -> frozenset[Key | None]:
+        """The keys of the values that all entries of a kind have."""
+        return self._keys_alike.get((kind_of_entry, kind), frozenset())
 
     def alike_packed(self, kind_of_entry: int) -> tuple[bytes, bytes]:
         """The attributes that all entries of a kind have, those of users and those operational."""
@@ -215,6 +220,9 @@ class Directory:
         if not shared[place]:
             alike = tuple(each for each in attributes if each[0].key in _ALIKE)
             self.alike[kind] = (alike, shared[1]) if place == 0 else (shared[0], alike)
+            for each, values in alike:
+                normalise = each.equality.normalise if each.equality else lambda _: None
+                self._keys_alike[kind, each] = frozenset(normalise(value) for value in values)
             self._alike_packed[kind] = pack(self.alike[kind][0]), pack(self.alike[kind][1])
         return tuple(each for each in attributes if each[0].key not in _ALIKE)
 

@@ -46,7 +46,8 @@ from dataplane.protocols.ldap.prepare import exact_case, ignore_case
 from dataplane.protocols.ldap.schema import AttributeType, Key
 from dataplane.protocols.ldap.tree import CONTAINER, SLOT, VIRTUAL, Tree
 
-_ALL_KINDS: Final = USER | GROUP
+_FEW: Final = 8
+"""Candidates that are tested at once."""
 
 Leaf = Has | Equal | AtLeast | AtMost | Below | Holds | AllBits | AnyBit | InChain
 
@@ -157,6 +158,9 @@ class _Plan:
         """By the index of numbers."""
         span = _span(node, codes)
         size = codes.count(*span)
+        if 0 < size <= _FEW:
+            test = self._test(node)
+            return _known([slot for slot in dict.fromkeys(codes.find(*span)) if test(slot)])
         return Tested(size, partial(codes.find, *span), self._test(node)) if size else NOTHING
 
 
@@ -203,9 +207,14 @@ class _RealPlan(_Plan):
     def _of_kinds(self, node: Leaf) -> Posting:
         mask = 0
         for kind in (USER, GROUP):
-            if matches(Alike(self._directory, kind), node):
+            if self._holds_of_kind(node, kind):
                 mask |= kind
         return OfKinds(self._directory, mask) if mask else NOTHING
+
+    def _holds_of_kind(self, node: Leaf, kind: int) -> bool:
+        if isinstance(node, Equal) and node.rule is node.type.equality:
+            return node.key in self._directory.keys_alike(kind, node.type)
+        return matches(Alike(self._directory, kind), node) is True
 
     def _related(self, node: Leaf, name: str) -> Posting:
         match node:
@@ -290,8 +299,10 @@ class _VirtualPlan(_Plan):
             return _known(sorted(self._members(node.key))) if related in ("member", "uniqueMember") else NOTHING
         if kind.key not in virtuals.HELD:
             return NOTHING
-        if isinstance(node, Has) or kind.key in virtuals.ALIKE:
-            return self._everything() if self._of_any(node) else NOTHING
+        if isinstance(node, Has):
+            return self._everything()
+        if kind.key in virtuals.ALIKE:
+            return self._everything() if self._of_all(node) else NOTHING
         if isinstance(node, Equal) and node.rule is kind.equality:
             return self._equal(node)
         if isinstance(node, Holds) and kind.key in virtuals.NAMED and node.rule is kind.substrings:
@@ -323,11 +334,11 @@ class _VirtualPlan(_Plan):
         test = self._test(node)
         return _known([slot for slot in slots if test(slot)])
 
-    def _of_any(self, node: Leaf) -> bool:
-        """Whether it is true of all: what they have alike, one of them tells."""
-        for slot in self._directory.users.values():
-            return self._test(node)(slot)
-        return False
+    def _of_all(self, node: Leaf) -> bool:
+        """Whether it is true of what they have alike."""
+        if isinstance(node, Equal) and node.rule is node.type.equality:
+            return node.key in virtuals.keys_alike(node.type)
+        return not isinstance(node, Has | InChain) and any(map(test_of(node), virtuals.ALIKE[node.type.key]))
 
     def _members(self, key: Key) -> list[int]:
         return [code for code in self._find(key) if code < VIRTUAL and self._directory.kinds[code] == USER]

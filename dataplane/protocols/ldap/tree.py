@@ -269,7 +269,7 @@ class Tree:
                 value for part in self._containers[code] for each, values in part if each is kind for value in values
             ]
         if code >= VIRTUAL:
-            return [value for part in self.virtual(code) for each, values in part if each is kind for value in values]
+            return virtuals.values(self.directory, code & SLOT, kind)
         found = self.directory.values(code, kind)
         return found or list(self.directory.values_alike(self.directory.kinds[code], kind))
 

@@ -4,25 +4,35 @@ Nothing of them is kept. They are found by the indexes of users: by what they sh
 that is the user's turned into another and back by the same turn.
 """
 
+from functools import cache, lru_cache
 from typing import Final
 from uuid import UUID
 
 from dataplane.protocols.ldap.directory import Directory
 from dataplane.protocols.ldap.entries import operational_virtual_group, virtual_group
-from dataplane.protocols.ldap.schema import Attributes
+from dataplane.protocols.ldap.schema import Attributes, AttributeType, Key, Schema
 
 SHARED: Final = frozenset({"gidnumber", "createtimestamp", "modifytimestamp"})
 """Attributes whose values are those of the user, by their folded names."""
 
-ALIKE: Final = frozenset(
-    {"objectclass", "structuralobjectclass", "hassubordinates", "subschemasubentry", "ak-superuser"}
-)
-"""Attributes that all of them have alike."""
-
 NAMED: Final = frozenset({"cn", "samaccountname"})
 """Attributes whose value is the user's name."""
 
-HELD: Final = SHARED | ALIKE | NAMED | {"entryuuid", "entrydn", "member", "uniquemember", "memberuid"}
+RELATED: Final = frozenset({"entrydn", "member", "uniquemember", "memberuid"})
+"""Attributes that name the user, or their own name; the tree's."""
+
+_UUID: Final = "entryuuid"
+
+_ANY: Final = (virtual_group("", 0), operational_virtual_group(UUID(int=0), (), ()))
+ALIKE: Final = {
+    kind.key: values
+    for part in _ANY
+    for kind, values in part
+    if kind.key not in SHARED and kind.key not in NAMED and kind.key != _UUID
+}
+"""Attributes that all of them have alike, with their values."""
+
+HELD: Final = SHARED | NAMED | RELATED | ALIKE.keys() | {_UUID}
 """All that they have."""
 
 # The bits of version and variant (RFC 9562 section 4) are left as they are.
@@ -34,13 +44,37 @@ def turned(uuid: bytes) -> bytes:
     return (int.from_bytes(uuid, "big") ^ _TURN).to_bytes(16, "big")
 
 
+def values(directory: Directory, slot: int, kind: AttributeType) -> list[bytes]:
+    """The values of an attribute of a user's virtual group, but for `RELATED`."""
+    key = kind.key
+    if key in NAMED:
+        return [directory.name(slot)]
+    if key in SHARED:
+        return directory.values(slot, kind)
+    if key == _UUID:
+        return [str(UUID(bytes=turned(UUID(uuid.decode()).bytes))).encode() for uuid in directory.values(slot, kind)]
+    return list(ALIKE.get(key, ()))
+
+
+@cache
+def keys_alike(kind: AttributeType) -> frozenset[Key | None]:
+    """The keys of the values that all of them have alike."""
+    normalise = kind.equality.normalise if kind.equality else lambda _: None
+    return frozenset(normalise(value) for value in ALIKE.get(kind.key, ()))
+
+
 def describe(directory: Directory, slot: int) -> tuple[Attributes, Attributes]:
-    """The attributes of a user's virtual group, and those that are operational."""
-    schema = directory.schema
-    number = directory.values(slot, schema.get("gidNumber"))[0]
-    uuid = UUID(directory.values(slot, schema.get("entryUUID"))[0].decode())
-    created, modified = (
-        tuple(directory.values(slot, schema.get(name))) for name in ("createTimestamp", "modifyTimestamp")
-    )
-    operational = operational_virtual_group(UUID(bytes=turned(uuid.bytes)), created, modified)
-    return virtual_group(directory.name(slot).decode(), int(number)), operational
+    """The attributes of a user's virtual group, and those that are operational, but for `RELATED`."""
+    shown, hidden = _types(directory.schema)
+    return _described(directory, slot, shown), _described(directory, slot, hidden)
+
+
+def _described(directory: Directory, slot: int, kinds: tuple[AttributeType, ...]) -> Attributes:
+    found = [(kind, tuple(values(directory, slot, kind))) for kind in kinds]
+    return tuple([(kind, held) for kind, held in found if held])
+
+
+@lru_cache(maxsize=64)
+def _types(schema: Schema) -> tuple[tuple[AttributeType, ...], tuple[AttributeType, ...]]:
+    kinds = [kind for kind in schema.held if kind.key in HELD and kind.key not in RELATED]
+    return tuple(kind for kind in kinds if not kind.operational), tuple(kind for kind in kinds if kind.operational)
