@@ -69,10 +69,13 @@ class LdapServer:
 
     def apply_directory(self, edit: DirectoryEdit, pause: Callable[[], None]) -> None:
         """Take a part of the directory."""
-        self._service.trees.apply(edit, pause)
+        trees = self._service.trees
+        trees.apply(edit, pause)
         # Others may be served by now, with more to show.
-        if edit.complete and self._service.trees.wants_directory:
-            self._want_directory()
+        if trees is not self._service.trees:
+            self._service.trees.use()
+            if edit.complete and self._service.trees.wants_directory:
+                self._want_directory()
 
     def serve(self, listener: socket.socket, *, tls: bool) -> None:
         """Accept on `listener` from now on."""

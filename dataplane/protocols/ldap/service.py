@@ -59,6 +59,7 @@ class Service:
         self.revocations.commit(prepared.revocations)
         self.verifier.commit(prepared.revocations, prepared.options)
         self.trees = prepared.trees
+        self.trees.use()
         for member, bound in self.connections.concerned(prepared.revocations):
             reason = self._find_end(bound)
             if reason:

@@ -8,7 +8,7 @@ import gevent
 import pytest
 from gevent.ssl import SSLContext
 
-from dataplane.config import Changed, Ended
+from dataplane.config import Changed, DirectoryEdit, Edit, Ended
 from dataplane.protocols.ldap.service import OperationLimits
 from tests.dataplane.io.lines import until
 from tests.dataplane.protocols.ldap.serving import (
@@ -23,6 +23,7 @@ from tests.dataplane.protocols.ldap.serving import (
     STAFF,
     Client,
     certificate,
+    entries,
     serving,
     session_of,
     user_dn,
@@ -459,6 +460,33 @@ def test_a_client_behind_a_proxy() -> None:
             client.socket.sendall(b"PROXY TCP4 192.0.2.7 127.0.0.1 4000 389\r\n")
             assert last_words(client)[0] == 2
         assert [each.client_address for each in world.gate.attempts] == ["192.0.2.7", "2001:db8::7"]
+
+
+def test_who_has_bound_before_is_shown_by_what_is_served_now() -> None:
+    key = f"provider/{PROVIDER.id}"
+    with serving() as world, world.client("alice") as client:
+        others = Search(base=BASE, filter=equal("uid", "bob"), attributes=("1.1",))
+        assert client.search(others).dns == []
+        assert not world.apply({key: replace(PROVIDER, search_group=STAFF.id)})
+        assert client.search(others).dns == [user_dn("bob")]
+        world.server.prepare(Edit(changed={key: PROVIDER}))
+        assert client.search(others).dns == [user_dn("bob")], "what is only prepared is not in force"
+
+
+def test_what_is_served_may_change_while_a_copy_comes() -> None:
+    key = f"provider/{PROVIDER.id}"
+    with serving(loaded=False) as world, world.client("alice") as client:
+        many = entries(STAFF, ALICE, *CROWD)
+
+        def change_meanwhile() -> None:
+            if world.wanted == 1:
+                assert not world.apply({key: replace(PROVIDER, gid_start_number=9000)})
+
+        world.server.apply_directory(DirectoryEdit(changed=many, begins=True), change_meanwhile)
+        assert world.wanted >= 2, "what shows more asks again"
+        world.load(STAFF, ALICE)
+        assert client.search(ME).dns == [user_dn("alice")]
+        assert world.count("garrison_ldap_directory_loaded") == 1
 
 
 def test_a_directory_is_asked_for_when_there_is_none_and_when_more_of_it_is_shown() -> None:
