@@ -32,7 +32,7 @@ ALIKE: Final = {
 }
 """Attributes that all of them have alike, with their values."""
 
-HELD: Final = SHARED | NAMED | RELATED | ALIKE.keys() | {_UUID}
+HELD: Final = frozenset((*SHARED, *NAMED, *RELATED, *ALIKE, _UUID))
 """All that they have."""
 
 # The bits of version and variant (RFC 9562 section 4) are left as they are.
