@@ -19,7 +19,7 @@ from dataplane import compiled
 from dataplane.protocols import ldap
 
 PACKAGE_FOLDER = Path("dataplane", "protocols", "ldap")
-LIBRARY = "dataplane.protocols.ldap.codec"
+LIBRARY = "dataplane.protocols.ldap.hotpath"
 
 
 def extensions() -> list[Extension]:
@@ -34,7 +34,7 @@ def extensions() -> list[Extension]:
     try:
         made = mypycify(
             ["--cache-dir=build/mypy", *sources],
-            opt_level="3",
+            opt_level="1",
             debug_level="0",
             group_name=LIBRARY,
             target_dir="build/c",

@@ -2,7 +2,15 @@
 
 from dataplane.compiled import search_path
 
-COMPILED = ("ber", "filterwire", "session", "values", "wire")
-"""Modules that are compiled where they can be, all together. They take constants from one another only."""
+COMPILED = (
+    *("ber", "filterwire", "session", "values", "wire"),
+    *("candidates", "controls", "described", "filters", "filters_match", "filters_resolve", "hits", "places"),
+    *("blobs", "directory", "indexes", "membership", "planning", "postings", "prepare", "rendering", "rootdse"),
+    *("schema", "search", "selection", "tree", "views", "virtuals"),
+)
+"""Modules that are compiled where they can be, all together: the way of a search, and what fills the directory.
+
+They take constants from one another only.
+"""
 
 __path__ = search_path(__path__[-1], COMPILED)
