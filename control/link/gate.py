@@ -21,7 +21,7 @@ from control.domain.decision import Challenged, Refused, RefusedReason
 from control.domain.grant import IssuedSession, PasswordRefusal, PasswordRefused, PasswordSet, Refusal, RefusalReason
 from control.fleet.authority import Client
 from control.fleet.options import options_of
-from control.link import reading, translate
+from control.link import answers, reading
 from control.link.caller import (
     CallRefused,
     find_objection,
@@ -191,7 +191,7 @@ class GateService(gate_pb2_grpc.GateServicer):
             unknown = Refusal(RefusalReason.INVALID_CODE)
             return self._gatekeeper.redeem_code(caller, redemption) if redemption else unknown
 
-        return translate.redeemed(await self._answer(context, self._desk.ask(context, request.provider, redeem)))
+        return answers.redeemed(await self._answer(context, self._desk.ask(context, request.provider, redeem)))
 
     async def LookUpSession(  # noqa: N802 - gRPC names it
         self, request: gate_pb2.LookUpSessionRequest, context: Context
@@ -202,7 +202,7 @@ class GateService(gate_pb2_grpc.GateServicer):
             claim = reading.read_claim(request, provider)
             return self._gatekeeper.look_up_session(claim) if claim else Refusal(RefusalReason.SESSION_ENDED)
 
-        return translate.looked_up(await self._answer(context, self._desk.ask(context, request.provider, look_up)))
+        return answers.looked_up(await self._answer(context, self._desk.ask(context, request.provider, look_up)))
 
     async def EndSession(  # noqa: N802 - gRPC names it
         self, request: gate_pb2.EndSessionRequest, context: Context
@@ -236,8 +236,8 @@ class GateService(gate_pb2_grpc.GateServicer):
             context, self._unless_busy(self._credentials.ask(context, request.provider, decide), busy)
         )
         if not isinstance(answer, Granted):
-            return translate.refused(answer)
-        return translate.granted(answer, self._credentials.bind_cache(context))
+            return answers.refused(answer)
+        return answers.granted(answer, self._credentials.bind_cache(context))
 
     async def ChangePassword(  # noqa: N802 - gRPC names it
         self, request: gate_pb2.ChangePasswordRequest, context: Context
@@ -251,7 +251,7 @@ class GateService(gate_pb2_grpc.GateServicer):
 
         busy = PasswordRefused(reason=PasswordRefusal.BUSY, retry_after=RETRY_AFTER)
         asked = self._credentials.ask(context, request.provider, change)
-        return translate.password_changed(await self._answer(context, self._unless_busy(asked, busy)))
+        return answers.password_changed(await self._answer(context, self._unless_busy(asked, busy)))
 
     async def _unless_busy(self, answer: Awaitable[Answer], busy: Other) -> Answer | Other:
         """The answer, or that it may be asked for again. An outpost takes other errors for control being away."""

@@ -1,37 +1,26 @@
-"""Our own values to protobuf and back: the one place in control that makes or reads messages.
+"""Our own values to protobuf: the one place in control that makes messages, with `control.link.answers` for the Gate.
 
 A resource is serialised once for all who receive it, with the digest by which outposts tell what they hold.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import assert_never
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from control.auth.granting import Granted
 from control.domain.application import AttributeMapping, BindMode, ProxyMode
-from control.domain.decision import Challenged, Refused, RefusedReason
 from control.domain.directory import DirectoryGroup, DirectoryUser, Entry, Position
 from control.domain.grant import (
     BasicCredentials,
     IssuedIdentity,
-    IssuedSession,
-    PasswordRefusal,
-    PasswordRefused,
-    PasswordSet,
-    Refusal,
-    RefusalReason,
 )
 from control.fleet.resources import Certificate, Changed, Ended, LdapProvider, Options, ProxyProvider, Resource
-from control.link.messages import (
-    Push,
-)
-from protos.outpost.v1 import directory_pb2, gate_pb2, identity_pb2, link_pb2, resources_pb2
+from control.link.messages import Push
+from protos.outpost.v1 import directory_pb2, identity_pb2, link_pb2, resources_pb2
 
 PART_BYTES = 1024 * 1024
 # Of the directory: a config waits behind no more than a few of these, on slow lines too.
@@ -48,26 +37,6 @@ _MODES = {
 _BIND_MODES = {
     BindMode.DIRECT: resources_pb2.LdapProvider.BIND_MODE_DIRECT,
     BindMode.CACHED: resources_pb2.LdapProvider.BIND_MODE_CACHED,
-}
-_REASONS = {
-    RefusalReason.INVALID_CODE: gate_pb2.Refusal.REASON_INVALID_CODE,
-    RefusalReason.SESSION_ENDED: gate_pb2.Refusal.REASON_SESSION_ENDED,
-    RefusalReason.ACCESS_DENIED: gate_pb2.Refusal.REASON_ACCESS_DENIED,
-}
-_DENIALS = {
-    RefusedReason.INVALID_CREDENTIALS: gate_pb2.Denied.REASON_INVALID_CREDENTIALS,
-    RefusedReason.LOCKED_OUT: gate_pb2.Denied.REASON_LOCKED_OUT,
-    RefusedReason.ACCESS_DENIED: gate_pb2.Denied.REASON_ACCESS_DENIED,
-    RefusedReason.SECOND_FACTOR: gate_pb2.Denied.REASON_SECOND_FACTOR,
-    RefusedReason.BUSY: gate_pb2.Denied.REASON_BUSY,
-}
-
-_REFUSALS = {
-    PasswordRefusal.INVALID_CREDENTIALS: gate_pb2.PasswordRefused.REASON_INVALID_CREDENTIALS,
-    PasswordRefusal.LOCKED_OUT: gate_pb2.PasswordRefused.REASON_LOCKED_OUT,
-    PasswordRefusal.BUSY: gate_pb2.PasswordRefused.REASON_BUSY,
-    PasswordRefusal.UNSUITABLE: gate_pb2.PasswordRefused.REASON_UNSUITABLE,
-    PasswordRefusal.ACCESS_DENIED: gate_pb2.PasswordRefused.REASON_ACCESS_DENIED,
 }
 
 
@@ -183,30 +152,31 @@ def _ended(ended: Ended) -> resources_pb2.Ended:
         session=_id(ended.session),
         subject=_id(ended.subject),
         provider=_id(ended.provider),
-        before=_timestamp(ended.before),
-        until=_timestamp(ended.until),
+        before=timestamp(ended.before),
+        until=timestamp(ended.until),
     )
 
 
 def _changed(changed: Changed) -> resources_pb2.Changed:
     return resources_pb2.Changed(
-        identity=_identity(changed.identity),
-        at=_timestamp(changed.at),
-        until=_timestamp(changed.until),
+        identity=identity(changed.identity),
+        at=timestamp(changed.at),
+        until=timestamp(changed.until),
         denied_providers=[str(provider) for provider in changed.denied_providers],
-        basic_credentials={str(provider): _basic(each) for provider, each in changed.basic.items()},
+        basic_credentials={str(provider): basic(each) for provider, each in changed.basic.items()},
     )
 
 
-def _identity(identity: IssuedIdentity) -> identity_pb2.Identity:
+def identity(who: IssuedIdentity) -> identity_pb2.Identity:
+    """Who somebody is."""
     return identity_pb2.Identity(
-        subject=str(identity.subject),
-        username=identity.username,
-        name=identity.name,
-        email=identity.email,
-        groups=identity.groups,
-        entitlements=identity.entitlements,
-        additional_headers=identity.additional_headers,
+        subject=str(who.subject),
+        username=who.username,
+        name=who.name,
+        email=who.email,
+        groups=who.groups,
+        entitlements=who.entitlements,
+        additional_headers=who.additional_headers,
     )
 
 
@@ -273,9 +243,9 @@ def _directory_user(user: DirectoryUser) -> directory_pb2.DirectoryUser:
         groups=map(str, user.groups),
         attributes=user.attributes,
         number=user.number,
-        created=_timestamp(user.created),
-        updated=_timestamp(user.updated),
-        password_changed=None if user.password_changed is None else _timestamp(user.password_changed),
+        created=timestamp(user.created),
+        updated=timestamp(user.updated),
+        password_changed=None if user.password_changed is None else timestamp(user.password_changed),
     )
 
 
@@ -287,8 +257,8 @@ def _directory_group(group: DirectoryGroup) -> directory_pb2.DirectoryGroup:
         parents=map(str, group.parents),
         attributes=group.attributes,
         number=group.number,
-        created=_timestamp(group.created),
-        updated=_timestamp(group.updated),
+        created=timestamp(group.created),
+        updated=timestamp(group.updated),
     )
 
 
@@ -342,85 +312,13 @@ def new_token(secret: str) -> link_pb2.WatchResponse:
     return link_pb2.WatchResponse(command=link_pb2.Command(new_token=link_pb2.NewToken(secret=secret)))
 
 
-def redeemed(answer: IssuedSession | Refusal) -> gate_pb2.RedeemCodeResponse:
-    """The answer to RedeemCode."""
-    match answer:
-        case IssuedSession():
-            return gate_pb2.RedeemCodeResponse(session=_session(answer), clock=_timestamp(answer.clock))
-        case Refusal(reason=reason):
-            return gate_pb2.RedeemCodeResponse(refusal=gate_pb2.Refusal(reason=_REASONS[reason]))
-        case _:
-            assert_never(answer)
-
-
-def looked_up(answer: IssuedSession | Refusal) -> gate_pb2.LookUpSessionResponse:
-    """The answer to LookUpSession."""
-    match answer:
-        case IssuedSession():
-            return gate_pb2.LookUpSessionResponse(session=_session(answer))
-        case Refusal(reason=reason):
-            return gate_pb2.LookUpSessionResponse(refusal=gate_pb2.Refusal(reason=_REASONS[reason]))
-        case _:
-            assert_never(answer)
-
-
-def granted(answer: Granted, cache: timedelta) -> gate_pb2.AuthenticateResponse:
-    """The answer to Authenticate where somebody may in; `cache` is for how long the outpost may keep one that lasts."""
-    session = answer.session
-    attributes = json.dumps(answer.attributes, ensure_ascii=False)
-    allowed = gate_pb2.Allowed(session=_session(session), attributes=attributes, clock=_timestamp(session.clock))
-    if answer.lasting and cache:
-        allowed.cache.FromTimedelta(cache)
-    return gate_pb2.AuthenticateResponse(allowed=allowed)
-
-
-def refused(answer: Refused | Challenged) -> gate_pb2.AuthenticateResponse:
-    """The answer to Authenticate where somebody may not, or not yet."""
-    match answer:
-        case Refused(reason=reason, retry_after=retry_after):
-            denied = gate_pb2.Denied(reason=_DENIALS[reason])
-            if retry_after:
-                denied.retry_after.FromTimedelta(retry_after)
-            return gate_pb2.AuthenticateResponse(denied=denied)
-        case Challenged(state=state, expires_in=expires_in):
-            challenge = gate_pb2.Challenge(state=state)
-            challenge.expires_in.FromTimedelta(expires_in)
-            return gate_pb2.AuthenticateResponse(challenge=challenge)
-        case _:
-            assert_never(answer)
-
-
-def password_changed(answer: PasswordSet | PasswordRefused) -> gate_pb2.ChangePasswordResponse:
-    """The answer to ChangePassword."""
-    match answer:
-        case PasswordSet(generated=generated):
-            return gate_pb2.ChangePasswordResponse(changed=gate_pb2.PasswordChanged(generated=generated))
-        case PasswordRefused(reason=reason, retry_after=retry_after):
-            refusal = gate_pb2.PasswordRefused(reason=_REFUSALS[reason])
-            if retry_after:
-                refusal.retry_after.FromTimedelta(retry_after)
-            return gate_pb2.ChangePasswordResponse(refused=refusal)
-        case _:
-            assert_never(answer)
-
-
-def _session(session: IssuedSession) -> gate_pb2.ProxySession:
-    return gate_pb2.ProxySession(
-        id=str(session.id),
-        identity=_identity(session.identity),
-        authenticated=_timestamp(session.authenticated),
-        expires=_timestamp(session.expires),
-        id_token=session.id_token,
-        proof=session.proof,
-        basic_credentials=None if session.basic is None else _basic(session.basic),
-    )
-
-
-def _basic(credentials: BasicCredentials) -> identity_pb2.BasicCredentials:
+def basic(credentials: BasicCredentials) -> identity_pb2.BasicCredentials:
+    """What an application is sent."""
     return identity_pb2.BasicCredentials(username=credentials.username, password=credentials.password)
 
 
-def _timestamp(moment: datetime) -> Timestamp:
+def timestamp(moment: datetime) -> Timestamp:
+    """The moment."""
     stamp = Timestamp()
     stamp.FromDatetime(moment)
     return stamp

@@ -1,6 +1,6 @@
 """Applying files on a real database: what becomes of each object, all or nothing, and what is never shown."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,11 +16,10 @@ from control.domain.errors import Invalid
 from control.fleet.tokens import ensure_embedded
 from control.store import Actor, Store, Unit
 from tests.support import builders
+from tests.support.applying import OWN, Applier
 from tests.support.auth import cheap_passwords
 from tests.support.databases import Database
 from tests.support.stores import ADMIN, Clock, Wakes, statements
-
-OWN = "https://garrison.example.com"
 
 WHOLE = """
 version: 1
@@ -50,51 +49,6 @@ applications:
 outposts:
   - {name: edge, type: proxy, providers: [wiki], config: {log_level: info}}
 """
-
-
-class Applier:
-    """Applies texts as files of one folder."""
-
-    def __init__(self, store: Store, folder: Path) -> None:
-        self.store = store
-        self.folder = folder
-
-    def __call__(self, *texts: str, **environment: str) -> list[str]:
-        return self.run(texts, environment)
-
-    def dry(self, text: str) -> list[str]:
-        return self.run([text], {}, dry_run=True)
-
-    def run(self, texts: Sequence[str], environment: dict[str, str], *, dry_run: bool = False) -> list[str]:
-        run = Run(
-            files=self.write(texts),
-            own_url=OWN,
-            actor=Actor(name="cli"),
-            environment=environment,
-            dry_run=dry_run,
-        )
-        return [str(outcome) for outcome in apply_files(self.store, run)]
-
-    def refused(self, *texts: str, **environment: str) -> list[str]:
-        with pytest.raises(Invalid) as caught:
-            self(*texts, **environment)
-        return [str(problem).replace(f"{self.folder}/", "") for problem in caught.value.problems]
-
-    def write(self, texts: Sequence[str]) -> list[Path]:
-        files = [self.folder / f"{place}.yaml" for place in range(len(texts))]
-        for file, text in zip(files, texts, strict=True):
-            file.write_text(text)
-        return files
-
-
-@pytest.fixture(autouse=True)
-def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("control.blueprint.apply.Passwords", cheap_passwords)
-
-
-@pytest.fixture
-def apply(store: Store, tmp_path: Path) -> Applier:
-    return Applier(store, tmp_path)
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
@@ -363,42 +317,3 @@ def test_nonsense_is_invalid_and_nothing_else(apply: Applier, item: tuple[str, d
 def matches(store: Store, password: str) -> bool:
     with store.read() as unit:
         return Passwords().verify(unit.users.get_named("alice").password_hash, password)
-
-
-DIRECTORY = """
-groups: [{name: staff}]
-providers:
-  - {name: dir, type: ldap, base_dn: "DC=ldap,DC=goauthentik,DC=io", bind_mode: cached, search_mode: cached,
-     search_group: staff, uid_start_number: 2000, gid_start_number: 4000, mfa_support: true, tls_server_name: "",
-     user_attributes: [loginShell, {attribute: telephoneNumber, source: phone}], size_limit: 100, time_limit: seconds=5}
-applications: [{slug: dir, name: Directory, provider: dir}]
-outposts: [{name: ldap, type: ldap, providers: [dir]}]
-"""
-
-
-def test_a_directory_is_made_changed_and_removed(apply: Applier) -> None:
-    made = ["created group staff", "created provider dir", "created application dir", "created outpost ldap"]
-    assert apply(DIRECTORY) == made
-    assert apply(DIRECTORY) == [line.replace("created", "unchanged") for line in made]
-    assert apply("providers: [{name: dir, type: ldap, size_limit: 5}]") == ["updated provider dir"]
-    assert apply("providers: [{name: dir, size_limit: 5}]") == ["unchanged provider dir"]
-    gone = """
-    outposts: [{name: ldap, state: absent}]
-    applications: [{slug: dir, state: absent}]
-    providers: [{name: dir, state: absent}]
-    """
-    assert apply(gone) == ["removed outpost ldap", "removed application dir", "removed provider dir"]
-
-
-def test_a_provider_has_the_fields_of_its_type(apply: Applier) -> None:
-    apply(DIRECTORY)
-    (said,) = apply.refused("providers: [{name: dir, external_host: 'https://x.example.com'}]")
-    assert said.startswith("0.yaml: providers[0].external_host: unknown field; expected one of base_dn, bind_mode")
-    (said,) = apply.refused("providers: [{name: dir, type: proxy}]")
-    assert said.startswith("0.yaml: providers[0].type: not changeable (found 'proxy')")
-    (said,) = apply.refused("outposts: [{name: b, type: proxy, providers: [dir]}]")
-    assert said.startswith(
-        "0.yaml: outposts[0].providers: of another type (found 'dir'); expected providers of type proxy"
-    )
-    (said,) = apply.refused("providers: [{name: dir, user_attributes: [gecos, userPassword]}]")
-    assert said.startswith("0.yaml: providers[0].user_attributes[1]: secret (found 'userPassword')")
