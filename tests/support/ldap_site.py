@@ -186,7 +186,10 @@ def ldap_site(folder: Path) -> Iterator[LdapSite]:
     try:
         garrison.apply(_blueprint(certificate, key))
         outpost.start()
-        yield LdapSite(folder=folder, garrison=garrison, outpost=outpost, certificate=certificate)
+        site = LdapSite(folder=folder, garrison=garrison, outpost=outpost, certificate=certificate)
+        # The first who asks waits for the link to the gate; on a machine with much to do that can be too long.
+        eventually(lambda: site.lets_in(SEARCH, PASSWORD), "the account that searches gets in")
+        yield site
         outpost.stop()
     finally:
         garrison.stop()
