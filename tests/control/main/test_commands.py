@@ -191,9 +191,9 @@ def test_bad_usage_is_code_2(arguments: tuple[str, ...]) -> None:
 
 
 def test_outpost_becomes_the_data_plane() -> None:
-    done = garrison("outpost", "ldap")
+    done = garrison("outpost", "radius")
     assert done.returncode == 2
-    assert done.stderr == "garrison-outpost: type ldap: not served by this version (served: proxy)\n"
+    assert done.stderr == "garrison-outpost: type radius: not served by this version (served: proxy, ldap)\n"
 
 
 def test_help_shows_no_hidden_command() -> None:
