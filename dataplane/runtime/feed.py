@@ -23,7 +23,7 @@ log = logging.getLogger("dataplane.workers")
 
 
 class Courier:
-    """Brings it to one worker. `ready` once that has had all of it."""
+    """Brings it to one worker. `ready` once that has had all of it, or serves without having asked."""
 
     def __init__(self, worker: Worker, directory: HeldDirectory) -> None:
         self._worker = worker
@@ -33,18 +33,23 @@ class Courier:
         self._some_due = asyncio.Event()
         self._begins = False
         self._whole = False
-        self.wanted = False
+        self._wanted = False
         self.ready = False
 
     def restart(self) -> None:
         """Send all there is, from the beginning."""
-        self.wanted = self._whole = self._begins = True
+        self.ready = self.ready and self._wanted
+        self._wanted = self._whole = self._begins = True
         self._due = dict.fromkeys(sorted(self._directory.entries))
         self._some_due.set()
 
+    def welcome(self) -> None:
+        """The worker serves; what it needs for that, it has asked for."""
+        self.ready = not self._wanted
+
     def note(self, keys: Iterable[str]) -> None:
         """These have changed."""
-        if self.wanted:
+        if self._wanted:
             self._due.update(dict.fromkeys(keys))
             self._some_due.set()
 
@@ -100,8 +105,8 @@ class DirectoryFeed:
 
     @property
     def waiting(self) -> str:
-        """What workers wait for; empty where each that asked has had all of it."""
-        if all(courier.ready for courier, _ in self._couriers.values() if courier.wanted):
+        """What workers wait for; empty where each has had all that it needs."""
+        if all(courier.ready for courier, _ in self._couriers.values()):
             return ""
         if self._directory.position is None:
             return "no directory yet: waiting for control"
@@ -109,14 +114,23 @@ class DirectoryFeed:
 
     def joined(self, worker: Worker) -> None:
         """A worker has started."""
-        self.left(worker.slot)
+        self._cancel(worker.slot)
         courier = Courier(worker, self._directory)
         self._couriers[worker.slot] = courier, asyncio.create_task(courier.run())
 
+    def welcomed(self, slot: int) -> None:
+        """It serves now."""
+        self._couriers[slot][0].welcome()
+
     def left(self, slot: int) -> None:
-        """It has ended."""
+        """It has ended; until another has come, its place counts as one that waits."""
+        self._cancel(slot)
         if slot in self._couriers:
-            self._couriers.pop(slot)[1].cancel()
+            self._couriers[slot][0].ready = False
+
+    def _cancel(self, slot: int) -> None:
+        if slot in self._couriers:
+            self._couriers[slot][1].cancel()
 
     def wanted(self, slot: int) -> None:
         """A worker asks for all there is."""

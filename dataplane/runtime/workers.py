@@ -54,6 +54,10 @@ class Companion(Protocol):
         """A worker has started."""
         ...
 
+    def welcomed(self, slot: int) -> None:
+        """It serves now, as it was told."""
+        ...
+
     def left(self, slot: int) -> None:
         """It has ended."""
         ...
@@ -315,6 +319,8 @@ class Workers:
             worker.tell(Serve())
         if self._draining.is_set():
             self._part_with(worker)
+        if self._companion:
+            self._companion.welcomed(worker.slot)
         self._live[worker.slot] = worker
         self._fates.serves(worker.slot)
         self._some_live.set()

@@ -53,7 +53,9 @@ def test_a_worker_gets_a_whole_copy_when_it_asks_and_changes_from_then_on(tmp_pa
         actor = Actor(0)
         directory.apply(change(1, *EVERYTHING, whole=True))
         couriers.joined(actor)
+        assert couriers.waiting == "the directory is being read", "nobody serves yet"
         directory.apply(change(2, "user/a"))
+        couriers.welcomed(0)
         assert couriers.waiting == "", "it asked for nothing"
         couriers.wanted(0)
         assert couriers.waiting == "the directory is being read"
@@ -108,6 +110,21 @@ def test_before_control_has_sent_one_there_is_nothing_to_bring(tmp_path: Path) -
     play(tmp_path, story)
 
 
+def test_who_has_had_it_serves_on_while_it_comes_again(tmp_path: Path) -> None:
+    async def story(directory: HeldDirectory, couriers: DirectoryFeed) -> None:
+        actor = Actor(0)
+        directory.apply(change(1, *EVERYTHING, whole=True))
+        couriers.joined(actor)
+        couriers.wanted(0)
+        couriers.welcomed(0)
+        await until(lambda: not couriers.waiting)
+        couriers.wanted(0)
+        assert not couriers.waiting
+        await until(lambda: len(actor.parts) == 4)
+
+    play(tmp_path, story)
+
+
 def test_who_asks_again_gets_it_from_the_beginning(tmp_path: Path) -> None:
     async def story(directory: HeldDirectory, couriers: DirectoryFeed) -> None:
         actor = Actor(0, slow=True)
@@ -130,14 +147,18 @@ def test_a_worker_that_fails_gets_it_anew_and_a_new_one_has_to_ask(tmp_path: Pat
         couriers.joined(failing)
         couriers.joined(other)
         couriers.wanted(0)
+        couriers.welcomed(1)
         await until(lambda: not couriers.waiting)
         assert [(part.begins, part.complete) for part in failing.parts] == [(True, False), (True, False), (False, True)]
         assert not other.parts
         couriers.left(0)
+        assert couriers.waiting
         successor = Actor(0)
         couriers.joined(successor)
         directory.apply(change(2, "user/z"))
         couriers.wanted(0)
+        couriers.welcomed(0)
+        assert couriers.waiting
         await until(lambda: not couriers.waiting)
         assert [each.entries[-1] for each in successor.parts] == [b"user/a 1", b"user/c 1", b"user/z 2"]
         couriers.wanted(5)
