@@ -36,6 +36,8 @@ FIELDS = (
 LONGEST_BASE_DN = 500
 MOST_NUMBER = 2**31 - 1
 LONGEST_TIME = timedelta(hours=1)
+# Where an outpost has users and groups below the base DN.
+_UNITS = frozenset(frozenset({("ou", unit)}) for unit in ("users", "groups", "virtual-groups"))
 
 
 def create_ldap_provider(unit: Unit, fields: Fields) -> LdapProvider:
@@ -112,7 +114,10 @@ def _time_limit(reader: Reader, current: timedelta) -> timedelta:
 
 
 def _check_base_dn(unit: Unit, reader: Reader, provider: LdapProvider) -> None:
-    """Of its own: whoever binds below it is looked for by this provider. One below another's is no matter."""
+    """Of its own: whoever binds below it is looked for by this provider.
+
+    One below another's is no matter, but where that one's entries are: theirs could not be reached any more.
+    """
     if not provider.base_dn:
         return
     try:
@@ -121,15 +126,27 @@ def _check_base_dn(unit: Unit, reader: Reader, provider: LdapProvider) -> None:
         reader.refuse("base_dn", "not_a_dn", provider.base_dn, f"a name like DC=ldap,DC=example,DC=com ({error})")
         return
     for other in unit.ldap_providers.all():
-        if other.id != provider.id and _same(base, other.base_dn):
+        theirs = _find_base(other) if other.id != provider.id else None
+        if theirs is None:
+            continue
+        if theirs == base:
             reader.refuse("base_dn", "already_taken", provider.base_dn, f"a base DN that {other.name!r} has not")
+        elif _is_among_entries(base, theirs) or _is_among_entries(theirs, base):
+            expected = f"one apart from the users and groups of {other.name!r} (base DN {other.base_dn})"
+            reader.refuse("base_dn", "among_entries", provider.base_dn, expected)
 
 
-def _same(base: Dn, other: str) -> bool:
+def _find_base(provider: LdapProvider) -> Dn | None:
     try:
-        return parse_dn(other) == base
+        return parse_dn(provider.base_dn)
     except NotADn:
-        return False
+        return None
+
+
+def _is_among_entries(name: Dn, base: Dn) -> bool:
+    """Whether the name is one of the units below a base, or lies within it."""
+    above = len(name) - len(base)
+    return above > 0 and name[above:] == base and name[above - 1] in _UNITS
 
 
 def _check_certificate(unit: Unit, reader: Reader, provider: LdapProvider) -> None:

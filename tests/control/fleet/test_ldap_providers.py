@@ -182,6 +182,30 @@ def test_a_base_dn_is_one_providers_however_it_is_written(store: Store) -> None:
     made(store, name="below", base_dn="ou=x,dc=example,dc=com")
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "code"),
+    [
+        ("dc=a", "ou=users,dc=a", "among_entries"),
+        ("dc=a", "OU=Groups,DC=A", "among_entries"),
+        ("dc=a", "cn=x,organizationalUnitName=virtual-groups,dc=a", "among_entries"),
+        ("ou=users,dc=a", "dc=a", "among_entries"),
+        ("cn=x,ou=y,ou=users,dc=a", "dc=a", "among_entries"),
+        ("dc=a", "ou=people,dc=a", ""),
+        ("dc=a", "ou=users,ou=people,dc=a", ""),
+        ("dc=a", "ou=users,dc=b", ""),
+        ("dc=a", "ou=users", ""),
+        ("ou=people,dc=a", "dc=a", ""),
+    ],
+)
+def test_no_base_dn_lies_where_another_has_its_entries(store: Store, first: str, second: str, code: str) -> None:
+    """Binds go to the longest base DN: nobody of the other one could bind any more."""
+    made(store, base_dn=first)
+    if code:
+        assert problems(store, base_dn=second) == {"base_dn": code}
+    else:
+        assert made(store, name="second", base_dn=second).base_dn == second
+
+
 def test_names_are_one_providers_of_any_type(store: Store) -> None:
     with store.write(ADMIN) as unit:
         unit.providers.add(builders.provider("wiki"))
