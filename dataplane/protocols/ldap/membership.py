@@ -5,6 +5,7 @@ entries in the same groups share, so a group costs its members nothing. A group 
 it has its slot from then on, and who asks for its name finds none. Loops end where they began.
 """
 
+import sys
 from array import array
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -64,11 +65,11 @@ class Membership:
                 self._above[direct] = found
         return found
 
-    def below(self, groups: Iterable[int]) -> set[int]:
-        """Every user and group in these groups, directly or by other groups."""
+    def below(self, groups: Iterable[int], limit: int = sys.maxsize) -> set[int]:
+        """Every user and group in these groups, directly or by other groups; not all where these pass the limit."""
         found: set[int] = set()
         waiting = list(groups)
-        while waiting:
+        while waiting and len(found) <= limit:
             for member in self._members.get(waiting.pop(), _NOBODY):
                 if member not in found:
                     found.add(member)

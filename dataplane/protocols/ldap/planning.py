@@ -49,6 +49,9 @@ from dataplane.protocols.ldap.tree import CONTAINER, SLOT, VIRTUAL, Tree
 _FEW: Final = 8
 """Candidates that are tested at once."""
 
+_SOME: Final = 500
+"""Members of members that are looked for at once."""
+
 Leaf = Has | Equal | AtLeast | AtMost | Below | Holds | AllBits | AnyBit | InChain
 
 
@@ -246,9 +249,17 @@ class _RealPlan(_Plan):
 
     def _chain(self, node: InChain, name: str) -> Posting:
         membership, slots = self._directory.membership, self._slots(node.key)
-        if name == "memberOf":
-            return _known(sorted(membership.below(slots)))
-        return _union([membership.above(slot) for slot in slots])
+        if name != "memberOf":
+            return _union([membership.above(slot) for slot in slots])
+        below = membership.below(slots, _SOME)
+        if len(below) <= _SOME:
+            return _known(sorted(below))
+        # Too many to look for them when another part of the filter may name few.
+        return Tested(
+            self._population,
+            lambda: sorted(membership.below(slots)),
+            lambda slot: not membership.above(slot).isdisjoint(slots),
+        )
 
     def _superusers(self) -> Posting:
         """Users by their groups, groups by what they say themselves."""
@@ -267,10 +278,11 @@ class _RealPlan(_Plan):
         return named_exactly(self._directory, key)
 
     def _test(self, node: Leaf | InName) -> Callable[[int], bool]:
-        if isinstance(node, InName | InChain) or node.type in self._tree.kinds_related:
-            return partial(self._matches, node)
+        related = None if isinstance(node, InName) else self._tree.kinds_related.get(node.type)
         if isinstance(node, Has):
-            return partial(self._has, node.type)
+            return partial(self._has, node.type) if related is None else partial(self._tree.has_related, related)
+        if isinstance(node, InName | InChain) or related is not None:
+            return partial(self._matches, node)
         return partial(self._holds, node.type, test_of(node))
 
     def _has(self, kind: AttributeType, slot: int) -> bool:

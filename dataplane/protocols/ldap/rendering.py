@@ -49,15 +49,22 @@ def _of_made(tree: Tree, code: int, selection: Selection) -> bytes:
 
 
 def _related(tree: Tree, code: int, selection: Selection, among: frozenset[int] | None) -> bytes:
-    encoded = b""
+    encoded: list[bytes] = []
+    members: list[bytes] | None = None
     for kind, name in _related_types(tree, code):
         if not selection.wants(kind):
             continue
         if name == "memberOf":
-            encoded += tree.member_of(code)
-        elif values := tree.related(code, name, among):
-            encoded += encode_attribute(kind.wire, values)
-    return encoded
+            encoded.append(tree.member_of(code))
+            continue
+        if name in ("member", "uniqueMember"):
+            # Two names for one thing, which may be long.
+            values = members = tree.related(code, name, among) if members is None else members
+        else:
+            values = tree.related(code, name, among)
+        if values:
+            encoded.append(encode_attribute(kind.wire, values))
+    return b"".join(encoded)
 
 
 def _related_types(tree: Tree, code: int) -> Iterable[tuple[AttributeType, str]]:

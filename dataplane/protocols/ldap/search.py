@@ -36,7 +36,7 @@ from dataplane.protocols.ldap.rendering import encode
 from dataplane.protocols.ldap.rootdse import PAGED_RESULTS
 from dataplane.protocols.ldap.schema import Schema
 from dataplane.protocols.ldap.selection import Selection
-from dataplane.protocols.ldap.sorting import Unsortable, in_order, orders_of
+from dataplane.protocols.ldap.sorting import Order, Place, Unsortable, in_order, orders_of, place_of
 from dataplane.protocols.ldap.tree import Tree, Viewer
 from dataplane.protocols.ldap.trees import Trees
 from dataplane.protocols.ldap.values import encode_paged, encode_sort_result
@@ -237,11 +237,11 @@ def _controlled(
                 result = Result(code=ResultCode.UNAVAILABLE_CRITICAL_EXTENSION, diagnostic="that can't be sorted by")
                 return (yield from _ended(task.message_id, result, answered))
         elif controls.paged is None or not controls.paged.cookie:
-            found = yield from _collected(task, hits)
+            found = yield from _collected(task, hits, orders)
             if found is None:
                 return (yield from _ended(task.message_id, Result(code=ResultCode.TIME_LIMIT_EXCEEDED)))
             estimate = len(found)
-            hits = iter(in_order(task.view, found, orders))
+            hits = iter(in_order(found, orders))
     paged = controls.paged
     if paged is None or (not paged.cookie and 0 < task.search.size_limit <= paged.size):
         # A page as large as the answer may be is no page (RFC 2696 section 3).
@@ -251,12 +251,14 @@ def _controlled(
     return (yield from _paged(task, page, hits, pages))
 
 
-def _collected(task: _Task, hits: Iterator[int]) -> Generator[bytes, None, list[int] | None]:
-    """All hits; None where time is up."""
-    found = []
+def _collected(
+    task: _Task, hits: Iterator[int], orders: tuple[Order, ...]
+) -> Generator[bytes, None, list[Place] | None]:
+    """All hits and what they are sorted by; None where time is up."""
+    found: list[Place] = []
     for code in hits:
         if code != NOT_YET:
-            found.append(code)
+            found.append(place_of(task.view, code, orders))
         if code == NOT_YET or len(found) % _COLLECTED_AT_ONCE == 0:
             yield b""
             if task.clock() > task.deadline:

@@ -12,6 +12,9 @@ from dataplane.protocols.ldap.messages import ResultCode, SortKey
 from dataplane.protocols.ldap.schema import AttributeType, Key, Rule, RuleKind, Schema
 from dataplane.protocols.ldap.views import View
 
+Place = tuple[int, tuple[tuple[bool, Key], ...]]
+"""An entry, and of each key whether it has none, and the key."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -41,13 +44,16 @@ def orders_of(keys: Sequence[SortKey], schema: Schema) -> tuple[Order, ...] | Un
     return tuple(orders)
 
 
-def in_order(view: View, codes: Sequence[int], orders: Sequence[Order]) -> list[int]:
+def place_of(view: View, code: int, orders: Sequence[Order]) -> Place:
+    """What an entry is sorted by."""
+    return code, tuple([_least(view, code, order) for order in orders])
+
+
+def in_order(places: list[Place], orders: Sequence[Order]) -> list[int]:
     """The entries, sorted; where all keys are equal, as they were."""
-    ordered = list(codes)
-    for order in reversed(orders):
-        keys = {code: _least(view, code, order) for code in ordered}
-        ordered.sort(key=keys.__getitem__, reverse=order.reverse)
-    return ordered
+    for each in reversed(range(len(orders))):
+        places.sort(key=lambda place: place[1][each], reverse=orders[each].reverse)
+    return [code for code, _ in places]
 
 
 def _order(key: SortKey, schema: Schema) -> Order | Unsortable:

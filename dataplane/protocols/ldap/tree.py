@@ -223,6 +223,22 @@ class Tree:
             return self._groups(code)
         return self._members(code, name, among)
 
+    def has_related(self, name: str, slot: int) -> bool:
+        """Whether a user or a group has a value of an attribute of `RELATED`."""
+        directory = self.directory
+        kind, kinds = directory.kinds[slot], directory.kinds
+        match name:
+            case "entryDN" | "ak-superuser":
+                return kind != GONE
+            case "memberOf":
+                return kind != GONE and any(kinds[group] for group in directory.membership.joined(slot))
+        if kind != GROUP:
+            return False
+        members = directory.membership.members(slot)
+        if name == "memberUid":
+            return any(kinds[member] == USER for member in members)
+        return any(kinds[member] for member in members)
+
     def members_of(self, code: int, among: frozenset[int] | None) -> list[int]:
         """The entries that are directly in a group."""
         directory = self.directory
@@ -230,8 +246,10 @@ class Tree:
             return [code & SLOT]
         if directory.kinds[code] != GROUP:
             return []
-        members = directory.membership.members(code)
-        return [member for member in members if directory.kinds[member] and (among is None or member in among)]
+        if among is not None:
+            joined = directory.membership.joined
+            return [slot for slot in sorted(among) if code in joined(slot) and directory.kinds[slot]]
+        return [member for member in directory.membership.members(code) if directory.kinds[member]]
 
     def _members(self, code: int, name: str, among: frozenset[int] | None) -> list[bytes]:
         directory = self.directory
