@@ -4,7 +4,6 @@ Where one is missing, or with GARRISON_PURE=1, the package is the same without t
 All else about the package is in pyproject.toml.
 """
 
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -24,13 +23,14 @@ LIBRARY = "dataplane.protocols.ldap.hotpath"
 
 def extensions() -> list[Extension]:
     """The compiled modules, each in the folder that its sources name; none where they can't be made."""
-    if os.environ.get("GARRISON_PURE") == "1":
+    if compiled.is_pure():
         return []
     try:
         from mypyc.build import mypycify
     except ImportError:
         return _without("mypy is not installed")
     sources = [str(PACKAGE_FOLDER / f"{name}.py") for name in ldap.COMPILED]
+    folder = compiled.folder(PACKAGE_FOLDER, ldap.COMPILED)
     try:
         made = mypycify(
             ["--cache-dir=build/mypy", *sources],
@@ -41,9 +41,10 @@ def extensions() -> list[Extension]:
         )
     except SystemExit:  # how it says that the types don't fit
         return _without("mypyc refuses the modules")
-    place = ".".join(compiled.folder(PACKAGE_FOLDER, ldap.COMPILED).parts)
+    if folder != compiled.folder(PACKAGE_FOLDER, ldap.COMPILED):
+        return _without("the modules were changed meanwhile")
     for extension in made:
-        extension.name = f"{place}.{extension.name.rpartition('.')[2]}"
+        extension.name = f"{'.'.join(folder.parts)}.{extension.name.rpartition('.')[2]}"
     return list(made)
 
 
@@ -62,9 +63,9 @@ class AllOrNothing(build_ext):
     def copy_extensions_to_source(self) -> None:
         """Put them where this checkout finds them, and take away those of other sources."""
         if self.extensions:
-            made = compiled.folder(PACKAGE_FOLDER, ldap.COMPILED)
-            shutil.rmtree(made.parent, ignore_errors=True)
-            made.mkdir(parents=True)
+            folder = Path(*self.extensions[0].name.split(".")[:-1])
+            shutil.rmtree(folder.parent, ignore_errors=True)
+            folder.mkdir(parents=True)
         super().copy_extensions_to_source()
 
 

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from dataplane.compiled import FOLDER, folder, search_path
+from dataplane.compiled import FOLDER, PURE, folder, search_path
 
 MODULES = ("first", "second")
 
 
 @pytest.fixture
-def package(tmp_path: Path) -> Path:
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package whose sources say so."""
+    monkeypatch.delenv(PURE, raising=False)
     made = tmp_path / "thing"
     made.mkdir()
     listed = f"from dataplane.compiled import search_path\n__path__ = search_path(__path__[-1], {MODULES})\n"
@@ -41,6 +42,12 @@ def forms(package: Path) -> str:
         check=True,
         text=True,
     ).stdout.strip()
+
+
+def test_sources_run_where_that_is_wanted(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compile_it(package)
+    monkeypatch.setenv(PURE, "1")
+    assert forms(package) == "source source source"
 
 
 def test_sources_run_where_nothing_is_compiled(package: Path) -> None:

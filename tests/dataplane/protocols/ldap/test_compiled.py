@@ -1,12 +1,17 @@
-"""What a compiled module must keep to."""
+"""What a compiled module must keep to, and that what is searched means the same without."""
 
 import ast
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dataplane.compiled import PURE
 from dataplane.protocols import ldap
+from tests.support.ldap_forms import running
 
 ROOT = Path(__file__).parents[4]
 
@@ -55,3 +60,30 @@ def test_constants_come_from_compiled_modules_alone(name: str) -> None:
     for module, names in taken(place(f"{ldap.__name__}.{name}")):
         if module not in compiled and place(module).exists():
             assert not constants(place(module)) & names, module
+
+
+def test_searches_are_the_same_interpreted() -> None:
+    """The other tests run on what runs here; these once more on the sources alone."""
+    if str(running().wire.__file__).endswith(".py"):
+        pytest.skip("the other tests have run on the sources already")
+    names = (
+        "search",
+        "search_against_matches",
+        "rights",
+        "filters",
+        "indexes",
+        "postings",
+        "paging",
+        "sorting",
+        "trees",
+    )
+    files = [str(Path(__file__).with_name(f"test_{name}.py")) for name in names]
+    finished = subprocess.run(
+        [sys.executable, "-m", "pytest", "--quiet", "--exitfirst", "-p", "no:xdist", *files],
+        cwd=ROOT,
+        env={**os.environ, PURE: "1"},
+        stdout=subprocess.PIPE,
+        check=False,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stdout
