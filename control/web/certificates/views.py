@@ -16,8 +16,8 @@ from control.store import Unit
 from control.web.certificates.forms import CertificateForm, GenerateForm, fields_of
 from control.web.context import web
 from control.web.forms import Form, saving
-from control.web.outposts.quoting import resource_name
 from control.web.pages import done, show_form
+from control.web.quoting import resource_name
 
 blueprint = Blueprint("certificates", __name__, url_prefix="/certificates")
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from control.domain.outpost import Outpost, OutpostType
 from control.fleet.options import OutpostOptions
-from control.web.outposts import quoting
+from control.web import quoting
 
 OWN_IMAGE = "garrison-outpost"
 OUTPOST_LABEL = "io.goauthentik.outpost-uuid"

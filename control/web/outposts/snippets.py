@@ -2,7 +2,7 @@
 
 from flask import current_app, render_template
 
-from control.web.outposts import quoting
+from control.web import quoting
 from control.web.outposts.deployment import Deployment
 from control.web.providers.snippets import Snippet
 

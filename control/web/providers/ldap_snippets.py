@@ -12,7 +12,7 @@ from urllib.parse import quote
 from flask import current_app, render_template
 
 from control.domain.application import LdapProvider
-from control.web.outposts import quoting
+from control.web import quoting
 from control.web.providers.snippets import Snippet
 
 LDAP_PORT = 3389

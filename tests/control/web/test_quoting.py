@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from control.web.outposts import quoting
+from control.web import quoting
 
 NASTY = [
     "plain",

@@ -1,4 +1,4 @@
-"""Text in the places where deployment snippets put it: shell words, YAML and Compose scalars, environment files.
+"""Text in the places where snippets for people put it: shell words, YAML and Compose scalars, environment files.
 
 Each function returns the quoted form; whatever the text holds, it stays one value there.
 """
