@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, ViewportSize
 
 from control.auth.people import UserDraft, create_user
+from control.domain.application import LdapProvider
 from control.domain.identity import UserKind
 from control.domain.outpost import Instance, InstanceEvent, InstanceEventKind, InstanceState, LinkProcess
 from control.domain.security import AuditEvent
@@ -19,7 +20,7 @@ from control.fleet.ldap_providers import create_ldap_provider
 from control.fleet.outposts import create_outpost
 from control.fleet.rotation import rotate_token
 from control.fleet.tokens import get_token
-from control.store import Store
+from control.store import Store, Unit
 from tests.control.web.frontend.serving import DESK, MEASURE, PHONE, Served, serving
 from tests.support import builders
 from tests.support.site import Site, fill, instance
@@ -61,13 +62,7 @@ def furnish(store: Store) -> tuple[str, ...]:
         for number in range(8):  # tiles of all tints
             unit.applications.add(builders.application(f"tile-{number}"))
         provider, application = unit.proxy_providers.all()[0], unit.applications.all()[0]
-        group = unit.groups.get_named(f"{LONG} group")
-        create_user(
-            unit, UserDraft(username=f"{LONG}-search", name=LONG, kind=UserKind.SERVICE, groups=frozenset({group.id}))
-        )
-        names = {"base_dn": f"ou={LONG},ou={LONG},dc=example", "user_attributes": f"{LONG} = {LONG}.inner"}
-        searched = create_ldap_provider(unit, {"name": f"{LONG} directory", **names, "search_group": group.id})
-        bare = create_ldap_provider(unit, {"name": "bare", "uid_start_number": 1_000_000, "gid_start_number": 0})
+        directories = _directories(unit)
     nouns = ("applications", "providers", "outposts", "users", "groups", "tokens", "certificates", "trust", "audit")
     details = (
         f"outposts/{edge.id}/",
@@ -75,8 +70,7 @@ def furnish(store: Store) -> tuple[str, ...]:
         f"outposts/{edge.id}/instances/{refused.id}/",
         f"outposts/{long.id}/",
         f"providers/{provider.id}/",
-        f"providers/{searched.id}/",
-        f"providers/{bare.id}/",
+        *(f"providers/{each.id}/" for each in directories),
         f"applications/{application.id}/",
         "audit/?name=warehouse&from=2026-01-01",
         "audit/?from=yesterday",
@@ -94,6 +88,18 @@ def furnish(store: Store) -> tuple[str, ...]:
     )
     admin = ("", *(f"{noun}/" for noun in nouns), *details, *forms)
     return ("/", *ACCOUNT, "/sign-in?again=1", "/nowhere", *(f"/admin/{path}" for path in admin))
+
+
+def _directories(unit: Unit) -> tuple[LdapProvider, LdapProvider]:
+    """One with all that can be long, and one that lacks whatever can be lacking."""
+    group = unit.groups.get_named(f"{LONG} group")
+    create_user(
+        unit, UserDraft(username=f"{LONG}-search", name=LONG, kind=UserKind.SERVICE, groups=frozenset({group.id}))
+    )
+    names = {"base_dn": f"ou={LONG},ou={LONG},dc=example", "user_attributes": f"{LONG} = {LONG}.inner"}
+    searched = create_ldap_provider(unit, {"name": f"{LONG} directory", **names, "search_group": group.id})
+    bare = create_ldap_provider(unit, {"name": "bare", "uid_start_number": 1_000_000, "gid_start_number": 0})
+    return searched, bare
 
 
 def _told(now: datetime) -> list[AuditEvent]:
