@@ -36,6 +36,9 @@ ACCOUNT = tuple(
 )
 
 
+FORMS = ("outposts/new", "providers/new", "providers/new/ldap", "applications/new-with-provider", "trust/rotate")
+
+
 @pytest.fixture
 def served(site: Site) -> Iterator[Served]:
     with serving(site, (*furnish(site.store), f"/admin/users/{site.root.id}/")) as served:
@@ -76,17 +79,8 @@ def furnish(store: Store) -> tuple[str, ...]:
         "audit/?from=yesterday",
         *(f"audit/{event.id}/" for event in told),
     )
-    forms = (
-        "outposts/new",
-        "providers/new",
-        "providers/new/ldap",
-        "applications/new-with-provider",
-        f"outposts/{edge.id}/delete",
-        f"outposts/{edge.id}/token/rotate",
-        f"outposts/{edge.id}/token/retire",
-        "trust/rotate",
-    )
-    admin = ("", *(f"{noun}/" for noun in nouns), *details, *forms)
+    forms = (f"outposts/{edge.id}/{path}" for path in ("delete", "token/rotate", "token/retire"))
+    admin = ("", *(f"{noun}/" for noun in nouns), *details, *FORMS, *forms)
     return ("/", *ACCOUNT, "/sign-in?again=1", "/nowhere", *(f"/admin/{path}" for path in admin))
 
 
