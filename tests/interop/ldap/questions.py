@@ -11,7 +11,8 @@ What slapd is known to do otherwise than the RFCs say, or where these leave a ch
 - attributes that slapd makes at each answer and doesn't find by: subschemaSubentry, and structuralObjectClass, where it
   finds superior classes too; hasSubordinates, entryDN and entryUUID by extensible rules,
   entryDN and hasSubordinates by comparison;
-- object classes in lower case by an extensible rule (RFC 4512 section 1.4: names of classes have no case);
+- object classes in lower case by an extensible rule (RFC 4512 section 1.4: names of classes have no case), and numbers
+  of unknown ones (RFC 4517 section 4.2.26: not equal, to slapd undefined);
 - DNs of attribute types that don't exist, or with empty values, which are none to slapd; uniqueMember by extensible
   rules, which it lacks;
 - mail, dc and mobile by extensible rules, and the first two with other than ASCII: to OpenLDAP they are IA5 strings.
@@ -45,7 +46,7 @@ RULES = (
 )  # fmt: skip
 ODD = (
     "", " ", "  ", "*", "\\", "(", ")", "\0", "\x7f", "é", "É", "ﬁ", "a\u0301",
-    "TRUE", "FALSE", "0", "-1", "+1", "007", "1.5", "9999999999", "20250101000000Z", "2025",
+    "TRUE", "FALSE", "0", "-1", "+1", "007", "1,5", "9999999999", "20250101000000Z", "2025",
     "cn=a,ou=users", "=", ",", "cn=x,", "top", "nosuchclass", "2.5.6.0", b"\xff\xfe", b"\xc3", "x" * 300,
 )  # fmt: skip
 SELECTIONS: tuple[tuple[str, ...], ...] = (
