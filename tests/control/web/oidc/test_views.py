@@ -209,7 +209,9 @@ def test_discovery_agrees_with_the_addresses_that_are_served(browser: Browser) -
 def test_an_unknown_application_is_not_found(browser: Browser, world: World, path: str) -> None:
     with world.store.write(ADMIN) as unit:
         unit.applications.add(builders.application("bookmark"))
-    for slug in ("nobody", "bookmark"):
+        directory = unit.providers.add(builders.ldap_provider("directory"))
+        unit.applications.add(builders.application("directory", provider=directory.id))
+    for slug in ("nobody", "bookmark", "directory"):
         assert browser.get(f"/application/o/{slug}/{path}").status_code == 404
 
 
