@@ -24,7 +24,8 @@ def page(
 ) -> ResponseReturnValue:
     """One provider; `values` are what pages of every type show."""
     searchers = read_searchers(unit, provider, application)
-    directory = directory_of(provider, searchers[0].user.username if searchers else None)
+    account = searchers[0].user.username if searchers else None
+    directory = directory_of(provider, values["certificate"], account)
     return render_template(
         "providers/ldap.html",
         group=unit.groups.find(provider.search_group) if provider.search_group else None,

@@ -12,6 +12,9 @@ from urllib.parse import quote
 from flask import current_app, render_template
 
 from control.domain.application import LdapProvider
+from control.domain.security import Certificate
+from control.fleet.certificate_info import describe
+from control.fleet.origins import is_address
 from control.web import quoting
 from control.web.providers.snippets import Snippet
 
@@ -46,6 +49,11 @@ class Directory:
     host: str
     base: str
     account: str = UNKNOWN_ACCOUNT
+
+    @property
+    def is_example(self) -> bool:
+        """Whether the host has to be replaced."""
+        return self.host == UNKNOWN_OUTPOST
 
     @property
     def ldaps(self) -> str:
@@ -83,13 +91,19 @@ def ldap_snippets(directory: Directory) -> tuple[Snippet, ...]:
     return tuple(Snippet(key=key, title=title, text=_rendered(template, directory)) for key, title, template in _TITLES)
 
 
-def directory_of(provider: LdapProvider, account: str | None) -> Directory:
-    """Where clients find the provider: its TLS server name, else an example to replace."""
+def directory_of(provider: LdapProvider, certificate: Certificate | None, account: str | None) -> Directory:
+    """Where clients find the provider: by the name that they ask for in TLS, else at an example to replace."""
     return Directory(
-        host=provider.tls_server_name or UNKNOWN_OUTPOST,
+        host=provider.tls_server_name or _host_of(certificate) or UNKNOWN_OUTPOST,
         base=provider.base_dn,
         account=account or UNKNOWN_ACCOUNT,
     )
+
+
+def _host_of(certificate: Certificate | None) -> str:
+    """The first host that it names; an address or a wildcard is none."""
+    names = describe(certificate).names if certificate is not None else ()
+    return next((name for name in names if not name.startswith("*") and not is_address(name)), "")
 
 
 def escape_rdn(value: str) -> str:

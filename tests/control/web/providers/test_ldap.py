@@ -135,14 +135,22 @@ def test_the_page_has_what_a_program_is_told(site: Site) -> None:
     with site.store.write(ADMIN) as unit:
         certificate = generate_certificate(unit, {"name": "dir", "common_name": "ldap.corp.example"})
     group = group_of(site.store)
-    values = {"certificate": certificate.id, "tls_server_name": "ldap.corp.example", "search_group": group}
-    page = page_of(site, make(site.store, **values, user_attributes="mobile = phone"))
+    values = {"certificate": certificate.id, "search_group": group, "user_attributes": "mobile = phone"}
+    page = page_of(site, make(site.store, **values))
     assert 'value="ldaps://ldap.corp.example:6636"' in page
     assert 'value="ldap://ldap.corp.example:3389"' in page
     assert f"ldap_default_bind_dn = cn=search,ou=users,{BASE}" in page
     assert "signs its certificate itself" not in page
     assert "<code>mobile</code>" in page
     assert "<code>phone</code>" in page
+
+
+def test_the_tls_server_name_is_where_it_is_found(site: Site) -> None:
+    with site.store.write(ADMIN) as unit:
+        certificate = generate_certificate(unit, {"name": "dir", "common_name": "*.corp.example"})
+    assert 'value="ldaps://ldap.example.com:6636"' in page_of(site, make(site.store, certificate=certificate.id))
+    named = make(site.store, name="named", base_dn="DC=x", tls_server_name="d.corp.example")
+    assert 'value="ldaps://d.corp.example:6636"' in page_of(site, named)
 
 
 def test_accounts_that_search_and_what_they_lack(site: Site) -> None:
