@@ -38,16 +38,14 @@ class Prepared:
     certificates: Mapping[str, Identity] = field(default_factory=dict)
     contexts: Mapping[str, ssl.SSLContext] = field(default_factory=dict)
     """By server name."""
+    default: ssl.SSLContext | None = None
+    """For who asks for none of these, or for none at all: that of the first provider, by name, that has one."""
     revocations: Edit = field(default_factory=Edit)
     gone: frozenset[str] = frozenset()
 
     def find_context(self, name: str) -> ssl.SSLContext | None:
-        """The context for a server name; who names none, or another, gets the only certificate there is."""
-        found = self.contexts.get(name)
-        if found is None and len(self.certificates) == 1:
-            (only,) = self.certificates.values()
-            return only.context
-        return found
+        """The context for a server name, or for `*.` and a domain, which is asked for last."""
+        return self.contexts.get(name) or (self.default if name.startswith("*.") else None)
 
 
 def prepare(edit: Edit, before: Prepared) -> tuple[Prepared, Mapping[str, str]]:
@@ -64,6 +62,7 @@ def prepare(edit: Edit, before: Prepared) -> tuple[Prepared, Mapping[str, str]]:
         providers=providers,
         certificates=certificates,
         contexts=_contexts(providers, certificates),
+        default=_find_default(providers, certificates),
         revocations=revocations_of(edit),
         gone=frozenset(_gone(before.providers, providers)),
     )
@@ -111,9 +110,22 @@ def _claim(provider: LdapProvider, holders: dict[str, LdapProvider]) -> None:
         raise ConfigRefused(f"provider {provider.name!r}: base DN {provider.base_dn!r}: {error}") from error
     if not base:
         raise ConfigRefused(f"provider {provider.name!r}: the base DN is empty")
-    holder = holders.setdefault(base, provider)
-    if holder is not provider:
-        raise ConfigRefused(f"provider {provider.name!r}: base DN {provider.base_dn!r} is that of {holder.name!r}")
+    if base in holders:
+        raise ConfigRefused(
+            f"provider {provider.name!r}: base DN {provider.base_dn!r} is that of {holders[base].name!r}"
+        )
+    for other, holder in holders.items():
+        if _is_among_entries(base, other) or _is_among_entries(other, base):
+            raise ConfigRefused(
+                f"provider {provider.name!r}: base DN {provider.base_dn!r} and that of {holder.name!r}, "
+                f"{holder.base_dn!r}: one lies among the entries of the other"
+            )
+    holders[base] = provider
+
+
+def _is_among_entries(base: str, of: str) -> bool:
+    """Names there would be taken for those of the lower one, and nobody of the upper one could bind any more."""
+    return any(dn.is_within(base, f"ou={unit},{of}") for unit in ("users", "groups", "virtual-groups"))
 
 
 def _gone(before: Mapping[str, LdapProvider], after: Mapping[str, LdapProvider]) -> list[str]:
@@ -158,6 +170,13 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
     except x509.ExtensionNotFound:
         return ()
     return tuple(name.lower() for name in extension.value.get_values_for_type(x509.DNSName))
+
+
+def _find_default(providers: Mapping[str, LdapProvider], certificates: Mapping[str, Identity]) -> ssl.SSLContext | None:
+    for _, provider in sorted(providers.items(), key=lambda each: (each[1].name, each[0])):
+        if provider.certificate in certificates:
+            return certificates[provider.certificate].context
+    return None
 
 
 def _contexts(

@@ -50,6 +50,8 @@ def test_what_concerns_no_provider_leaves_the_trees_alone() -> None:
         (replace(OTHER, base_dn=""), "the base DN is empty"),
         (replace(OTHER, base_dn=PROVIDER.base_dn.upper()), "is that of"),
         (replace(OTHER, user_attributes=(AttributeMapping(attribute="uid", source="x"),)), "uid"),
+        (replace(OTHER, base_dn=f"ou=users,{PROVIDER.base_dn}"), "among the entries"),
+        (replace(OTHER, base_dn=f"dc=x,ou=virtual-groups,{PROVIDER.base_dn}"), "among the entries"),
         (WIKI, "of the proxy protocol"),
     ],
 )
@@ -68,20 +70,34 @@ def test_who_has_a_base_dn_keeps_it() -> None:
     assert not refused, "it is free again"
 
 
+def test_nobodys_base_may_lie_among_anothers_entries() -> None:
+    before, _ = prepared(NOTHING, z=replace(PROVIDER, base_dn="ou=groups,dc=other"))
+    _, refused = prepared(before, a=OTHER)
+    assert "among the entries" in refused["a"]
+    _, refused = prepared(
+        before, a=replace(OTHER, base_dn="dc=below,dc=other"), b=replace(OTHER, base_dn="ou=users,dc=x")
+    )
+    assert not refused
+
+
 def test_a_certificate_that_cannot_be_used_is_refused() -> None:
     _, refused = prepared(NOTHING, c=replace(certificate(), private_key="nonsense"))
     assert "certificate 'web'" in refused["c"]
 
 
 def test_certificates_by_the_names_that_stand_in_them() -> None:
-    named = replace(PROVIDER, certificate="c")
-    after, refused = prepared(NOTHING, a=named, c=certificate("one"), d=certificate("two"))
+    named = replace(PROVIDER, name="z", certificate="c")
+    other = replace(OTHER, name="b", certificate="d", tls_server_name="ldap.example.com")
+    after, refused = prepared(NOTHING, a=named, b=other, c=certificate("one"), d=certificate("two"))
     assert not refused
     assert after.find_context("localhost") is after.certificates["c"].context
     assert after.find_context("*") is after.certificates["c"].context
-    assert after.find_context("elsewhere") is None
+    assert after.find_context("ldap.example.com") is after.certificates["d"].context
+    assert after.find_context("elsewhere.example.com") is None, "a wildcard may be for it"
+    for nothing_better in ("*.example.com", "*."):
+        assert after.find_context(nothing_better) is after.certificates["d"].context, "that of the first by name"
     unused, _ = prepared(NOTHING, a=PROVIDER, c=certificate("one"), d=certificate("two"))
-    assert unused.find_context("localhost") is None, "it is nobody's"
+    assert unused.find_context("localhost") is unused.find_context("*.") is None, "they are nobody's"
 
 
 def test_the_same_certificate_is_not_read_again() -> None:
