@@ -12,6 +12,7 @@ from dataplane.compiled import folder
 from dataplane.protocols import ldap
 from scripts.tree import ROOT
 
+MOST_SHOWN = 500
 PACKAGE = Path("dataplane/protocols/ldap")
 
 
@@ -22,11 +23,21 @@ def is_built(root: Path) -> bool:
 
 
 def main() -> int:
-    """Build them, and say so."""
+    """Build them, and say so; once more where somebody has changed them meanwhile."""
     if is_built(ROOT):
         return 0
     sys.stdout.write("setup: compiled modules (setup.py)\n")
     sys.stdout.flush()
+    begun, said = Path(), ""
+    while not is_built(ROOT) and begun != (now := folder(ROOT / PACKAGE, ldap.COMPILED)):
+        begun, said = now, _build()
+    if not is_built(ROOT):
+        sys.stdout.write(f"setup: the LDAP outpost stays uncompiled, and is slower:\n{said}\n")
+    return 0
+
+
+def _build() -> str:
+    """Run setup.py; the end of what it said."""
     finished = subprocess.run(
         [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"],
         cwd=ROOT,
@@ -35,10 +46,7 @@ def main() -> int:
         stderr=subprocess.STDOUT,
         check=False,
     )
-    if not is_built(ROOT):
-        said = finished.stdout.decode(errors="replace").strip().splitlines()[-5:]
-        sys.stdout.write("\n".join(["setup: the LDAP outpost stays uncompiled, and is slower:", *said, ""]))
-    return 0
+    return finished.stdout.decode(errors="replace").strip()[-MOST_SHOWN:]
 
 
 if __name__ == "__main__":

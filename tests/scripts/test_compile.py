@@ -62,7 +62,7 @@ def form(checkout: Path) -> str:
 
 @pytest.mark.skipif(not can_compile(), reason="no C compiler or no headers of Python here")
 def test_what_is_built_here_is_of_these_sources() -> None:
-    assert is_built(ROOT), "the compiled modules are not of these sources: run make setup"
+    assert is_built(ROOT), "the compiled modules are not of these sources: run .venv/bin/python -m scripts.compile"
 
 
 @pytest.mark.skipif(not can_compile(), reason="no C compiler or no headers of Python here")
