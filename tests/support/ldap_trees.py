@@ -152,7 +152,7 @@ class Answer:
     matched: str = ""
     text: str = ""
     controls: dict[str, bytes] = field(default_factory=dict)
-    batches: int = 0
+    batches: int = field(default=0, compare=False)
 
     @property
     def names(self) -> list[str]:

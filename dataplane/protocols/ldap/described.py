@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from dataplane.protocols.ldap.candidates import Described
 from dataplane.protocols.ldap.entries import SUBSCHEMA_DN
-from dataplane.protocols.ldap.filters import Equal, Every, Inverse, Node, Some
 from dataplane.protocols.ldap.filters_match import matches
 from dataplane.protocols.ldap.filters_resolve import resolve
 from dataplane.protocols.ldap.messages import Scope, Search
 from dataplane.protocols.ldap.rendering import encode_described
 from dataplane.protocols.ldap.rootdse import root_dse
-from dataplane.protocols.ldap.schema import Attributes, AttributeType, Key, Rule, Schema
+from dataplane.protocols.ldap.schema import Attributes, Schema
 from dataplane.protocols.ldap.schema_served import common_schema
 from dataplane.protocols.ldap.selection import selection_of
+from dataplane.protocols.ldap.settling import Settling
 from dataplane.protocols.ldap.subschema import subschema
 from dataplane.protocols.ldap.tree import Tree
 from dataplane.protocols.ldap.trees import Trees
@@ -40,38 +40,10 @@ class DescribedEntry:
 
     def answer(self, message_id: int, search: Search) -> bytes:
         """The entry as a response, if the filter is true of it."""
-        if matches(self.entry, _Settling(self.entry).settled(resolve(search.filter, self.schema))) is not True:
+        if matches(self.entry, Settling(self.entry).settled(resolve(search.filter, self.schema))) is not True:
             return b""
         selection = selection_of(search.attributes, types_only=search.types_only, schema=self.schema)
         return entry_message(message_id, encode_described(self.name.encode(), self.attributes, selection))
-
-
-class _Settling:
-    """Decides those parts of a filter that ask whether a value is equal: one look at the keys of the values."""
-
-    def __init__(self, entry: Described) -> None:
-        self._entry = entry
-        self._keys: dict[tuple[AttributeType, Rule], frozenset[Key | None]] = {}
-
-    def settled(self, node: Node) -> Node:
-        """The filter with those parts decided: true is every one of none, false is some of none."""
-        match node:
-            case Every(nodes=nodes):
-                return Every(tuple(map(self.settled, nodes)))
-            case Some(nodes=nodes):
-                return Some(tuple(map(self.settled, nodes)))
-            case Inverse(node=inner):
-                return Inverse(self.settled(inner))
-            case Equal(type=kind, rule=rule, key=key):
-                return Every(()) if key in self._of(kind, rule) else Some(())
-            case _:
-                return node
-
-    def _of(self, kind: AttributeType, rule: Rule) -> frozenset[Key | None]:
-        keys = self._keys.get((kind, rule))
-        if keys is None:
-            keys = self._keys[kind, rule] = frozenset(map(rule.normalise, self._entry.values(kind)))
-        return keys
 
 
 def find_described(trees: Trees, key: str, search: Search, tree: Tree | None) -> DescribedEntry | None:

@@ -1,7 +1,7 @@
 """The entries that a search finds, one after the other, by their numbers in the tree.
 
 Everything that may be seen is found by indexes, the little that others see is looked through. `NOT_YET` comes among
-the numbers whenever a good many entries have been looked at in vain, so that whoever asks may see to something else.
+the numbers whenever the search has worked for a while, so that whoever asks may see to something else.
 """
 
 from collections.abc import Iterator
@@ -11,33 +11,41 @@ from dataplane.protocols.ldap.candidates import Held
 from dataplane.protocols.ldap.directory import USER
 from dataplane.protocols.ldap.filters import Every, InName, Inverse, Node, Some, Undefined
 from dataplane.protocols.ldap.filters_match import matches
+from dataplane.protocols.ldap.pace import Pace
 from dataplane.protocols.ldap.places import Region
 from dataplane.protocols.ldap.planning import users_and_groups, virtual_groups
 from dataplane.protocols.ldap.postings import Posting
 from dataplane.protocols.ldap.schema import AttributeType
+from dataplane.protocols.ldap.settling import Settling
 from dataplane.protocols.ldap.tree import VIRTUAL, Tree
 from dataplane.protocols.ldap.views import View
 
 NOT_YET: Final = -1
-_LOOKED_AT: Final = 500
+_LOOKED_THROUGH: Final = 1000
+"""The cost of looking at an entry that someone who sees little may see: the clock is looked at each time."""
 
 
-def find_hits(view: View, region: Region, node: Node) -> Iterator[int]:
-    """The entries of the region that the filter is true of, each once."""
+def find_hits(view: View, region: Region, node: Node, pace: Pace) -> Iterator[int]:
+    """The entries of the region that the filter is true of, each once. Raises TooMuch, before the first."""
     if view.among is not None:
-        return _looked_through(view, view.among, region, node)
-    return _by_indexes(view.tree, region, node)
+        return _looked_through(view, view.among, region, node, pace)
+    return _by_indexes(view.tree, region, node, pace)
 
 
-def _looked_through(view: View, among: frozenset[int], region: Region, node: Node) -> Iterator[int]:
+def _looked_through(view: View, among: frozenset[int], region: Region, node: Node, pace: Pace) -> Iterator[int]:
     for code in view.codes():
-        if region.holds(view.tree, code) and matches(Held(view.tree, code, among), node) is True:
-            yield code
+        if region.holds(view.tree, code):
+            entry = Held(view.tree, code, among)
+            if matches(entry, Settling(entry).settled(node)) is True:
+                yield code
+            if pace.is_due(_LOOKED_THROUGH):
+                yield NOT_YET
 
 
-def _by_indexes(tree: Tree, region: Region, node: Node) -> Iterator[int]:
+def _by_indexes(tree: Tree, region: Region, node: Node, pace: Pace) -> Iterator[int]:
     if region.entry is not None:
-        if matches(Held(tree, region.entry), node) is True:
+        entry = Held(tree, region.entry)
+        if matches(entry, Settling(entry).settled(node)) is True:
             yield region.entry
         return
     if region.containers and may_match(node, tree.container_types):
@@ -45,25 +53,21 @@ def _by_indexes(tree: Tree, region: Region, node: Node) -> Iterator[int]:
             if matches(Held(tree, code), node) is True:
                 yield code
     if region.kinds:
-        yield from _confirmed(tree, users_and_groups(tree, node), region.kinds, 0)
+        yield from _confirmed(tree, users_and_groups(tree, node), region.kinds, pace)
     if region.virtual:
-        yield from _confirmed(tree, virtual_groups(tree, node), USER, VIRTUAL)
+        for slot in _confirmed(tree, virtual_groups(tree, node), USER, pace):
+            yield slot if slot == NOT_YET else slot | VIRTUAL
 
 
-def _confirmed(tree: Tree, posting: Posting, mask: int, flag: int) -> Iterator[int]:
+def _confirmed(tree: Tree, posting: Posting, mask: int, pace: Pace) -> Iterator[int]:
     if not posting.size:
         return
-    kinds, exact = tree.directory.kinds, posting.exact
-    looked_at = 0
+    kinds, exact, weight = tree.directory.kinds, posting.exact, posting.weight
     for slot in posting.candidates():
         if kinds[slot] & mask and (exact or posting.confirms(slot)):
-            looked_at = 0
-            yield slot | flag
-        else:
-            looked_at += 1
-            if looked_at == _LOOKED_AT:
-                looked_at = 0
-                yield NOT_YET
+            yield slot
+        if pace.is_due(weight):
+            yield NOT_YET
 
 
 def may_match(node: Node, held: frozenset[AttributeType]) -> bool:

@@ -22,6 +22,8 @@ _PREFIX: Final = 7
 _DIGITS: Final = 14
 
 PIECE: Final = 3
+_FEW: Final = 64
+_INTERSECTED: Final = 4
 _COMMON_FROM: Final = 8192
 _COMMON_PART: Final = 4
 
@@ -132,7 +134,7 @@ class Codes:
     def find(self, least: int, greatest: int) -> Sequence[int]:
         """The slots of those values, sorted, each once."""
         found = self._slots[bisect_left(self._codes, least) : bisect_right(self._codes, greatest)]
-        return found if least == greatest else sorted(set(found))
+        return found if least == greatest else array(SLOTS, sorted(set(found)))
 
     def equal(self, key: Key) -> tuple[int, int]:
         """The code of a key, as the least and the greatest."""
@@ -203,30 +205,43 @@ class Pieces:
                 del self._found[piece]
                 self._holding = None
 
-    def find(self, text: bytes, limit: int) -> Sequence[int] | None:
-        """Slots that may hold this text, sorted; None where it tells nothing, or not less than `limit` slots."""
-        if len(text) < PIECE:
-            return self._find_short(text, limit)
-        best: array[int] | None = None
-        for piece in pieces_of(text):
-            if piece not in self._found:
-                return _EMPTY
-            slots = self._found[piece]
-            if slots is not None and (best is None or len(slots) < len(best)):
-                best = slots
-        return None if best is None or len(best) >= limit else best[:]
+    def count(self, texts: Sequence[bytes]) -> int | None:
+        """How many slots at most may hold all of the texts; None where these tell nothing."""
+        best: int | None = None
+        for text in texts:
+            for slots in self._slots_of(text):
+                if best is None or len(slots) < best:
+                    best = len(slots)
+        return best
 
-    def _find_short(self, text: bytes, limit: int) -> Sequence[int] | None:
+    def find(self, texts: Sequence[bytes]) -> Sequence[int]:
+        """Slots that may hold all of the texts, sorted; for texts that tell something."""
+        rarest = sorted([slots for text in texts for slots in self._slots_of(text)], key=len)
+        found = rarest[0]
+        for slots in rarest[1:_INTERSECTED]:
+            if len(found) <= _FEW:
+                break
+            found = array(SLOTS, sorted(set(found).intersection(slots)))
+        return found[:]
+
+    def _slots_of(self, text: bytes) -> "list[array[int]]":
+        """The slots of each piece of a text, but for pieces that nearly all have."""
+        if len(text) < PIECE:
+            return self._slots_of_short(text)
+        found = [self._found.get(piece, _EMPTY) for piece in pieces_of(text)]
+        return [slots for slots in found if slots is not None]
+
+    def _slots_of_short(self, text: bytes) -> "list[array[int]]":
         """A text shorter than a piece is held by all that have a piece which holds it."""
         if not text:
-            return None
+            return []
         union: set[int] = set()
         for piece in self._pieces_holding(text):
             slots = self._found[piece]
-            if slots is None or len(slots) >= limit:
-                return None
+            if slots is None or len(union) * _COMMON_PART > self._population > _COMMON_FROM:
+                return []
             union.update(slots)
-        return sorted(union) if len(union) < limit else None
+        return [array(SLOTS, sorted(union))]
 
     def _pieces_holding(self, text: bytes) -> Sequence[bytes]:
         if self._holding is None:

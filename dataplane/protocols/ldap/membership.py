@@ -70,7 +70,11 @@ class Membership:
         found: set[int] = set()
         waiting = list(groups)
         while waiting and len(found) <= limit:
-            for member in self._members.get(waiting.pop(), _NOBODY):
+            members = self._members.get(waiting.pop(), _NOBODY)
+            if len(members) > limit:
+                found.update(members)
+                break
+            for member in members:
                 if member not in found:
                     found.add(member)
                     if member in self._members:

@@ -77,9 +77,14 @@ def find_seen(view: View, key: str, spelled: str) -> int | None:
 
 def missing(view: View, key: str) -> Result:
     """The answer about a name that isn't there: the nearest one above it that is (RFC 4511 section 4.1.9)."""
-    while key:
-        _, _, key = key.partition(",")
-        if (code := find_seen(view, key, "")) is not None:
+    base = view.tree.base_key
+    if not dn.is_within(key, base):
+        return Result(code=ResultCode.NO_SUCH_OBJECT)
+    # Nothing lies deeper than entries below their unit.
+    above = key[: -len(base) - 1].rsplit(",", 3)[-2:]
+    names = [",".join((*above[start:], base)) for start in range(len(above) + 1)]
+    for name in names:
+        if name != key and (code := find_seen(view, name, "")) is not None:
             return Result(code=ResultCode.NO_SUCH_OBJECT, matched_dn=view.tree.name_of(code).decode())
     return Result(code=ResultCode.NO_SUCH_OBJECT)
 

@@ -6,7 +6,8 @@ indexes, virtual groups by those of their users. What no index serves is decided
 `filters_match` that decides for those who see little.
 """
 
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -32,8 +33,10 @@ from dataplane.protocols.ldap.filters import (
 )
 from dataplane.protocols.ldap.filters_match import matches, test_of
 from dataplane.protocols.ldap.indexes import Codes
+from dataplane.protocols.ldap.membership import Membership
 from dataplane.protocols.ldap.postings import (
     NOTHING,
+    SLOTS,
     Everything,
     Known,
     Posting,
@@ -49,10 +52,42 @@ from dataplane.protocols.ldap.tree import CONTAINER, SLOT, VIRTUAL, Tree
 _FEW: Final = 8
 """Candidates that are tested at once."""
 
+MAX_TESTS: Final = 100_000_000
+"""Tests, of a microsecond or so, that one search may ask for at most: some minutes, which no time limit allows."""
+
+_COSTLY: Final = 5
+"""The weight of a test by way of an entry's description."""
+
+_MEMBERS: Final = 2000
+"""The weight of a test of all members of a group, which may be many."""
+
 _SOME: Final = 500
 """Members of members that are looked for at once."""
 
 Leaf = Has | Equal | AtLeast | AtMost | Below | Holds | AllBits | AnyBit | InChain
+
+
+class TooMuch(Exception):
+    """The filter asks for more work than any search may cost."""
+
+
+class Members(Posting):
+    """The direct members of a group."""
+
+    __slots__ = ("_group", "_membership")
+
+    def __init__(self, membership: Membership, group: int) -> None:
+        super().__init__(len(membership.members(group)), exact=True)
+        self._membership = membership
+        self._group = group
+
+    def candidates(self) -> Sequence[int]:
+        """A copy."""
+        return self._membership.members(self._group)[:]
+
+    def holds(self, slot: int) -> bool:
+        """What the member says itself, which is less than what the group does."""
+        return self._group in self._membership.joined(slot)
 
 
 class OfKinds(Posting):
@@ -77,21 +112,29 @@ class OfKinds(Posting):
 
 
 def users_and_groups(tree: Tree, node: Node) -> Posting:
-    """The users and groups of which the filter is true."""
-    return _RealPlan(tree).of(node, negated=False)
+    """The users and groups of which the filter is true. Raises TooMuch."""
+    return _bounded(_RealPlan(tree).of(node, negated=False))
 
 
 def virtual_groups(tree: Tree, node: Node) -> Posting:
-    """The users of whose virtual groups the filter is true."""
-    return _VirtualPlan(tree).of(node, negated=False)
+    """The users of whose virtual groups the filter is true. Raises TooMuch."""
+    return _bounded(_VirtualPlan(tree).of(node, negated=False))
+
+
+def _bounded(posting: Posting) -> Posting:
+    if posting.size * posting.weight > MAX_TESTS:
+        raise TooMuch
+    return posting
 
 
 class _Plan:
     """What both have in common."""
 
-    __slots__ = ("_directory", "_population", "_tree")
+    __slots__ = ("_directory", "_leaves", "_population", "_tree")
 
     def __init__(self, tree: Tree) -> None:
+        # The same question asked twice in a filter is planned once.
+        self._leaves: dict[Node, Posting] = {}
         self._tree = tree
         self._directory = tree.directory
         self._population = len(tree.directory.kinds)
@@ -107,7 +150,9 @@ class _Plan:
                 return self._some(nodes, negated=True) if negated else self._every(nodes, negated=False)
             case Some(nodes=nodes):
                 return self._every(nodes, negated=True) if negated else self._some(nodes, negated=False)
-        found = self._tested(node) if isinstance(node, InName) else self._leaf(node)
+        found = self._leaves.get(node)
+        if found is None:
+            found = self._leaves[node] = self._tested(node) if isinstance(node, InName) else self._leaf(node)
         return Without(found, self._population) if negated else found
 
     def _every(self, nodes: Sequence[Node], *, negated: bool) -> Posting:
@@ -133,7 +178,7 @@ class _Plan:
 
     def _tested(self, node: Leaf | InName) -> Posting:
         """One by one."""
-        return Tested(self._population, self._all, self._test(node))
+        return Tested(self._population, self._all, self._test(node), _COSTLY)
 
     def _all(self) -> Sequence[int]:
         return range(self._population)
@@ -146,16 +191,12 @@ class _Plan:
 
     def _of_pieces(self, node: Holds, absent: Posting) -> Posting:
         """By the rarest piece of what is looked for."""
-        best: Sequence[int] | None = None
-        for text in (node.initial, *node.any, node.final):
-            if text:
-                limit = self._population if best is None else len(best)
-                found = self._directory.pieces.find(text, limit)
-                best = best if found is None else found
-        if best is None:
+        texts = [text for text in (node.initial, *node.any, node.final) if text]
+        count = self._directory.pieces.count(texts)
+        if count is None:
             return absent
-        slots = best
-        return Tested(len(slots), lambda: slots, self._test(node)) if slots else NOTHING
+        find = partial(self._directory.pieces.find, texts)
+        return Tested(count, find, self._test(node)) if count else NOTHING
 
     def _of_codes(self, node: Leaf, codes: Codes) -> Posting:
         """By the index of numbers."""
@@ -227,9 +268,10 @@ class _RealPlan(_Plan):
                 return self._chain(node, name)
             case Has() if name == "entryDN":
                 return self._everything()
-            case Has() if name in ("member", "uniqueMember", "memberUid"):
-                groups = OfKinds(self._directory, GROUP)
-                return Tested(groups.size, groups.candidates, self._test(node))
+        if name in ("member", "uniqueMember", "memberUid"):
+            groups = OfKinds(self._directory, GROUP)
+            weight = 1 if isinstance(node, Has) else _MEMBERS
+            return Tested(groups.size, groups.candidates, self._test(node), weight)
         return self._tested(node)
 
     def _relation(self, node: Equal, name: str) -> Posting:
@@ -238,7 +280,7 @@ class _RealPlan(_Plan):
             case "entryDN":
                 return _known(sorted(self._slots(node.key)))
             case "memberOf":
-                return _union([membership.members(slot) for slot in self._slots(node.key)])
+                return either([Members(membership, slot) for slot in self._slots(node.key)], self._population)
             case "member" | "uniqueMember":
                 return _union([membership.joined(slot) for slot in self._slots(node.key)])
             case "memberUid":
@@ -253,11 +295,11 @@ class _RealPlan(_Plan):
             return _union([membership.above(slot) for slot in slots])
         below = membership.below(slots, _SOME)
         if len(below) <= _SOME:
-            return _known(sorted(below))
+            return _known(array(SLOTS, sorted(below)))
         # Too many to look for them when another part of the filter may name few.
         return Tested(
             self._population,
-            lambda: sorted(membership.below(slots)),
+            lambda: array(SLOTS, sorted(membership.below(slots))),
             lambda slot: not membership.above(slot).isdisjoint(slots),
         )
 
@@ -266,7 +308,7 @@ class _RealPlan(_Plan):
         directory = self._directory
         below = directory.membership.below(directory.superuser_groups)
         users = [slot for slot in below if directory.kinds[slot] == USER]
-        return _known(sorted(directory.superuser_groups.union(users)))
+        return _known(array(SLOTS, sorted(directory.superuser_groups.union(users))))
 
     def _slots(self, key: Key) -> list[int]:
         """The users and groups of a DN."""
@@ -392,7 +434,5 @@ def _known(slots: Sequence[int]) -> Posting:
     return Known(slots) if slots else NOTHING
 
 
-def _union(sets: Sequence[Sequence[int] | frozenset[int]]) -> Posting:
-    if len(sets) == 1 and not isinstance(sets[0], frozenset):
-        return _known(sets[0][:])
+def _union(sets: Sequence[Iterable[int]]) -> Posting:
     return _known(sorted(set[int]().union(*sets)))

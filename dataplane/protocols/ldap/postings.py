@@ -32,13 +32,18 @@ def without_slot(slots: "array[int]", slot: int) -> None:
 
 
 class Posting:
-    """A set of slots. `size` is how many candidates there are at most, `exact` that each of them is in the set."""
+    """A set of slots.
 
-    __slots__ = ("exact", "size")
+    `size` is how many candidates there are at most, `exact` that each of them is in the set, and `weight` how many
+    tests of a microsecond or so it takes to decide for a slot.
+    """
 
-    def __init__(self, size: int, *, exact: bool) -> None:
+    __slots__ = ("exact", "size", "weight")
+
+    def __init__(self, size: int, *, exact: bool, weight: int = 1) -> None:
         self.size = size
         self.exact = exact
+        self.weight = weight
 
     def candidates(self) -> Sequence[int]:
         """Every slot of the set, and where it isn't exact others, each once; nobody changes it afterwards."""
@@ -115,8 +120,10 @@ class Tested(Posting):
 
     __slots__ = ("_find", "_test")
 
-    def __init__(self, size: int, find: Callable[[], Sequence[int]], test: Callable[[int], bool]) -> None:
-        super().__init__(size, exact=False)
+    def __init__(
+        self, size: int, find: Callable[[], Sequence[int]], test: Callable[[int], bool], weight: int = 1
+    ) -> None:
+        super().__init__(size, exact=False, weight=weight)
         self._find = find
         self._test = test
 
@@ -135,14 +142,14 @@ class Without(Posting):
     __slots__ = ("_other", "_population")
 
     def __init__(self, other: Posting, population: int) -> None:
-        super().__init__(population, exact=False)
+        super().__init__(population, exact=False, weight=other.weight)
         self._other = other
         self._population = population
 
     def candidates(self) -> Sequence[int]:
         """Every slot there is, or those left over where it is known which are not in."""
         if self._other.exact and self._other.size:
-            return sorted(set(range(self._population)).difference(self._other.candidates()))
+            return array(SLOTS, sorted(set(range(self._population)).difference(self._other.candidates())))
         return range(self._population)
 
     def holds(self, slot: int) -> bool:
@@ -160,7 +167,7 @@ class Both(Posting):
         ordered = sorted(parts, key=_size)
         self._first = ordered[0]
         self._others = ordered[1:]
-        super().__init__(self._first.size, exact=False)
+        super().__init__(self._first.size, exact=False, weight=sum([part.weight for part in parts]))
 
     def candidates(self) -> Sequence[int]:
         """Those of the smallest."""
@@ -194,7 +201,8 @@ class Either(Posting):
         # Where the parts together are as many as there are, each slot is asked about once and no union is made.
         self._population = population
         self._parts = parts
-        super().__init__(min(total, population), exact=exact and total < population)
+        weight = 1 if exact and total < population else sum([part.weight for part in parts])
+        super().__init__(min(total, population), exact=exact and total < population, weight=weight)
 
     def candidates(self) -> Sequence[int]:
         """The union."""
@@ -202,7 +210,10 @@ class Either(Posting):
             return range(self._population)
         if len(self._parts) == 1:
             return self._parts[0].candidates()
-        return sorted(set[int]().union(*[part.candidates() for part in self._parts]))
+        found: set[int] = set()
+        for part in self._parts:
+            found.update(part.candidates())
+        return array(SLOTS, sorted(found))
 
     def holds(self, slot: int) -> bool:
         """Whether one has it."""

@@ -31,12 +31,14 @@ from dataplane.protocols.ldap.messages import (
     Search,
     SearchDone,
 )
+from dataplane.protocols.ldap.pace import Pace
 from dataplane.protocols.ldap.paging import Pages, Question, Rest
+from dataplane.protocols.ldap.planning import TooMuch
 from dataplane.protocols.ldap.rendering import encode
 from dataplane.protocols.ldap.rootdse import PAGED_RESULTS
 from dataplane.protocols.ldap.schema import Schema
 from dataplane.protocols.ldap.selection import Selection
-from dataplane.protocols.ldap.sorting import Order, Place, Unsortable, in_order, orders_of, place_of
+from dataplane.protocols.ldap.sorting import MAX_SORTED, Order, Place, Unsortable, in_order, orders_of, place_of
 from dataplane.protocols.ldap.tree import Tree, Viewer
 from dataplane.protocols.ldap.trees import Trees
 from dataplane.protocols.ldap.values import encode_paged, encode_sort_result
@@ -45,7 +47,11 @@ from dataplane.protocols.ldap.wire import encode_response, entry_message
 
 SORT_RESULT: Final = "1.2.840.113556.1.4.474"
 _BATCH: Final = 64 * 1024
-_COLLECTED_AT_ONCE: Final = 500
+_SENT: Final = 8
+"""The cost of an entry that is sent."""
+
+_SORTED: Final = 8
+"""The cost of finding what an entry is sorted by."""
 _MANY: Final = sys.maxsize
 
 Clock = Callable[[], float]
@@ -59,6 +65,14 @@ _NO_SUCH_PAGE: Final = Result(
 )
 
 
+_TOO_MUCH: Final = Result(
+    code=ResultCode.ADMIN_LIMIT_EXCEEDED, diagnostic="the filter has too many parts that no index answers"
+)
+_TOO_MANY: Final = Result(
+    code=ResultCode.ADMIN_LIMIT_EXCEEDED, diagnostic=f"more than {MAX_SORTED:,} entries are not sorted"
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
     """A search that can be answered: who sees what of it, in which form, until when."""
@@ -69,6 +83,7 @@ class _Task:
     selection: Selection
     clock: Clock
     deadline: float
+    pace: Pace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,11 +137,14 @@ def answer(  # noqa: PLR0911  one for each way to end before it has begun
     if isinstance(region, Result):
         return (yield from _ended(message.id, region))
     task = _task(message.id, search, view, clock)
-    hits = find_hits(view, region, resolve(search.filter, view.tree.directory.schema))
-    if message.controls:
-        return (yield from _controlled(task, controls, hits, pages))
-    sent = yield from _send(task, hits, _size_limit(task))
-    return (yield from _ended(message.id, Result(code=sent.code), waiting=sent.waiting))
+    hits = find_hits(view, region, resolve(search.filter, view.tree.directory.schema), task.pace)
+    try:
+        if message.controls:
+            return (yield from _controlled(task, controls, hits, pages))
+        sent = yield from _send(task, hits, _size_limit(task))
+        return (yield from _ended(message.id, Result(code=sent.code), waiting=sent.waiting))
+    except TooMuch:
+        return (yield from _ended(message.id, _TOO_MUCH))
 
 
 def compare(trees: Trees, request: Compare, viewer: Viewer | Anonymous) -> Result:
@@ -180,6 +198,7 @@ def _task(message_id: int, search: Search, view: View, clock: Clock) -> _Task:
         selection=tree.selections.get(search.attributes, search.types_only),
         clock=clock,
         deadline=math.inf if seconds == math.inf else clock() + seconds,
+        pace=Pace(clock),
     )
 
 
@@ -194,7 +213,7 @@ def _send(task: _Task, hits: Iterator[int], limit: int) -> Generator[bytes, None
     batch: list[bytes] = []
     size = 0
     for code in hits:
-        if code == NOT_YET or size > _BATCH:
+        if code == NOT_YET or size > _BATCH or task.pace.is_due(_SENT):
             yield b"".join(batch)
             batch, size = [], 0
             if task.clock() > task.deadline:
@@ -238,8 +257,8 @@ def _controlled(
                 return (yield from _ended(task.message_id, result, answered))
         elif controls.paged is None or not controls.paged.cookie:
             found = yield from _collected(task, hits, orders)
-            if found is None:
-                return (yield from _ended(task.message_id, Result(code=ResultCode.TIME_LIMIT_EXCEEDED)))
+            if isinstance(found, Result):
+                return (yield from _ended(task.message_id, found))
             estimate = len(found)
             hits = iter(in_order(found, orders))
     paged = controls.paged
@@ -253,16 +272,18 @@ def _controlled(
 
 def _collected(
     task: _Task, hits: Iterator[int], orders: tuple[Order, ...]
-) -> Generator[bytes, None, list[Place] | None]:
-    """All hits and what they are sorted by; None where time is up."""
+) -> Generator[bytes, None, list[Place] | Result]:
+    """All hits and what they are sorted by; or why not."""
     found: list[Place] = []
     for code in hits:
-        if code != NOT_YET:
-            found.append(place_of(task.view, code, orders))
-        if code == NOT_YET or len(found) % _COLLECTED_AT_ONCE == 0:
+        if code == NOT_YET or task.pace.is_due(_SORTED * len(orders)):
             yield b""
             if task.clock() > task.deadline:
-                return None
+                return Result(code=ResultCode.TIME_LIMIT_EXCEEDED)
+        if code != NOT_YET:
+            if len(found) == MAX_SORTED:
+                return _TOO_MANY
+            found.append(place_of(task.view, code, orders))
     return found
 
 

@@ -13,6 +13,9 @@ _ALL_OF_USERS: Final = "*"
 _ALL_OPERATIONAL: Final = "+"
 _OF_CLASS: Final = "@"
 _REMEMBERED: Final = 256
+_LONGEST: Final = 50
+_LARGEST: Final = 1024
+"""Of what is remembered: how many names, and characters in all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +68,11 @@ class Selections:
         """The selection of these attributes."""
         found = self._read.get((attributes, types_only))
         if found is None:
-            if len(self._read) >= _REMEMBERED:
-                self._read.clear()
             found = selection_of(attributes, types_only=types_only, schema=self._schema)
-            self._read[attributes, types_only] = found
+            if len(attributes) <= _LONGEST and sum(map(len, attributes)) <= _LARGEST:
+                if len(self._read) >= _REMEMBERED:
+                    self._read.clear()
+                self._read[attributes, types_only] = found
         return found
 
 

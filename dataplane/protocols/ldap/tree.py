@@ -16,13 +16,15 @@ from dataplane.protocols.ldap import dn, virtuals
 from dataplane.protocols.ldap.directory import GONE, GROUP, USER, Directory
 from dataplane.protocols.ldap.entries import container, operational_container
 from dataplane.protocols.ldap.prepare import ignore_case
-from dataplane.protocols.ldap.schema import Attributes, AttributeType
+from dataplane.protocols.ldap.schema import Attributes, AttributeType, Schema
 from dataplane.protocols.ldap.selection import Selections
 from dataplane.protocols.ldap.wire import encode_attribute
 
 VIRTUAL: Final = 1 << 30
 CONTAINER: Final = 1 << 31
 SLOT: Final = VIRTUAL - 1
+CODES: Final = "I"
+"""The type code of an array of entries' numbers."""
 
 BASE: Final = CONTAINER
 USERS: Final = CONTAINER + 1
@@ -82,6 +84,8 @@ class Tree:
         self.related_of_groups = self._related_types("memberOf", "member", "uniqueMember", "memberUid", "entryDN")
         self.related_of_virtual_groups = self._related_types("member", "uniqueMember", "memberUid", "entryDN")
         self.related_of_containers = self._related_types("entryDN")
+        self._cn, self._ou = directory.schema.get("cn"), directory.schema.get("ou")
+        self._base_values = tuple(_name_values(provider.base_dn, directory.schema))
         self._containers = {code: _container(self.name_of(code).decode()) for code in CONTAINERS}
         self.container_types = frozenset(
             [each[0] for part in self._containers.values() for described in part for each in described]
@@ -179,12 +183,12 @@ class Tree:
 
     def name_values(self, code: int) -> Iterable[tuple[AttributeType, bytes]]:
         """The attributes and values that the DN of an entry is made of, as far as the schema knows them."""
-        schema = self.directory.schema
-        for rdn in dn.parse(self.name_of(code).decode()).rdns:
-            for assertion in rdn:
-                kind = schema.find(assertion.type)
-                if kind is not None and isinstance(assertion.value, str):
-                    yield kind, assertion.value.encode()
+        if code < CONTAINER:
+            yield self._cn, self.directory.name(code & SLOT)
+            code = self.parent_of(code) or BASE
+        if code != BASE:
+            yield self._ou, self._tails[code][len(",ou=") : -len(self._base) - 1]
+        yield from self._base_values
 
     def is_user(self, code: int) -> bool:
         """Whether it is a user."""
@@ -306,6 +310,14 @@ class Tree:
 def _container(name: str) -> tuple[Attributes, Attributes]:
     rdn = dn.parse(name).rdns[0]
     return container(rdn), operational_container(dn.normalise(name), rdn)
+
+
+def _name_values(name: str, schema: Schema) -> Iterable[tuple[AttributeType, bytes]]:
+    for rdn in dn.parse(name).rdns:
+        for assertion in rdn:
+            kind = schema.find(assertion.type)
+            if kind is not None and isinstance(assertion.value, str):
+                yield kind, assertion.value.encode()
 
 
 def _octet(pair: re.Match[bytes]) -> bytes:

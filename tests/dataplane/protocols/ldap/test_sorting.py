@@ -6,6 +6,7 @@ from dataplane.protocols.ldap.ber import ENUMERATED, OCTET_STRING, SEQUENCE, Rea
 from dataplane.protocols.ldap.messages import Control, Equality, ResultCode
 from dataplane.protocols.ldap.rootdse import SERVER_SIDE_SORTING
 from dataplane.protocols.ldap.search import SORT_RESULT
+from dataplane.protocols.ldap.sorting import MAX_SORTED
 from dataplane.protocols.ldap.trees import Trees
 from tests.support.ldap_trees import Answer, Searcher, group, load, provider, user
 
@@ -87,6 +88,14 @@ def test_a_sorted_answer_keeps_to_the_limits(ada: Searcher) -> None:
 
 def test_no_key_is_a_protocol_error(ada: Searcher) -> None:
     assert ada.search(USER, controls=(by(),)).code is ResultCode.PROTOCOL_ERROR
+
+
+def test_more_than_is_sorted_is_refused() -> None:
+    assert MAX_SORTED >= 10_000
+    crowd = [user(f"user {number}", number=number + 1) for number in range(MAX_SORTED + 1)]
+    trees = load(Trees((provider(),)), group("staff"), user("ada", "staff"), *crowd)
+    answer = Searcher.of(trees, "ada").search(USER, controls=(by(key("cn")),))
+    assert (answer.code, answer.entries) == (ResultCode.ADMIN_LIMIT_EXCEEDED, {})
 
 
 def test_time_runs_out_while_sorting() -> None:
