@@ -58,6 +58,9 @@ _PLAIN: Final = re.compile(
 _STRING_TAGS: Final = (0x04, 0x0C, 0x13, 0x16)
 """OCTET STRING, UTF8String, PrintableString, IA5String."""
 _HEX_PAIR: Final = 2
+LONGEST: Final = 8192
+"""Characters of a name."""
+MOST_RDNS: Final = 64
 _LONGEST_REMEMBERED: Final = 512
 """Characters of a name whose key is kept: bases of searches come again, and strangers may not fill the memory."""
 
@@ -93,9 +96,11 @@ class Dn:
 
 
 def parse(text: str) -> Dn:
-    """Read a name. Raises ValueError where it is none (RFC 4514 section 3)."""
+    """Read a name. Raises ValueError where it is none (RFC 4514 section 3), or is beyond the bounds above."""
     if not text:
         return Dn(())
+    if len(text) > LONGEST:
+        raise ValueError(f"a name of more than {LONGEST} characters")
     rdns: list[Rdn] = []
     rdn: list[Assertion] = []
     position = 0
@@ -106,6 +111,8 @@ def parse(text: str) -> Dn:
         if separator != "+":
             rdns.append(tuple(rdn))
             rdn = []
+            if len(rdns) > MOST_RDNS:
+                raise ValueError(f"a name of more than {MOST_RDNS} RDNs")
         if not separator:
             return Dn(tuple(rdns))
         position += 1
@@ -114,7 +121,7 @@ def parse(text: str) -> Dn:
 def normalise(text: str) -> str:
     """The key of the name. Raises ValueError where it is none."""
     lower = text.lower()
-    if _PLAIN.fullmatch(lower):
+    if len(text) <= _LONGEST_REMEMBERED and _PLAIN.fullmatch(lower):
         return lower
     return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else parse(text).key
 

@@ -2,12 +2,14 @@
 
 Bytes of UTF-8 in, bytes of UTF-8 out; None for what can't be compared. A key has its words parted by one space; what
 pieces of it are looked for in, and the pieces, are spelled as section 2.6.1 has it, one space at each end and two
-between words: `spread` and the functions of pieces. Two things differ from the letter. Code points that Unicode had not
-assigned in 2002 are let through: people's names hold some. And a space that a combining mark follows, which is not a
-space there, becomes U+00A0, which nothing else leaves in prepared text.
+between words: `spread` and the functions of pieces. Three things differ from the letter. Code points that Unicode had
+not assigned in 2002 are let through: people's names hold some. More than 30 combining marks in a row are prohibited
+(UAX #15 section 13): no language has them, and putting a run in order takes time by the square of its length. And a
+space that a combining mark follows, which is not a space there, becomes U+00A0, which nothing else leaves behind.
 """
 
 import re
+import sys
 import unicodedata
 from enum import Enum
 
@@ -78,6 +80,8 @@ def _prepared(value: bytes, *, fold: bool) -> str | None:
     except UnicodeDecodeError:
         return None
     text = text.translate(_MAPPED)
+    if _TOO_MANY_MARKS.search(text):
+        return None
     if fold:
         # Folding may undo normal form and the other way round; twice each is stable (Unicode 3.13, D146).
         text = unicodedata.normalize("NFKC", unicodedata.normalize("NFD", text).casefold()).casefold()
@@ -134,6 +138,9 @@ def _mapping() -> dict[int, str | None]:
 
 _MAPPED = _mapping()
 _TELEPHONE = {ord(character): None for character in f" {_HYPHENS}"}
+_TOO_MANY_MARKS = re.compile(
+    "[" + "".join(chr(code) for code in range(sys.maxunicode + 1) if unicodedata.combining(chr(code))) + "]{31}"
+)
 # Section 2.4: private use and non-characters; what changes the display is mapped to nothing before, or by NFKC.
 _PROHIBITED = re.compile(
     "[\ue000-\uf8ff\ufdd0-\ufdef\U000f0000-\U0010ffff"

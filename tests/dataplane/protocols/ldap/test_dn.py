@@ -1,6 +1,5 @@
 """Distinguished names: RFC 4514, and what RFC 2253 had readers accept."""
 
-import time
 from contextlib import suppress
 
 import pytest
@@ -267,30 +266,25 @@ def test_the_short_way_is_the_long_way(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "why"),
     [
-        "cn=" + "a " * 300_000,
-        "cn=" + "\\," * 300_000,
-        "cn=a+" * 100_000,
-        "cn=a" + " " * 500_000 + "\\",
-        '"' * 500_000,
-        "cn=" + "\\" * 500_001,
-        "cn=#" + "0c" * 300_000,
-        "a." * 300_000,
-        "1." * 300_000 + "=",
-        "cn=a,dc=b" + "c d" * 200_000 + "!",
+        ("cn=" + "a" * 9000, "characters"),
+        ("cn=" + "\\," * 9000, "characters"),
+        ("cn=a+" * 9000, "characters"),
+        ("a=," * 64 + "dc=x", "RDNs"),
     ],
 )
-def test_long_names_take_no_longer_than_they_are_long(text: str) -> None:
-    began = time.process_time()
+def test_names_have_bounds(text: str, why: str) -> None:
+    """A base of 100,000 RDNs kept the whole server busy."""
     for read in (parse, normalise):
-        with suppress(ValueError):
+        with pytest.raises(ValueError, match=f"a name of more than .* {why}"):
             read(text)
-    assert time.process_time() - began < 5
+    assert len(parse("a=," * 63 + "dc=x").rdns) == 64
+    assert len(parse("cn=" + "a" * 8189).rdns) == 1
 
 
 def test_long_names_are_not_kept() -> None:
     dn._remembered.cache_clear()
-    normalise("cn=\\," + "x" * 100_000)
+    normalise("cn=\\," + "x" * 1000)
     normalise("cn=\\,x")
     assert dn._remembered.cache_info().currsize == 1

@@ -59,13 +59,22 @@ def test_exact_matching_keeps_the_case(text: str, wanted: str) -> None:
         "\ufffd".encode(),
         "a\U0010ffff".encode(),
         b"\xef\xb7\x90",
+        ("a" + "\u0301\u0316" * 16).encode(),
+        ("a" + "\u0301\u00ad\u0316" * 15_000).encode(),
     ],
-    ids=["empty", "no UTF-8", "cut off", "surrogate", "private", "replacement", "plane 16", "non-character"],
+    ids=[
+        *("empty", "no UTF-8", "cut off", "surrogate", "private", "replacement", "plane 16", "non-character"),
+        *("31 marks", "marks with what doesn't count between"),
+    ],
 )
 def test_what_is_prohibited_has_no_key(value: bytes) -> None:
     assert prepare.ignore_case(value) is None
     assert prepare.exact_case(value) is None
     assert prepare.ignore_case_piece(value, Place.ANY) is None
+
+
+def test_thirty_marks_in_a_row_are_text() -> None:
+    assert prepare.ignore_case(("a" + "\u0301\u0316" * 15).encode()) is not None
 
 
 PIECES = [
