@@ -34,6 +34,8 @@ FIELDS = (
     "time_limit",
 )
 LONGEST_BASE_DN = 500
+# Outposts read names of twice as many.
+MOST_RDNS = 32
 MOST_NUMBER = 2**31 - 1
 LONGEST_TIME = timedelta(hours=1)
 # Where an outpost has users and groups below the base DN.
@@ -125,6 +127,8 @@ def _check_base_dn(unit: Unit, reader: Reader, provider: LdapProvider) -> None:
     except NotADn as error:
         reader.refuse("base_dn", "not_a_dn", provider.base_dn, f"a name like DC=ldap,DC=example,DC=com ({error})")
         return
+    if len(base) > MOST_RDNS:
+        reader.refuse("base_dn", "too_long", f"{len(base)} parts", f"at most {MOST_RDNS} parts")
     for other in unit.ldap_providers.all():
         theirs = _find_base(other) if other.id != provider.id else None
         if theirs is None:
