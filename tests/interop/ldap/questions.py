@@ -4,10 +4,10 @@ The same seed makes the same questions. Values are those of entries, changed in 
 and in ways that don't; attributes go by any of their names; some are unknown, and some values no value of theirs.
 
 What slapd is known to do otherwise than the RFCs say, or where these leave a choice, isn't asked:
-- pieces of substrings that begin or end with spaces, or are controls (RFC 4518 section 2.6.1: a value begins and ends
-  with a space, a piece of nothing is a space);
+- pieces of substrings that begin or end with spaces, or are controls, or hyphens of telephone numbers (RFC 4518 section
+  2.6: a value begins and ends with a space, a piece of nothing is a space or none);
 - letters in another case that are also in another form (RFC 4518 section 2.3: NFKC, after folding; slapd does less);
-- booleans and times in lower case, which are none to slapd (RFC 4517 section 3.3: its ABNF knows no case);
+- booleans in lower case, which are none to slapd (RFC 4517 section 3.3.3: its ABNF knows no case);
 - attributes that slapd makes at each answer and doesn't find by: subschemaSubentry, and structuralObjectClass, where it
   finds superior classes too; hasSubordinates, entryDN and entryUUID by extensible rules,
   entryDN and hasSubordinates by comparison;
@@ -62,8 +62,9 @@ BY_ONE_RULE = frozenset(
     {"hasSubordinates", "entryUUID", "entryDN", "objectClass", "uniqueMember", "mail", "dc", "mobile"}
 )
 UNCOMPARED = frozenset({"entryDN", "hasSubordinates"})
+EDGES = b" -"
 CONTROLS = b"\0\x7f"
-FIXED = re.compile(rb"TRUE|FALSE|\d{14}Z")
+FIXED = re.compile(rb"TRUE|FALSE")
 IA5 = frozenset({"mail", "dc"})
 
 
@@ -191,12 +192,12 @@ class Chance:
         value = value.translate(None, CONTROLS)
         cuts = sorted(self.random.randrange(len(value) + 1) for _ in range(self.random.choice([2, 2, 2, 4, 4, 6])))
         parts = [value[start:end] for start, end in zip(cuts[::2], cuts[1::2], strict=True)]
-        initial = value[: cuts[0]].strip() if self.random.random() < 0.5 else b""
-        final = value[cuts[-1] :].strip() if self.random.random() < 0.5 else b""
+        initial = value[: cuts[0]].strip(EDGES) if self.random.random() < 0.5 else b""
+        final = value[cuts[-1] :].strip(EDGES) if self.random.random() < 0.5 else b""
         # An empty part in the middle is none (RFC 4511: SIZE (1..MAX)).
-        middle = [part.strip() for part in parts if part.strip()]
+        middle = [part.strip(EDGES) for part in parts if part.strip(EDGES)]
         if not (initial or middle or final):
-            middle = [value.strip() or b"a"]
+            middle = [value.strip(EDGES) or b"a"]
         return ber.substrings(attribute, initial, *middle, final)
 
     def _extensible(self, unknown: str) -> Filter:
