@@ -85,6 +85,15 @@ class Connection(Generic[E]):
         """Write now, waiting for a slow reader; what other greenlets write comes before or after, never between."""
         self.stream.write(data)
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that the peer has not taken yet."""
+        return self.stream.unsent
+
+    def settle(self) -> None:
+        """Wait until the peer has taken all."""
+        self.stream.settle()
+
     def finish(self) -> None:
         """Close once the answer at hand is written."""
         self.finished = True

@@ -22,6 +22,8 @@ class Limits:
     """Between two reads of a body."""
     write: float = 30.0
     """Without any progress of a write."""
+    unsent: int | None = None
+    """Bytes that peers have not read, of all connections together; beyond that the one that has most is cut."""
     idle: float = 120.0
     """Between messages."""
     linger: float = 1.0

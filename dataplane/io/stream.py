@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 import gevent
-from gevent import get_hub, getcurrent
+from gevent import Greenlet, get_hub, getcurrent
 from gevent.event import Event
 from gevent.timeout import Timeout
 
@@ -48,6 +48,15 @@ class Stream(Protocol):
         """Send all of `data`. Raises Expired and OSError."""
         ...
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that the peer has not taken yet."""
+        ...
+
+    def settle(self) -> None:
+        """Wait until the peer has taken all. Raises Expired and OSError."""
+        ...
+
     def until(self, deadline: float, limit: str) -> None:
         """Let reads wait until `deadline` (the loop's clock); past it they raise Expired(`limit`)."""
         ...
@@ -71,6 +80,7 @@ class SocketStream:
     __slots__ = (
         "_aborted",
         "_armed",
+        "_backlog",
         "_begun",
         "_broken",
         "_deadline",
@@ -85,11 +95,13 @@ class SocketStream:
         "_switch",
         "_watcher",
         "_write_timeout",
+        "_writer",
         "_written",
     )
 
-    def __init__(self, sock: socket.socket, write_timeout: float) -> None:
+    def __init__(self, sock: socket.socket, write_timeout: float, backlog: "Backlog | None" = None) -> None:
         self._socket = sock
+        self._backlog = backlog or Backlog(None)
         self._recv: Callable[[int], bytes] = sock.recv
         self._send: Callable[[bytes | bytearray], int] = sock.send
         self._hub = get_hub()
@@ -106,6 +118,7 @@ class SocketStream:
         self._rest = bytearray()
         self._written: Event | None = None
         self._broken: BaseException | None = None
+        self._writer: object = None
 
     def until(self, deadline: float, limit: str) -> None:
         """Let reads wait until `deadline`, named `limit`."""
@@ -160,6 +173,21 @@ class SocketStream:
         if sent < len(data):
             self._write_slowly(memoryview(data)[sent:])
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that the peer has not taken yet."""
+        return len(self._rest)
+
+    def settle(self) -> None:
+        """Wait until the peer has taken all."""
+        if self._rest:
+            self._write_after(b"")
+
+    def cut(self) -> None:
+        """Break off what is being sent, for there is no room for it."""
+        if isinstance(self._writer, Greenlet):
+            self._writer.kill(LimitHit("unsent"), block=False)
+
     def expire(self, now: float) -> None:
         """Called by the ticker, in the hub: wake a reader whose deadline has passed."""
         if self._deadline <= now:
@@ -206,7 +234,10 @@ class SocketStream:
 
     def _write_after(self, data: bytes) -> None:
         """Let the greenlet that waits for the socket send this too: nothing may come between the parts of a piece."""
+        if self._broken is not None:
+            raise self._broken
         self._rest += data
+        self._backlog.grow(self, len(data))
         written = self._written
         assert written is not None  # noqa: S101  # somebody is at it
         written.wait()
@@ -216,8 +247,10 @@ class SocketStream:
     def _write_slowly(self, rest: memoryview) -> None:
         watcher = self._hub.loop.io(self._socket.fileno(), WRITE)
         written = self._written = Event()
+        self._writer = getcurrent()
         self._rest += rest
         try:
+            self._backlog.grow(self, len(rest))
             while self._rest:
                 with Timeout(self._write_timeout, Expired("write_timeout")):
                     self._hub.wait(watcher)
@@ -226,13 +259,48 @@ class SocketStream:
                 except BlockingIOError:
                     continue
                 del self._rest[:sent]
+                self._backlog.shrink(sent)
         except BaseException as error:
             self._broken = error
             raise
         finally:
+            self._writer = None
+            self._backlog.leave(self, len(self._rest))
+            # What is left of a piece says that nothing may follow it.
+            del self._rest[1:]
             watcher.stop()
             watcher.close()
             written.set()
+
+
+class Backlog:
+    """What the peers of a server have not taken yet, all together.
+
+    Beyond `most` bytes, if any, the one that has most of it unread is cut, so that those who read are served.
+    """
+
+    __slots__ = ("_most", "_streams", "total")
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self._streams: dict[SocketStream, None] = {}
+        self.total = 0
+
+    def grow(self, stream: SocketStream, size: int) -> None:
+        """So much more of a stream waits."""
+        self.total += size
+        self._streams[stream] = None
+        if self._most is not None and self.total > self._most:
+            max(self._streams, key=lambda each: each.unsent).cut()
+
+    def shrink(self, size: int) -> None:
+        """So much of it is taken."""
+        self.total -= size
+
+    def leave(self, stream: SocketStream, size: int) -> None:
+        """Nothing of a stream waits any more; so much of it was given up."""
+        self.total -= size
+        self._streams.pop(stream, None)
 
 
 def loop_now() -> float:

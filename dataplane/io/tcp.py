@@ -22,7 +22,7 @@ from dataplane.io.connection import Connection, Handler
 from dataplane.io.limits import Counts, Limits
 from dataplane.io.passage import Passage, PassageSettings
 from dataplane.io.preamble import find_source
-from dataplane.io.stream import READ, Expired, LimitHit, SocketStream, Stream, loop_now
+from dataplane.io.stream import READ, Backlog, Expired, LimitHit, SocketStream, Stream, loop_now
 from dataplane.io.tls import TlsStream
 from dataplane.sansio import PeerError, Session
 
@@ -72,6 +72,7 @@ class TcpServer:
         self._keeper = keeper
         self.limits = limits
         self.counts = Counts()
+        self._backlog = Backlog(limits.unsent)
         self.draining = False
         self._passage = Passage(passage) if passage is not None else None
         self._live: dict[Connection[Any], tuple[SocketStream, Greenlet[..., None]]] = {}
@@ -196,7 +197,7 @@ class TcpServer:
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         context = tls() if tls is not None else None
-        stream = SocketStream(sock, self.limits.write)
+        stream = SocketStream(sock, self.limits.write, self._backlog)
         secured = TlsStream(stream, context) if context is not None else stream
         return Connection(secured, peer, secure=context is not None, server=self), stream, secured
 
@@ -222,7 +223,7 @@ class TcpServer:
         except LimitHit as hit:
             if hit.limit != "drain":
                 self.counts.limits[hit.limit] += 1
-            if hit.limit == "write_timeout":
+            if hit.limit in {"write_timeout", "unsent"}:
                 stream.abort()
         except gevent.GreenletExit:  # the end of a drain: half an answer must not look whole
             if not connection.idle:

@@ -75,6 +75,15 @@ class TlsStream:
         self._object.write(data)
         self._flush()
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that the peer has not taken yet."""
+        return self._below.unsent
+
+    def settle(self) -> None:
+        """Wait until the peer has taken all."""
+        self._below.settle()
+
     def until(self, deadline: float, limit: str) -> None:
         """Let reads wait until `deadline`, named `limit`."""
         self._below.until(deadline, limit)

@@ -12,6 +12,7 @@ from typing import Any
 
 import gevent
 from gevent import Greenlet
+from gevent.lock import BoundedSemaphore
 
 from dataplane.io.connection import Connection
 from dataplane.io.stream import LimitHit
@@ -56,6 +57,14 @@ from dataplane.protocols.ldap.views import ANONYMOUS, Anonymous
 from dataplane.protocols.ldap.wire import encode_response
 from dataplane.sansio import PeerError
 
+AT_ONCE = 2
+"""Searches of one connection that go on at once, and password changes; further searches wait for their turn."""
+MOST_UNSENT = 256 * 1024
+"""Bytes that a client has not read, until which more is looked for."""
+_SMALL = 16 * 1024
+"""Bytes of a batch that is most likely the only one."""
+_LONG = 0.001
+"""Seconds after which others have a turn."""
 _log = logging.getLogger("dataplane.ldap")
 _READ_ONLY = Result(
     code=ResultCode.UNWILLING_TO_PERFORM, diagnostic="the directory is changed in Garrison, not over LDAP"
@@ -115,6 +124,7 @@ class LdapHandler:
         "_senders",
         "_service",
         "_session",
+        "_turns",
         "_viewer",
     )
 
@@ -127,6 +137,7 @@ class LdapHandler:
         self._pages = Pages()
         self._operations: dict[int, Operation] = {}
         self._senders: set[Greenlet[..., None]] = set()
+        self._turns = BoundedSemaphore(AT_ONCE)
         self._changing = 0
         self._ending = ""
         self._settle()
@@ -142,9 +153,12 @@ class LdapHandler:
             raise PeerError(ResultCode.PROTOCOL_ERROR, f"message id {event.id} is in use")
         if event.controls and (refusal := self._find_refusal(event)) is not None:
             return self._answer(event, refusal, started)
-        if isinstance(request, Search):
-            return self._search(event, started)
-        return self._handle(event, request, started)
+        if connection.unsent > MOST_UNSENT:
+            connection.settle()
+        answer = self._search(event, started) if isinstance(request, Search) else self._handle(event, request, started)
+        if perf_counter() - started > _LONG:
+            gevent.sleep(0)
+        return answer
 
     def refuse(self, error: PeerError, connection: Connection[Any]) -> bytes:
         """To a peer that broke the protocol: the notice of disconnection (section 4.4.1), and the end."""
@@ -241,40 +255,47 @@ class LdapHandler:
     # Searches.
 
     def _search(self, message: Message, started: float) -> bytes:
-        service = self._service
-        if len(self._operations) >= service.limits.operations:
-            service.metrics.limits["operations"] += 1
+        """What comes at once is answered at once; the rest beside the conversation, where its turn comes."""
+        if self._is_full():
             return self._answer(message, _BUSY, started)
+        service, begun = self._service, b""
         batches = search.answer(service.trees, message, self._viewer, self._pages, monotonic)
-        first = b""
-        try:
-            first = next(batches)
-            second = next(batches)
-        except StopIteration as end:
-            service.metrics.observe("search", self._application, perf_counter() - started, end.value)
-            return first
-        sender = self._begin(message, lambda operation: self._send_all(operation, (first, second), batches, started))
+        if len(self._senders) < AT_ONCE:
+            try:
+                begun = next(batches)
+                if 0 < len(begun) < _SMALL:
+                    begun += next(batches)
+            except StopIteration as end:
+                self._observe_search(end.value, started)
+                return begun
+        sender = self._begin(message, lambda operation: self._send_all(operation, begun, batches, started))
         self._senders.add(sender)
         sender.rawlink(self._senders.discard)
         return b""
 
-    def _send_all(
-        self,
-        operation: Operation,
-        begun: tuple[bytes, bytes],
-        batches: Generator[bytes, None, ResultCode],
-        started: float,
-    ) -> None:
-        rest = iter(begun)
-        while not operation.abandoned:
+    def _send_all(self, operation: Operation, begun: bytes, batches: _Batches, started: float) -> None:
+        """Nothing is looked for while what was found has not been read."""
+        connection, batch = self._connection, begun
+        with self._turns:
             try:
-                batch = next(rest, None) or next(batches)
+                while not operation.abandoned:
+                    if batch:
+                        connection.send(batch)
+                    if connection.unsent > MOST_UNSENT:
+                        connection.settle()
+                    gevent.sleep(0)  # a reader as fast as we are would let nobody else have a turn
+                    batch = next(batches)
             except StopIteration as end:
-                self._service.metrics.observe("search", self._application, perf_counter() - started, end.value)
-                return
-            if batch:
-                self._connection.send(batch)
-            gevent.sleep(0)  # a reader as fast as we are would let nobody else have a turn
+                self._observe_search(end.value, started)
+
+    def _observe_search(self, code: ResultCode, started: float) -> None:
+        self._service.metrics.observe("search", self._application, perf_counter() - started, code)
+
+    def _is_full(self) -> bool:
+        if len(self._operations) < self._service.limits.operations:
+            return False
+        self._service.metrics.limits["operations"] += 1
+        return True
 
     # Extended operations.
 
@@ -304,14 +325,14 @@ class LdapHandler:
         bound, viewer = self._bound, self._viewer
         if bound is None or not isinstance(viewer, Viewer):
             return self._answer(message, _NOT_BOUND, started)
-        if len(self._operations) >= self._service.limits.operations:
-            self._service.metrics.limits["operations"] += 1
+        if self._changing >= AT_ONCE:
+            self._service.metrics.limits["password_changes"] += 1
             return self._answer(message, _BUSY, started)
+        self._changing += 1
         self._begin(message, lambda _: self._change(message, bound, viewer.place.tree, request, started))
         return b""
 
     def _change(self, message: Message, bound: Bound, tree: Tree, request: Extended, started: float) -> None:
-        self._changing += 1
         try:
             response = change_password(self._service.gate, tree, bound, request.value, self._connection.peer)
             self._connection.send(self._respond(message, response, started))

@@ -21,7 +21,7 @@ from dataplane.protocols.ldap.trees import Trees
 from dataplane.sansio.clients import DEFAULT_TRUSTED, Trusted
 from dataplane.verifier import Lesson, Sharing
 
-LIMITS = Limits(connections=20_000, connections_per_peer=1_000, first=OperationLimits().idle)
+LIMITS = Limits(connections=20_000, connections_per_peer=1_000, first=OperationLimits().idle, unsent=64 << 20)
 """An application is one peer, and may open connections before it has a use for them."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Self
+from typing import Any, Self
 
 import gevent
 from gevent import socket as gevent_socket
@@ -40,6 +40,7 @@ from dataplane.gate import (
     SessionReference,
     Unavailable,
 )
+from dataplane.io.connection import Connection
 from dataplane.io.limits import Limits
 from dataplane.io.tls import self_signed
 from dataplane.protocols.ldap.server import LdapServer, LdapSettings
@@ -205,6 +206,10 @@ class World:
         return sum(
             each["value"] for each in samples if each["name"] == name and labels.items() <= each["labels"].items()
         )
+
+    def connections(self) -> list[Connection[Any]]:
+        """Those that are open."""
+        return [*self.server._handlers]  # nobody else has to know them
 
     def limits(self) -> dict[str, float]:
         """Limits hit."""

@@ -1,5 +1,6 @@
 """Operations of one connection and what ends it: pipelines, abandon, StartTLS, revocations, limits, drains."""
 
+import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ import pytest
 from gevent.ssl import SSLContext
 
 from dataplane.config import Changed, DirectoryEdit, Edit, Ended
+from dataplane.protocols.ldap.handler import MOST_UNSENT
 from dataplane.protocols.ldap.service import OperationLimits
 from tests.dataplane.io.lines import until
 from tests.dataplane.protocols.ldap.serving import (
@@ -126,21 +128,17 @@ def test_a_pipeline_is_answered_in_order() -> None:
 def test_a_long_search_keeps_nobody_waiting_and_can_be_abandoned() -> None:
     with serving() as world, world.client("search") as client:
         world.change(*CROWD)
-        long = client.send(Search(base=BASE).ber)
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+        long = client.send(Search(base=BASE, attributes=("*", "+")).ber)
         short = client.send(ME.ber)
-        seen: list[int] = []
-        while short not in seen:
-            heard = client.receive()
-            if heard.tag != ber.ENTRY:
-                seen.append(heard.number)
-        assert seen == [short], "the long one goes on"
         client.send(ber.abandon(long))
         last = client.send(ber.extended(WHO_AM_I))
-        after = 0
-        while (heard := client.receive()).number != last:
-            after += 1
-        assert heard.number == last
-        assert after < len(CROWD)
+        ends: list[int] = []
+        while last not in ends:
+            heard = client.receive()
+            if heard.tag != ber.ENTRY:
+                ends.append(heard.number)
+        assert ends == [short, last], "of what was abandoned the end never comes"
         assert client.who_am_i() == f"dn:{user_dn('search')}"
 
 
@@ -165,13 +163,43 @@ def test_a_message_id_that_is_in_use_ends_the_connection() -> None:
 
 
 def test_too_much_at_once_is_refused_and_counted() -> None:
-    limits = OperationLimits(operations=2)
-    with serving(operations=limits) as world, world.client("search") as client:
+    with serving(operations=OperationLimits(operations=3)) as world, world.client("search") as client:
+        world.change(*CROWD)
         world.gate.slowly = 0.2
         change = ber.sequence(ber.octets("old", 0x81))
         numbers = [client.send(ber.extended(PASSWORD_MODIFY, change)) for _ in range(3)]
         assert drain_in(client, numbers) == {numbers[0]: 0, numbers[1]: 0, numbers[2]: 51}
-        assert world.limits()["operations"] == 1
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+        for _ in range(5):
+            client.send(Search(base=BASE, attributes=("*", "+")).ber)
+        until(lambda: world.limits() == {"password_changes": 1, "operations": 2})
+        rejected = "authentik_outpost_ldap_requests_rejected_total"
+        assert world.count(rejected, type="search", reason="busy") == 2
+
+
+def test_who_reads_nothing_takes_little() -> None:
+    """Of all that is asked for, what is found waits for the reader, and not in memory."""
+    with serving(limits=replace(QUICK, write=5)) as world, world.client("search") as client:
+        world.change(*CROWD)
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+        for _ in range(90):
+            client.send(Search(base=BASE, attributes=("*", "+")).ber)
+        (connection,) = world.connections()
+        until(lambda: connection.busy >= 80)
+        gevent.sleep(0.2)
+        assert connection.unsent < MOST_UNSENT
+
+
+def test_when_all_together_leave_too_much_unread_the_one_with_most_is_cut() -> None:
+    with serving(limits=replace(QUICK, write=5, unsent=20_000)) as world, world.client("search") as reader:
+        world.change(*CROWD)
+        with world.client("search") as client:
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+            for _ in range(3):
+                client.send(Search(base=BASE, attributes=("*", "+")).ber)
+            until(lambda: world.limits().get("unsent", 0) >= 1)
+            until(lambda: world.server.connections == 1)
+        assert reader.search(ME).dns == [user_dn("alice")]
 
 
 def test_what_is_malformed_in_itself_is_answered_and_what_breaks_the_encoding_ends_the_connection() -> None:
@@ -236,7 +264,8 @@ def test_a_revocation_waits_for_the_answer_to_a_password_change() -> None:
 def test_start_tls_makes_anonymous_and_happens_once() -> None:
     web = certificate()
     with serving() as world, world.client("alice") as client:
-        assert not world.apply({"certificate/web": web})
+        provider = replace(PROVIDER, certificate="certificate/web")
+        assert not world.apply({"certificate/web": web, f"provider/{PROVIDER.id}": provider})
         client.start_tls(trusting(web.chain))
         assert client.who_am_i() == ""
         assert client.bind(user_dn("alice"), PASSWORD).code == 0
