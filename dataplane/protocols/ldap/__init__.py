@@ -6,7 +6,7 @@ COMPILED = (
     *("ber", "filterwire", "session", "values", "wire"),
     *("candidates", "controls", "described", "filters", "filters_match", "filters_resolve", "hits", "places"),
     *("blobs", "directory", "indexes", "membership", "planning", "postings", "prepare", "rendering", "rootdse"),
-    *("schema", "search", "selection", "tree", "views", "virtuals"),
+    *("pace", "schema", "search", "selection", "settling", "sorting", "tree", "views", "virtuals"),
 )
 """Modules that are compiled where they can be, all together: the way of a search, and what fills the directory.
 
