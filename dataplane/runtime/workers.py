@@ -367,9 +367,12 @@ class Workers:
                 return
 
     async def _hear(self, worker: Worker, deadline: float, question: Callable[[int], Question]) -> bool:
-        """Whether a worker answers in time; its counts are taken, where that was the question."""
+        """Whether a worker answers in time; its counts are taken, where that was the question.
+
+        Whoever reads counts has little time; one that is asked for a sign of life may be at work.
+        """
         try:
-            answer = await worker.ask(question, deadline)
+            answer = await worker.ask(question, deadline, lenient=deadline >= self._patience.answer)
         except WorkerGone:
             return False
         if isinstance(answer, Scraped) and self._live.get(worker.slot) is worker:

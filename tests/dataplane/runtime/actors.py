@@ -82,7 +82,8 @@ class Actor:
     def tell(self, message: Message) -> None:
         self.told.append(message)
 
-    async def ask(self, question: Callable[[int], Question], deadline: float) -> Answer:
+    async def ask(self, question: Callable[[int], Question], deadline: float, *, lenient: bool = True) -> Answer:
+        assert lenient or deadline == PATIENCE.scrape
         assert deadline > 0
         asked = question(1)
         if self.stuck_at is type(asked) and self._is_stuck(asked):

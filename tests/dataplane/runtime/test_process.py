@@ -1,6 +1,14 @@
-"""What a worker process is given of its supervisor's environment."""
+"""A worker process: what it is given of its supervisor's environment, and how long it is waited for."""
 
-from dataplane.runtime.process import environment_of_worker
+import asyncio
+import socket
+import sys
+
+import pytest
+
+from dataplane.runtime import process
+from dataplane.runtime.messages import Ping
+from dataplane.runtime.process import WorkerGone, WorkerProcess, environment_of_worker
 
 
 def test_a_worker_has_no_settings_nor_what_they_name() -> None:
@@ -15,3 +23,55 @@ def test_a_worker_has_no_settings_nor_what_they_name() -> None:
         "OTHER": "env://PATH",
     }
     assert environment_of_worker(ours) == {"PATH": "/bin", "OTHER": "env://PATH", "GEVENT_LOOP": "libev-cext"}
+
+
+STUB = """
+import socket, sys, time
+from dataplane.runtime.messages import Ping, Pong, Ready
+from dataplane.runtime.pipe import Frames, encode
+end = socket.socket(fileno=int(sys.argv[1]))
+end.sendall(encode(Ready()))
+frames = Frames()
+while data := end.recv(65536):
+    frames.receive(data)
+    for message in frames.messages():
+        if isinstance(message, Ping):
+            until = time.monotonic() + float(sys.argv[3])
+            while time.monotonic() < until:
+                time.sleep(0.01) if sys.argv[2] == "hangs" else None
+            end.sendall(encode(Pong(serial=message.serial)))
+"""
+
+
+def ping(how: str, seconds: float, *, lenient: bool = True) -> str:
+    """What becomes of a question with a deadline of 0.2 s to a worker that takes so long, at work or not."""
+
+    async def run() -> str:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", STUB, str(theirs.fileno()), how, str(seconds), pass_fds=(theirs.fileno(),)
+            )
+        worker = WorkerProcess(process, 0, lambda _: None)
+        await worker.attach(ours)
+        await worker.ready(20.0)
+        try:
+            await worker.ask(lambda serial: Ping(serial=serial), 0.2, lenient=lenient)
+        except WorkerGone as gone:
+            return str(gone)
+        else:
+            return "answered"
+        finally:
+            worker.kill()
+            await worker.wait()
+
+    return asyncio.run(run())
+
+
+def test_a_worker_that_is_at_work_is_waited_for_and_one_that_hangs_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "LENIENCY", 4)
+    assert ping("works", 0.5) == "answered"
+    assert ping("hangs", 0.5) == "worker 0 gave no answer within 0.2 s"
+    assert ping("works", 5.0) == "worker 0 gave no answer within 0.8 s"
+    assert ping("works", 0.5, lenient=False) == "worker 0 gave no answer within 0.2 s"
