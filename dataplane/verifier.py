@@ -29,6 +29,7 @@ from dataplane.gate import (
     Unavailable,
 )
 from dataplane.sansio.clients import client_of
+from dataplane.suspects import Suspects
 
 BUSY_SECONDS = 1.0
 """After how long whoever was turned away for want of room may come again."""
@@ -63,6 +64,8 @@ class VerifierLimits:
     entries: int = 10_000
     entries_of_subject: int = 100
     """Of one person: whoever may write a credential in many ways takes room from nobody else."""
+    clients: int = 100
+    """That one answer serves while somebody guesses at the name elsewhere."""
     attempts: int = 64
     """Asked about at once."""
     attempts_of_client: int = 16
@@ -70,11 +73,15 @@ class VerifierLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """An answer that is kept; `at` is when control was asked for it, in POSIX seconds."""
+    """An answer that is kept; `at` is when control was asked for it, in POSIX seconds.
+
+    `clients` are those that control gave it for.
+    """
 
     allowed: Allowed
     provider: str
     at: float
+    clients: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +131,7 @@ class Verifier:
         self._kept: OrderedDict[bytes, Kept] = OrderedDict()
         self._about: dict[tuple[str, str], dict[bytes, None]] = {}
         """Digests by what ends them: the session, the subject, the provider; the oldest first."""
+        self._suspects = Suspects(clock)
         self._flights: dict[tuple[bytes, str], _Flight] = {}
         self._asking: Counter[str] = Counter()
         self._ends: dict[tuple[str, str], tuple[float, float]] = {}
@@ -166,7 +174,7 @@ class Verifier:
     def verify(self, attempt: Attempt) -> Verified:
         """The answer to an attempt: one that was kept, where it is young enough, else control's."""
         digest = self._digest(attempt)
-        kept = self._find(digest)
+        kept = self._find_for(attempt, digest)
         if kept is not None and self._age(kept) < min(kept.allowed.cache, self._bind_cache):
             self._kept.move_to_end(digest)
             self.counts["hit"] += 1
@@ -174,11 +182,12 @@ class Verifier:
         answer = self._share(digest, attempt, kept is not None)
         if isinstance(answer, Unavailable) and not answer.refused:
             # Looked for again: it may have been dropped while control was asked.
-            kept = self._find(digest)
+            kept = self._find_for(attempt, digest)
             if kept is not None and self._age(kept) < self._offline_grace:
                 self._kept.move_to_end(digest)
                 self.counts["offline"] += 1
                 return Verified(kept.allowed, Source.OFFLINE)
+            self._suspect(attempt, answer)
         return Verified(answer, Source.CONTROL)
 
     def ask(self, attempt: Attempt) -> Answer:
@@ -216,12 +225,14 @@ class Verifier:
             answer = self._authenticate(attempt)
         match answer:
             case Allowed():
-                kept = Kept(allowed=answer, provider=attempt.provider, at=asked)
+                kept = Kept(allowed=answer, provider=attempt.provider, at=asked, clients=self._clients(digest, client))
                 if answer.cache > 0 and self._keep(digest, kept):
                     self._sharing.tell(Lesson(digest=digest, kept=kept))
             case Denied(reason=reason) if reason not in _PASSING:
                 if self._drop(digest):
                     self._sharing.tell(Lesson(digest=digest, kept=None))
+            case Denied(reason=DenyReason.LOCKED_OUT):
+                self._suspect(attempt, answer)
             case Denied() | Challenge() | Unavailable():
                 pass
             case _:
@@ -248,6 +259,35 @@ class Verifier:
             self._asking[client] -= 1
             if not self._asking[client]:
                 del self._asking[client]
+
+    def _find_for(self, attempt: Attempt, digest: bytes) -> Kept | None:
+        """What is kept, unless somebody guesses at the name from there."""
+        kept = self._find(digest)
+        if kept is None or not isinstance(attempt.credentials, PasswordCredentials):
+            return kept
+        client = client_of(attempt.client_address)
+        username = attempt.credentials.username
+        if self._suspects.is_held(username, client, is_known_there=client in kept.clients):
+            self.limits["suspects"] += 1
+            return None
+        return kept
+
+    def _suspect(self, attempt: Attempt, answer: Denied | Unavailable) -> None:
+        """Whoever has to wait, and whoever can't be told from a guesser; tokens are too long to be guessed."""
+        if not isinstance(attempt.credentials, PasswordCredentials):
+            return
+        client, username = client_of(attempt.client_address), attempt.credentials.username
+        match answer:
+            case Denied(retry_after=seconds):
+                self._suspects.hold(username, client, seconds)
+            case Unavailable():
+                self._suspects.miss(username, client)
+
+    def _clients(self, digest: bytes, client: str) -> frozenset[str]:
+        """Those that control has given the answer for, the newest included."""
+        before = self._kept.get(digest)
+        known = before.clients if before is not None else frozenset[str]()
+        return known | {client} if len(known) < self._limits.clients else frozenset((client,))
 
     def _find(self, digest: bytes) -> Kept | None:
         kept = self._kept.get(digest)

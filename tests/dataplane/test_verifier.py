@@ -19,6 +19,7 @@ from dataplane.gate import (
     DenyReason,
     PasswordCredentials,
 )
+from dataplane.suspects import FREE, WAIT
 from dataplane.verifier import Source, Verified
 from tests.support.fake_control import eventually
 from tests.support.verifying import (
@@ -167,6 +168,72 @@ class TestWhoseItIs:
     def test_where_a_client_is_makes_no_difference_to_what_is_kept(self, bench: Bench) -> None:
         bench.ask()
         assert bench.ask(address="198.51.100.1").source is Source.CACHE
+
+
+class TestGuessing:
+    """Whoever guesses at a name whose answer is kept doesn't come in by it."""
+
+    LOCKED = Denied(reason=DenyReason.LOCKED_OUT, retry_after=60.0)
+    WRONG = replace(SECRET, password="guess")
+    STRANGER = "198.51.100.1"
+
+    def test_the_right_guess_waits_like_the_wrong_ones(self, bench: Bench) -> None:
+        bench.ask()
+        bench.gate.answer = self.LOCKED
+        bench.ask(self.WRONG, address=self.STRANGER)
+        assert bench.ask(address=self.STRANGER).answer is self.LOCKED
+        assert bench.verifier.limits["suspects"] > 0
+        bench.later(61)
+        assert bench.ask(address=self.STRANGER).source is Source.CACHE
+
+    def test_from_anywhere_that_control_has_not_let_them_in_from(self, bench: Bench) -> None:
+        bench.ask()
+        bench.gate.answer = self.LOCKED
+        bench.ask(self.WRONG, address=self.STRANGER)
+        assert bench.ask(address="203.0.113.5").answer is self.LOCKED
+        assert bench.ask().source is Source.CACHE
+
+    def test_where_they_are_known_only_guesses_from_there_count(self, bench: Bench) -> None:
+        bench.ask()
+        bench.gate.answer = self.LOCKED
+        bench.ask(self.WRONG)
+        assert bench.ask().answer is self.LOCKED
+
+    def test_an_answer_may_be_known_at_several_places(self) -> None:
+        bench = Bench(options=replace(OPTIONS, bind_cache=60.0))
+        for address in ("192.0.2.7", "192.0.2.8"):
+            bench.ask(address=address)
+            bench.later(61)
+        bench.ask(address="192.0.2.8")
+        bench.gate.answer = self.LOCKED
+        bench.ask(self.WRONG, address=self.STRANGER)
+        assert [bench.ask(address=f"192.0.2.{end}").source for end in (7, 8)] == [Source.CACHE, Source.CACHE]
+
+    def test_nobody_guesses_while_control_is_away(self, bench: Bench) -> None:
+        bench.ask()
+        bench.later(11 * MINUTE)
+        bench.gate.answer = AWAY
+        for number in range(FREE):
+            assert bench.ask(replace(SECRET, password=f"guess {number}"), address=self.STRANGER).answer is AWAY
+        assert bench.ask(address=self.STRANGER).answer is AWAY
+        assert bench.ask().source is Source.OFFLINE
+        bench.later(WAIT)
+        assert bench.ask(address=self.STRANGER).source is Source.OFFLINE
+
+    def test_a_few_slips_while_control_is_away_are_free(self, bench: Bench) -> None:
+        bench.ask()
+        bench.later(11 * MINUTE)
+        bench.gate.answer = AWAY
+        for number in range(FREE - 1):
+            bench.ask(replace(SECRET, password=f"slip {number}"))
+        assert bench.ask().source is Source.OFFLINE
+
+    def test_tokens_are_no_guesses(self, bench: Bench) -> None:
+        token = BearerToken("x" * 43)
+        bench.ask(token)
+        bench.gate.answer = self.LOCKED
+        bench.ask(BearerToken("y" * 43), address=self.STRANGER)
+        assert bench.ask(token, address=self.STRANGER).source is Source.CACHE
 
 
 class TestDropping:

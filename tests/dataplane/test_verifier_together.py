@@ -84,6 +84,7 @@ class TestOutage:
         bench.later(11 * MINUTE)
         bench.gate.answer = Denied(reason=reason, retry_after=15.0)
         assert bench.ask() == Verified(bench.gate.answer, Source.CONTROL)
+        bench.later(15)
         bench.gate.answer = AWAY
         assert bench.ask().source is Source.OFFLINE
 

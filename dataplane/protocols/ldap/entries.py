@@ -31,7 +31,8 @@ SUBSCHEMA_DN = "cn=subschema"
 
 # Ids of what has none of its own: containers, and whose id is no UUID.
 _NAMESPACE = UUID("3f1d8a52-98b7-4a0c-8f0e-54a2b3a0c2d1")
-_LARGEST_NUMBER = 0xFFFFFFFF
+# The one above means "leave as it is" to setuid and chown.
+_LARGEST_NUMBER = 0xFFFFFFFE
 
 _CN, _UID, _NAME, _MAIL = (TYPE_BY_NAME[name] for name in ("cn", "uid", "name", "mail"))
 _SN, _GIVEN_NAME, _DISPLAY_NAME = (TYPE_BY_NAME[name] for name in ("sn", "givenname", "displayname"))

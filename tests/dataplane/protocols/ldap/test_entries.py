@@ -142,6 +142,8 @@ def test_what_is_empty_is_not_there() -> None:
         ({"uidNumber": "many"}, "2007", "2007"),
         ({"uidNumber": -1}, "2007", "2007"),
         ({"uidNumber": 2**32}, "2007", "2007"),
+        ({"uidNumber": 2**32 - 1, "gidNumber": str(2**32 - 1)}, "2007", "2007"),
+        ({"uidNumber": 2**32 - 2}, str(2**32 - 2), str(2**32 - 2)),
         ({"uidNumber": True}, "2007", "2007"),
         ({"uidNumber": 5000.0}, "2007", "2007"),
         ({"uidNumber": ["5000"]}, "2007", "2007"),
