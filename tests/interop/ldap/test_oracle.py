@@ -14,6 +14,7 @@ from tests.support import ldap_ber as ber
 from tests.support.garrison import short_folder
 from tests.support.ldap_ber import Filter, Search
 from tests.support.ldap_client import Ldap, connected
+from tests.support.ldap_entries import in_their_words, plain
 from tests.support.ldap_site import BASE, LdapSite
 
 pytestmark = pytest.mark.interop
@@ -95,3 +96,36 @@ def test_where_slapd_does_otherwise(ours: Ldap, asked: Filter, same: Filter) -> 
     found = ours.search(Search(base=BASE, filter=asked, attributes=["1.1"]))
     assert found.entries
     assert sorted(found.dns) == sorted(ours.search(Search(base=BASE, filter=same, attributes=["1.1"])).dns)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [("uidNumber",), ("-uidNumber",), ("-gidNumber", "uidNumber"), ("modifyTimestamp", "-uidNumber")],
+    ids=" ".join,
+)
+def test_sorting(ours: Ldap, theirs: Ldap, keys: tuple[str, ...]) -> None:
+    asked = Search(base=BASE, filter=ber.present("uidNumber"), attributes=["1.1"])
+    mine, other = (client.search(asked, ber.sort(*keys, critical=True)) for client in (ours, theirs))
+    assert [plain(dn) for dn in mine.dns] == [plain(dn) for dn in other.dns]
+    assert mine.controls == other.controls
+
+
+def test_sorting_by_what_is_no_attribute(ours: Ldap) -> None:
+    """RFC 2891 section 2: unavailableCriticalExtension if it must be, else unsorted; slapd says noSuchAttribute."""
+    asked = Search(base=BASE, filter=ber.present("uidNumber"), attributes=["1.1"])
+    found = ours.search(asked, ber.sort("nosuch", critical=True))
+    assert (found.code, found.entries, list(found.controls)) == (12, (), [ber.SORTED])
+    assert set(ours.search(asked, ber.sort("nosuch")).dns) == set(ours.search(asked).dns)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_pages_are_the_whole(copy: Copy, ours: Ldap, theirs: Ldap, size: int) -> None:
+    chance = Chance(size, copy.entries)
+    for _ in range(30):
+        asked = Search(base=BASE, filter=chance.filter(2), attributes=["1.1"])
+        pages = list(ours.pages(asked, size))
+        found = [dn for page in pages for dn in page.dns]
+        assert found == ours.search(asked).dns, asked.filter.text
+        of_slapd = theirs.ask(in_their_words(asked.ber)).dns
+        assert {plain(dn) for dn in found} == {plain(dn) for dn in of_slapd}
+        assert all(len(page.entries) == size for page in pages[:-1])
