@@ -134,7 +134,7 @@ class _Plan:
 
     def __init__(self, tree: Tree) -> None:
         # The same question asked twice in a filter is planned once.
-        self._leaves: dict[Node, Posting] = {}
+        self._leaves: dict[tuple[Node, bool], Posting] = {}
         self._tree = tree
         self._directory = tree.directory
         self._population = len(tree.directory.kinds)
@@ -150,10 +150,14 @@ class _Plan:
                 return self._some(nodes, negated=True) if negated else self._every(nodes, negated=False)
             case Some(nodes=nodes):
                 return self._every(nodes, negated=True) if negated else self._some(nodes, negated=False)
-        found = self._leaves.get(node)
+        found = self._leaves.get((node, negated))
         if found is None:
-            found = self._leaves[node] = self._tested(node) if isinstance(node, InName) else self._leaf(node)
-        return Without(found, self._population) if negated else found
+            if negated:
+                found = Without(self.of(node, negated=False), self._population)
+            else:
+                found = self._tested(node) if isinstance(node, InName) else self._leaf(node)
+            self._leaves[node, negated] = found
+        return found
 
     def _every(self, nodes: Sequence[Node], *, negated: bool) -> Posting:
         parts = []

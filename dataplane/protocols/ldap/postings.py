@@ -225,6 +225,7 @@ class Either(Posting):
 
 def both(parts: Sequence[Posting]) -> Posting:
     """What is in each of at least one set."""
+    parts = list(dict.fromkeys(parts))
     if len(parts) == 1:
         return parts[0]
     for part in parts:
@@ -235,7 +236,7 @@ def both(parts: Sequence[Posting]) -> Posting:
 
 def either(parts: Sequence[Posting], population: int) -> Posting:
     """What is in any of the sets, of which there may be none."""
-    some = [part for part in parts if part.size]
+    some = [part for part in dict.fromkeys(parts) if part.size]
     if len(some) > 1:
         return Either(some, population)
     return some[0] if some else NOTHING
