@@ -5,17 +5,13 @@ may be abandoned, and ends with the connection. A bind lets nothing else run: wh
 comes waits until it is judged (section 4.2.1).
 """
 
-import logging
 from collections.abc import Callable, Generator
 from time import monotonic, perf_counter
 from typing import Any
 
 import gevent
-from gevent import Greenlet
-from gevent.lock import BoundedSemaphore
 
 from dataplane.io.connection import Connection
-from dataplane.io.stream import LimitHit
 from dataplane.protocols.ldap import search
 from dataplane.protocols.ldap.binding import INVALID, Bound
 from dataplane.protocols.ldap.controls import OF_OTHERS, refused
@@ -48,24 +44,22 @@ from dataplane.protocols.ldap.messages import (
     SearchDone,
     Unbind,
 )
+from dataplane.protocols.ldap.operations import AT_ONCE, Operation, Operations
 from dataplane.protocols.ldap.paging import Pages
 from dataplane.protocols.ldap.rootdse import PASSWORD_MODIFY, START_TLS, WHO_AM_I
 from dataplane.protocols.ldap.service import Service
 from dataplane.protocols.ldap.session import LdapSession
-from dataplane.protocols.ldap.tree import Tree, Viewer
+from dataplane.protocols.ldap.tree import Viewer
 from dataplane.protocols.ldap.views import ANONYMOUS, Anonymous
 from dataplane.protocols.ldap.wire import encode_response
 from dataplane.sansio import PeerError
 
-AT_ONCE = 2
-"""Searches of one connection that go on at once, and password changes; further searches wait for their turn."""
 MOST_UNSENT = 256 * 1024
 """Bytes that a client has not read, until which more is looked for."""
 _SMALL = 16 * 1024
 """Bytes of a batch that is most likely the only one."""
 _LONG = 0.001
 """Seconds after which others have a turn."""
-_log = logging.getLogger("dataplane.ldap")
 _READ_ONLY = Result(
     code=ResultCode.UNWILLING_TO_PERFORM, diagnostic="the directory is changed in Garrison, not over LDAP"
 )
@@ -102,29 +96,17 @@ _KINDS: dict[type[Request], str] = {
 _Batches = Generator[bytes, None, ResultCode]
 
 
-class Operation:
-    """Something that is answered beside the conversation."""
-
-    __slots__ = ("abandoned",)
-
-    def __init__(self) -> None:
-        self.abandoned = False
-
-
 class LdapHandler:
     """One connection's handler."""
 
     __slots__ = (
         "_bound",
-        "_changing",
         "_connection",
         "_ending",
         "_operations",
         "_pages",
-        "_senders",
         "_service",
         "_session",
-        "_turns",
         "_viewer",
     )
 
@@ -135,10 +117,7 @@ class LdapHandler:
         self._bound: Bound | None = None
         self._viewer: Viewer | Anonymous = ANONYMOUS
         self._pages = Pages()
-        self._operations: dict[int, Operation] = {}
-        self._senders: set[Greenlet[..., None]] = set()
-        self._turns = BoundedSemaphore(AT_ONCE)
-        self._changing = 0
+        self._operations = Operations(connection)
         self._ending = ""
         self._settle()
 
@@ -151,6 +130,8 @@ class LdapHandler:
             return b""
         if event.id in self._operations:
             raise PeerError(ResultCode.PROTOCOL_ERROR, f"message id {event.id} is in use")
+        if isinstance(request, Bind) or (isinstance(request, Malformed) and isinstance(request.response, BindResponse)):
+            self._begin_bind()
         if event.controls and (refusal := self._find_refusal(event)) is not None:
             return self._answer(event, refusal, started)
         if connection.unsent > MOST_UNSENT:
@@ -170,8 +151,8 @@ class LdapHandler:
         """End the connection: what it was bound by holds no more. A password change under way still gets its answer."""
         self._ending = reason
         self._service.metrics.ended[reason] += 1
-        self._abandon_all()
-        if not self._changing:
+        self._operations.abandon_searches()
+        if not self._operations.changes:
             self._connection.end()
 
     def farewell(self) -> bytes:
@@ -185,9 +166,7 @@ class LdapHandler:
     def close(self) -> None:
         """Give up all that is under way."""
         self._leave()
-        # Those that wait for the socket, before it is closed; calls to control come to their own end.
-        self._abandon_all()
-        gevent.killall([*self._senders])
+        self._operations.kill()
 
     def _handle(self, message: Message, request: Request, started: float) -> bytes:
         match request:
@@ -211,17 +190,14 @@ class LdapHandler:
         """Of these there is no answer (sections 4.3 and 4.11)."""
         match request:
             case Unbind():
-                self._abandon_all()
+                self._operations.abandon_all()
                 self._connection.finish()
-            case Abandon(message_id=number) if number in self._operations:
-                self._operations[number].abandoned = True
+            case Abandon(message_id=number):
+                self._operations.abandon(number)
 
     # Binds.
 
     def _bind(self, message: Message, request: Bind, started: float) -> bytes:
-        """Section 4.2.1; whoever fails to bind is nobody (RFC 4513 section 4)."""
-        self._abandon_all()
-        self._leave()
         outcome = self._service.binder.bind(self._service.trees, request, self._connection.peer)
         if isinstance(outcome, Result):
             return self._answer(message, outcome, started)
@@ -232,6 +208,15 @@ class LdapHandler:
         self._service.connections.enter(self, outcome)
         self._settle()
         return self._answer(message, SUCCESS, started)
+
+    def _begin_bind(self) -> None:
+        """Whatever becomes of it, nothing else is under way and nobody bound (RFC 4511 section 4.2.1, RFC 4513 4).
+
+        A password that is being changed can't be left as it is any more, so that has its answer first.
+        """
+        self._operations.settle()
+        self._operations.abandon_all()
+        self._leave()
 
     def _leave(self) -> None:
         """Be nobody again."""
@@ -260,7 +245,7 @@ class LdapHandler:
             return self._answer(message, _BUSY, started)
         service, begun = self._service, b""
         batches = search.answer(service.trees, message, self._viewer, self._pages, monotonic)
-        if len(self._senders) < AT_ONCE:
+        if self._operations.searches < AT_ONCE:
             try:
                 begun = next(batches)
                 if 0 < len(begun) < _SMALL:
@@ -268,15 +253,13 @@ class LdapHandler:
             except StopIteration as end:
                 self._observe_search(end.value, started)
                 return begun
-        sender = self._begin(message, lambda operation: self._send_all(operation, begun, batches, started))
-        self._senders.add(sender)
-        sender.rawlink(self._senders.discard)
+        self._operations.begin(message.id, lambda operation: self._send_all(operation, begun, batches, started))
         return b""
 
     def _send_all(self, operation: Operation, begun: bytes, batches: _Batches, started: float) -> None:
         """Nothing is looked for while what was found has not been read."""
         connection, batch = self._connection, begun
-        with self._turns:
+        with self._operations.turns:
             try:
                 while not operation.abandoned:
                     if batch:
@@ -325,54 +308,20 @@ class LdapHandler:
         bound, viewer = self._bound, self._viewer
         if bound is None or not isinstance(viewer, Viewer):
             return self._answer(message, _NOT_BOUND, started)
-        if self._changing >= AT_ONCE:
+        if self._operations.changes >= AT_ONCE:
             self._service.metrics.limits["password_changes"] += 1
             return self._answer(message, _BUSY, started)
-        self._changing += 1
-        self._begin(message, lambda _: self._change(message, bound, viewer.place.tree, request, started))
-        return b""
+        tree, gate, peer = viewer.place.tree, self._service.gate, self._connection.peer
 
-    def _change(self, message: Message, bound: Bound, tree: Tree, request: Extended, started: float) -> None:
-        try:
-            response = change_password(self._service.gate, tree, bound, request.value, self._connection.peer)
-            self._connection.send(self._respond(message, response, started))
-        finally:
-            self._changing -= 1
+        def change(operation: Operation) -> None:
+            answer = self._respond(message, change_password(gate, tree, bound, request.value, peer), started)
+            if not operation.abandoned:
+                self._connection.send(answer)
             if self._ending:
                 self._connection.end()
 
-    # What is answered beside the conversation.
-
-    def _begin(self, message: Message, work: Callable[[Operation], None]) -> "Greenlet[..., None]":
-        operation = self._operations[message.id] = Operation()
-        self._connection.begin()
-        return Greenlet.spawn(self._work, message.id, operation, work)
-
-    def _work(self, number: int, operation: Operation, work: Callable[[Operation], None]) -> None:
-        connection = self._connection
-        try:
-            work(operation)
-        except LimitHit as hit:  # who doesn't read what was asked for
-            connection.server.counts.limits[hit.limit] += 1
-            connection.abort()
-            connection.end()
-        except OSError:
-            connection.end()
-        except Exception:  # noqa: BLE001  # a bug of ours, whatever it is; half an answer must not look whole
-            connection.server.counts.limits["internal_error"] += 1
-            _log.exception("an operation broke: a bug", extra={"peer": connection.peer})
-            connection.abort()
-            connection.end()
-        finally:
-            if self._operations.get(number) is operation:
-                del self._operations[number]
-            connection.done()
-
-    def _abandon_all(self) -> None:
-        """Nothing more of them is sent; their ids are free."""
-        for operation in self._operations.values():
-            operation.abandoned = True
-        self._operations = {}
+        self._operations.begin(message.id, change, lasting=True)
+        return b""
 
     # Answers.
 

@@ -40,6 +40,21 @@ def test_the_right_password_binds_and_whatever_is_wrong_makes_anonymous() -> Non
 
 
 @pytest.mark.parametrize(
+    ("operation", "controls", "code"),
+    [
+        (ber.bind(user_dn("bob"), PASSWORD), (ber.control("1.2.3", critical=True),), 12),
+        (ber.bind(b"\xff", PASSWORD), (), 2),  # type: ignore[arg-type]  # no text
+        (ber.bind(user_dn("bob"), PASSWORD, version=2), (), 2),
+        (ber.bind("nonsense", PASSWORD), (), 34),
+    ],
+)
+def test_a_bind_that_fails_early_makes_anonymous_too(operation: bytes, controls: tuple[bytes, ...], code: int) -> None:
+    with serving() as world, world.client("alice") as client:
+        assert client.ask(operation, *controls).code == code
+        assert client.who_am_i() == ""
+
+
+@pytest.mark.parametrize(
     ("name", "asked"),
     [
         (user_dn("alice"), "alice"),

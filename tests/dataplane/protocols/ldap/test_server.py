@@ -258,6 +258,25 @@ def test_a_revocation_waits_for_the_answer_to_a_password_change() -> None:
         assert last_words(client)[0] == 8
 
 
+def test_a_password_change_that_was_abandoned_is_not_answered() -> None:
+    with serving() as world, world.client("alice") as client:
+        world.gate.slowly = 0.1
+        number = client.send(ber.extended(PASSWORD_MODIFY, ber.sequence(ber.octets("old", 0x81))))
+        client.send(ber.abandon(number))
+        until(lambda: not world.connections()[0].busy)
+        assert client.who_am_i() == f"dn:{user_dn('alice')}"
+        assert len(world.gate.changes) == 1
+
+
+def test_a_bind_waits_for_a_password_change() -> None:
+    with serving() as world, world.client("alice") as client:
+        world.gate.slowly = 0.1
+        change = ber.extended(PASSWORD_MODIFY, ber.sequence(ber.octets("old", 0x81)))
+        client.socket.sendall(ber.message(50, change) + ber.message(51, ber.bind("", "")))
+        client.socket.sendall(ber.message(52, ber.extended(WHO_AM_I)))
+        assert [client.receive().number for _ in range(3)] == [50, 51, 52]
+
+
 # TLS.
 
 
