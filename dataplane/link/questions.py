@@ -24,7 +24,8 @@ from dataplane.gate import (
     SessionReference,
     Unavailable,
 )
-from dataplane.link.translate import basic, identity, seconds, timestamp
+from dataplane.link.reading import basic, identity
+from dataplane.link.stamps import seconds, timestamp
 from protos.outpost.v1 import gate_pb2
 
 

@@ -13,8 +13,8 @@ import grpc
 
 from dataplane.gate import Event, EventAction
 from dataplane.link.backoff import Backoff, Pace
+from dataplane.link.stamps import timestamp
 from dataplane.link.trail import Trail
-from dataplane.link.translate import timestamp
 from dataplane.link.world import World
 from protos.outpost.v1 import gate_pb2, gate_pb2_grpc
 

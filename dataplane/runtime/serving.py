@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from dataplane.config import ConfigRefused, DirectoryEdit, DirectoryEntry, Edit, Options, Resource
-from dataplane.link import translate
+from dataplane.link import reading
 from dataplane.link.calls import ControlGate
 from dataplane.link.clock import ControlClock
 from dataplane.runtime import logs
@@ -148,7 +148,7 @@ class Serving:
         refused: dict[str, str] = {}
         for held in message.changed:
             try:
-                fresh[held.key] = self._localised(translate.resource(held.data))
+                fresh[held.key] = self._localised(reading.resource(held.data))
             except ConfigRefused as error:
                 refused[held.key] = str(error)
         return fresh, refused
@@ -217,7 +217,7 @@ def _edit(message: TakeDirectory) -> DirectoryEdit:
     changed: dict[str, DirectoryEntry] = {}
     for data in message.entries:
         try:
-            key, entry = translate.directory_entry(data)
+            key, entry = reading.directory_entry(data)
         except ConfigRefused as error:
             log.warning("an entry of the directory is left out", extra={"reason": str(error)})
         else:

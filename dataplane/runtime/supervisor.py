@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import partial
 
 from dataplane.config import Options
-from dataplane.link import translate
+from dataplane.link import reading
 from dataplane.link.backoff import Pace
 from dataplane.link.endings import Ending, Endings
 from dataplane.link.enrol import Enrolled, enrol
@@ -321,7 +321,7 @@ class Supervisor:
     def _find_options(self) -> Options | None:
         """The outpost's options, where there are any yet."""
         held = self._configuration.find("options")
-        options = translate.resource(held.data) if held else None
+        options = reading.resource(held.data) if held else None
         return options if isinstance(options, Options) else None
 
     def _follow_options(self) -> None:

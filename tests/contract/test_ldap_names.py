@@ -14,7 +14,7 @@ from control.fleet.fields import Reader
 from control.fleet.resources import LdapProvider
 from control.link.translate import encode
 from dataplane.config import LdapProvider as Served
-from dataplane.link import translate
+from dataplane.link import reading
 from dataplane.protocols.ldap import dn
 from dataplane.protocols.ldap.schema_served import schema_of
 from dataplane.protocols.ldap.schema_types import TYPE_BY_NAME
@@ -58,7 +58,7 @@ def test_both_call_the_same_names_equal(one: Any, other: Any) -> None:
 
 def served(provider: LdapProvider) -> Served:
     """The provider as an outpost is told of it."""
-    resource = translate.resource(encode(provider).data)
+    resource = reading.resource(encode(provider).data)
     assert isinstance(resource, Served)
     return resource
 

@@ -12,7 +12,7 @@ import pytest
 
 from dataplane.config import ProxyProvider
 from dataplane.gate import Identity, ProxySession
-from dataplane.link.translate import resource
+from dataplane.link.reading import resource
 from dataplane.protocols.proxy.cookies import Sealer, cookie_name, seal_session, split_token
 from tests.support.fake_control import FakeControl, eventually, options, provider
 from tests.support.outpost_process import OutpostProcess

@@ -7,7 +7,7 @@ from contextlib import closing
 
 from dataplane.config import ProxyProvider
 from dataplane.gate import Identity, ProxySession
-from dataplane.link.translate import resource
+from dataplane.link.reading import resource
 from dataplane.protocols.proxy.cookies import Sealer, cookie_name, seal_session, split_token
 from tests.support.fake_control import FakeControl
 from tests.support.outpost_process import OutpostProcess

@@ -29,7 +29,7 @@ from dataplane.gate import (
 )
 from dataplane.link import questions
 from protos.outpost.v1 import gate_pb2, identity_pb2
-from tests.dataplane.link.test_translate import ALICE, ALICE_MESSAGE, AT, UNTIL, stamp
+from tests.dataplane.link.test_reading import ALICE, ALICE_MESSAGE, AT, UNTIL, stamp
 
 SESSION_MESSAGE = gate_pb2.ProxySession(
     id="s1",

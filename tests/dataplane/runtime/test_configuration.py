@@ -8,7 +8,7 @@ import pytest
 from dataplane.config import Ended
 from dataplane.link.endings import Ending
 from dataplane.link.held import Change, Held, HeldResource, NotApplied, Rejection
-from dataplane.link.translate import resource as read_resource
+from dataplane.link.reading import resource as read_resource
 from dataplane.runtime.configuration import Configuration
 from dataplane.runtime.rollout import Attempt, Outcome
 
