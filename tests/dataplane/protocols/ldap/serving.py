@@ -3,14 +3,17 @@
 import datetime as dt
 import os
 import socket
-from collections.abc import Iterator, Mapping
+import ssl
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, Self
 
 import gevent
+import pytest
 from gevent import socket as gevent_socket
+from gevent.ssl import SSLContext
 
 from dataplane.config import (
     BindMode,
@@ -19,6 +22,7 @@ from dataplane.config import (
     DirectoryEntry,
     DirectoryUser,
     Edit,
+    Ended,
     LdapProvider,
     Options,
     Resource,
@@ -46,6 +50,8 @@ from dataplane.io.tls import self_signed
 from dataplane.protocols.ldap.server import LdapServer, LdapSettings
 from dataplane.protocols.ldap.service import OperationLimits
 from tests.dataplane.io.lines import listen
+from tests.support import ldap_ber as ber
+from tests.support.ldap_client import Ended as Closed
 from tests.support.ldap_client import Ldap
 from tests.support.ldap_people import directory_group, directory_user, ldap_provider
 from tests.support.verifying import NOW, Clock
@@ -247,3 +253,41 @@ def serving(
 
 
 DIRECT, CACHED = PROVIDER, replace(PROVIDER, bind_mode=BindMode.CACHED)
+
+
+UNTIL = NOW + 1e6
+NOTICE = "1.3.6.1.4.1.1466.20036"
+ME = ber.Search(base=BASE, filter=ber.equal("uid", "alice"), attributes=("1.1",))
+CROWD = [replace(directory_user(f"user{number:05}"), number=10 + number) for number in range(6000)]
+
+
+def last_words(client: Client) -> tuple[int, str]:
+    """The notice of disconnection and nothing behind it."""
+    heard = client.receive()
+    assert heard.number == 0, heard
+    notice = ber.answer(heard.operation, heard.controls, ())
+    assert notice.oid == NOTICE
+    with pytest.raises(Closed):
+        client.receive()
+    return notice.code, notice.text
+
+
+def trusting(chain: str | None = None) -> SSLContext:
+    """A client's context that takes this certificate alone, or any."""
+    context = SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    if chain is None:
+        context.verify_mode = ssl.CERT_NONE
+    else:
+        context.load_verify_locations(cadata=chain)
+    return context
+
+
+def codes_of(client: Client, numbers: Sequence[int]) -> dict[int, int]:
+    """How these requests ended."""
+    return {number: answer.code for number, answer in client.answers(numbers).items()}
+
+
+def ended(session: str = "", subject: str = "", provider: str = "", before: float = NOW + 10) -> Ended:
+    """A revocation."""
+    return Ended(session=session, subject=subject, provider=provider, before=before, until=UNTIL)
