@@ -127,6 +127,10 @@ def _check_base_dn(unit: Unit, reader: Reader, provider: LdapProvider) -> None:
     except NotADn as error:
         reader.refuse("base_dn", "not_a_dn", provider.base_dn, f"a name like DC=ldap,DC=example,DC=com ({error})")
         return
+    # It stands in files of configuration, and in LDAP it can be written with escapes.
+    if not provider.base_dn.isprintable():
+        expected = "printable characters, others as a backslash and two hexadecimal digits"
+        reader.refuse("base_dn", "not_a_dn", provider.base_dn, expected)
     if len(base) > MOST_RDNS:
         reader.refuse("base_dn", "too_long", f"{len(base)} parts", f"at most {MOST_RDNS} parts")
     for other in unit.ldap_providers.all():

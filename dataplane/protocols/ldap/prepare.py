@@ -9,7 +9,6 @@ space that a combining mark follows, which is not a space there, becomes U+00A0,
 """
 
 import re
-import sys
 import unicodedata
 from enum import Enum
 
@@ -138,9 +137,15 @@ def _mapping() -> dict[int, str | None]:
 
 _MAPPED = _mapping()
 _TELEPHONE = {ord(character): None for character in f" {_HYPHENS}"}
-_TOO_MANY_MARKS = re.compile(
-    "[" + "".join(chr(code) for code in range(sys.maxunicode + 1) if unicodedata.combining(chr(code))) + "]{31}"
-)
+
+
+def _marks() -> str:
+    """What is a combining mark, or is one once it is normalised; no such characters lie beyond plane 1."""
+    characters = map(chr, range(0x20000))
+    return "".join(each for each in characters if unicodedata.combining(unicodedata.normalize("NFKD", each)[0]))
+
+
+_TOO_MANY_MARKS = re.compile(f"[{_marks()}]{{31}}")
 # Section 2.4: private use and non-characters; what changes the display is mapped to nothing before, or by NFKC.
 _PROHIBITED = re.compile(
     "[\ue000-\uf8ff\ufdd0-\ufdef\U000f0000-\U0010ffff"

@@ -103,6 +103,8 @@ def test_fields_that_are_not_named_stay(store: Store) -> None:
         ("base_dn", "", "missing"),
         ("base_dn", "example.com", "not_a_dn"),
         ("base_dn", ",".join(["dc=a"] * 33), "too_long"),
+        ("base_dn", "dc=evil\nldap_tls_reqcert = never", "not_a_dn"),
+        ("base_dn", "dc=a\u2028b", "not_a_dn"),
         ("base_dn", "dc=a, dc=b", "not_a_dn"),
         ("base_dn", "dc=" + "a" * 500, "too_long"),
         ("bind_mode", "sometimes", "not_a_choice"),

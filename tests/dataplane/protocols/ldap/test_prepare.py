@@ -1,5 +1,6 @@
 """Preparation of text (RFC 4518): tables, and what must hold of any text."""
 
+import sys
 import unicodedata
 
 import pytest
@@ -61,16 +62,22 @@ def test_exact_matching_keeps_the_case(text: str, wanted: str) -> None:
         b"\xef\xb7\x90",
         ("a" + "\u0301\u0316" * 16).encode(),
         ("a" + "\u0301\u00ad\u0316" * 15_000).encode(),
+        ("a" + "\u0301\uff9e" * 15_000).encode(),
     ],
     ids=[
         *("empty", "no UTF-8", "cut off", "surrogate", "private", "replacement", "plane 16", "non-character"),
-        *("31 marks", "marks with what doesn't count between"),
+        *("31 marks", "marks with what doesn't count between", "marks by compatibility"),
     ],
 )
 def test_what_is_prohibited_has_no_key(value: bytes) -> None:
     assert prepare.ignore_case(value) is None
     assert prepare.exact_case(value) is None
     assert prepare.ignore_case_piece(value, Place.ANY) is None
+
+
+def test_no_mark_lies_beyond_those_that_are_looked_for() -> None:
+    beyond = map(chr, range(0x20000, sys.maxunicode + 1))
+    assert not [each for each in beyond if unicodedata.combining(unicodedata.normalize("NFKD", each)[0])]
 
 
 def test_thirty_marks_in_a_row_are_text() -> None:
