@@ -4,7 +4,17 @@ from dataplane.compiled import search_path
 
 COMPILED = (
     *("ber", "filterwire", "session", "values", "wire"),
-    *("candidates", "controls", "described", "filters", "filters_match", "filters_resolve", "hits", "places"),
+    *(
+        "candidates",
+        "controls",
+        "described",
+        "filters",
+        "filters_match",
+        "filters_resolve",
+        "hits",
+        "holdings",
+        "places",
+    ),
     *("blobs", "directory", "indexes", "membership", "planning", "postings", "prepare", "rendering", "rootdse"),
     *("pace", "schema", "search", "selection", "settling", "sorting", "tree", "views", "virtuals"),
 )
