@@ -248,7 +248,7 @@ class _RealPlan(_Plan):
             case "member" | "uniqueMember":
                 return _union([membership.joined(slot) for slot in self._slots(node.key)])
             case "memberUid":
-                return _union([membership.joined(slot) for slot in self._named_exactly(node.key)])
+                return _union([membership.joined(slot) for slot in named_exactly(self._directory, node.key)])
             case _ if node.key == b"TRUE":
                 return self._superusers()
         return self._tested(node)
@@ -279,9 +279,6 @@ class _RealPlan(_Plan):
         if not isinstance(key, bytes):
             return []
         return [code for code in self._tree.find_all(key.decode()) if code < VIRTUAL]
-
-    def _named_exactly(self, key: Key) -> list[int]:
-        return named_exactly(self._directory, key)
 
     def _test(self, node: Leaf | InName) -> Callable[[int], bool]:
         related = None if isinstance(node, InName) else self._tree.kinds_related.get(node.type)
