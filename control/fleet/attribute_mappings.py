@@ -1,7 +1,7 @@
 """Which attributes of users and groups an LDAP provider shows, read from a form or a blueprint, and what none may show.
 
-As lines of text, or as a list of such lines or of mappings with `attribute` and `source`. Never a secret, and nothing
-that an entry says by itself.
+As lines of text, or as a list of such lines or of mappings with `attribute` and `source`. Never a secret, by
+whatever name, and nothing that an entry says by itself.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,17 +13,19 @@ from control.fleet.fields import Reader
 MOST_MAPPINGS = 100
 LONGEST_NAME = 100
 _EXPECTED = "lines like loginShell, or telephoneNumber = phone"
+# In lower case: what directories, and what was brought over from them, call passwords and keys.
 _SECRET = frozenset(
     {
-        "userpassword",
-        "unicodepwd",
-        "authpassword",
-        "krbprincipalkey",
-        "pwdhistory",
-        "sambalmpassword",
-        "sambantpassword",
-        "sambapasswordhistory",
-        "userpkcs12",
+        *("password", "userpassword", "clearpassword", "authpassword", "pwdhistory", "userpkcs12", "krbprincipalkey"),
+        *(
+            "sambalmpassword",
+            "sambantpassword",
+            "sambapasswordhistory",
+            "lmpassword",
+            "ntpassword",
+            "sambacleartextpassword",
+        ),
+        *("unicodepwd", "dbcspwd", "ntpwdhistory", "lmpwdhistory", "supplementalcredentials", "ms-mcs-admpwd"),
     }
 )
 # In lower case: names and relations, numbers, operational attributes, and what the root DSE and the subschema have.
@@ -105,13 +107,19 @@ def _check(reader: Reader, place: str, mapping: AttributeMapping, own: Collectio
     if len(attribute) > LONGEST_NAME or not is_attribute_name(attribute):
         expected = f"an attribute's name: a letter, then letters, digits and -, at most {LONGEST_NAME}"
         reader.refuse(place, "not_an_attribute", attribute, expected)
-    elif attribute.lower() in _SECRET:
-        reader.refuse(place, "secret", attribute, "an attribute that holds no password: none is ever shown")
+    elif secret := _find_secret(mapping):
+        reader.refuse(place, "secret", secret, "an attribute that holds no password: none is ever shown")
     elif attribute.lower() in own:
         reader.refuse(place, "not_mappable", attribute, "an attribute that entries have not by themselves")
     if len(source) > LONGEST_NAME or not source.isprintable() or "" in source.split("."):
         expected = f"an attribute of users or groups, at most {LONGEST_NAME} characters"
         reader.refuse(place, "not_a_source", source, expected)
+
+
+def _find_secret(mapping: AttributeMapping) -> str | None:
+    """What of it is called like a secret: the attribute, or any part of where it comes from."""
+    names = (mapping.attribute, *mapping.source.split("."))
+    return next((name for name in names if name.strip().lower() in _SECRET), None)
 
 
 def _check_doubles(reader: Reader, name: str, mappings: Sequence[AttributeMapping]) -> None:
