@@ -7,10 +7,8 @@ of it.
 import ssl
 from typing import Any, Generic, Protocol, TypeVar
 
-import gevent
-
 from dataplane.io.limits import Counts, Limits
-from dataplane.io.stream import Expired, SocketStream, Stream, loop_now
+from dataplane.io.stream import Expired, SocketStream, Stream, give_way, loop_now
 from dataplane.io.tls import TlsStream
 from dataplane.sansio import PeerError, Session
 
@@ -163,7 +161,7 @@ class Connection(Generic[E]):
                 complete = True
                 self.idle = False
                 if not handled % _TURN:  # a pipeline that the kernel takes at once would never let others run
-                    gevent.sleep(0)
+                    give_way()
                 answer = handle(event, self)
                 if answer:
                     write(answer)

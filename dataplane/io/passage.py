@@ -17,7 +17,7 @@ from gevent import Greenlet, get_hub, getcurrent
 
 from dataplane.io.dial import TcpAddress, Upstream, dial
 from dataplane.io.places import Places, Room
-from dataplane.io.stream import Expired, LimitHit, SocketStream, loop_now
+from dataplane.io.stream import Expired, LimitHit, SocketStream, give_way, loop_now
 from dataplane.io.tls import TlsStream
 from dataplane.sansio import PeerError
 from dataplane.sansio.clienthello import HelloReader, TooLarge, find_server_name
@@ -188,7 +188,7 @@ class Passage:
                     settling.start(self._places.settle, owner)
                 stream.write(data)
                 self._awake(stream)
-                gevent.sleep(0)  # between two fast ends nothing waits, and nobody else would have a turn
+                give_way()  # between two fast ends nothing waits, and nobody else would have a turn
         except (LimitHit, OSError) as error:
             owner.kill(error, block=False)
             return False

@@ -17,6 +17,7 @@ from gevent.timeout import Timeout
 
 READ, WRITE = 1, 2
 READ_SIZE = 65536
+_A_MOMENT = 1e-6
 _READY, _LATE = True, False
 
 
@@ -301,6 +302,14 @@ class Backlog:
         """Nothing of a stream waits any more; so much of it was given up."""
         self.total -= size
         self._streams.pop(stream, None)
+
+
+def give_way() -> None:
+    """Let others run, who wait for a socket or for time too.
+
+    gevent.sleep(0) lets in those who wait for nothing: gevent looks at sockets and clocks after every 50th of them only.
+    """
+    gevent.sleep(_A_MOMENT)
 
 
 def loop_now() -> float:

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from dataplane.config import ConfigRefused, DirectoryEdit, DirectoryEntry, Edit, Options, Resource
+from dataplane.io.stream import give_way
 from dataplane.link import reading
 from dataplane.link.calls import ControlGate
 from dataplane.link.clock import ControlClock
@@ -228,8 +229,8 @@ def _edit(message: TakeDirectory) -> DirectoryEdit:
 
 
 def _pause() -> None:
-    """Let whoever is ready run first."""
-    time.sleep(0)
+    """Let others run first, who wait for a socket too."""
+    give_way()
 
 
 def log_crash(

@@ -3,7 +3,7 @@
 from dataplane.gate import Channel, Gate, PasswordChange, PasswordChanged, PasswordRefusal, Unavailable
 from dataplane.protocols.ldap.binding import BUSY, UNAVAILABLE, Bound
 from dataplane.protocols.ldap.messages import SUCCESS, ExtendedResponse, PasswordModify, Result, ResultCode
-from dataplane.protocols.ldap.tree import Tree
+from dataplane.protocols.ldap.tree import Tree, Viewer
 from dataplane.protocols.ldap.values import decode_password_modify, encode_generated_password
 from dataplane.protocols.ldap.wire import encode_response
 from dataplane.sansio import PeerError
@@ -44,13 +44,13 @@ def who_am_i(name: str, bound: Bound | None) -> ExtendedResponse:
     return ExtendedResponse(result=SUCCESS, value=identity.encode())
 
 
-def change_password(gate: Gate, tree: Tree, bound: Bound, value: bytes | None, client: str) -> ExtendedResponse:
+def change_password(gate: Gate, viewer: Viewer, bound: Bound, value: bytes | None, client: str) -> ExtendedResponse:
     """Ask control for another password of whoever is bound. Blocks."""
     try:
         asked = decode_password_modify(value)
     except PeerError as error:
         return ExtendedResponse(result=Result(code=ResultCode(error.code), diagnostic=error.reason))
-    change = _read(asked, tree, bound, client)
+    change = _read(asked, viewer, bound, client)
     if isinstance(change, Result):
         return ExtendedResponse(result=change)
     match gate.change_password(change):
@@ -63,9 +63,10 @@ def change_password(gate: Gate, tree: Tree, bound: Bound, value: bytes | None, c
             return ExtendedResponse(result=UNAVAILABLE)
 
 
-def _read(asked: PasswordModify, tree: Tree, bound: Bound, client: str) -> PasswordChange | Result:
-    username = bound.session.identity.username
-    if asked.identity and _find_username(asked.identity, tree) != username:
+def _read(asked: PasswordModify, viewer: Viewer, bound: Bound, client: str) -> PasswordChange | Result:
+    # Who was renamed since the bind goes by the new name: the old one may be somebody else's by now.
+    username = viewer.username or bound.session.identity.username
+    if asked.identity and _find_username(asked.identity, viewer.place.tree) != username:
         return _NOT_OWN
     # Whoever came by an app password has not shown that the password is theirs to change.
     if not asked.old:

@@ -9,9 +9,8 @@ from collections.abc import Callable, Generator
 from time import monotonic, perf_counter
 from typing import Any
 
-import gevent
-
 from dataplane.io.connection import Connection
+from dataplane.io.stream import give_way
 from dataplane.protocols.ldap import search
 from dataplane.protocols.ldap.binding import INVALID, Bound
 from dataplane.protocols.ldap.controls import OF_OTHERS, refused
@@ -138,7 +137,7 @@ class LdapHandler:
             connection.settle()
         answer = self._search(event, started) if isinstance(request, Search) else self._handle(event, request, started)
         if perf_counter() - started > _LONG:
-            gevent.sleep(0)
+            give_way()
         return answer
 
     def refuse(self, error: PeerError, connection: Connection[Any]) -> bytes:
@@ -266,7 +265,7 @@ class LdapHandler:
                         connection.send(batch)
                     if connection.unsent > MOST_UNSENT:
                         connection.settle()
-                    gevent.sleep(0)  # a reader as fast as we are would let nobody else have a turn
+                    give_way()  # a reader as fast as we are would let nobody else have a turn
                     batch = next(batches)
             except StopIteration as end:
                 self._observe_search(end.value, started)
@@ -311,10 +310,10 @@ class LdapHandler:
         if self._operations.changes >= AT_ONCE:
             self._service.metrics.limits["password_changes"] += 1
             return self._answer(message, _BUSY, started)
-        tree, gate, peer = viewer.place.tree, self._service.gate, self._connection.peer
+        gate, peer = self._service.gate, self._connection.peer
 
         def change(operation: Operation) -> None:
-            answer = self._respond(message, change_password(gate, tree, bound, request.value, peer), started)
+            answer = self._respond(message, change_password(gate, viewer, bound, request.value, peer), started)
             if not operation.abandoned:
                 self._connection.send(answer)
             if self._ending:

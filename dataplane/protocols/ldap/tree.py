@@ -63,6 +63,13 @@ class Viewer:
         slot = tree.directory.users.get(self.subject)
         return "" if slot is None else tree.name_of(slot).decode()
 
+    @property
+    def username(self) -> str:
+        """By which they go now; empty where there is no entry of theirs."""
+        directory = self.place.tree.directory
+        slot = directory.users.get(self.subject)
+        return "" if slot is None else directory.name(slot).decode()
+
 
 class Tree:
     """The directory as one provider shows it."""

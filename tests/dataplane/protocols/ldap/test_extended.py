@@ -4,15 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from dataplane.config import DirectoryEdit
+from dataplane.config import DirectoryEdit, DirectoryEntry, DirectoryUser
 from dataplane.gate import PasswordAnswer, PasswordChanged, PasswordRefusal, Unavailable
 from dataplane.protocols.ldap.binding import Bound
 from dataplane.protocols.ldap.extended import change_password, notice, who_am_i
 from dataplane.protocols.ldap.messages import ResultCode
+from dataplane.protocols.ldap.tree import Viewer
 from dataplane.protocols.ldap.trees import Trees
 from tests.dataplane.protocols.ldap.serving import (
     ALICE,
     BASE,
+    BOB,
     PEOPLE,
     PROVIDER,
     STAFF,
@@ -27,16 +29,16 @@ BOUND = Bound(provider=PROVIDER.id, application="directory", session=session_of(
 WRONG = "the present password is wrong"
 
 
-def trees() -> Trees:
+def viewer(*people: DirectoryEntry) -> Viewer:
     found = Trees([PROVIDER])
-    found.apply(DirectoryEdit(changed=entries(STAFF, *PEOPLE), begins=True), lambda: None)
-    return found
+    found.apply(DirectoryEdit(changed=entries(STAFF, *people), begins=True), lambda: None)
+    tree = found.get(PROVIDER.id)
+    assert tree is not None
+    return tree.viewer(ALICE.id)
 
 
 def asked(gate: DirectoryGate, *parts: bytes) -> tuple[int, str, bytes | None]:
-    tree = trees().get(PROVIDER.id)
-    assert tree is not None
-    found = change_password(gate, tree, BOUND, ber.sequence(*parts), "192.0.2.7")
+    found = change_password(gate, viewer(*PEOPLE), BOUND, ber.sequence(*parts), "192.0.2.7")
     return found.result.code, found.result.diagnostic, found.value
 
 
@@ -118,6 +120,16 @@ def test_a_lockout_does_not_tell_itself() -> None:
 def test_a_password_that_control_thinks_of_comes_back() -> None:
     code, _, value = asked(DirectoryGate(changed=PasswordChanged("gen3rated")), OLD)
     assert (code, value) == (0, ber.sequence(ber.octets("gen3rated", 0x80)))
+
+
+@pytest.mark.parametrize(
+    ("people", "username"),
+    [((replace(ALICE, username="alina"), replace(BOB, username="alice")), "alina"), ((), "alice")],
+)
+def test_who_was_renamed_since_goes_by_the_new_name(people: tuple[DirectoryUser, ...], username: str) -> None:
+    gate = DirectoryGate()
+    assert change_password(gate, viewer(*people), BOUND, ber.sequence(OLD, NEW), "").result.code == 0
+    assert [change.username for change in gate.changes] == [username]
 
 
 def test_who_one_is() -> None:
