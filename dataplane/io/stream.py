@@ -307,7 +307,7 @@ class Backlog:
 def give_way() -> None:
     """Let others run, who wait for a socket or for time too.
 
-    gevent.sleep(0) lets in those who wait for nothing: gevent looks at sockets and clocks after every 50th of them only.
+    gevent.sleep(0) lets in those who wait for nothing: gevent looks at sockets and clocks after each 50th of them only.
     """
     gevent.sleep(_A_MOMENT)
 
