@@ -44,6 +44,11 @@ index uid,mail,member,memberOf,uniqueMember,uidNumber,gidNumber,memberUid,sAMAcc
 index cn,displayName eq,sub
 """
 
+_ACCESS = f"""
+access to attrs=userPassword by anonymous auth by * none
+access to * by group/groupOfNames/member="cn=searchers,ou=groups,{BASE}" read by self read by * none
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -288,13 +293,14 @@ def _knows(port: int, bound: tuple[str, str], users: int) -> bool:
 def _slapd(folder: Path, ours: Server) -> Iterator[Server]:
     with connected(ours.port, ours.bound) as client:
         definitions, entries = copy_of(client, BASE)
-    binders = set(_binders())
-    loaded = ((dn, {**found, "userPassword": [PASSWORD.encode()]} if dn in binders else found) for dn, found in entries)
+    people = {ours.bound[0], *_binders()}
+    loaded = ((dn, {**found, "userPassword": [PASSWORD.encode()]} if dn in people else found) for dn, found in entries)
     plan = Plan(
-        suffix=BASE, schema=lacking(folder / "bare", definitions), database=_INDEXES, pinned=pinned(SERVER_CORE)
+        suffix=BASE, schema=lacking(folder / "bare", definitions), access=_ACCESS, database=_INDEXES,
+        pinned=pinned(SERVER_CORE),
     )  # fmt: skip
     with slapd(folder / "slapd", plan, loaded) as server:
-        yield Server(port=server.port, program=server.program, bound=server.manager)
+        yield Server(port=server.port, program=server.program, bound=ours.bound)
 
 
 def _blueprint() -> dict[str, object]:

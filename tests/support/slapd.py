@@ -1,7 +1,7 @@
 """OpenLDAP's slapd with the entries that a test gives it: what answers ours are held against.
 
 It has its own folder, configuration and port; the one that the package made isn't touched. Its schema is OpenLDAP's own
-and what the test adds. Anybody may read everything, without limits.
+and what the test adds. There are no limits.
 """
 
 import base64
@@ -34,7 +34,7 @@ sizelimit unlimited
 timelimit unlimited
 sockbuf_max_incoming 4000000
 {global_}
-access to * by * read
+{access}
 database mdb
 suffix "{suffix}"
 rootdn "{manager},{suffix}"
@@ -53,10 +53,11 @@ Attributes = Mapping[str, Sequence[bytes]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How slapd is to be: more schema, and lines of slapd.conf before and for the database."""
+    """How slapd is to be: more schema, who may what, and lines of slapd.conf before and for the database."""
 
     suffix: str
     schema: str = ""
+    access: str = "access to * by * read"
     settings: str = ""
     database: str = ""
     pinned: Sequence[str] = ()
@@ -152,6 +153,7 @@ def _prepare(folder: Path, plan: Plan) -> Path:
             suffix=plan.suffix,
             manager=MANAGER,
             password=PASSWORD,
+            access=plan.access,
             global_=plan.settings,
             database=plan.database,
         )
