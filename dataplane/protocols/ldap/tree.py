@@ -15,7 +15,6 @@ from dataplane.config import LdapProvider
 from dataplane.protocols.ldap import dn, virtuals
 from dataplane.protocols.ldap.directory import GONE, GROUP, USER, Directory
 from dataplane.protocols.ldap.entries import container, operational_container
-from dataplane.protocols.ldap.prepare import ignore_case
 from dataplane.protocols.ldap.schema import Attributes, AttributeType, Schema
 from dataplane.protocols.ldap.selection import Selections
 from dataplane.protocols.ldap.wire import encode_attribute
@@ -84,6 +83,7 @@ class Tree:
         self.place: Place = Place(self) if before is None else before.place
         self.base_key = dn.normalise(provider.base_dn)
         self._below_base = "," + self.base_key
+        self._below_users = ",ou=users" + self._below_base
         self._base = provider.base_dn.encode()
         self._tails = {unit: b",ou=" + name.encode() + b"," + self._base for name, unit in _UNITS.items()}
         self.kinds_related = {directory.schema.get(name): name for name in RELATED}
@@ -114,18 +114,29 @@ class Tree:
         Names are given as cn, as they stand in the directory, or as uid.
         """
         try:
+            key = dn.normalise(name)
+            slots = self._named_by(key)
+            if len(slots) == 1:
+                return self.directory.name(slots[0]).decode()
             asked = dn.parse(name)
         except ValueError:
             return None
         above = asked.parent
-        if above is None or above.key != f"ou=users{self._below_base}" or len(asked.rdns[0]) != 1:
+        if above is None or f",{above.key}" != self._below_users or len(asked.rdns[0]) != 1:
             return None
         kind, value = asked.rdns[0][0]
         if kind not in ("cn", "uid") or not isinstance(value, str):
             return None
-        key = ignore_case(value.encode())
-        names = [self.directory.name(slot).decode() for slot in self.directory.named(key, USER)] if key else []
+        names = [self.directory.name(slot).decode() for slot in slots]
         return value if value in names or not names else names[0]
+
+    def _named_by(self, key: str) -> list[int]:
+        """The users that a bind DN, normalised, may mean."""
+        rdn = key[: -len(self._below_users)] if key.endswith(self._below_users) else ""
+        kind, _, value = rdn.partition("=")
+        if kind not in ("cn", "uid") or "," in value or "+" in value:
+            return []
+        return self.directory.named(_unescaped(value), USER)
 
     def name_of(self, code: int) -> bytes:
         """The DN of an entry."""
@@ -173,10 +184,7 @@ class Tree:
     def _find_in(self, container: int, rdn: str) -> list[int]:
         if not rdn.startswith("cn=") or "," in rdn or "+" in rdn:
             return []
-        key = rdn[3:].encode()
-        if b"\\" in key:
-            key = _HEX_PAIR.sub(_octet, key)
-        slots = self.directory.named(key, GROUP if container == GROUPS else USER)
+        slots = self.directory.named(_unescaped(rdn[3:]), GROUP if container == GROUPS else USER)
         return [slot | VIRTUAL for slot in slots] if container == VIRTUAL_GROUPS else slots
 
     def spelled(self, codes: list[int], spelling: str) -> int:
@@ -325,6 +333,12 @@ def _name_values(name: str, schema: Schema) -> Iterable[tuple[AttributeType, byt
             kind = schema.find(assertion.type)
             if kind is not None and isinstance(assertion.value, str):
                 yield kind, assertion.value.encode()
+
+
+def _unescaped(value: str) -> bytes:
+    """A value in a normalised DN as its key."""
+    key = value.encode()
+    return _HEX_PAIR.sub(_octet, key) if b"\\" in key else key
 
 
 def _octet(pair: re.Match[bytes]) -> bytes:
