@@ -100,6 +100,7 @@ class LdapHandler:
 
     __slots__ = (
         "_bound",
+        "_changed",
         "_connection",
         "_ending",
         "_operations",
@@ -118,6 +119,7 @@ class LdapHandler:
         self._pages = Pages()
         self._operations = Operations(connection)
         self._ending = ""
+        self._changed = False
         self._settle()
 
     def handle(self, event: Message, connection: Connection[Any]) -> bytes:
@@ -155,8 +157,12 @@ class LdapHandler:
             self._connection.end()
 
     def farewell(self) -> bytes:
-        """The last words to a peer that did nothing wrong."""
-        if self._ending:
+        """The last words to a peer that did nothing wrong.
+
+        None to one that has changed its password, which ends it: clients that read the answer and a notice behind it
+        in one go take the one for the other (ldap3).
+        """
+        if self._ending and not self._changed:
             return notice(ResultCode.STRONGER_AUTH_REQUIRED, "what the connection was bound by holds no more")
         if self._connection.server.draining:
             return notice(ResultCode.UNAVAILABLE, "the server is going down")
@@ -313,7 +319,9 @@ class LdapHandler:
         gate, peer = self._service.gate, self._connection.peer
 
         def change(operation: Operation) -> None:
-            answer = self._respond(message, change_password(gate, viewer, bound, request.value, peer), started)
+            response = change_password(gate, viewer, bound, request.value, peer)
+            self._changed = response.result.code is ResultCode.SUCCESS
+            answer = self._respond(message, response, started)
             if not operation.abandoned:
                 self._connection.send(answer)
             if self._ending:
