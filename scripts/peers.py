@@ -81,6 +81,8 @@ def unpack(names: list[str], folder: Path) -> None:
     )
     for archive in archives.glob("*.deb"):
         subprocess.run(["/usr/bin/dpkg-deb", "--extract", str(archive), str(root)], check=True)  # noqa: S603  ours
+    for place in ("usr/lib", "etc", "var", "lib"):
+        (root / place).mkdir(parents=True, exist_ok=True)
     # Debian's own root has /lib as a link to /usr/lib, packages still have files in both.
     shutil.copytree(root / "lib", root / "usr/lib", symlinks=True, dirs_exist_ok=True)
     shutil.rmtree(root / "lib")
