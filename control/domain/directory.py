@@ -4,15 +4,16 @@ A place is a revision of the database that changed something of it, with the epo
 that one commit. So when a database was put back in time and went on differently, what outposts hold of the history that
 was lost is not mistaken for a beginning of the present one.
 
-Of the attributes of users and groups only those go out that some LDAP provider shows (`Shown`): the others stay here.
+Of the attributes of users and groups an outpost gets those that a provider shows which it serves (`Shown`): the others
+stay here. What outposts hold by different sets of them are different histories, each with epochs of its own.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Union
-from uuid import UUID
+from uuid import UUID, uuid5
 
 # What stands in for the numbers that are counted, wherever it is set.
 USER_NUMBERS, GROUP_NUMBERS = frozenset({"uidNumber", "gidNumber"}), frozenset({"gidNumber"})
@@ -29,6 +30,25 @@ class Shown:
 
     def __or__(self, other: "Shown") -> "Shown":
         return Shown(users=self.users | other.users, groups=self.groups | other.groups)
+
+    def completed(self) -> "Shown":
+        """With what always goes along, and without parts of what is shown whole: what is alike is equal."""
+        users, groups = self.users | USER_NUMBERS, self.groups | GROUP_NUMBERS
+        return Shown(users=_without_parts(users), groups=_without_parts(groups))
+
+    def epoch(self, epoch: UUID) -> UUID:
+        """The name that an epoch has in the history of those who are shown this."""
+        return uuid5(epoch, json.dumps([sorted(self.users), sorted(self.groups)]))
+
+
+def _without_parts(sources: frozenset[str]) -> frozenset[str]:
+    return frozenset(each for each in sources if sources.isdisjoint(_above(each)))
+
+
+def _above(source: str) -> Iterator[str]:
+    """The objects that it is a part of."""
+    while source := source.rpartition(".")[0]:
+        yield source
 
 
 class Excerpt:

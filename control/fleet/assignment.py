@@ -1,6 +1,6 @@
 """Which outpost is to serve which provider: the one rule, for what is pushed and for what pages show. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 from control.domain.application import Provider
@@ -26,9 +26,18 @@ def assigned_by_id(
 
     Costs what it names.
     """
-    if not outpost.embedded or outpost.manual:
-        named = {key: providers[key] for key in outpost.providers if key in providers}
-    else:
-        elsewhere = {key for other in outposts if other.id != outpost.id for key in other.providers}
-        named = {key: provider for key, provider in providers.items() if key not in elsewhere}
-    return {key: provider for key, provider in named.items() if can_serve(outpost.type, provider)}
+    named = assigned_ids(outpost, outposts, providers)
+    return {key: providers[key] for key in named if can_serve(outpost.type, providers[key])}
+
+
+def assigned_ids(outpost: Outpost, outposts: Iterable[Outpost], known: Collection[UUID]) -> list[UUID]:
+    """Of these providers, whatever their type, those that an outpost names, or that no other does if it is embedded."""
+    if names_its_own(outpost):
+        return [key for key in outpost.providers if key in known]
+    elsewhere = {key for other in outposts if other.id != outpost.id for key in other.providers}
+    return [key for key in known if key not in elsewhere]
+
+
+def names_its_own(outpost: Outpost) -> bool:
+    """Whether what it serves doesn't depend on what others do."""
+    return not outpost.embedded or outpost.manual

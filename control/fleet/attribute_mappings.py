@@ -17,15 +17,9 @@ _EXPECTED = "lines like loginShell, or telephoneNumber = phone"
 _SECRET = frozenset(
     {
         *("password", "userpassword", "clearpassword", "authpassword", "pwdhistory", "userpkcs12", "krbprincipalkey"),
-        *(
-            "sambalmpassword",
-            "sambantpassword",
-            "sambapasswordhistory",
-            "lmpassword",
-            "ntpassword",
-            "sambacleartextpassword",
-        ),
-        *("unicodepwd", "dbcspwd", "ntpwdhistory", "lmpwdhistory", "supplementalcredentials", "ms-mcs-admpwd"),
+        *("sambalmpassword", "sambantpassword", "sambapasswordhistory", "sambacleartextpassword"),
+        *("lmpassword", "ntpassword", "lmpwdhistory", "ntpwdhistory", "dbcspwd", "unicodepwd"),
+        *("supplementalcredentials", "ms-mcs-admpwd"),
     }
 )
 # In lower case: names and relations, numbers, operational attributes, and what the root DSE and the subschema have.

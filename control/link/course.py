@@ -6,11 +6,14 @@ threads.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from uuid import UUID
 
-from control.domain.directory import Cursor, Entry, Position
-from control.fleet.directory import find_news, read_all, read_position
+from control.domain.directory import Cursor, Entry, Position, Shown
+from control.fleet import directory
+from control.fleet.directory import ShowsOther, find_news, get_shown, read_all, shown_to_each
 from control.link import translate
 from control.link.metrics import Metrics
 from control.store import SYSTEM, Store
@@ -32,6 +35,14 @@ class News:
     complete: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a look at the log gave: what the outpost was shown then, and the news by that, as `find_news` has them."""
+
+    shown: Shown
+    news: News | None
+
+
 class Source:
     """The feed in the database, read and serialised. Blocking: for threads."""
 
@@ -44,25 +55,49 @@ class Source:
         with self._store.write(SYSTEM) as unit:
             unit.directory.begin()
 
-    def position(self) -> Position:
-        """The present end of the feed."""
-        return read_position(self._store)
-
-    def find_news(self, after: Cursor) -> News | None:
-        """What comes after a place, a page of it; None when only a whole copy leads from there to the present."""
+    def position(self, shown: Shown) -> Position:
+        """The present end of the feed, for who is shown this."""
         with self._store.read() as unit:
-            found = find_news(unit, after)
+            return unit.directory.position(shown)
+
+    def look(self, outpost: UUID, after: Cursor | None) -> Seen:
+        """What comes after a place for an outpost, a page of it; no news where a whole copy is due.
+
+        Raises ShowsNothing.
+        """
+        with self._store.read() as unit:
+            shown = get_shown(unit, outpost)
+            found = find_news(unit, after, shown) if after else None
+        return Seen(shown=shown, news=self._find_serialised(found))
+
+    def look_for_all(
+        self, outposts: Collection[UUID], after: Cursor, shown: Shown
+    ) -> tuple[News | None, frozenset[UUID]]:
+        """What comes after a place for who is shown this, a page of it, and which of these outposts are."""
+        with self._store.read() as unit:
+            found = find_news(unit, after, shown)
+            is_news = found is not None and (found.entries or found.removed)
+            shown_to = shown_to_each(unit, outposts) if is_news else {}
+        return self._find_serialised(found), frozenset(key for key, each in shown_to.items() if each == shown)
+
+    def start(self, outpost: UUID) -> tuple[Shown, Position]:
+        """What an outpost is shown, and the present end of the feed for it. Raises ShowsNothing."""
+        with self._store.read() as unit:
+            shown = get_shown(unit, outpost)
+            return shown, unit.directory.position(shown)
+
+    def pages(self, outpost: UUID, shown: Shown) -> Iterator[list[bytes]]:
+        """All there is, without what is too large. Raises ShowsOther where the outpost is no more shown this."""
+        for page in read_all(self._store, outpost, shown):
+            entries, _ = self._serialised(page)
+            yield entries
+
+    def _find_serialised(self, found: directory.News | None) -> News | None:
         if found is None:
             return None
         entries, too_large = self._serialised(found.entries)
         removed = [*found.removed, *too_large]
         return News(entries=entries, removed=removed, reached=found.reached, complete=found.complete)
-
-    def pages(self) -> Iterator[list[bytes]]:
-        """All there is, without what is too large."""
-        for page in read_all(self._store):
-            entries, _ = self._serialised(page)
-            yield entries
 
     def _serialised(self, entries: Iterable[Entry]) -> tuple[list[bytes], list[str]]:
         """The entries, and the keys of those that are too large and must not be held in an older version either."""
@@ -81,20 +116,28 @@ class Source:
 
 
 class Course:
-    """How far one outpost holds the feed, and what leads it on. Blocking: for a thread, one at a time."""
+    """How far one outpost holds the feed, what it was `shown` there, and what leads it on.
 
-    def __init__(self, source: Source, held: Position | None) -> None:
+    Blocking: for a thread, one at a time.
+    """
+
+    def __init__(self, source: Source, outpost: UUID, held: Position | None) -> None:
         self._source = source
+        self._outpost = outpost
         self.reached = Cursor(position=held) if held else None
+        self.shown = Shown()
 
     def lead_on(self) -> Iterator[link_pb2.WatchResponse]:
-        """What the outpost lacks at the moment, in messages; with the last of them it holds what control has."""
-        news = self._source.find_news(self.reached) if self.reached else None
+        """What the outpost lacks at the moment, in messages; with the last of them it holds what control has.
+
+        Raises ShowsNothing.
+        """
+        news = self._look(self.reached)
         begun = False
         while news and not news.complete:
             begun = True
             yield from in_parts(news)
-            news = self._source.find_news(news.reached)
+            news = self._look(news.reached)
         if news is None:
             yield from self._copy()
         else:
@@ -102,19 +145,27 @@ class Course:
                 yield from in_parts(news)
             self.reached = news.reached
 
+    def _look(self, after: Cursor | None) -> News | None:
+        seen = self._source.look(self._outpost, after)
+        self.shown = seen.shown
+        return seen.news
+
     def _copy(self) -> Iterator[link_pb2.WatchResponse]:
-        """All there is, then what changed meanwhile; anew where that was trimmed from the log meanwhile."""
+        """All there is, then what changed meanwhile; anew where that was trimmed, or others are shown by now."""
+        # If this breaks off, nothing but another whole copy may follow.
+        self.reached = None
         news: News | None = None
         while news is None:
             # Until the first page is asked for it may be long: what changes before is no matter of this copy.
             yield translate.directory_begins()
-            start = self._source.position()
-            for page in self._source.pages():
-                yield from translate.directory_changes(page, (), None)
-            news = self._source.find_news(Cursor(position=start))
-            while news and not news.complete:
-                yield from in_parts(news)
-                news = self._source.find_news(news.reached)
+            shown, start = self._source.start(self._outpost)
+            with suppress(ShowsOther):
+                for page in self._source.pages(self._outpost, shown):
+                    yield from translate.directory_changes(page, (), None)
+                news = self._look(Cursor(position=start))
+                while news and not news.complete:
+                    yield from in_parts(news)
+                    news = self._look(news.reached)
         yield from in_parts(news)
         self.reached = news.reached
 

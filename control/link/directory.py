@@ -1,9 +1,9 @@
 """The feed of users and groups on its way to the streams that may have it: a whole copy, then each change.
 
-A stream's `Course` reads what its outpost lacks. Once that is nothing, what each commit changed is read and
-serialised once, for all streams (`Feed`). Few parts are on their way to an outpost before it has answered, so a config
-is never behind more than these; few whole copies are made at once, one of each outpost, and one that is not answered
-waits without holding up others.
+A stream's `Course` reads what its outpost lacks. Once that is nothing, what each commit changed is read and serialised
+once, for all streams whose outposts are shown the same attributes (`Channel`). Few parts are on their way to an outpost
+before it has answered, so a config is never behind more than these; few whole copies are made at once, one of each
+outpost, and one that is not answered waits without holding up others.
 """
 
 import asyncio
@@ -13,13 +13,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import NoReturn, TypeVar
 from uuid import UUID
 
 import grpc
 from sqlalchemy.exc import SQLAlchemyError
 
-from control.domain.directory import Cursor, Position
+from control.domain.directory import Cursor, Position, Shown
+from control.fleet.directory import ShowsNothing
 from control.link.caller import CallRefused
 from control.link.copies import Copies, Turn
 from control.link.course import Course, Source, in_parts
@@ -52,6 +54,8 @@ class Subscription:
         self.outpost = outpost
         self.held = held
         self.moved = asyncio.Event()
+        # Whether it may have to be shown other attributes than up to now.
+        self.turned = False
         self._dirty = dirty
         self._window = asyncio.BoundedSemaphore(WINDOW)
         self._waiting: deque[link_pb2.WatchResponse] = deque()
@@ -82,6 +86,11 @@ class Subscription:
             self._dirty.set()
         return message
 
+    def turn(self) -> None:
+        """What the outpost serves is not what it was."""
+        self.turned = True
+        self.moved.set()
+
     def answered(self) -> None:
         """The outpost has taken one; more answers than there were parts mean nothing."""
         with suppress(ValueError):
@@ -90,11 +99,40 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delta:
-    """What a look at the log found: for streams that are at `after` or between there and what it reached."""
+    """What a look at the log found: for streams that are at `after` or between there and what it reached.
+
+    And of those for the ones of `outposts`: in the view of that look they were shown these attributes.
+    """
 
     after: int
     reached: Cursor
     messages: tuple[link_pb2.WatchResponse, ...]
+    outposts: frozenset[UUID]
+
+
+class Channel:
+    """What is read for all streams whose outposts are shown the same attributes, from `end` on."""
+
+    def __init__(self, shown: Shown, end: Cursor) -> None:
+        self.shown = shown
+        self.end = end
+        self.recent: deque[Delta] = deque(maxlen=RECENT)
+        self.subscriptions: set[Subscription] = set()
+
+    def find_delta(self, reached: Cursor) -> Delta | None:
+        """What is in memory of what comes after a place."""
+        at = _revision(reached)
+        return next((each for each in self.recent if each.after <= at < _revision(each.reached)), None)
+
+    def take(self, delta: Delta) -> None:
+        """Have it for those who listen."""
+        self.recent.append(delta)
+        self.end = delta.reached
+
+    def start_over(self, end: Position) -> None:
+        """Go on from there; how to get there is up to each stream."""
+        self.recent.clear()
+        self.end = Cursor(position=end)
 
 
 class Feed:
@@ -106,9 +144,8 @@ class Feed:
         self._pool = ThreadPoolExecutor(max_workers=COPIES + 1, thread_name_prefix="directory")
         self._copies = Copies(COPIES)
         self._subscriptions: set[Subscription] = set()
+        self._channels: dict[Shown, Channel] = {}
         self._woken = asyncio.Event()
-        self._recent: deque[Delta] = deque(maxlen=RECENT)
-        self._end: Cursor | None = None
         # Grows whenever each stream has to look for itself.
         self._starts = 0
 
@@ -137,12 +174,17 @@ class Feed:
 
     async def serve(self, subscription: Subscription) -> NoReturn:
         """Bring an outpost to the present and keep it there. Raises CallRefused."""
-        course = Course(self._source, subscription.held)
+        course = Course(self._source, subscription.outpost, subscription.held)
         with self._listening(subscription), self._metrics.directory_streams.track_inprogress():
             while True:
                 start = self._starts
+                subscription.turned = False
+                subscription.moved.clear()
                 try:
                     await self._catch_up(course, subscription)
+                except ShowsNothing:
+                    # The stream will hear of that, or it is over already.
+                    await subscription.moved.wait()
                 except SQLAlchemyError as error:
                     # What it holds is as good as before, and so is the stream: its configuration comes over it too.
                     await _pause(error)
@@ -170,60 +212,68 @@ class Feed:
     async def _keep_up(self, course: Course, subscription: Subscription, start: int) -> None:
         """Send what is read for all, until there is a gap between that and where the outpost is."""
         asked = False
-        while course.reached is not None and start == self._starts:
-            subscription.moved.clear()
-            delta = self._find_delta(course.reached)
-            if delta is not None:
-                for message in delta.messages:
-                    await subscription.send(message)
-                course.reached = delta.reached
-            elif self._end in (None, course.reached):
-                await subscription.moved.wait()
-            elif asked or _revision(course.reached) < _revision(self._end):
-                return
-            else:
-                # It looked for itself and is ahead: unless what it saw never was, the feed gets there now.
-                asked = True
-                self._woken.set()
-                await subscription.moved.wait()
-
-    def _find_delta(self, reached: Cursor) -> Delta | None:
-        at = _revision(reached)
-        return next((each for each in self._recent if each.after <= at < _revision(each.reached)), None)
+        with self._joined(course, subscription) as channel:
+            while course.reached is not None and start == self._starts and not subscription.turned:
+                subscription.moved.clear()
+                delta = channel.find_delta(course.reached)
+                if delta is not None:
+                    if subscription.outpost not in delta.outposts:
+                        return
+                    for message in delta.messages:
+                        await subscription.send(message)
+                    course.reached = delta.reached
+                elif channel.end == course.reached:
+                    await subscription.moved.wait()
+                elif asked or _revision(course.reached) < _revision(channel.end):
+                    return
+                else:
+                    # It looked for itself and is ahead: unless what it saw never was, the feed gets there now.
+                    asked = True
+                    self._woken.set()
+                    await subscription.moved.wait()
 
     async def _read_on(self) -> None:
-        if not self._subscriptions:
-            self._recent.clear()
-            self._end = None
-            return
-        end = self._end
-        delta = await self._in_pool(lambda: self._find_delta_after(end)) if end else None
-        if delta is None:
-            await self._start_over()
-        elif delta.messages:
-            self._recent.append(delta)
-            self._end = delta.reached
+        for channel in tuple(self._channels.values()):
+            delta = await self._in_pool(partial(self._find_delta_after, channel))
+            if delta is None:
+                # Each stream looks for itself how to get up to now, and all follow together from here.
+                channel.start_over(await self._in_pool(partial(self._source.position, channel.shown)))
+                self._starts += 1
+            elif delta.messages:
+                channel.take(delta)
         for subscription in self._subscriptions:
             subscription.moved.set()
 
-    def _find_delta_after(self, end: Cursor) -> Delta | None:
-        """What comes after; None where that is too much for the memory, or where only a whole copy leads on."""
-        news = self._source.find_news(end)
+    def _find_delta_after(self, channel: Channel) -> Delta | None:
+        """What comes next; None where that is too much for the memory, or where only a whole copy leads on."""
+        end, outposts = channel.end, {each.outpost for each in tuple(channel.subscriptions)}
+        news, shown_to = self._source.look_for_all(outposts, end, channel.shown)
         if news is None or not news.complete:
             return None
         messages = tuple(in_parts(news)) if news.entries or news.removed else ()
-        return Delta(after=_revision(end), reached=news.reached, messages=messages)
+        return Delta(after=_revision(end), reached=news.reached, messages=messages, outposts=shown_to)
 
-    async def _start_over(self) -> None:
-        """Let each stream look for itself how to get up to now, and all follow together from here."""
-        self._recent.clear()
-        self._end = Cursor(position=await self._in_pool(self._source.position))
-        self._starts += 1
+    @contextmanager
+    def _joined(self, course: Course, subscription: Subscription) -> Iterator[Channel]:
+        """The channel of what the outpost is shown; a new one begins where the outpost is."""
+        if course.reached is None:
+            raise AssertionError("a course that leads nowhere has been followed to its end")
+        channel = self._channels.get(course.shown)
+        if channel is None:
+            channel = self._channels[course.shown] = Channel(course.shown, course.reached)
+        # Something may have been committed since it looked.
+        self._woken.set()
+        channel.subscriptions.add(subscription)
+        try:
+            yield channel
+        finally:
+            channel.subscriptions.discard(subscription)
+            if not channel.subscriptions:
+                del self._channels[channel.shown]
 
     @contextmanager
     def _listening(self, subscription: Subscription) -> Iterator[None]:
         self._subscriptions.add(subscription)
-        self._woken.set()
         try:
             yield
         finally:

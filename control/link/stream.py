@@ -6,14 +6,16 @@ What the instance says is taken here and judged at once; `watch` does the writin
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, assert_never
+from uuid import UUID
 
 import grpc
 
+from control.domain.application import Provider
 from control.domain.outpost import Drain, InstanceState, Outpost, Rejection, Token
 from control.fleet.authority import Client
 from control.fleet.instances import find_drain, find_objection_to_protocol
@@ -86,6 +88,7 @@ class Stream:
         # The stream's part in the feed of users and groups, if it has one; it gets something while its outpost serves.
         self.directory: Subscription | None = None
         self.serving, self.idle = asyncio.Event(), asyncio.Event()
+        self._served: Mapping[UUID, Provider] = {}
         # By fingerprint, the newest token that the instance was sent on this stream.
         self.sent_token = ""
         self._fleet = fleet
@@ -177,6 +180,9 @@ class Stream:
         if part is None:
             # Its options can't be used: it stays as it is.
             return
+        if self.directory is not None and part.served is not self._served:
+            self.directory.turn()
+        self._served = part.served
         (self.serving if part.served else self.idle).set()
         (self.idle if part.served else self.serving).clear()
 

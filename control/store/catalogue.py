@@ -53,11 +53,6 @@ class Bindings(Repository[Binding]):
         return self._of(self.table.c.application, [application])
 
 
-def shown_by(users: Iterable[AttributeMapping], groups: Iterable[AttributeMapping]) -> Shown:
-    """What the mappings of a provider show."""
-    return Shown(users=frozenset(each.source for each in users), groups=frozenset(each.source for each in groups))
-
-
 ProviderT = TypeVar("ProviderT", bound=ProxyProvider | LdapProvider)
 
 
@@ -133,11 +128,16 @@ class LdapProviders(OneType[LdapProvider]):
     entity = LdapProvider
     unique = ("name",)
 
-    def shown_by_each(self) -> dict[UUID, Shown]:
-        """What each of them shows of users and groups."""
-        column = self.table.c
-        rows = self.context.rows(sa.select(column.id, column.user_attributes, column.group_attributes))
-        return {row.id: shown_by(row.user_attributes, row.group_attributes) for row in rows}
+    def shown(self) -> dict[UUID, Shown]:
+        """What each of those shows of users and groups that belong to an application."""
+        column, applied = self.table.c, tables.applications.c.provider
+        statement = sa.select(column.id, column.user_attributes, column.group_attributes)
+        rows = self.context.rows(statement.where(column.id.in_(sa.select(applied).where(applied.is_not(None)))))
+        return {row.id: _shown_by(row.user_attributes, row.group_attributes) for row in rows}
+
+
+def _shown_by(users: Iterable[AttributeMapping], groups: Iterable[AttributeMapping]) -> Shown:
+    return Shown(users=frozenset(each.source for each in users), groups=frozenset(each.source for each in groups))
 
 
 _SHELVES: Mapping[ProviderType, Callable[[Context], OneType[Any]]] = {

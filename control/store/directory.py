@@ -3,25 +3,19 @@
 Each unit that touches an entry logs it with the revision it takes, in the same transaction. Membership lies with the
 member: who joins or leaves a group is one changed user, however large the group; when a group goes, so do its
 memberships, and all its members have changed. The log is bounded; it is complete after each of the epochs that are kept
-(control.domain.directory), so what was trimmed is known to be missing. When what is shown of attributes changes, a new
-history begins: no place of before leads on from there, so whoever holds something gets a whole copy in its stead.
+(control.domain.directory), so what was trimmed is known to be missing. What is shown of attributes is part of a place:
+who was shown others gets a whole copy instead of what changed.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import reduce
-from operator import or_
 from typing import Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from sqlalchemy import Row
 
-from control.domain.application import LdapProvider
 from control.domain.directory import (
-    GROUP_NUMBERS,
-    USER_NUMBERS,
     Cursor,
     DirectoryGroup,
     DirectoryUser,
@@ -34,7 +28,6 @@ from control.domain.directory import (
 from control.domain.identity import Group, User, UserKind
 from control.store import tables
 from control.store.base import Context, chunks
-from control.store.catalogue import LdapProviders, shown_by
 from control.store.changes import Change, Membership
 from control.store.people import Groups, Memberships
 
@@ -63,11 +56,8 @@ _BEGUN = sa.insert(tables.directory_epochs).values(revision=_NEXT, epoch=sa.bind
 class DirectoryLog:
     """Takes note of what one unit of work does to users and groups, and logs it at the end."""
 
-    def __init__(self, context: Context, groups: Groups, memberships: Memberships, providers: LdapProviders) -> None:
+    def __init__(self, context: Context, groups: Groups, memberships: Memberships) -> None:
         self._context = context
-        self._providers = providers
-        # By provider that was touched, what it showed before; nothing where there was none.
-        self._showed: dict[UUID, Shown] = {}
         self._groups = groups
         self._memberships = memberships
         self._touched: dict[str, set[UUID]] = {"user": set(), "group": set()}
@@ -85,35 +75,15 @@ class DirectoryLog:
                     # Their memberships and parents go with it, of which there is no other word.
                     self._touched["user"] |= self._memberships.users_in(group)
                     self._touched["group"] |= self._groups.directly_below(group)
-            case LdapProvider(id=provider):
-                self._showed.setdefault(provider, _shown_before(change))
             case _:
                 pass
 
     def write(self) -> None:
         """Log what was touched, with the revision that the unit takes: nobody else writes meanwhile."""
         rows = [{"target": target, "kind": kind} for kind, targets in self._touched.items() for target in targets]
-        connection = self._context.connection
-        if self._showed and self._shows_other():
-            connection.execute(sa.delete(tables.directory_epochs))
-            connection.execute(sa.delete(tables.directory_changes))
-            connection.execute(_BEGUN, {"epoch": uuid4()})
-        elif rows:
-            connection.execute(_LOGGED, rows)
-            connection.execute(_BEGUN, {"epoch": uuid4()})
-
-    def _shows_other(self) -> bool:
-        now = self._providers.shown_by_each()
-        return _together(now) != _together({**now, **self._showed})
-
-
-def _shown_before(change: Change) -> Shown:
-    before = change.before
-    return Shown() if before is None else shown_by(before.user_attributes, before.group_attributes)
-
-
-def _together(shown: Mapping[UUID, Shown]) -> Shown:
-    return reduce(or_, shown.values(), Shown())
+        if rows:
+            self._context.connection.execute(_LOGGED, rows)
+            self._context.connection.execute(_BEGUN, {"epoch": uuid4()})
 
 
 def _is_seen(change: Change) -> bool:
@@ -126,9 +96,8 @@ def _is_seen(change: Change) -> bool:
 class Directory:
     """The feed, read: positions, what changed since, and the entries of now. The log is kept bounded here."""
 
-    def __init__(self, context: Context, providers: LdapProviders) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._providers = providers
 
     def begin(self) -> None:
         """Begin the feed at the present revision, where nothing was logged yet."""
@@ -137,16 +106,17 @@ class Directory:
             begun = sa.insert(tables.directory_epochs).values(revision=present, epoch=uuid4())
             self._context.connection.execute(begun)
 
-    def position(self) -> Position:
-        """The end of the feed."""
+    def position(self, shown: Shown) -> Position:
+        """The end of the feed, for who is shown this."""
         statement = sa.select(_EPOCHS.epoch, _EPOCHS.revision).order_by(_EPOCHS.revision.desc()).limit(1)
         row = self._context.connection.execute(statement).one()
-        return Position(epoch=row.epoch, revision=row.revision)
+        return Position(epoch=shown.epoch(row.epoch), revision=row.revision)
 
-    def leads_on(self, position: Position) -> bool:
-        """Whether the position is one of this database, and the log tells everything that changed since."""
+    def leads_on(self, position: Position, shown: Shown) -> bool:
+        """Whether the position is one of this database where this was shown, and the log tells what changed since."""
         known = sa.select(_EPOCHS.epoch).where(_EPOCHS.revision == position.revision)
-        return self._context.connection.execute(known).scalar() == position.epoch
+        epoch = self._context.connection.execute(known).scalar()
+        return epoch is not None and shown.epoch(epoch) == position.epoch
 
     def touched(self, after: Cursor, limit: int) -> list[Touched]:
         """At most `limit` of the changes after a place, in their order."""
@@ -159,7 +129,7 @@ class Directory:
         rows = self._context.rows(statement.order_by(_LOG.revision, _LOG.target).limit(limit))
         return [Touched(revision=row.revision, kind=row.kind, target=row.target) for row in rows]
 
-    def users(self, kinds: Collection[UserKind], after: UUID | None, limit: int) -> Page:
+    def users(self, kinds: Collection[UserKind], shown: Shown, after: UUID | None, limit: int) -> Page:
         """A page of the users in the order of their ids, beginning after one, without those of other kinds."""
         where = [] if after is None else [_USERS.id > after]
         rows = self._context.rows(_user_rows().where(*where).order_by(_USERS.id).limit(limit))
@@ -168,33 +138,33 @@ class Directory:
         # Left out here, since a database that knows little of the table would sort it whole for each page.
         wanted = [row for row in rows if row.kind in kinds]
         links = self._links(_MEMBER.user, _MEMBER.group, _MEMBER.user.between(rows[0].id, rows[-1].id))
-        excerpt = self._excerpts().users
+        excerpt = Excerpt(shown.users)
         return tuple(_user(row, links, excerpt) for row in wanted), rows[-1].id
 
-    def groups(self, after: UUID | None, limit: int) -> Page:
+    def groups(self, shown: Shown, after: UUID | None, limit: int) -> Page:
         """A page of the groups in the order of their ids, beginning after one."""
         where = [] if after is None else [_GROUPS.id > after]
         rows = self._context.rows(_group_rows().where(*where).order_by(_GROUPS.id).limit(limit))
         if not rows:
             return (), None
         links = self._links(_PARENT.group, _PARENT.parent, _PARENT.group.between(rows[0].id, rows[-1].id))
-        excerpt = self._excerpts().groups
+        excerpt = Excerpt(shown.groups)
         return tuple(_group(row, links, excerpt) for row in rows), rows[-1].id
 
-    def entries(self, kinds: Collection[UserKind], touched: Iterable[Touched]) -> Iterator[Entry]:
+    def entries(self, kinds: Collection[UserKind], shown: Shown, touched: Iterable[Touched]) -> Iterator[Entry]:
         """What there is now of entries that were touched; users of other kinds are not there."""
         targets: dict[str, set[UUID]] = {"user": set(), "group": set()}
         for each in touched:
             targets[each.kind].add(each.target)
-        excerpts = self._excerpts()
+        of_users, of_groups = Excerpt(shown.users), Excerpt(shown.groups)
         for some in chunks(targets["group"]):
             links = self._links(_PARENT.group, _PARENT.parent, _PARENT.group.in_(some))
             rows = self._context.rows(_group_rows().where(_GROUPS.id.in_(some)))
-            yield from (_group(row, links, excerpts.groups) for row in rows)
+            yield from (_group(row, links, of_groups) for row in rows)
         for some in chunks(targets["user"]):
             links = self._links(_MEMBER.user, _MEMBER.group, _MEMBER.user.in_(some))
             rows = self._context.rows(_user_rows().where(_USERS.id.in_(some)))
-            yield from (_user(row, links, excerpts.users) for row in rows if row.kind in kinds)
+            yield from (_user(row, links, of_users) for row in rows if row.kind in kinds)
 
     def trim(self) -> int:
         """Drop the oldest of the log beyond what is kept; how many changes that were."""
@@ -207,11 +177,6 @@ class Directory:
         trimmed = sa.delete(tables.directory_changes).where(_LOG.revision <= last)
         return self._context.connection.execute(trimmed).rowcount
 
-    def _excerpts(self) -> "_Excerpts":
-        """By what is shown in this unit's view of the database."""
-        shown = _together(self._providers.shown_by_each())
-        return _Excerpts(users=Excerpt(shown.users | USER_NUMBERS), groups=Excerpt(shown.groups | GROUP_NUMBERS))
-
     def _links(self, owner: sa.Column[Any], other: sa.Column[Any], where: sa.ColumnElement[bool]) -> _Links:
         """By owner, in order: the same entry is always the same bytes."""
         found: defaultdict[UUID, list[UUID]] = defaultdict(list)
@@ -219,14 +184,6 @@ class Directory:
         for row in self._context.rows(links):
             found[row.near].append(row.far)
         return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Excerpts:
-    """What goes out of attributes."""
-
-    users: Excerpt
-    groups: Excerpt
 
 
 def _user(row: Row[Any], groups: _Links, excerpt: Excerpt) -> DirectoryUser:

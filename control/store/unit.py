@@ -79,7 +79,7 @@ class Unit:
         self.proxy_providers = ProxyProviders(context)
         self.ldap_providers = LdapProviders(context)
         self.numbers = Numbers(context)
-        self.directory = Directory(context, self.ldap_providers)
+        self.directory = Directory(context)
         self.cookie_keys = CookieKeys(context)
         self.outposts = Outposts(context)
         self.tokens = Tokens(context)
@@ -100,7 +100,7 @@ class Unit:
         self.audit = AuditEvents(context)
         self.moments = Moments(context)
         self._revoking = Revoking(self.users, self.groups, self.memberships, self.applications, self.proxy_providers)
-        self._directory_log = DirectoryLog(context, self.groups, self.memberships, self.ldap_providers)
+        self._directory_log = DirectoryLog(context, self.groups, self.memberships)
         self.recent = RecentChanges(context)
 
     def revision(self) -> int:

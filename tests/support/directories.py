@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -78,17 +78,23 @@ async def ldap_outpost(link: Link, given: Credentials) -> AsyncIterator[LdapActr
         yield LdapActress(open_channel, given.uid)
 
 
-def directory_of(store: Store) -> dict[str, directory_pb2.DirectoryEntry]:
-    """What LDAP outposts are to hold, made from the store's own values."""
+def directory_of(store: Store, of_users: Collection[str] | None = None) -> dict[str, directory_pb2.DirectoryEntry]:
+    """What LDAP outposts are to hold, made from the store's own values.
+
+    For one that shows these attributes of users and none of groups; without them for one that serves all providers.
+    """
     with store.read() as unit:
         users = [user for user in unit.users.all() if user.kind is not UserKind.OUTPOST]
         groups_of = unit.memberships.groups_of_each([user.id for user in users])
         groups, providers = unit.groups.all(), unit.ldap_providers.all()
-    of_users = {each.source for provider in providers for each in provider.user_attributes}
     of_groups = {each.source for provider in providers for each in provider.group_attributes}
+    if of_users is None:
+        of_users = {each.source for provider in providers for each in provider.user_attributes}
     entries = [directory_pb2.DirectoryEntry(key=f"group/{each.id}", group=_group(each, of_groups)) for each in groups]
     for user in users:
-        entry = directory_pb2.DirectoryEntry(key=f"user/{user.id}", user=_user(user, groups_of[user.id], of_users))
+        entry = directory_pb2.DirectoryEntry(
+            key=f"user/{user.id}", user=_user(user, groups_of[user.id], frozenset(of_users))
+        )
         entries.append(entry)
     return {entry.key: entry for entry in entries}
 

@@ -2,12 +2,13 @@
 
 import json
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.domain.directory import Excerpt
+from control.domain.directory import Excerpt, Shown
 
 ATTRIBUTES = {"a": {"b": 1, "c": {"d": [1, {"e": 2}]}}, "a.b": "dotted", "f": "é", "g": None, "h": [1]}
 CASES: list[tuple[set[str], dict[str, Any]]] = [
@@ -33,6 +34,23 @@ def test_the_excerpt(shown: set[str], expected: dict[str, Any]) -> None:
 def test_the_same_attributes_give_the_same_text() -> None:
     text = json.dumps(ATTRIBUTES)
     assert Excerpt({"f", "a.b"})(text) == Excerpt(["a.b", "f"])(text) == '{"a": {"b": 1}, "f": "\\u00e9"}'
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ({"a", "a.b", "a.b.c", "d.e"}, {"d.e", "a"}, True),
+        ({"uidNumber", "gidNumber"}, set(), True),
+        ({"a.b", "a.c"}, {"a"}, False),
+        ({"a.b", "a.bc"}, {"a.b"}, False),
+    ],
+)
+def test_what_shows_the_same_is_one_history(one: set[str], other: set[str], alike: bool) -> None:
+    first, second = (Shown(users=frozenset(each)).completed() for each in (one, other))
+    epoch = uuid4()
+    assert (first == second) == (first.epoch(epoch) == second.epoch(epoch)) == alike
+    assert first.epoch(epoch) != first.epoch(uuid4())
+    assert first.epoch(epoch) != Shown(users=first.groups, groups=first.users).epoch(epoch)
 
 
 NAMES = st.sampled_from("abc")

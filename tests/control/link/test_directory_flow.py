@@ -206,9 +206,9 @@ def test_what_changed_is_read_once_for_all(
     looks = Counter[str]()
     found = fleet_directory.find_news
 
-    def counted(unit: Any, after: Any) -> Any:
+    def counted(unit: Any, after: Any, shown: Any) -> Any:
         looks["at the log"] += 1
-        return found(unit, after)
+        return found(unit, after, shown)
 
     monkeypatch.setattr(course, "find_news", counted)
 

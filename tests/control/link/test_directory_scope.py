@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,9 +11,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from control.domain.application import AttributeMapping
+from control.domain.directory import Cursor, Shown
+from control.fleet import directory as fleet_directory
 from control.fleet.directory import NOWHERE
+from control.link import course, translate
 from control.link.server import Link
-from control.store import Store
+from control.store import Store, Unit
 from protos.outpost.v1 import link_pb2
 from tests.support import builders
 from tests.support.directories import LdapActress, directory_of, ldap_outpost
@@ -45,12 +49,21 @@ def serve(store: Store, *providers: UUID) -> None:
         unit.outposts.update(replace(unit.outposts.get_named("ldap"), providers=frozenset(providers)))
 
 
-def show(store: Store, *sources: str) -> None:
+def show(store: Store, *sources: str, provider: str = "ldap-dir") -> None:
     """Let the provider show exactly these attributes of users."""
     shown = tuple(AttributeMapping(attribute=f"x-{place}", source=each) for place, each in enumerate(sources))
     with store.write(ADMIN) as unit:
-        (provider,) = unit.ldap_providers.all()
-        unit.ldap_providers.update(replace(provider, user_attributes=shown))
+        unit.ldap_providers.update(replace(unit.ldap_providers.get_named(provider), user_attributes=shown))
+
+
+def provide(store: Store, name: str, *sources: str, application: bool = True) -> UUID:
+    """Another provider, which no outpost serves."""
+    with store.write(ADMIN) as unit:
+        provider = unit.ldap_providers.add(builders.ldap_provider(name, base_dn=f"dc={name}"))
+        if application:
+            unit.applications.add(builders.application(name, provider=provider.id))
+    show(store, *sources, provider=name)
+    return provider.id
 
 
 def attributes(edge: LdapActress) -> dict[str, Any]:
@@ -212,6 +225,194 @@ def test_an_outpost_that_was_away_gets_a_whole_copy_when_others_are_shown(contro
             await again.hello()
             await copied(again)
             assert attributes(again) == {"team": "blue", "uidNumber": 4711}
+
+    play(story)
+
+
+def test_what_providers_of_others_show_is_left_out(control: Control, given: Credentials) -> None:
+    show(control.store, "team")
+    provide(control.store, "hr", "salary", "phone")
+    other = deploy_ldap(control.store, "other")
+    show(control.store, "phone.home", provider="other-dir")
+
+    async def story() -> None:
+        async with (
+            control.link() as link,
+            ldap_outpost(link, given) as edge,
+            ldap_outpost(link, control.enrol(other)) as another,
+        ):
+            for each, expected in ((edge, {"team": "blue"}), (another, {"phone": {"home": "1"}})):
+                await each.hello()
+                await copied(each)
+                assert attributes(each) == {**expected, "uidNumber": 4711}
+            with control.store.write(ADMIN) as unit:
+                alice = unit.users.get_named("alice")
+                changed = {"team": "red", "salary": 8, "phone": {"home": "3", "work": "4"}}
+                unit.users.update(replace(alice, attributes=changed))
+            for each, expected in ((edge, {"team": "red"}), (another, {"phone": {"home": "3"}})):
+                (part,) = [await taken(each)]
+                assert (len(part.entries), part.begins, part.complete) == (1, False, True)
+                assert attributes(each) == expected
+
+    play(story)
+
+
+def test_what_others_show_anew_is_no_matter_of_an_outpost(control: Control, given: Credentials) -> None:
+    show(control.store, "team", "phone")
+    lonely = provide(control.store, "lonely", "salary")
+
+    async def story() -> None:
+        async with control.link() as link, ldap_outpost(link, given) as edge:
+            await edge.hello()
+            await edge.follow(directory_of(control.store, {"team", "phone"}))
+            show(control.store, "team", "salary", provider="lonely")
+            with control.store.write(ADMIN) as unit:
+                unit.applications.remove(unit.applications.get_named("lonely"))
+                unit.ldap_providers.remove(unit.ldap_providers.get(lonely))
+            # The same in other words, and what has nothing to do with attributes.
+            show(control.store, "phone", "phone.home", "team", "uidNumber")
+            with control.store.write(ADMIN) as unit:
+                unit.ldap_providers.update(replace(unit.ldap_providers.get_named("ldap-dir"), size_limit=7))
+            await is_caught_up(link, control.store)
+            with control.store.write(ADMIN) as unit:
+                unit.users.update(replace(unit.users.get_named("alice"), name="Alicia"))
+            await edge.follow(directory_of(control.store, {"team", "phone"}))
+            assert edge.copies == 1
+            held = edge.position
+        async with control.link() as link, ldap_outpost(link, given) as again:
+            again.position, again.entries = held, edge.entries
+            await again.hello()
+            await again.take()
+            assert await again.silent(0.3)
+
+    play(story)
+
+
+def test_a_provider_that_comes_and_goes_brings_its_attributes_and_takes_them(
+    control: Control, given: Credentials, deployed: Deployed
+) -> None:
+    show(control.store, "team")
+    own = next(iter(deployed.outpost.providers))
+    hr, alike = provide(control.store, "hr", "salary"), provide(control.store, "alike", "team")
+    unused = provide(control.store, "unused", "phone", application=False)
+
+    async def story() -> None:
+        async with control.link() as link, ldap_outpost(link, given) as edge:
+            await edge.hello()
+            await edge.follow(directory_of(control.store, {"team"}))
+            for providers, expected in (((own, hr), {"team": "blue", "salary": 7}), ((own,), {"team": "blue"})):
+                serve(control.store, *providers)
+                await copied(edge)
+                assert attributes(edge) == {**expected, "uidNumber": 4711}
+            copies = edge.copies
+            serve(control.store, own, alike, unused)
+            serve(control.store, alike, unused)
+            await is_caught_up(link, control.store)
+            with control.store.write(ADMIN) as unit:
+                unit.users.update(replace(unit.users.get_named("alice"), name="Alicia"))
+            await edge.follow(directory_of(control.store, {"team"}))
+            assert edge.copies == copies
+            with control.store.write(ADMIN) as unit:
+                unit.applications.add(builders.application("at-last", provider=unused))
+            await copied(edge)
+            assert attributes(edge) == {"team": "blue", "phone": SECRETS["phone"], "uidNumber": 4711}
+
+    play(story)
+
+
+@pytest.mark.parametrize("how", ["edited", "taken away", "there and back"])
+def test_a_copy_begins_anew_where_others_are_shown_meanwhile(
+    control: Control, given: Credentials, deployed: Deployed, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Also where they are shown as before at its end: what was read in between is not."""
+    monkeypatch.setattr(fleet_directory, "PAGE", 2)
+    monkeypatch.setattr(translate, "DIRECTORY_PART_BYTES", 100)
+    show(control.store, "team")
+    own = next(iter(deployed.outpost.providers))
+    hr = provide(control.store, "hr", "salary")
+    serve(control.store, own, hr)
+    with control.store.write(ADMIN) as unit:
+        for number in range(12):
+            unit.users.add(builders.user(f"u{number}", attributes=SECRETS))
+
+    async def story() -> None:
+        async with control.link() as link, ldap_outpost(link, given) as edge:
+            await edge.hello()
+            await edge.part()
+            await edge.part()
+            if how == "edited":
+                show(control.store, provider="hr")
+            else:
+                serve(control.store, own)
+            await edge.answer()
+            await edge.answer()
+            shown = {"team"}
+            if how == "there and back":
+                for _ in range(4):
+                    await taken(edge)
+                serve(control.store, own, hr)
+                shown = {"team", "salary"}
+            await edge.follow(directory_of(control.store, shown))
+            assert edge.copies > 1
+
+    play(story)
+
+
+def test_what_becomes_private_with_the_mapping_is_not_sent_before_it(
+    control: Control, given: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the link takes to hear that it is another set: what is shown is what the database says."""
+    show(control.store, "team", "phone")
+
+    async def story() -> None:
+        async with control.link() as link, ldap_outpost(link, given) as edge:
+            await edge.hello()
+            await edge.follow(directory_of(control.store, {"team", "phone"}))
+
+            async def never() -> None:
+                await asyncio.Event().wait()
+
+            monkeypatch.setattr(link.parts.revisions, "load", never)
+            with control.store.write(ADMIN) as unit:
+                provider = unit.ldap_providers.get_named("ldap-dir")
+                unit.ldap_providers.update(replace(provider, user_attributes=provider.user_attributes[:1]))
+                unit.users.update(replace(unit.users.get_named("alice"), attributes={"team": "a", "phone": "private"}))
+            link.parts.feed.wake()
+            await copied(edge)
+            assert attributes(edge) == {"team": "a"}
+
+    play(story)
+
+
+def test_outposts_of_the_same_set_are_read_for_together(
+    control: Control, given: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show(control.store, "team")
+    enrolled = [given, *(control.enrol(deploy_ldap(control.store, name)) for name in ("twin", "other"))]
+    show(control.store, "team", provider="twin-dir")
+    show(control.store, "salary", provider="other-dir")
+    looks: list[Shown] = []
+    found = fleet_directory.find_news
+
+    def counted(unit: Unit, after: Cursor, shown: Shown) -> fleet_directory.News | None:
+        looks.append(shown)
+        return found(unit, after, shown)
+
+    monkeypatch.setattr(course, "find_news", counted)
+
+    async def story() -> None:
+        async with control.link() as link, AsyncExitStack() as stack:
+            edges = [await stack.enter_async_context(ldap_outpost(link, each)) for each in enrolled]
+            for edge in edges:
+                await edge.hello()
+                await copied(edge)
+            for name in ("settled", "once"):
+                looks.clear()
+                with control.store.write(ADMIN) as unit:
+                    unit.users.update(replace(unit.users.get_named("alice"), name=name))
+                parts = [await taken(edge) for edge in edges]
+            assert len({part.SerializeToString() for part in parts}) == 2
+            assert len(looks) == len(set(looks)) == 2
 
     play(story)
 

@@ -1,6 +1,6 @@
 """The feed of users and groups: what is logged with which revision, how it is read, and how it stays bounded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from control.domain.application import AttributeMapping, LdapProvider
-from control.domain.directory import Cursor, DirectoryGroup, DirectoryUser, Entry, Position
+from control.domain.application import AttributeMapping
+from control.domain.directory import Cursor, DirectoryGroup, DirectoryUser, Entry, Position, Shown
 from control.domain.identity import Group, User, UserKind
 from control.store import Store, Unit, directory
 from control.store.directory import Page
@@ -17,6 +17,7 @@ from tests.support import builders
 from tests.support.stores import ADMIN
 
 KINDS = (UserKind.INTERNAL, UserKind.SERVICE)
+SHOWN = Shown().completed()
 People = tuple[User, Group, Group]
 
 
@@ -32,16 +33,10 @@ def people(store: Store) -> People:
     return alice, staff, everyone
 
 
-def showing(*sources: str, **fields: Any) -> LdapProvider:
-    """A provider that shows these attributes of users."""
-    mappings = tuple(AttributeMapping(attribute=f"x-{place}", source=each) for place, each in enumerate(sources))
-    return builders.ldap_provider(**{"user_attributes": mappings, **fields})
-
-
 def logged(store: Store, change: Callable[[Unit], object]) -> set[tuple[str, UUID]]:
     """What a unit that does this logs, under its own revision."""
     with store.read() as unit:
-        before = unit.directory.position()
+        before = unit.directory.position(SHOWN)
     with store.write(ADMIN) as unit:
         change(unit)
     with store.read() as unit:
@@ -106,19 +101,19 @@ def test_accounts_of_outposts_are_not_logged(store: Store) -> None:
 
 def test_a_failed_unit_logs_nothing(store: Store, people: People) -> None:
     with store.read() as unit:
-        before = unit.directory.position()
+        before = unit.directory.position(SHOWN)
     with pytest.raises(ZeroDivisionError), store.write(ADMIN) as unit:
         unit.users.update(replace(people[0], name="Alicia"))
         _ = 1 / 0
     with store.read() as unit:
         assert unit.directory.touched(Cursor(position=before), 10) == []
-        assert unit.directory.position() == before
+        assert unit.directory.position(SHOWN) == before
 
 
 @pytest.mark.usefixtures("people")
 def test_the_log_is_read_in_pages(store: Store) -> None:
     with store.read() as unit:
-        begin = unit.directory.position()
+        begin = unit.directory.position(SHOWN)
     with store.write(ADMIN) as unit:
         first = {unit.users.add(builders.user(f"u{number}")).id for number in range(5)}
     with store.write(ADMIN) as unit:
@@ -133,16 +128,16 @@ def test_the_log_is_read_in_pages(store: Store) -> None:
 
 def test_entries_are_what_they_are_now(store: Store, people: People) -> None:
     alice, staff, everyone = people
+    team = Shown(users=frozenset({"team"}))
     with store.write(ADMIN) as unit:
-        unit.ldap_providers.add(showing("team"))
         attributes = {"team": "blue", "salary": 1}
         unit.users.update(replace(alice, email="a@example.com", attributes=attributes, password_changed=builders.WHEN))
         unit.memberships.set_groups(alice.id, [everyone.id, staff.id])
         unit.users.add(builders.user("ak-outpost-1", kind=UserKind.OUTPOST))
         unit.users.add(builders.user("robot", kind=UserKind.SERVICE, active=False))
     with store.read() as unit:
-        users = {entry.name: entry for entry in unit.directory.users(KINDS, None, 10)[0]}
-        groups = {entry.name: entry for entry in unit.directory.groups(None, 10)[0]}
+        users = {entry.name: entry for entry in unit.directory.users(KINDS, team, None, 10)[0]}
+        groups = {entry.name: entry for entry in unit.directory.groups(SHOWN, None, 10)[0]}
     assert users["Alice"] == DirectoryUser(
         id=alice.id,
         username="alice",
@@ -176,9 +171,9 @@ def test_all_are_read_in_pages(store: Store) -> None:
         for number in range(7):
             unit.groups.add(builders.group(f"g{number}"))
     with store.read() as unit:
-        pages = paged(lambda after: unit.directory.users(KINDS, after, 2))
+        pages = paged(lambda after: unit.directory.users(KINDS, SHOWN, after, 2))
         assert [entry.id for entry in pages] == sorted(user.id for user in added if user.kind in KINDS)
-        assert len({entry.id for entry in paged(lambda after: unit.directory.groups(after, 2))}) == 7
+        assert len({entry.id for entry in paged(lambda after: unit.directory.groups(SHOWN, after, 2))}) == 7
 
 
 def paged(read: Callable[[UUID | None], Page]) -> list[Entry]:
@@ -194,14 +189,14 @@ def paged(read: Callable[[UUID | None], Page]) -> list[Entry]:
 def test_touched_entries_are_read_and_those_gone_are_left_out(store: Store, people: People) -> None:
     alice, _, everyone = people
     with store.read() as unit:
-        begin = unit.directory.position()
+        begin = unit.directory.position(SHOWN)
     with store.write(ADMIN) as unit:
         unit.groups.remove(everyone)
         unit.users.update(replace(alice, name="Alicia"))
         unit.users.add(builders.user("ak-outpost-1", kind=UserKind.OUTPOST))
     with store.read() as unit:
         touched = unit.directory.touched(Cursor(position=begin), 10)
-        entries = list(unit.directory.entries(KINDS, touched))
+        entries = list(unit.directory.entries(KINDS, SHOWN, touched))
     assert {entry.name for entry in entries} == {"staff", "Alicia"}
     assert {entry.parents for entry in entries if isinstance(entry, DirectoryGroup)} == {()}
 
@@ -211,29 +206,29 @@ def test_a_feed_without_a_beginning_begins_now(store: Store) -> None:
         with store.write(ADMIN) as unit:
             unit.directory.begin()
     with store.read() as unit:
-        position = unit.directory.position()
+        position = unit.directory.position(SHOWN)
         assert position.revision == unit.revision()
-        assert unit.directory.leads_on(position)
+        assert unit.directory.leads_on(position, SHOWN)
         assert unit.directory.touched(Cursor(position=position), 10) == []
 
 
 @pytest.mark.usefixtures("people")
 def test_positions_lead_on_to_the_present_and_others_nowhere(store: Store) -> None:
     with store.read() as unit:
-        first = unit.directory.position()
+        first = unit.directory.position(SHOWN)
     with store.write(ADMIN) as unit:
         unit.users.add(builders.user("bob"))
     with store.write(ADMIN) as unit:
         unit.applications.add(builders.application("wiki"))
     with store.read() as unit:
-        second = unit.directory.position()
+        second = unit.directory.position(SHOWN)
         assert unit.revision() == second.revision + 1
-        assert unit.directory.leads_on(first)
-        assert unit.directory.leads_on(second)
+        assert unit.directory.leads_on(first, SHOWN)
+        assert unit.directory.leads_on(second, SHOWN)
         # Of a future, or of a past, that this database never had.
-        assert not unit.directory.leads_on(replace(second, revision=second.revision + 1))
-        assert not unit.directory.leads_on(replace(second, epoch=uuid4()))
-        assert not unit.directory.leads_on(replace(first, revision=second.revision))
+        assert not unit.directory.leads_on(replace(second, revision=second.revision + 1), SHOWN)
+        assert not unit.directory.leads_on(replace(second, epoch=uuid4()), SHOWN)
+        assert not unit.directory.leads_on(replace(first, revision=second.revision), SHOWN)
 
 
 def test_the_log_is_trimmed_and_says_so(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,14 +238,14 @@ def test_the_log_is_trimmed_and_says_so(store: Store, monkeypatch: pytest.Monkey
         with store.write(ADMIN) as unit:
             unit.users.add(builders.user(f"u{number}"))
         with store.read() as unit:
-            positions.append(unit.directory.position())
+            positions.append(unit.directory.position(SHOWN))
     with store.write(ADMIN) as unit:
         assert unit.directory.trim() == 3
         assert unit.directory.trim() == 0
     with store.read() as unit:
-        assert [unit.directory.leads_on(position) for position in positions] == [False] * 2 + [True] * 4
+        assert [unit.directory.leads_on(position, SHOWN) for position in positions] == [False] * 2 + [True] * 4
         assert len(unit.directory.touched(Cursor(position=positions[2]), 10)) == 3
-        assert unit.directory.position() == positions[-1]
+        assert unit.directory.position(SHOWN) == positions[-1]
 
 
 def test_a_unit_larger_than_the_log_is_trimmed_as_well(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,35 +253,37 @@ def test_a_unit_larger_than_the_log_is_trimmed_as_well(store: Store, monkeypatch
     with store.write(ADMIN) as unit:
         unit.directory.begin()
     with store.read() as unit:
-        before = unit.directory.position()
+        before = unit.directory.position(SHOWN)
     with store.write(ADMIN) as unit:
         for number in range(6):
             unit.users.add(builders.user(f"u{number}"))
     with store.write(ADMIN) as unit:
         assert unit.directory.trim() == 6
     with store.read() as unit:
-        assert not unit.directory.leads_on(before)
-        assert unit.directory.leads_on(unit.directory.position())
+        assert not unit.directory.leads_on(before, SHOWN)
+        assert unit.directory.leads_on(unit.directory.position(SHOWN), SHOWN)
 
 
 def position(store: Store) -> Position:
     with store.read() as unit:
-        return unit.directory.position()
+        return unit.directory.position(SHOWN)
 
 
 def leads_on(store: Store, place: Position) -> bool:
     with store.read() as unit:
-        return unit.directory.leads_on(place)
+        return unit.directory.leads_on(place, SHOWN)
 
 
-def attributes_of(store: Store) -> tuple[dict[str, str], dict[str, str]]:
-    """What leaves of attributes, by name."""
+def attributes_of(store: Store, *sources: str, groups: Collection[str] = ()) -> tuple[dict[str, str], dict[str, str]]:
+    """What leaves of attributes where these are shown, by name."""
+    shown = Shown(users=frozenset(sources), groups=frozenset(groups)).completed()
     with store.read() as unit:
-        users, groups = unit.directory.users(KINDS, None, 10)[0], unit.directory.groups(None, 10)[0]
-    return tuple({entry.name: entry.attributes for entry in entries} for entries in (users, groups))  # type: ignore[return-value] # of both
+        of_users, _ = unit.directory.users(KINDS, shown, None, 10)
+        of_groups, _ = unit.directory.groups(shown, None, 10)
+    return {each.name: each.attributes for each in of_users}, {each.name: each.attributes for each in of_groups}
 
 
-def test_only_what_some_provider_shows_goes_out(store: Store, people: People) -> None:
+def test_only_what_is_shown_goes_out(store: Store, people: People) -> None:
     alice, staff, _ = people
     secrets = {"salary": 7, "uidNumber": 5, "phone": {"home": "1", "work": "2"}, "gidNumber": "6", "shell": "/bin/sh"}
     with store.write(ADMIN) as unit:
@@ -296,62 +293,42 @@ def test_only_what_some_provider_shows_goes_out(store: Store, people: People) ->
         {"Alice": '{"uidNumber": 5, "gidNumber": "6"}'},
         {"everyone": "{}", "staff": '{"gidNumber": 2}'},
     )
-    with store.write(ADMIN) as unit:
-        unit.ldap_providers.add(showing("phone.work", "none.such"))
-        unit.ldap_providers.add(
-            showing("shell", name="two", group_attributes=(AttributeMapping(attribute="ou2", source="unit"),))
-        )
-    assert attributes_of(store) == (
+    assert attributes_of(store, "phone.work", "none.such", "shell", groups=["unit"]) == (
         {"Alice": '{"uidNumber": 5, "phone": {"work": "2"}, "gidNumber": "6", "shell": "/bin/sh"}'},
         {"everyone": "{}", "staff": '{"gidNumber": 2, "unit": "north"}'},
     )
 
 
-def test_a_new_history_begins_where_other_attributes_are_shown(store: Store, people: People) -> None:
-    first = position(store)
-    with store.write(ADMIN) as unit:
-        provider = unit.ldap_providers.add(showing("phone", "shell"))
-    assert not leads_on(store, first)
-    second = position(store)
+def test_a_place_leads_on_where_the_same_is_shown_alone(store: Store, people: People) -> None:
+    one, other = Shown(users=frozenset({"phone"})).completed(), Shown(groups=frozenset({"phone"})).completed()
+    with store.read() as unit:
+        places = [unit.directory.position(each) for each in (one, other)]
     with store.write(ADMIN) as unit:
         unit.users.update(replace(people[0], name="Alicia"))
-    assert leads_on(store, second)
+    with store.read() as unit:
+        leads = [[unit.directory.leads_on(place, each) for each in (one, other, SHOWN)] for place in places]
+    assert leads == [[True, False, False], [False, True, False]]
+
+
+def test_what_providers_show_changes_no_history(store: Store, people: People) -> None:
+    with store.write(ADMIN) as unit:
+        unit.users.update(replace(people[0], name="Alicia"))
+    place = position(store)
+    shown = (AttributeMapping(attribute="x", source="phone"),)
+    provider = builders.ldap_provider(user_attributes=shown)
+    assert logged(store, lambda unit: unit.ldap_providers.add(provider)) == set()
     assert logged(store, lambda unit: unit.ldap_providers.update(replace(provider, user_attributes=()))) == set()
-    assert not leads_on(store, second)
-    third = position(store)
-    with store.write(ADMIN) as unit:
-        unit.users.update(replace(people[0], name="Alice"))
-        unit.ldap_providers.remove(unit.ldap_providers.get(provider.id))
-    # It showed nothing any more.
-    assert leads_on(store, third)
-
-
-def test_a_provider_that_shows_nothing_else_changes_no_history(store: Store, people: People) -> None:
-    with store.write(ADMIN) as unit:
-        provider = unit.ldap_providers.add(showing("phone", "shell"))
-    place = position(store)
-    with store.write(ADMIN) as unit:
-        other = unit.ldap_providers.add(showing("shell", name="other"))
-        unit.ldap_providers.update(
-            replace(provider, base_dn="dc=elsewhere", user_attributes=provider.user_attributes[:1])
-        )
-        unit.ldap_providers.update(replace(provider, size_limit=5))
-        unit.users.update(replace(people[0], name="Alicia"))
-    assert leads_on(store, place)
-    with store.write(ADMIN) as unit:
-        unit.ldap_providers.remove(other)
     assert leads_on(store, place)
 
 
-def test_what_is_shown_by_another_in_turn_changes_no_history(store: Store, people: People) -> None:
+def test_what_a_provider_shows_is_asked_of_those_with_an_application(store: Store) -> None:
+    shown = (AttributeMapping(attribute="x", source="phone"),)
+    provider = builders.ldap_provider("one", user_attributes=shown, group_attributes=shown)
     with store.write(ADMIN) as unit:
-        provider = unit.ldap_providers.add(showing("phone"))
-    place = position(store)
-    with store.write(ADMIN) as unit:
-        unit.ldap_providers.remove(provider)
-        unit.ldap_providers.add(showing("phone", name="next"))
-    assert leads_on(store, place)
-    with store.write(ADMIN) as unit:
-        unit.ldap_providers.update(replace(unit.ldap_providers.get_named("next"), user_attributes=()))
-    assert not leads_on(store, place)
-    assert people
+        unit.ldap_providers.add(provider)
+        unit.ldap_providers.add(builders.ldap_provider("unused"))
+        unit.applications.add(builders.application("nothing"))
+        unit.applications.add(builders.application("one", provider=provider.id))
+        assert unit.ldap_providers.shown() == {
+            provider.id: Shown(users=frozenset({"phone"}), groups=frozenset({"phone"}))
+        }
