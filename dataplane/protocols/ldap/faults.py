@@ -21,3 +21,10 @@ class TooLong(PeerError):
 
     def __init__(self, size: int, limit: int) -> None:
         super().__init__(ResultCode.PROTOCOL_ERROR, f"a message of {size} bytes, at most {limit} are taken")
+
+
+class Crowded(PeerError):
+    """All connections together have sent more of messages that aren't finished than is kept."""
+
+    def __init__(self) -> None:
+        super().__init__(ResultCode.BUSY, "too much is waiting for the end of its message")

@@ -27,6 +27,8 @@ MAX_DEPTH: Final = 256
 """Levels of and, or and not."""
 MAX_FILTERS: Final = 10_000
 """All of a search's filters, nested ones and the pieces of substrings included."""
+WEIGHT_OF_ANY_ATTRIBUTE: Final = 1_000
+"""As so many filters counts one that names a rule and no attribute: it asks every attribute that the rule is for."""
 
 _AND: Final = 0xA0
 _OR: Final = 0xA1
@@ -148,10 +150,12 @@ class _Filters:
         reader.close(outer, b"\x81\x82\x83\x84")
         if rule is None and attribute is None:
             raise Unfit("a match by neither rule nor attribute")
+        if attribute is None:
+            self._count(WEIGHT_OF_ANY_ATTRIBUTE)
         return Extensible(rule=rule, attribute=attribute, value=value, dn_attributes=dn_attributes)
 
-    def _count(self) -> None:
-        self._left -= 1
+    def _count(self, weight: int = 1) -> None:
+        self._left -= weight
         if self._left < 0:
             raise _too_large(f"more than {MAX_FILTERS} filters")
 

@@ -15,7 +15,7 @@ from dataplane.protocols.ldap import search
 from dataplane.protocols.ldap.binding import INVALID, Bound
 from dataplane.protocols.ldap.controls import OF_OTHERS, refused
 from dataplane.protocols.ldap.extended import change_password, notice, who_am_i
-from dataplane.protocols.ldap.faults import TooLong
+from dataplane.protocols.ldap.faults import Crowded, TooLong
 from dataplane.protocols.ldap.messages import (
     SUCCESS,
     Abandon,
@@ -145,8 +145,8 @@ class LdapHandler:
     def refuse(self, error: PeerError, connection: Connection[Any]) -> bytes:
         """To a peer that broke the protocol: the notice of disconnection (section 4.4.1), and the end."""
         connection.finish()
-        self._service.metrics.limits["message_size" if isinstance(error, TooLong) else "malformed"] += 1
-        return notice(ResultCode.PROTOCOL_ERROR, error.reason)
+        self._service.metrics.limits[_limit_of(error)] += 1
+        return notice(ResultCode(error.code), error.reason)
 
     def revoke(self, reason: str) -> None:
         """End the connection: what it was bound by holds no more. A password change under way still gets its answer."""
@@ -171,6 +171,7 @@ class LdapHandler:
     def close(self) -> None:
         """Give up all that is under way."""
         self._leave()
+        self._session.release()
         self._operations.kill()
 
     def _handle(self, message: Message, request: Request, started: float) -> bytes:
@@ -350,3 +351,13 @@ class LdapHandler:
         kind, took = _KINDS[type(message.request)], perf_counter() - started
         self._service.metrics.observe(kind, self._application, took, response.result.code)
         return encode_response(message.id, response)
+
+
+def _limit_of(error: PeerError) -> str:
+    match error:
+        case TooLong():
+            return "message_size"
+        case Crowded():
+            return "unfinished_messages"
+        case _:
+            return "malformed"

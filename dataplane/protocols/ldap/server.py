@@ -16,7 +16,7 @@ from dataplane.metering import Snapshot
 from dataplane.protocols.ldap.config import Prepared, prepare
 from dataplane.protocols.ldap.handler import LdapHandler
 from dataplane.protocols.ldap.service import OperationLimits, Service
-from dataplane.protocols.ldap.session import LdapSession
+from dataplane.protocols.ldap.session import LdapSession, Room
 from dataplane.protocols.ldap.trees import Trees
 from dataplane.sansio.clients import DEFAULT_TRUSTED, Trusted
 from dataplane.verifier import Lesson, Sharing
@@ -52,6 +52,7 @@ class LdapServer:
         self._service = Service(gate, self._names, settings.operations, clock, random)
         self._want_directory = want_directory
         self._handlers: dict[Connection[Any], LdapHandler] = {}
+        self._room = Room()
         self._tcp = TcpServer(self._open, settings.limits, relays=Trusted(settings.trusted_cidrs).holds, keeper=self)
         self._prepared = Prepared(trees=Trees(version=settings.version))
 
@@ -126,6 +127,6 @@ class LdapServer:
         self._handlers.pop(connection).close()
 
     def _open(self, connection: Connection[Any]) -> tuple[LdapSession, LdapHandler]:
-        session = LdapSession()
+        session = LdapSession(room=self._room)
         handler = self._handlers[connection] = LdapHandler(self._service, session, connection)
         return session, handler

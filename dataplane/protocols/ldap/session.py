@@ -9,22 +9,38 @@ from collections.abc import Iterator
 from typing import Final
 
 from dataplane.protocols.ldap.ber import LONG_FORM, SEQUENCE, broken, length_octets
-from dataplane.protocols.ldap.faults import TooLong
+from dataplane.protocols.ldap.faults import Crowded, TooLong
 from dataplane.protocols.ldap.messages import Message
 from dataplane.protocols.ldap.wire import decode_message
 from dataplane.sansio import PeerError
 
 DEFAULT_LIMIT: Final = 64 * 1024
 """Bytes of a message, header included, unless the handler says otherwise."""
+DEFAULT_ROOM: Final = 64 * 1024 * 1024
+"""Bytes of unfinished messages of all connections together."""
+
+
+class Room:
+    """What unfinished messages of all connections may take, in bytes."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, size: int = DEFAULT_ROOM) -> None:
+        self.left = size
 
 
 class LdapSession:
-    """The server's side. Answers are encoded by `wire`, entries ahead of time, so `send` takes bytes."""
+    """The server's side. Answers are encoded by `wire`, entries ahead of time, so `send` takes bytes.
 
-    __slots__ = ("_data", "_error", "_partial", "_position", "limit")
+    Whoever ends it calls `release`, for others share its room.
+    """
 
-    def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
+    __slots__ = ("_data", "_error", "_held", "_partial", "_position", "_room", "limit")
+
+    def __init__(self, limit: int = DEFAULT_LIMIT, room: Room | None = None) -> None:
         self.limit = limit
+        self._room = Room() if room is None else room
+        self._held = 0
         # What came last, from a position on: mostly one message or a few, whole. Once something is cut off at the end,
         # what there is goes on in `_partial`, so that bytes which trickle in are copied once each.
         self._data = b""
@@ -44,8 +60,14 @@ class LdapSession:
             self._data, self._position = b"", 0
         if self._partial:
             self._partial += data
+            self._account()
         else:
             self._data, self._position = data, 0
+
+    def release(self) -> None:
+        """Give up what is unfinished: nothing more comes."""
+        self._partial.clear()
+        self._account()
 
     def events(self) -> Iterator[Message]:
         """The messages that are whole. Raises PeerError behind the last good one, and from then on."""
@@ -80,7 +102,15 @@ class LdapSession:
             return None
         data = bytes(self._partial[:end])
         del self._partial[:end]
+        self._account()
         return data
+
+    def _account(self) -> None:
+        held = len(self._partial)
+        self._room.left -= held - self._held
+        self._held = held
+        if self._room.left < 0 and self._error is None:
+            self._error = Crowded()
 
 
 def find_end(data: bytes | bytearray, position: int, limit: int) -> int:

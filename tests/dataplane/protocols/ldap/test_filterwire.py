@@ -133,3 +133,13 @@ def test_what_is_wrong_is_answered(codec: Codec, encoded: str, why: str) -> None
 def test_values_are_bytes_as_they_came(codec: Codec) -> None:
     every = bytes(range(256))
     assert decoded(codec, ldap_ber.equal("cn", every).ber) == Equality("cn", every)
+
+
+def test_what_asks_every_attribute_weighs_as_much(codec: Codec) -> None:
+    asked = ldap_ber.extensible("", "2.5.13.2", "zz").ber
+    found = decoded(codec, ldap_ber.tlv(0xA1, asked * 9))
+    assert isinstance(found, Or)
+    assert len(found.filters) == 9
+    assert too_large(codec, ldap_ber.tlv(0xA1, asked * 10))
+    plain = ldap_ber.extensible("cn", "2.5.13.2", "zz").ber
+    assert isinstance(decoded(codec, ldap_ber.tlv(0xA1, plain * 100)), Or)

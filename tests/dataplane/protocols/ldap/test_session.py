@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from dataplane.protocols.ldap.faults import TooLong
+from dataplane.protocols.ldap.faults import Crowded, TooLong
 from dataplane.protocols.ldap.messages import Delete, Message, ResultCode, Unbind
 from dataplane.sansio import PeerError
 from tests.dataplane.protocols.ldap.vectors import REQUESTS
@@ -67,6 +67,24 @@ def test_what_is_behind_a_message_is_pending_until_asked_for(codec: Codec) -> No
     session.receive(ldap_ber.message(1, ldap_ber.extended("1.3.6.1.4.1.1466.20037")) + second)
     next(session.events())
     assert session.pending == len(second)
+
+
+def test_unfinished_messages_share_a_room(codec: Codec) -> None:
+    room = codec.session.Room(3000)
+    first, second = (codec.session.LdapSession(room=room) for _ in range(2))
+    message = ldap_ber.message(1, ldap_ber.bind("cn=x", "y" * 2000))
+    for session in (first, second):
+        session.receive(message[:10])
+        assert list(session.events()) == []
+    first.receive(message[10:-1])
+    assert list(first.events()) == []
+    second.receive(message[10:-1])
+    with pytest.raises(Crowded):
+        list(second.events())
+    second.release()
+    first.receive(message[-1:])
+    assert [each.id for each in first.events()] == [1]
+    assert room.left == 3000, "what is whole takes no room any more"
 
 
 def test_nothing_and_the_end_are_nothing(codec: Codec) -> None:
