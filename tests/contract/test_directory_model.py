@@ -21,7 +21,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from control.domain.identity import UserKind
+from control.domain.application import AttributeMapping
+from control.domain.identity import User, UserKind
 from control.fleet import directory as fleet_directory
 from control.link import translate as control_words
 from control.link.course import Course, Source
@@ -42,12 +43,14 @@ from protos.outpost.v1 import directory_pb2, link_pb2
 from tests.support import builders
 from tests.support.databases import sqlite_database
 from tests.support.directories import directory_of
+from tests.support.fleet import deploy_ldap
 from tests.support.stores import ADMIN, Clock
 
 INSTANCE = Instance(uid="u", type="ldap", hostname="h", version="v", build="", started=1.0)
 KEY = b"k" * 32
 Item = TypeVar("Item")
 Change = Callable[[Unit, random.Random], object]
+ATTRIBUTES = {"a": 1, "b": 2, "c": 3}
 _numbers = itertools.count()
 """For names that nobody has yet."""
 
@@ -58,12 +61,17 @@ def some(items: list[Item], chance: random.Random) -> list[Item]:
 
 def add_user(unit: Unit, chance: random.Random) -> None:
     kind = chance.choice(list(UserKind))
-    user = unit.users.add(builders.user(f"u{next(_numbers)}", kind=kind))
+    user = unit.users.add(builders.user(f"u{next(_numbers)}", kind=kind, attributes=ATTRIBUTES))
     unit.memberships.set_groups(user.id, [group.id for group in some(unit.groups.all(), chance)])
 
 
+def people(unit: Unit) -> list[User]:
+    """All but the accounts of the outposts that there are."""
+    return [user for user in unit.users.all() if user.username.startswith("u")]
+
+
 def edit_user(unit: Unit, chance: random.Random) -> None:
-    for user in some(unit.users.all(), chance):
+    for user in some(people(unit), chance):
         fields: dict[str, Any] = {
             "name": str(chance.random()),
             "kind": chance.choice(list(UserKind)),
@@ -73,7 +81,7 @@ def edit_user(unit: Unit, chance: random.Random) -> None:
 
 
 def remove_users(unit: Unit, chance: random.Random) -> None:
-    for user in some(unit.users.all(), chance):
+    for user in some(people(unit), chance):
         unit.users.remove(user)
 
 
@@ -110,7 +118,23 @@ def something_else(unit: Unit, chance: random.Random) -> None:
         unit.users.touch_sign_in(user.id)
 
 
-CHANGES = [add_user, edit_user, remove_users, add_group, edit_groups, remove_group, move_people, something_else]
+def show_others(unit: Unit, chance: random.Random) -> None:
+    for provider in some(unit.ldap_providers.all(), chance):
+        shown = tuple(AttributeMapping(attribute=each, source=each) for each in some(list(ATTRIBUTES), chance))
+        unit.ldap_providers.update(replace(provider, user_attributes=shown))
+
+
+def serve_others(unit: Unit, chance: random.Random) -> None:
+    """One at least: who serves none is left with nothing, which is the stream's matter."""
+    providers = [provider.id for provider in unit.ldap_providers.all()]
+    served = frozenset(chance.sample(providers, chance.randint(1, len(providers))))
+    unit.outposts.update(replace(unit.outposts.get_named("ldap"), providers=served))
+
+
+CHANGES = [
+    *(add_user, edit_user, remove_users, add_group, edit_groups, remove_group, move_people, something_else),
+    *(show_others, serve_others),
+]
 SEEDS = st.integers(0, 2**32)
 SOME_CHANGES = st.lists(st.sampled_from(CHANGES), min_size=1, max_size=3)
 Round = tuple[list[Change], int, int]
@@ -137,6 +161,8 @@ class Feeding(RuleBasedStateMachine):
         self.folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory(dir=memory)))
         self.backup: bytes | None = None
         self.start_control()
+        self.outpost = deploy_ldap(self.store, "ldap").outpost.id
+        deploy_ldap(self.store, "other")
         self.change([*[add_group] * 4, *[add_user] * 6, edit_groups], 0)
         self.start_outpost()
 
@@ -241,8 +267,13 @@ class Feeding(RuleBasedStateMachine):
         hello = read_watch(said)
         assert isinstance(hello, Hello)
         self.assembly = DirectoryAssembly()
-        self.course = Course(self.source, hello.directory)
+        self.course = Course(self.source, self.outpost, hello.directory)
         self.steps = self.course.lead_on()
+
+    def shown(self) -> set[str]:
+        with self.store.read() as unit:
+            served = unit.ldap_providers.find_many(unit.outposts.get(self.outpost).providers)
+        return {each.source for provider in served.values() for each in provider.user_attributes}
 
     # The outpost and its disk.
 
@@ -287,7 +318,7 @@ class Feeding(RuleBasedStateMachine):
             while self.deliver_one() or self.deliver_one():
                 pass
             held = {key: directory_pb2.DirectoryEntry.FromString(data) for key, data in self.directory.entries.items()}
-            assert held == directory_of(self.store)
+            assert held == directory_of(self.store, self.shown())
             self.stop()
             assert not self.deliver_one()
         finally:
