@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 
 import grpc
@@ -105,10 +105,17 @@ def play(
         # What asyncio would log of tasks and generators that nobody cares for any more.
         gc.collect()
         await asyncio.sleep(0)
-        assert complaints == []
+        assert [complaint for complaint in complaints if not is_of_another_loop(complaint)] == []
         return outpost
 
     return asyncio.run(run())
+
+
+def is_of_another_loop(complaint: Mapping[str, object]) -> bool:
+    """gRPC wakes the loops of tests that are over with ours, and says so when it finds them closed."""
+    return "PollerCompletionQueue" in str(complaint["message"]) and "Event loop is closed" in str(
+        complaint.get("exception")
+    )
 
 
 async def until(condition: Callable[[], object]) -> None:
