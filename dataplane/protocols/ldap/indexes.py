@@ -27,6 +27,7 @@ _INTERSECTED: Final = 4
 _COMMON_FROM: Final = 8192
 _COMMON_PART: Final = 4
 
+_EVERYBODY: Final = 1 << _SLOT_BITS
 _EMPTY: Final = array(SLOTS)
 
 
@@ -129,10 +130,12 @@ class Codes:
 
     def count(self, least: int, greatest: int) -> int:
         """How many values have a code from the least to the greatest."""
+        self.settle()  # of an attribute that nobody had when the directory was loaded
         return bisect_right(self._codes, greatest) - bisect_left(self._codes, least)
 
     def find(self, least: int, greatest: int) -> Sequence[int]:
         """The slots of those values, sorted, each once."""
+        self.settle()
         found = self._slots[bisect_left(self._codes, least) : bisect_right(self._codes, greatest)]
         return found if least == greatest else array(SLOTS, sorted(set(found)))
 
@@ -207,16 +210,20 @@ class Pieces:
 
     def count(self, texts: Sequence[bytes]) -> int | None:
         """How many slots at most may hold all of the texts; None where these tell nothing."""
-        best: int | None = None
+        sizes = [len(slots) for text in texts for slots in self._slots_of(text)]
+        if sizes:
+            return min(sizes)
         for text in texts:
-            for slots in self._slots_of(text):
-                if best is None or len(slots) < best:
-                    best = len(slots)
-        return best
+            held = self._slots_of_short(text)
+            if held is not None:
+                return min(sum([len(slots) for slots in held]), self._population)
+        return None
 
     def find(self, texts: Sequence[bytes]) -> Sequence[int]:
         """Slots that may hold all of the texts, sorted; for texts that tell something."""
         rarest = sorted([slots for text in texts for slots in self._slots_of(text)], key=len)
+        if not rarest:
+            return self._find_short(texts)
         found = rarest[0]
         for slots in rarest[1:_INTERSECTED]:
             if len(found) <= _FEW:
@@ -224,24 +231,32 @@ class Pieces:
             found = array(SLOTS, sorted(set(found).intersection(slots)))
         return found[:]
 
+    def _find_short(self, texts: Sequence[bytes]) -> Sequence[int]:
+        """The first short text that tells something is enough: what holds it has to be put together."""
+        for text in texts:
+            held = self._slots_of_short(text)
+            if held is not None:
+                return array(SLOTS, sorted(set[int]().union(*held)))
+        return range(self._population)
+
     def _slots_of(self, text: bytes) -> "list[array[int]]":
-        """The slots of each piece of a text, but for pieces that nearly all have."""
-        if len(text) < PIECE:
-            return self._slots_of_short(text)
+        """The slots of each piece of a text, but for pieces that nearly all have; none for a shorter text."""
         found = [self._found.get(piece, _EMPTY) for piece in pieces_of(text)]
         return [slots for slots in found if slots is not None]
 
-    def _slots_of_short(self, text: bytes) -> "list[array[int]]":
-        """A text shorter than a piece is held by all that have a piece which holds it."""
-        if not text:
-            return []
-        union: set[int] = set()
+    def _slots_of_short(self, text: bytes) -> "list[array[int]] | None":
+        """A text shorter than a piece is held by all that have a piece with it in it; None where that tells nothing."""
+        if not 0 < len(text) < PIECE:
+            return None
+        total, held = 0, []
         for piece in self._pieces_holding(text):
             slots = self._found[piece]
-            if slots is None or len(union) * _COMMON_PART > self._population > _COMMON_FROM:
-                return []
-            union.update(slots)
-        return [array(SLOTS, sorted(union))]
+            total += _EVERYBODY if slots is None else len(slots)
+            if total > max(self._population, _COMMON_FROM):
+                return None
+            if slots is not None:
+                held.append(slots)
+        return held
 
     def _pieces_holding(self, text: bytes) -> Sequence[bytes]:
         if self._holding is None:

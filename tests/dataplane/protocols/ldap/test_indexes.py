@@ -53,6 +53,14 @@ def test_codes_hold_every_key_in_its_span(keys: list[tuple[Key, int]]) -> None:
         assert not len(codes)
 
 
+def test_codes_of_what_came_after_the_directory_was_loaded_are_in_order() -> None:
+    codes = Codes(ordered_code)
+    for slot, key in enumerate((9, 2, 7)):
+        codes.add(key, slot)
+    assert codes.count(*codes.equal(2)) == 1
+    assert list(codes.find(*codes.equal(2))) == [1]
+
+
 def test_codes_tell_times_apart_by_the_second() -> None:
     codes = Codes(ordered_code)
     for slot in range(60):
