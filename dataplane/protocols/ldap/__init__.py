@@ -4,8 +4,8 @@ from dataplane.compiled import search_path
 
 COMPILED = (
     *("ber", "filterwire", "session", "values", "wire"),
-    *("candidates", "controls", "described", "filters", "filters_match", "filters_resolve", "hits", "places"),
-    *("blobs", "directory", "indexes", "membership", "planning", "postings", "prepare", "rendering", "rootdse"),
+    *("blobs", "candidates", "controls", "described", "filters", "filters_match", "filters_resolve", "hits", "places"),
+    *("directory", "indexes", "membership", "planning", "plans", "postings", "prepare", "rendering", "rootdse"),
     *("holdings", "pace", "schema", "search", "selection", "settling", "sorting", "tree", "views", "virtuals"),
 )
 """Modules that are compiled where they can be, all together: the way of a search, and what fills the directory.

@@ -4,23 +4,23 @@ Everything that may be seen is found by indexes, the little that others see is l
 the numbers whenever the search has worked for a while, so that whoever asks may see to something else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Final
 
 from dataplane.protocols.ldap.candidates import Held
-from dataplane.protocols.ldap.directory import USER
+from dataplane.protocols.ldap.directory import GROUP, USER
 from dataplane.protocols.ldap.filters import Every, InName, Inverse, Node, Some, Undefined
 from dataplane.protocols.ldap.filters_match import matches
-from dataplane.protocols.ldap.pace import Pace
+from dataplane.protocols.ldap.pace import NOT_YET, Pace
 from dataplane.protocols.ldap.places import Region
-from dataplane.protocols.ldap.planning import users_and_groups, virtual_groups
+from dataplane.protocols.ldap.planning import is_true_of, users_and_groups, virtual_groups
+from dataplane.protocols.ldap.plans import MAX_TESTS, TooMuch
 from dataplane.protocols.ldap.postings import Posting
 from dataplane.protocols.ldap.schema import AttributeType
 from dataplane.protocols.ldap.settling import Settling
 from dataplane.protocols.ldap.tree import VIRTUAL, Tree
 from dataplane.protocols.ldap.views import View
 
-NOT_YET: Final = -1
 _LOOKED_THROUGH: Final = 1000
 """The cost of looking at an entry that someone who sees little may see: the clock is looked at each time."""
 
@@ -44,8 +44,7 @@ def _looked_through(view: View, among: frozenset[int], region: Region, node: Nod
 
 def _by_indexes(tree: Tree, region: Region, node: Node, pace: Pace) -> Iterator[int]:
     if region.entry is not None:
-        entry = Held(tree, region.entry)
-        if matches(entry, Settling(entry).settled(node)) is True:
+        if (yield from _is_hit(tree, region.entry, node, pace)):
             yield region.entry
         return
     if region.containers and may_match(node, tree.container_types):
@@ -53,15 +52,26 @@ def _by_indexes(tree: Tree, region: Region, node: Node, pace: Pace) -> Iterator[
             if matches(Held(tree, code), node) is True:
                 yield code
     if region.kinds:
-        yield from _confirmed(tree, users_and_groups(tree, node), region.kinds, pace)
+        posting = yield from users_and_groups(tree, node, pace)
+        yield from _confirmed(tree, posting, region.kinds, pace)
     if region.virtual:
-        for slot in _confirmed(tree, virtual_groups(tree, node), USER, pace):
+        posting = yield from virtual_groups(tree, node, pace)
+        for slot in _confirmed(tree, posting, USER, pace):
             yield slot if slot == NOT_YET else slot | VIRTUAL
+
+
+def _is_hit(tree: Tree, code: int, node: Node, pace: Pace) -> Generator[int, None, bool]:
+    if code < VIRTUAL and tree.directory.kinds[code] == GROUP:
+        return (yield from is_true_of(tree, code, node, pace))
+    entry = Held(tree, code)
+    return matches(entry, Settling(entry).settled(node)) is True
 
 
 def _confirmed(tree: Tree, posting: Posting, mask: int, pace: Pace) -> Iterator[int]:
     if not posting.size:
         return
+    if posting.size * posting.weight > MAX_TESTS:
+        raise TooMuch
     kinds, exact, weight = tree.directory.kinds, posting.exact, posting.weight
     for slot in posting.candidates():
         if kinds[slot] & mask and (exact or posting.confirms(slot)):

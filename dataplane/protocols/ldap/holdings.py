@@ -1,6 +1,6 @@
 """Postings that need no list of their own: what the directory holds anyway says who is in them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from dataplane.protocols.ldap.directory import GROUP, Directory
 from dataplane.protocols.ldap.membership import Membership
@@ -17,7 +17,7 @@ class Members(Posting):
         self._membership = membership
         self._group = group
 
-    def candidates(self) -> Sequence[int]:
+    def candidates(self) -> Iterable[int]:
         """A copy."""
         return self._membership.members(self._group)[:]
 
@@ -36,7 +36,7 @@ class OfKinds(Posting):
         self._directory = directory
         self._mask = mask
 
-    def candidates(self) -> Sequence[int]:
+    def candidates(self) -> Iterable[int]:
         """Groups are few; users are nearly all there is."""
         if self._mask == GROUP:
             return sorted(self._directory.groups.values())

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Final
 
+NOT_YET: Final = -1
+"""Comes in place of a result where others should run."""
+
 _LOOK_EVERY: Final = 64
 """Units of work, of some microseconds at most, between two looks at the clock."""
 

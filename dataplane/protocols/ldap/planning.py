@@ -1,178 +1,57 @@
-"""From a filter to a posting: which index answers which part of it, and who decides where none is exact.
+"""Which index answers which part of a filter, and who decides where none is exact.
 
-True and false are told apart by pushing negation down to the leaves (De Morgan): what is undefined is in neither set,
-and everything else is false of an entry exactly where it isn't true. Users and groups are found by the directory's
-indexes, virtual groups by those of their users. What no index serves is decided entry by entry, by the same
-`filters_match` that decides for those who see little.
+Users and groups are found by the directory's indexes, virtual groups by those of their users. What no index serves is
+decided entry by entry, by the same `filters_match` that decides for those who see little.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 from typing import Final
 
 from dataplane.protocols.ldap import virtuals
 from dataplane.protocols.ldap.candidates import Alike, Held
 from dataplane.protocols.ldap.directory import GROUP, USER, Directory
-from dataplane.protocols.ldap.filters import (
-    AllBits,
-    AnyBit,
-    AtLeast,
-    AtMost,
-    Below,
-    Equal,
-    Every,
-    Has,
-    Holds,
-    InChain,
-    InName,
-    Inverse,
-    Node,
-    Some,
-    Undefined,
-)
+from dataplane.protocols.ldap.filters import Equal, Has, Holds, InChain, InName, Node
 from dataplane.protocols.ldap.filters_match import matches, test_of
 from dataplane.protocols.ldap.holdings import Members, OfKinds
-from dataplane.protocols.ldap.indexes import Codes
-from dataplane.protocols.ldap.postings import (
-    NOTHING,
-    SLOTS,
-    Everything,
-    Known,
-    Posting,
-    Tested,
-    Without,
-    both,
-    either,
-)
+from dataplane.protocols.ldap.pace import NOT_YET, Pace
+from dataplane.protocols.ldap.plans import Leaf, Plan, known
+from dataplane.protocols.ldap.postings import NOTHING, SLOTS, Posting, Tested, either
 from dataplane.protocols.ldap.prepare import exact_case, ignore_case
 from dataplane.protocols.ldap.schema import AttributeType, Key
 from dataplane.protocols.ldap.tree import CONTAINER, SLOT, VIRTUAL, Tree
 
-_FEW: Final = 8
-"""Candidates that are tested at once."""
-
-MAX_TESTS: Final = 100_000_000
-"""Tests, of a microsecond or so, that one search may ask for at most: some minutes, which no time limit allows."""
-
-_COSTLY: Final = 5
-"""The weight of a test by way of an entry's description."""
-
-_MEMBERS: Final = 2000
-"""The weight of a test of all members of a group, which may be many."""
-
 _SOME: Final = 500
 """Members of members that are looked for at once."""
 
-Leaf = Has | Equal | AtLeast | AtMost | Below | Holds | AllBits | AnyBit | InChain
+_LISTS_MEMBERS: Final = ("member", "uniqueMember", "memberUid")
 
 
-class TooMuch(Exception):
-    """The filter asks for more work than any search may cost."""
+def users_and_groups(tree: Tree, node: Node, pace: Pace) -> Generator[int, None, Posting]:
+    """The users and groups of which the filter is true, after a `NOT_YET` for each pause. Raises TooMuch."""
+    return _RealPlan(tree).made(node, pace)
 
 
-def users_and_groups(tree: Tree, node: Node) -> Posting:
-    """The users and groups of which the filter is true. Raises TooMuch."""
-    return _bounded(_RealPlan(tree).of(node, negated=False))
+def virtual_groups(tree: Tree, node: Node, pace: Pace) -> Generator[int, None, Posting]:
+    """The users of whose virtual groups the filter is true, likewise. Raises TooMuch."""
+    return _VirtualPlan(tree).made(node, pace)
 
 
-def virtual_groups(tree: Tree, node: Node) -> Posting:
-    """The users of whose virtual groups the filter is true. Raises TooMuch."""
-    return _bounded(_VirtualPlan(tree).of(node, negated=False))
+def is_true_of(tree: Tree, slot: int, node: Node, pace: Pace) -> Generator[int, None, bool]:
+    """Whether the filter is true of one user or group, by indexes: a group may have many members. Raises TooMuch."""
+    return (yield from _RealPlan(tree).made_for(slot, node, pace)).holds(slot)
 
 
-def _bounded(posting: Posting) -> Posting:
-    if posting.size * posting.weight > MAX_TESTS:
-        raise TooMuch
-    return posting
+def has_value(tree: Tree, slot: int, node: Equal) -> bool | None:
+    """Whether a user or a group has this value of an attribute, by indexes; None where it has no value at all."""
+    plan = _RealPlan(tree)
+    if plan.of(node, negated=False).holds(slot):
+        return True
+    return False if plan.of(Has(node.type), negated=False).holds(slot) else None
 
 
-class _Plan:
-    """What both have in common."""
-
-    __slots__ = ("_directory", "_leaves", "_population", "_tree")
-
-    def __init__(self, tree: Tree) -> None:
-        # The same question asked twice in a filter is planned once.
-        self._leaves: dict[tuple[Node, bool], Posting] = {}
-        self._tree = tree
-        self._directory = tree.directory
-        self._population = len(tree.directory.kinds)
-
-    def of(self, node: Node, *, negated: bool) -> Posting:
-        """The entries of which the node is true, or where negated, of which it is false."""
-        match node:
-            case Undefined():
-                return NOTHING
-            case Inverse(node=inner):
-                return self.of(inner, negated=not negated)
-            case Every(nodes=nodes):
-                return self._some(nodes, negated=True) if negated else self._every(nodes, negated=False)
-            case Some(nodes=nodes):
-                return self._every(nodes, negated=True) if negated else self._some(nodes, negated=False)
-        found = self._leaves.get((node, negated))
-        if found is None:
-            if negated:
-                found = Without(self.of(node, negated=False), self._population)
-            else:
-                found = self._tested(node) if isinstance(node, InName) else self._leaf(node)
-            self._leaves[node, negated] = found
-        return found
-
-    def _every(self, nodes: Sequence[Node], *, negated: bool) -> Posting:
-        parts = []
-        for node in nodes:
-            part = self.of(node, negated=negated)
-            if not part.size:
-                return NOTHING
-            parts.append(part)
-        return both(parts) if parts else self._everything()
-
-    def _some(self, nodes: Sequence[Node], *, negated: bool) -> Posting:
-        return either([self.of(node, negated=negated) for node in nodes], self._population)
-
-    def _everything(self) -> Posting:
-        return Everything(self._population)
-
-    def _leaf(self, node: Leaf) -> Posting:
-        raise NotImplementedError
-
-    def _test(self, node: Leaf | InName) -> Callable[[int], bool]:
-        raise NotImplementedError
-
-    def _tested(self, node: Leaf | InName) -> Posting:
-        """One by one."""
-        return Tested(self._population, self._all, self._test(node), _COSTLY)
-
-    def _all(self) -> Sequence[int]:
-        return range(self._population)
-
-    def _of_names(self, node: Equal, key: Key) -> Posting:
-        """By the table of names."""
-        slots = self._directory.by_name.find(key)
-        test = self._test(node)
-        return _known([slot for slot in slots if test(slot)])
-
-    def _of_pieces(self, node: Holds, absent: Posting) -> Posting:
-        """By the rarest piece of what is looked for."""
-        texts = [text for text in (node.initial, *node.any, node.final) if text]
-        count = self._directory.pieces.count(texts)
-        if count is None:
-            return absent
-        find = partial(self._directory.pieces.find, texts)
-        return Tested(count, find, self._test(node)) if count else NOTHING
-
-    def _of_codes(self, node: Leaf, codes: Codes) -> Posting:
-        """By the index of numbers."""
-        span = _span(node, codes)
-        size = codes.count(*span)
-        if 0 < size <= _FEW:
-            test = self._test(node)
-            return _known([slot for slot in dict.fromkeys(codes.find(*span)) if test(slot)])
-        return Tested(size, partial(codes.find, *span), self._test(node)) if size else NOTHING
-
-
-class _RealPlan(_Plan):
+class _RealPlan(Plan):
     __slots__ = ()
 
     def _leaf(self, node: Leaf) -> Posting:
@@ -210,7 +89,7 @@ class _RealPlan(_Plan):
                 test = test or self._test(node)
             if kinds[slot] == USER or (test and test(slot)):
                 found.append(slot)
-        return _known(found)
+        return known(found)
 
     def _of_kinds(self, node: Leaf) -> Posting:
         mask = 0
@@ -232,17 +111,36 @@ class _RealPlan(_Plan):
                 return self._chain(node, name)
             case Has() if name == "entryDN":
                 return self._everything()
-        if name in ("member", "uniqueMember", "memberUid"):
+        if name in _LISTS_MEMBERS:
             groups = OfKinds(self._directory, GROUP)
-            weight = 1 if isinstance(node, Has) else _MEMBERS
-            return Tested(groups.size, groups.candidates, self._test(node), weight)
+            return Tested(groups.size, groups.candidates, self._test(node))
         return self._tested(node)
+
+    def _is_walked(self, leaf: Leaf) -> bool:
+        """What is asked of members' names is asked of each member once, not for each group that it is in."""
+        if self._tree.kinds_related.get(leaf.type) not in _LISTS_MEMBERS or isinstance(leaf, Has | InChain):
+            return False
+        return not (isinstance(leaf, Equal) and leaf.rule is leaf.type.equality)
+
+    def _walked(self, leaf: Leaf, pace: Pace) -> Generator[int, None, Posting]:
+        tree, directory, found = self._tree, self._directory, set[int]()
+        if isinstance(leaf, Has | InChain):
+            raise TypeError("these are found by indexes")
+        test, by_username = test_of(leaf), tree.kinds_related[leaf.type] == "memberUid"
+        name, named = (directory.name, USER) if by_username else (tree.name_of, USER | GROUP)
+        for slot in range(self._population):
+            groups = directory.membership.joined(slot)
+            if groups and directory.kinds[slot] & named and test(name(slot)):
+                found.update(groups)
+            if pace.is_due(1):
+                yield NOT_YET
+        return known(array(SLOTS, sorted([group for group in found if directory.kinds[group] == GROUP])))
 
     def _relation(self, node: Equal, name: str) -> Posting:
         membership = self._directory.membership
         match name:
             case "entryDN":
-                return _known(sorted(self._slots(node.key)))
+                return known(sorted(self._slots(node.key)))
             case "memberOf":
                 return either([Members(membership, slot) for slot in self._slots(node.key)], self._population)
             case "member" | "uniqueMember":
@@ -259,7 +157,7 @@ class _RealPlan(_Plan):
             return _union([membership.above(slot) for slot in slots])
         below = membership.below(slots, _SOME)
         if len(below) <= _SOME:
-            return _known(array(SLOTS, sorted(below)))
+            return known(array(SLOTS, sorted(below)))
         # Too many to look for them when another part of the filter may name few.
         return Tested(
             self._population,
@@ -272,7 +170,7 @@ class _RealPlan(_Plan):
         directory = self._directory
         below = directory.membership.below(directory.superuser_groups)
         users = [slot for slot in below if directory.kinds[slot] == USER]
-        return _known(array(SLOTS, sorted(directory.superuser_groups.union(users))))
+        return known(array(SLOTS, sorted(directory.superuser_groups.union(users))))
 
     def _slots(self, key: Key) -> list[int]:
         """The users and groups of a DN."""
@@ -302,7 +200,7 @@ class _RealPlan(_Plan):
         return bool(self._directory.kinds[slot]) and matches(Held(self._tree, slot), node) is True
 
 
-class _VirtualPlan(_Plan):
+class _VirtualPlan(Plan):
     """Slots of users here mean their virtual groups."""
 
     __slots__ = ()
@@ -311,7 +209,7 @@ class _VirtualPlan(_Plan):
         kind = node.type
         if isinstance(node, InChain):
             related = self._tree.kinds_related.get(kind)
-            return _known(sorted(self._members(node.key))) if related in ("member", "uniqueMember") else NOTHING
+            return known(sorted(self._members(node.key))) if related in ("member", "uniqueMember") else NOTHING
         if kind.key not in virtuals.HELD:
             return NOTHING
         if isinstance(node, Has):
@@ -333,11 +231,11 @@ class _VirtualPlan(_Plan):
             case "cn" | "samaccountname":
                 return self._of_names(node, key)
             case "entrydn":
-                return _known(sorted(code & SLOT for code in self._find(key) if VIRTUAL <= code < CONTAINER))
+                return known(sorted(code & SLOT for code in self._find(key) if VIRTUAL <= code < CONTAINER))
             case "member" | "uniquemember":
-                return _known(sorted(self._members(key)))
+                return known(sorted(self._members(key)))
             case "memberuid":
-                return _known(sorted(named_exactly(directory, key)))
+                return known(sorted(named_exactly(directory, key)))
             case "entryuuid" if isinstance(key, bytes):
                 return self._of_uuid(node, virtuals.turned(key))
         codes = directory.codes.get(node.type)
@@ -347,7 +245,7 @@ class _VirtualPlan(_Plan):
         codes = self._directory.codes.get(node.type)
         slots = codes.find(*codes.equal(users)) if codes else ()
         test = self._test(node)
-        return _known([slot for slot in slots if test(slot)])
+        return known([slot for slot in slots if test(slot)])
 
     def _of_all(self, node: Leaf) -> bool:
         """Whether it is true of what they have alike."""
@@ -378,22 +276,5 @@ def named_exactly(directory: Directory, key: Key) -> list[int]:
     return [slot for slot in directory.named(folded, USER) if exact_case(directory.name(slot)) == key]
 
 
-def _span(node: Leaf, codes: Codes) -> tuple[int, int]:
-    """The codes among which all are of which the leaf is true."""
-    kind = node.type
-    match node:
-        case Equal() if kind.equality and node.rule.normalise is kind.equality.normalise:
-            return codes.equal(node.key)
-        case AtLeast() if kind.ordering and node.rule.normalise is kind.ordering.normalise:
-            return codes.at_least(node.key)
-        case AtMost() | Below() if kind.ordering and node.rule.normalise is kind.ordering.normalise:
-            return codes.at_most(node.key)
-    return codes.all()
-
-
-def _known(slots: Sequence[int]) -> Posting:
-    return Known(slots) if slots else NOTHING
-
-
 def _union(sets: Sequence[Iterable[int]]) -> Posting:
-    return _known(sorted(set[int]().union(*sets)))
+    return known(sorted(set[int]().union(*sets)))

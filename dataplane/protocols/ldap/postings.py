@@ -7,7 +7,7 @@ larger than that part. Candidates are a copy of the moment, decisions are of now
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 SLOTS: Final = "I"
@@ -45,7 +45,7 @@ class Posting:
         self.exact = exact
         self.weight = weight
 
-    def candidates(self) -> Sequence[int]:
+    def candidates(self) -> Iterable[int]:
         """Every slot of the set, and where it isn't exact others, each once; nobody changes it afterwards."""
         raise NotImplementedError
 
@@ -66,7 +66,7 @@ class Nothing(Posting):
     def __init__(self) -> None:
         super().__init__(0, exact=True)
 
-    def candidates(self) -> Sequence[int]:
+    def candidates(self) -> Iterable[int]:
         """None."""
         return ()
 
@@ -87,7 +87,7 @@ class Everything(Posting):
         super().__init__(population, exact=True)
         self._population = population
 
-    def candidates(self) -> Sequence[int]:
+    def candidates(self) -> Iterable[int]:
         """As many as there are."""
         return range(self._population)
 
@@ -105,7 +105,7 @@ class Known(Posting):
         super().__init__(len(slots), exact=True)
         self._slots = slots
 
-    def candidates(self) -> Sequence[int]:
+    def candidates(self) -> Iterable[int]:
         """All of them."""
         return self._slots
 
@@ -121,13 +121,13 @@ class Tested(Posting):
     __slots__ = ("_find", "_test")
 
     def __init__(
-        self, size: int, find: Callable[[], Sequence[int]], test: Callable[[int], bool], weight: int = 1
+        self, size: int, find: Callable[[], Iterable[int]], test: Callable[[int], bool], weight: int = 1
     ) -> None:
         super().__init__(size, exact=False, weight=weight)
         self._find = find
         self._test = test
 
-    def candidates(self) -> Sequence[int]:
+    def candidates(self) -> Iterable[int]:
         """What the index found."""
         return self._find()
 
@@ -146,10 +146,8 @@ class Without(Posting):
         self._other = other
         self._population = population
 
-    def candidates(self) -> Sequence[int]:
-        """Every slot there is, or those left over where it is known which are not in."""
-        if self._other.exact and self._other.size:
-            return array(SLOTS, sorted(set(range(self._population)).difference(self._other.candidates())))
+    def candidates(self) -> Iterable[int]:
+        """Every slot there is: putting together which are left over would take longer than asking about each."""
         return range(self._population)
 
     def holds(self, slot: int) -> bool:
@@ -169,7 +167,7 @@ class Both(Posting):
         self._others = ordered[1:]
         super().__init__(self._first.size, exact=False, weight=sum([part.weight for part in parts]))
 
-    def candidates(self) -> Sequence[int]:
+    def candidates(self) -> Iterable[int]:
         """Those of the smallest."""
         return self._first.candidates()
 
@@ -204,16 +202,31 @@ class Either(Posting):
         weight = 1 if exact and total < population else sum([part.weight for part in parts])
         super().__init__(min(total, population), exact=exact and total < population, weight=weight)
 
-    def candidates(self) -> Sequence[int]:
-        """The union."""
+    def candidates(self) -> Iterable[int]:
+        """The union, one part after the other."""
         if self.size >= self._population:
             return range(self._population)
-        if len(self._parts) == 1:
-            return self._parts[0].candidates()
-        found: set[int] = set()
-        for part in self._parts:
-            found.update(part.candidates())
-        return array(SLOTS, sorted(found))
+        # What is known is copied now, what is to be looked for is looked for in its turn.
+        return self._united([part.candidates() if part.exact else part for part in self._flat()])
+
+    def _united(self, parts: "Sequence[Iterable[int] | Posting]") -> Iterator[int]:
+        seen = bytearray(self._population)
+        for part in parts:
+            for slot in part.candidates() if isinstance(part, Posting) else part:
+                # What has come since is found by who asks next.
+                if slot < self._population and not seen[slot]:
+                    seen[slot] = 1
+                    yield slot
+
+    def _flat(self) -> "Iterator[Posting]":
+        """The parts, and in place of unions theirs: of unions in unions each slot is put in its place once."""
+        waiting: list[Posting] = [self]
+        while waiting:
+            part = waiting.pop()
+            if isinstance(part, Either) and part.size < self._population:
+                waiting.extend(part._parts)
+            else:
+                yield part
 
     def holds(self, slot: int) -> bool:
         """Whether one has it."""

@@ -19,7 +19,7 @@ from dataplane.protocols.ldap.described import find_described, find_described_na
 from dataplane.protocols.ldap.filters import Equal, Undefined
 from dataplane.protocols.ldap.filters_match import Candidate, matches
 from dataplane.protocols.ldap.filters_resolve import resolve, resolve_assertion
-from dataplane.protocols.ldap.hits import NOT_YET, find_hits
+from dataplane.protocols.ldap.hits import find_hits
 from dataplane.protocols.ldap.messages import (
     SUCCESS,
     Compare,
@@ -31,15 +31,16 @@ from dataplane.protocols.ldap.messages import (
     Search,
     SearchDone,
 )
-from dataplane.protocols.ldap.pace import Pace
+from dataplane.protocols.ldap.pace import NOT_YET, Pace
 from dataplane.protocols.ldap.paging import Pages, Question, Rest
-from dataplane.protocols.ldap.planning import TooMuch
+from dataplane.protocols.ldap.planning import has_value
+from dataplane.protocols.ldap.plans import TooMuch
 from dataplane.protocols.ldap.rendering import encode
 from dataplane.protocols.ldap.rootdse import PAGED_RESULTS
 from dataplane.protocols.ldap.schema import Schema
 from dataplane.protocols.ldap.selection import Selection
 from dataplane.protocols.ldap.sorting import MAX_SORTED, Order, Place, Unsortable, in_order, orders_of, place_of
-from dataplane.protocols.ldap.tree import Tree, Viewer
+from dataplane.protocols.ldap.tree import VIRTUAL, Tree, Viewer
 from dataplane.protocols.ldap.trees import Trees
 from dataplane.protocols.ldap.values import encode_paged, encode_sort_result
 from dataplane.protocols.ldap.views import Anonymous, View, find_view
@@ -65,9 +66,9 @@ _NO_SUCH_PAGE: Final = Result(
 )
 
 
-_TOO_MUCH: Final = Result(
-    code=ResultCode.ADMIN_LIMIT_EXCEEDED, diagnostic="the filter has too many parts that no index answers"
-)
+_TRUE: Final = Result(code=ResultCode.COMPARE_TRUE)
+_FALSE: Final = Result(code=ResultCode.COMPARE_FALSE)
+_TOO_MUCH: Final = Result(code=ResultCode.ADMIN_LIMIT_EXCEEDED, diagnostic="the filter has too many parts")
 _TOO_MANY: Final = Result(
     code=ResultCode.ADMIN_LIMIT_EXCEEDED, diagnostic=f"more than {MAX_SORTED:,} entries are not sorted"
 )
@@ -161,6 +162,8 @@ def compare(trees: Trees, request: Compare, viewer: Viewer | Anonymous) -> Resul
     code = places.find_seen(view, key, request.entry)
     if code is None:
         return places.missing(view, key)
+    if view.among is None and code < VIRTUAL:
+        return _compared_by_indexes(view.tree, code, request)
     return _compared(Held(view.tree, code, view.among), request, view.tree.directory.schema)
 
 
@@ -170,7 +173,17 @@ def _compared(entry: Candidate, request: Compare, schema: Schema) -> Result:
         return Result(code=node.code)
     if not isinstance(node, Equal) or not entry.values(node.type):
         return Result(code=ResultCode.NO_SUCH_ATTRIBUTE)
-    return Result(code=ResultCode.COMPARE_TRUE if matches(entry, node) else ResultCode.COMPARE_FALSE)
+    return _TRUE if matches(entry, node) else _FALSE
+
+
+def _compared_by_indexes(tree: Tree, code: int, request: Compare) -> Result:
+    node = resolve_assertion(request.attribute, request.value, tree.directory.schema)
+    if isinstance(node, Undefined):
+        return Result(code=node.code)
+    found = has_value(tree, code, node) if isinstance(node, Equal) else None
+    if found is None:
+        return Result(code=ResultCode.NO_SUCH_ATTRIBUTE)
+    return _TRUE if found else _FALSE
 
 
 def _tree(trees: Trees, viewer: Viewer | Anonymous) -> Tree | None:

@@ -2,6 +2,8 @@
 
 import time
 import tracemalloc
+from collections.abc import Callable
+from itertools import count
 
 import pytest
 
@@ -19,7 +21,7 @@ from dataplane.protocols.ldap.messages import (
     Substrings,
 )
 from dataplane.protocols.ldap.paging import Pages
-from dataplane.protocols.ldap.planning import MAX_TESTS
+from dataplane.protocols.ldap.plans import MAX_PIECES, MAX_TESTS
 from dataplane.protocols.ldap.search import answer
 from dataplane.protocols.ldap.trees import Trees
 from tests.support.ldap_trees import BASE, STAFF, Searcher, group, load, provider, user
@@ -71,12 +73,70 @@ def stretches(trees: Trees, asked: Filter, username: str = "ada") -> list[float]
     return found
 
 
+def pauses(trees: Trees, asked: Filter, base: str, scope: Scope) -> int:
+    """How often others have their turn when every look at the clock finds that it is time."""
+    seconds = count()
+    searcher = Searcher.of(trees, "ada")
+    message = Message(id=7, request=Search(base=base, scope=scope, filter=asked, attributes=("1.1",)))
+    return sum(not batch for batch in answer(trees, message, searcher.viewer, Pages(), lambda: next(seconds) / 100))
+
+
 @pytest.mark.parametrize("asked", SLOW, ids=range(len(SLOW)))
 def test_others_get_their_turn(trees: Trees, asked: Filter) -> None:
     found = stretches(trees, asked)
     # Two milliseconds are meant; what a busy machine takes must not fail the test.
     assert max(found) < 0.1
     assert len(found) > sum(found) / 0.1
+
+
+def most_memory(act: Callable[[], object]) -> int:
+    """Bytes that it took at a time."""
+    tracemalloc.start()
+    try:
+        act()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_planning_many_parts_has_pauses(trees: Trees) -> None:
+    asked = Or(tuple(Equality("uid", b"nobody %d" % number) for number in range(2000)))
+    assert pauses(trees, asked, BASE, Scope.SUBTREE) >= 2000 / 4
+
+
+def test_values_of_a_large_group_are_looked_at_with_pauses(trees: Trees) -> None:
+    asked = Or(tuple(Substrings(attribute="memberUid", any=(b"zz%d" % number,)) for number in range(20)))
+    assert pauses(trees, asked, BIG.decode(), Scope.BASE) >= 20 * CROWD / 64
+
+
+def test_what_is_asked_of_one_large_group_makes_no_list_of_its_members(trees: Trees) -> None:
+    searcher = Searcher.of(trees, "ada")
+    asked = Or(tuple(Equality("member", b"cn=nobody %d,ou=users," % number + BASE.encode()) for number in range(20)))
+    searcher.search(asked, base=BIG.decode(), scope=Scope.BASE)
+    assert most_memory(lambda: searcher.search(asked, base=BIG.decode(), scope=Scope.BASE)) < CROWD * 20
+
+
+@pytest.mark.parametrize("attribute", ["member", "uniqueMember", "memberUid"])
+def test_a_compare_makes_no_list_of_members(trees: Trees, attribute: str) -> None:
+    searcher = Searcher.of(trees, "ada")
+    member = b"user 1" if attribute == "memberUid" else f"cn=user 1,ou=users,{BASE}".encode()
+
+    def ask() -> list[ResultCode]:
+        names = (member, member.replace(b"user 1", b"nobody"))
+        return [searcher.compare(BIG.decode(), attribute, name).code for name in names]
+
+    assert ask() == [ResultCode.COMPARE_TRUE, ResultCode.COMPARE_FALSE]
+    assert most_memory(ask) < CROWD * 20
+
+
+def test_an_assertion_of_very_many_pieces_is_refused(trees: Trees) -> None:
+    searcher = Searcher.of(trees, "ada")
+    for attribute in ("cn", "displayName", "memberUid"):
+        codes = [
+            searcher.search(Substrings(attribute=attribute, any=(b"a",) * pieces)).code
+            for pieces in (MAX_PIECES, MAX_PIECES + 1)
+        ]
+        assert codes == [ResultCode.SUCCESS, ResultCode.ADMIN_LIMIT_EXCEEDED]
 
 
 def test_who_sees_little_costs_little_in_a_large_group(trees: Trees) -> None:
