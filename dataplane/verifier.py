@@ -9,13 +9,13 @@ nothing that can be aimed at. What ends or changes the person, the session or th
 import hmac
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, assert_never
 
 from dataplane.config import Changed, Edit, Ended, Options
+from dataplane.crowding import Crowd, Places
 from dataplane.gate import (
     Allowed,
     Answer,
@@ -66,9 +66,8 @@ class VerifierLimits:
     """Of one person: whoever may write a credential in many ways takes room from nobody else."""
     clients: int = 100
     """That one answer serves while somebody guesses at the name elsewhere."""
-    attempts: int = 64
+    places: Places = field(default_factory=Places)
     """Asked about at once."""
-    attempts_of_client: int = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,11 +132,11 @@ class Verifier:
         """Digests by what ends them: the session, the subject, the provider; the oldest first."""
         self._suspects = Suspects(clock)
         self._flights: dict[tuple[bytes, str], _Flight] = {}
-        self._asking: Counter[str] = Counter()
         self._ends: dict[tuple[str, str], tuple[float, float]] = {}
         """What was dropped of late: what was decided before then, and when that was heard."""
         self.counts: Counter[str] = Counter()
         self.limits: Counter[str] = Counter()
+        self._crowd = Crowd(self._limits.places, self.limits)
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -193,11 +192,14 @@ class Verifier:
     def ask(self, attempt: Attempt) -> Answer:
         """Control's answer, which is not kept and never was: within the same bounds as the others."""
         client = client_of(attempt.client_address)
-        if self._is_crowded(client):
+        if self._crowd.is_full_for(client):
             return Denied(reason=DenyReason.BUSY, retry_after=BUSY_SECONDS)
         self.counts["unkept"] += 1
-        with self._entered(client):
-            return self._authenticate(attempt)
+        with self._crowd.entered(client):
+            answer = self._authenticate(attempt)
+        if isinstance(answer, Allowed):
+            self._crowd.know(client)
+        return answer
 
     def _share(self, digest: bytes, attempt: Attempt, is_known: bool) -> Answer:
         """Control's answer; the same attempt from the same client at the same time is one question."""
@@ -217,14 +219,15 @@ class Verifier:
 
     def _ask(self, digest: bytes, attempt: Attempt, is_known: bool) -> Answer:
         client = client_of(attempt.client_address)
-        if not is_known and self._is_crowded(client):
+        if not is_known and self._crowd.is_full_for(client):
             return Denied(reason=DenyReason.BUSY, retry_after=BUSY_SECONDS)
         self.counts["miss"] += 1
         asked = self._clock()
-        with self._entered(client):
+        with self._crowd.entered(client):
             answer = self._authenticate(attempt)
         match answer:
             case Allowed():
+                self._crowd.know(client)
                 kept = Kept(allowed=answer, provider=attempt.provider, at=asked, clients=self._clients(digest, client))
                 if answer.cache > 0 and self._keep(digest, kept):
                     self._sharing.tell(Lesson(digest=digest, kept=kept))
@@ -238,27 +241,6 @@ class Verifier:
             case _:
                 assert_never(answer)
         return answer
-
-    def _is_crowded(self, client: str) -> bool:
-        limits = self._limits
-        for limit, taken, most in (
-            ("attempts_of_client", self._asking[client], limits.attempts_of_client),
-            ("attempts", self._asking.total(), limits.attempts),
-        ):
-            if taken >= most:
-                self.limits[limit] += 1
-                return True
-        return False
-
-    @contextmanager
-    def _entered(self, client: str) -> Iterator[None]:
-        self._asking[client] += 1
-        try:
-            yield
-        finally:
-            self._asking[client] -= 1
-            if not self._asking[client]:
-                del self._asking[client]
 
     def _find_for(self, attempt: Attempt, digest: bytes) -> Kept | None:
         """What is kept, unless somebody guesses at the name from there."""

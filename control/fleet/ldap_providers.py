@@ -38,6 +38,8 @@ LONGEST_BASE_DN = 500
 MOST_RDNS = 32
 MOST_NUMBER = 2**31 - 1
 LONGEST_TIME = timedelta(hours=1)
+# Where an outpost has its schema.
+_SUBSCHEMA = (frozenset({("cn", "subschema")}),)
 # Where an outpost has users and groups below the base DN.
 _UNITS = frozenset(frozenset({("ou", unit)}) for unit in ("users", "groups", "virtual-groups"))
 
@@ -130,6 +132,9 @@ def _check_base_dn(unit: Unit, reader: Reader, provider: LdapProvider) -> None:
     # It stands in files of configuration, and in LDAP it can be written with escapes.
     if not provider.base_dn.isprintable():
         expected = "printable characters, others as a backslash and two hexadecimal digits"
+        reader.refuse("base_dn", "not_a_dn", provider.base_dn, expected)
+    if "=#" in provider.base_dn.replace(" ", "") or base[-1:] == _SUBSCHEMA:
+        expected = "a name whose parts are text, and other than that of the schema (cn=subschema)"
         reader.refuse("base_dn", "not_a_dn", provider.base_dn, expected)
     if len(base) > MOST_RDNS:
         reader.refuse("base_dn", "too_long", f"{len(base)} parts", f"at most {MOST_RDNS} parts")

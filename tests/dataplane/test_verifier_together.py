@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from dataplane.config import Ended
+from dataplane.crowding import Places
 from dataplane.gate import (
     BearerToken,
     Challenge,
@@ -121,7 +122,7 @@ class TestCrowds:
         assert bench.asked() == 3
 
     def test_one_client_takes_its_share_and_no_more(self) -> None:
-        bench = Bench(VerifierLimits(attempts=8, attempts_of_client=2))
+        bench = Bench(VerifierLimits(places=Places(all=8, of_strangers=8, of_client=2, of_stranger=2)))
         with ThreadPoolExecutor(4) as pool:
             with bench.gate.held():
                 guesses = [BearerToken(f"guess{number}") for number in range(2)]
@@ -137,7 +138,7 @@ class TestCrowds:
         assert bench.ask(BearerToken("one more"), address="2001:db8::ffff").answer is YES
 
     def test_all_clients_together_have_a_bound_that_is_none_for_those_known(self) -> None:
-        bench = Bench(VerifierLimits(attempts=2, attempts_of_client=2))
+        bench = Bench(VerifierLimits(places=Places(all=2, of_strangers=2, of_client=2, of_stranger=2)))
         bench.ask()
         bench.later(11 * MINUTE)
         with ThreadPoolExecutor(3) as pool:

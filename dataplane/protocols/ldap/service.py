@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dataplane.crowding import Places
 from dataplane.gate import EventAction, Gate
 from dataplane.io.tls import ServerNames
 from dataplane.ledger import Happening, Ledger
@@ -15,7 +16,7 @@ from dataplane.revocations import Revocations
 from dataplane.verifier import Verifier, VerifierLimits
 
 # Clients of LDAP are applications: all people of one come from one address.
-_ATTEMPTS = VerifierLimits(attempts=256, attempts_of_client=128)
+_ATTEMPTS = VerifierLimits(places=Places(all=256, of_strangers=128, of_client=128, of_stranger=16))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
