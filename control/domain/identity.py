@@ -24,7 +24,8 @@ class User:
     """An account. `password_hash` is argon2id in PHC form, or None where no password can be used.
 
     `number` tells users apart in LDAP. The store gives it when it adds one, to nobody again, and keeps it: whoever
-    makes or compares users need not know it.
+    makes or compares users need not know it. Nor when they were `updated`, which the store says too where groups are
+    joined or left.
     """
 
     id: UUID
@@ -37,7 +38,7 @@ class User:
     password_hash: str | None = field(default=None, repr=False)
     password_changed: datetime | None = None
     created: datetime
-    updated: datetime
+    updated: datetime = field(compare=False)
     last_sign_in: datetime | None = None
     number: int = field(default=0, compare=False)
 
@@ -47,7 +48,7 @@ class Group:
     """A named set of users. Members of a `superuser` group, or of one below it, administer Garrison.
 
     Those of one with `second_factor`, or of one below it, have to have a second factor and to use it. `number` is like
-    that of a user, in a count of its own.
+    that of a user, in a count of its own, and so is `updated`: who joins or leaves changes the group.
     """
 
     id: UUID
@@ -57,7 +58,7 @@ class Group:
     attributes: Attributes = field(default_factory=dict)
     parents: frozenset[UUID] = frozenset()
     created: datetime
-    updated: datetime
+    updated: datetime = field(compare=False)
     number: int = field(default=0, compare=False)
 
 

@@ -1,8 +1,9 @@
 """The feed of users and groups: which of them changed with which revision, and what they are now.
 
 Each unit that touches an entry logs it with the revision it takes, in the same transaction. Membership lies with the
-member: who joins or leaves a group is one changed user, however large the group; when a group goes, so do its
-memberships, and all its members have changed. The log is bounded; it is complete after each of the epochs that are kept
+member, and the entry of a group doesn't name its own: who joins or leaves one is one changed user, however large it is,
+and the group as such has changed too, once for all in the unit. When a group goes, so do its memberships, and all its
+members have changed. The log is bounded; it is complete after each of the epochs that are kept
 (control.domain.directory), so what was trimmed is known to be missing. What is shown of attributes is part of a place:
 who was shown others gets a whole copy instead of what changed.
 """
@@ -46,6 +47,7 @@ _PARENT = tables.group_parents.c
 Page = tuple[tuple[Entry, ...], UUID | None]
 """Entries, and the id after which the next page begins, None at the end."""
 _Links = Mapping[UUID, Sequence[UUID]]
+_Targets = dict[str, set[UUID]]
 _NEXT = sa.select(tables.revision.c.n + 1).scalar_subquery()
 _LOGGED = sa.insert(tables.directory_changes).values(
     revision=_NEXT, target=sa.bindparam("target"), kind=sa.bindparam("kind")
@@ -60,30 +62,58 @@ class DirectoryLog:
         self._context = context
         self._groups = groups
         self._memberships = memberships
-        self._touched: dict[str, set[UUID]] = {"user": set(), "group": set()}
+        self._touched: _Targets = {"user": set(), "group": set()}
+        # Whose memberships, or members, are others now: theirs is the time of the unit.
+        self._linked: _Targets = {"user": set(), "group": set()}
+        self._added: set[UUID] = set()
 
     def note(self, change: Change) -> None:
         """Take note of a change; of a removal before it is carried out."""
         match change.before or change.after:
             case User(id=user) if _is_seen(change):
-                self._touched["user"].add(user)
-            case Membership(user=user):
-                self._touched["user"].add(user)
+                self._note_user(user, change)
+            case Membership(user=user, group=group):
+                self._linked["user"].add(user)
+                self._linked["group"].add(group)
             case Group(id=group):
-                self._touched["group"].add(group)
-                if change.after is None:
-                    # Their memberships and parents go with it, of which there is no other word.
-                    self._touched["user"] |= self._memberships.users_in(group)
-                    self._touched["group"] |= self._groups.directly_below(group)
+                self._note_group(group, change)
             case _:
                 pass
 
+    def _note_user(self, user: UUID, change: Change) -> None:
+        self._touched["user"].add(user)
+        if change.before is None:
+            self._added.add(user)
+        elif change.after is None:
+            self._linked["group"] |= self._memberships.groups_of(user)
+
+    def _note_group(self, group: UUID, change: Change) -> None:
+        self._touched["group"].add(group)
+        before, after = (each.parents if each is not None else frozenset() for each in (change.before, change.after))
+        if before != after:
+            self._linked["group"] |= {group} | (before ^ after)
+        if change.before is None:
+            self._added.add(group)
+        elif change.after is None:
+            # Their memberships and parents go with it, of which there is no other word.
+            self._linked["user"] |= self._memberships.users_in(group)
+            self._linked["group"] |= self._groups.directly_below(group)
+
     def write(self) -> None:
         """Log what was touched, with the revision that the unit takes: nobody else writes meanwhile."""
-        rows = [{"target": target, "kind": kind} for kind, targets in self._touched.items() for target in targets]
+        self._stamp(tables.users, self._linked["user"])
+        self._stamp(tables.groups, self._linked["group"])
+        touched = {kind: targets | self._linked[kind] for kind, targets in self._touched.items()}
+        rows = [{"target": target, "kind": kind} for kind, targets in touched.items() for target in targets]
         if rows:
             self._context.connection.execute(_LOGGED, rows)
             self._context.connection.execute(_BEGUN, {"epoch": uuid4()})
+
+    def _stamp(self, table: sa.Table, targets: set[UUID]) -> None:
+        """Have them changed now; who was added has the time already."""
+        for some in chunks(targets - self._added):
+            stamped = sa.update(table).where(table.c.id.in_(some)).values(updated=self._context.now)
+            self._context.connection.execute(stamped)
 
 
 def _is_seen(change: Change) -> bool:

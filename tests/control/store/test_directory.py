@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 
 from control.domain.application import AttributeMapping
 from control.domain.directory import Cursor, DirectoryGroup, DirectoryUser, Entry, Position, Shown
@@ -14,7 +15,7 @@ from control.domain.identity import Group, User, UserKind
 from control.store import Store, Unit, directory
 from control.store.directory import Page
 from tests.support import builders
-from tests.support.stores import ADMIN
+from tests.support.stores import ADMIN, Clock
 
 KINDS = (UserKind.INTERNAL, UserKind.SERVICE)
 SHOWN = Shown().completed()
@@ -52,25 +53,90 @@ def test_users_and_groups_are_logged_as_they_come_change_and_go(store: Store, pe
     assert logged(store, lambda unit: unit.users.update(replace(alice, name="Alicia"))) == {("user", alice.id)}
     assert logged(store, lambda unit: unit.users.remove(bob)) == {("user", bob.id)}
     assert logged(store, lambda unit: unit.groups.add(admins)) == {("group", admins.id)}
-    assert logged(store, lambda unit: unit.groups.update(replace(staff, parents=frozenset()))) == {("group", staff.id)}
+    renamed = replace(staff, name="all staff")
+    assert logged(store, lambda unit: unit.groups.update(renamed)) == {("group", staff.id)}
     assert logged(store, lambda unit: unit.groups.remove(admins)) == {("group", admins.id)}
 
 
-def test_membership_lies_with_the_member(store: Store, people: People) -> None:
+def moved(store: Store, clock: Clock, change: Callable[[Unit], object]) -> set[str]:
+    """Names of those who were there whose time of the last change is that of a unit that does this; all are logged."""
+    before = times(store)
+    clock.advance(seconds=5)
+    touched = {target for _, target in logged(store, change)}
+    after = times(store)
+    found = {key for key in before.keys() & after if before[key] != after[key]}
+    assert {after[key][1] for key in found} <= {clock.now}
+    assert found == touched & before.keys() & after.keys()
+    return {after[key][0] for key in found}
+
+
+def times(store: Store) -> dict[UUID, tuple[str, datetime]]:
+    with store.read() as unit:
+        entries = (*unit.directory.users(KINDS, SHOWN, None, 100)[0], *unit.directory.groups(SHOWN, None, 100)[0])
+    return {entry.id: (entry.name, entry.updated) for entry in entries}
+
+
+def test_membership_changes_both_sides(store: Store, clock: Clock, people: People) -> None:
     alice, staff, everyone = people
-    bob = builders.user("bob")
-    logged(store, lambda unit: unit.users.add(bob))
-    assert logged(store, lambda unit: unit.memberships.set_groups(alice.id, [everyone.id])) == {("user", alice.id)}
-    assert logged(store, lambda unit: unit.memberships.set_users(staff.id, [bob.id])) == {("user", bob.id)}
-    assert logged(store, lambda unit: unit.memberships.set_users(staff.id, [bob.id])) == set()
+    with store.write(ADMIN) as unit:
+        bob = unit.users.add(builders.user("bob"))
+    both = [alice.id, bob.id]
+    assert moved(store, clock, lambda unit: unit.memberships.set_groups(alice.id, [everyone.id])) == {
+        "Alice",
+        "staff",
+        "everyone",
+    }
+    assert moved(store, clock, lambda unit: unit.memberships.set_users(staff.id, both)) == {"Alice", "Bob", "staff"}
+    assert moved(store, clock, lambda unit: unit.memberships.set_users(staff.id, both)) == set()
+    assert moved(store, clock, lambda unit: unit.memberships.set_users(staff.id, [bob.id])) == {"Alice", "staff"}
 
 
-def test_what_goes_with_a_group_is_logged(store: Store, people: People) -> None:
+def test_nesting_changes_both_sides(store: Store, clock: Clock, people: People) -> None:
+    _, staff, everyone = people
+    new = builders.group("new", parents=frozenset({everyone.id, staff.id}))
+    assert moved(store, clock, lambda unit: unit.groups.add(new)) == {"staff", "everyone"}
+    alone = replace(staff, parents=frozenset())
+    assert moved(store, clock, lambda unit: unit.groups.update(alone)) == {"staff", "everyone"}
+    assert moved(store, clock, lambda unit: unit.groups.remove(new)) == {"staff", "everyone"}
+
+
+def test_what_goes_with_a_group_changes_who_had_it(store: Store, clock: Clock, people: People) -> None:
     """Memberships and parents are deleted by the database, of its own accord."""
     alice, staff, everyone = people
-    assert logged(store, lambda unit: unit.groups.remove(everyone)) == {("group", everyone.id), ("group", staff.id)}
-    assert logged(store, lambda unit: unit.groups.remove(staff)) == {("group", staff.id), ("user", alice.id)}
-    assert logged(store, lambda unit: unit.users.remove(alice)) == {("user", alice.id)}
+    assert moved(store, clock, lambda unit: unit.groups.remove(everyone)) == {"staff"}
+    assert moved(store, clock, lambda unit: unit.users.remove(alice)) == {"staff"}
+    with store.write(ADMIN) as unit:
+        bob = unit.users.add(builders.user("bob"))
+        unit.memberships.set_groups(bob.id, [staff.id])
+    assert moved(store, clock, lambda unit: unit.groups.remove(staff)) == {"Bob"}
+
+
+def test_who_comes_with_memberships_has_the_times_it_came_with(store: Store, people: People) -> None:
+    _, staff, _ = people
+    carol = builders.user("carol", updated=builders.WHEN - timedelta(days=9))
+    with store.write(ADMIN) as unit:
+        unit.users.add(carol)
+        unit.memberships.set_groups(carol.id, [staff.id])
+    assert times(store)[carol.id] == ("Carol", carol.updated)
+
+
+def test_however_many_join_a_group_changes_once(store: Store, people: People) -> None:
+    _, staff, everyone = people
+    with store.write(ADMIN) as unit:
+        users = [unit.users.add(builders.user(f"u{number}")).id for number in range(900)]
+    statements: list[str] = []
+
+    def count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith(("UPDATE users", "UPDATE groups")):
+            statements.append(statement.split()[1])
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", count)
+    try:
+        touched = logged(store, lambda unit: [unit.memberships.set_users(each.id, users) for each in (staff, everyone)])
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", count)
+    assert len(touched) == len(users) + 3
+    assert sorted(statements) == ["groups", "users", "users"]
 
 
 @pytest.mark.parametrize("fields", [{"password_hash": "$argon2id$new"}, {"last_sign_in": builders.WHEN}])
