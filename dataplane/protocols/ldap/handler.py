@@ -116,7 +116,7 @@ class LdapHandler:
         self._connection = connection
         self._bound: Bound | None = None
         self._viewer: Viewer | Anonymous = ANONYMOUS
-        self._pages = Pages()
+        self._pages = Pages(service.shelf)
         self._operations = Operations(connection)
         self._ending = ""
         self._changed = False

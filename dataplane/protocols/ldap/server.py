@@ -77,6 +77,8 @@ class LdapServer:
             self._service.trees.use()
             if edit.complete and self._service.trees.wants_directory:
                 self._want_directory()
+        if edit.complete:
+            self._service.shelf.drop_stale()
 
     def serve(self, listener: socket.socket, *, tls: bool) -> None:
         """Accept on `listener` from now on."""

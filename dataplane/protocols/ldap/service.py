@@ -11,6 +11,7 @@ from dataplane.protocols.ldap.binding import Binder, Bound
 from dataplane.protocols.ldap.config import Prepared
 from dataplane.protocols.ldap.connections import Connections
 from dataplane.protocols.ldap.metrics import Metrics
+from dataplane.protocols.ldap.paging import Shelf
 from dataplane.protocols.ldap.trees import Trees
 from dataplane.revocations import Revocations
 from dataplane.verifier import Verifier, VerifierLimits
@@ -54,6 +55,7 @@ class Service:
         self.connections = Connections()
         self.binder = Binder(self.verifier, self.revocations, self.ledger, self.metrics, clock)
         self.trees = Trees()
+        self.shelf = Shelf(self.metrics.limits)
 
     def commit(self, prepared: Prepared) -> None:
         """Serve by this from now on; who is bound by what it ends is told to go."""
@@ -61,6 +63,7 @@ class Service:
         self.verifier.commit(prepared.revocations, prepared.options)
         self.trees = prepared.trees
         self.trees.use()
+        self.shelf.drop_stale()
         for member, bound in self.connections.concerned(prepared.revocations):
             reason = self._find_end(bound)
             if reason:

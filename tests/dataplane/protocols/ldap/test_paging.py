@@ -1,11 +1,12 @@
 """Paged results (RFC 2696)."""
 
+from collections import Counter
 from itertools import chain
 
 import pytest
 
 from dataplane.protocols.ldap.messages import Control, Equality, Paged, Present, ResultCode, Scope
-from dataplane.protocols.ldap.paging import MAX_OUTSTANDING
+from dataplane.protocols.ldap.paging import MAX_OUTSTANDING, MAX_TOGETHER, Pages, Shelf
 from dataplane.protocols.ldap.rootdse import PAGED_RESULTS, SERVER_SIDE_SORTING
 from dataplane.protocols.ldap.trees import Trees
 from dataplane.protocols.ldap.values import decode_paged, encode_paged
@@ -129,6 +130,35 @@ def test_a_whole_copy_ends_paged_searches(trees: Trees, ada: Searcher) -> None:
     cookie = cookie_of(one_page(ada, 4))
     load(trees, group(STAFF), user("ada", STAFF))
     assert one_page(ada, 4, cookie).code is ResultCode.UNWILLING_TO_PERFORM
+
+
+def test_all_connections_together_have_so_many_paged_searches(trees: Trees) -> None:
+    limits = Counter[str]()
+    shelf = Shelf(limits)
+    searchers = [Searcher.of(trees, "ada") for _ in range(MAX_TOGETHER // MAX_OUTSTANDING + 1)]
+    cookies = []
+    for searcher in searchers:
+        searcher.pages = Pages(shelf)
+        cookies.append([cookie_of(one_page(searcher, 4)) for _ in range(MAX_OUTSTANDING)])
+    assert [len(each.pages) for each in searchers] == [0, *[MAX_OUTSTANDING] * (len(searchers) - 1)]
+    assert limits == {"pages": MAX_OUTSTANDING}
+    assert one_page(searchers[0], 4, cookies[0][0]).code is ResultCode.UNWILLING_TO_PERFORM
+    assert one_page(searchers[1], 20, cookies[1][0]).code is ResultCode.SUCCESS
+    searchers[2].pages.clear()
+    for _ in range(MAX_OUTSTANDING + 1):
+        one_page(searchers[0], 4)
+    assert limits == {"pages": MAX_OUTSTANDING}
+
+
+def test_paged_searches_do_not_keep_a_tree_that_is_shown_no_more(trees: Trees, ada: Searcher) -> None:
+    shelf = Shelf(Counter())
+    ada.pages = Pages(shelf)
+    one_page(ada, 4)
+    shelf.drop_stale()
+    assert len(ada.pages) == 1
+    load(trees, group(STAFF), user("ada", STAFF))
+    shelf.drop_stale()
+    assert len(ada.pages) == 0
 
 
 def test_a_page_as_large_as_the_size_limit_is_none(ada: Searcher) -> None:
