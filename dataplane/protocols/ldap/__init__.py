@@ -3,10 +3,22 @@
 from dataplane.compiled import search_path
 
 COMPILED = (
-    *("ber", "filterwire", "session", "values", "wire"),
-    *("blobs", "candidates", "controls", "described", "filters", "filters_match", "filters_resolve", "hits", "places"),
-    *("directory", "indexes", "membership", "planning", "plans", "postings", "prepare", "rendering", "rootdse"),
-    *("holdings", "pace", "schema", "search", "selection", "settling", "sorting", "tree", "views", "virtuals"),
+    *("ber", "blobs", "filterwire", "session", "values", "wire"),
+    *("candidates", "controls", "described", "filters", "filters_match", "filters_resolve", "hits", "places", "views"),
+    *("directory", "indexes", "membership", "planning", "postings", "prepare", "rendering", "rootdse", "virtuals"),
+    *(
+        "blobs",
+        "holdings",
+        "member_lists",
+        "pace",
+        "plans",
+        "schema",
+        "search",
+        "selection",
+        "settling",
+        "sorting",
+        "tree",
+    ),
 )
 """Modules that are compiled where they can be, all together: the way of a search, and what fills the directory.
 

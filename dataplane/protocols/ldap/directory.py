@@ -210,7 +210,10 @@ class Directory:
         packed = pack(shown)
         self._blobs[slot] = packed + pack(hidden)
         self._splits[slot] = len(packed)
-        self.names[slot] = dn.escape(name).encode()
+        escaped = dn.escape(name).encode()
+        if escaped != self.names[slot] or kind != self.kinds[slot]:
+            self.membership.rename(slot)
+        self.names[slot] = escaped
         self.kinds[slot] = kind
         self._index(slot, before, self._keys((*shown, *hidden)))
 

@@ -19,12 +19,13 @@ _REMEMBERED: Final = 65_536
 class Membership:
     """The relation."""
 
-    __slots__ = ("_above", "_joined", "_members", "_shared")
+    __slots__ = ("_above", "_joined", "_members", "_shared", "_versions")
 
     def __init__(self) -> None:
         self._joined: list[tuple[int, ...]] = []
         self._members: dict[int, array[int]] = {}
         self._shared: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self._versions: dict[int, int] = {}
         self._above: dict[tuple[int, ...], frozenset[int]] = {}
 
     def add(self) -> None:
@@ -39,6 +40,15 @@ class Membership:
         """The users and groups directly in a group, sorted; not a copy."""
         return self._members.get(group, _NOBODY)
 
+    def version(self, group: int) -> int:
+        """A number that is another when the group has other members, or one of them is called otherwise."""
+        return self._versions.get(group, 0)
+
+    def rename(self, slot: int) -> None:
+        """Say that the entry is called otherwise."""
+        for group in self._joined[slot]:
+            self._touch(group)
+
     def join(self, slot: int, groups: Iterable[int], *, is_group: bool) -> None:
         """Say which groups the entry is directly in."""
         after = tuple(sorted(set(groups)))
@@ -47,8 +57,10 @@ class Membership:
             return
         for group in set(before).difference(after):
             without_slot(self._members[group], slot)
+            self._touch(group)
         for group in set(after).difference(before):
             with_slot(self._members.setdefault(group, array(SLOTS)), slot)
+            self._touch(group)
         if is_group:
             self._above.clear()
         if len(self._shared) > _REMEMBERED:
@@ -80,6 +92,9 @@ class Membership:
                     if member in self._members:
                         waiting.append(member)
         return found
+
+    def _touch(self, group: int) -> None:
+        self._versions[group] = self._versions.get(group, 0) + 1
 
     def _climb(self, direct: tuple[int, ...]) -> frozenset[int]:
         found = set(direct)

@@ -1,13 +1,25 @@
 """Entries with the attributes that were asked for, as SearchResultEntry (RFC 4511 section 4.5.2)."""
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from typing import Final
 
 from dataplane.protocols.ldap.blobs import pack
 from dataplane.protocols.ldap.directory import USER
+from dataplane.protocols.ldap.pace import Pace
 from dataplane.protocols.ldap.schema import Attributes, AttributeType
 from dataplane.protocols.ldap.selection import Selection
 from dataplane.protocols.ldap.tree import CONTAINER, VIRTUAL, Tree
-from dataplane.protocols.ldap.wire import encode_attribute, encode_entry, select
+from dataplane.protocols.ldap.wire import encode_attribute, encode_entry, encode_values, select
+
+LISTED: Final = {"member": "member", "uniqueMember": "member", "memberUid": "memberUid"}
+"""Under what `member_lists` has the values of attributes."""
+
+
+def prepare(tree: Tree, group: int, selection: Selection, pace: Pace) -> Generator[int, None, None]:
+    """Have the members at hand that `encode` will ask for; a `NOT_YET` for each pause."""
+    for kind, name in tree.related_of_groups:
+        if name in LISTED and selection.wants(kind) and tree.member_lists.find(group, LISTED[name]) is None:
+            yield from tree.member_lists.fill(group, LISTED[name], tree.name_of, pace)
 
 
 def encode(tree: Tree, code: int, selection: Selection, among: frozenset[int] | None) -> bytes:
@@ -56,6 +68,10 @@ def _related(tree: Tree, code: int, selection: Selection, among: frozenset[int] 
             continue
         if name == "memberOf":
             encoded.append(tree.member_of(code))
+            continue
+        kept = tree.member_lists.find(code, LISTED[name]) if among is None and name in LISTED else None
+        if kept is not None:
+            encoded.append(encode_values(kind.wire, kept) if kept else b"")
             continue
         if name in ("member", "uniqueMember"):
             # Two names for one thing, which may be long.

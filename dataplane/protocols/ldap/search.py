@@ -35,7 +35,7 @@ from dataplane.protocols.ldap.pace import NOT_YET, Pace
 from dataplane.protocols.ldap.paging import Pages, Question, Rest
 from dataplane.protocols.ldap.planning import has_value
 from dataplane.protocols.ldap.plans import TooMuch
-from dataplane.protocols.ldap.rendering import encode
+from dataplane.protocols.ldap.rendering import encode, prepare
 from dataplane.protocols.ldap.rootdse import PAGED_RESULTS
 from dataplane.protocols.ldap.schema import Schema
 from dataplane.protocols.ldap.selection import Selection
@@ -237,6 +237,12 @@ def _send(task: _Task, hits: Iterator[int], limit: int) -> Generator[bytes, None
         if sent.count == limit:
             sent.code, sent.beyond = ResultCode.SIZE_LIMIT_EXCEEDED, code
             break
+        if among is None and tree.is_large(code):
+            for _ in prepare(tree, code, selection, task.pace):
+                yield b"".join(batch)
+                batch, size = [], 0
+            if not tree.exists(code):
+                continue
         entry = entry_message(message_id, encode(tree, code, selection, among))
         batch.append(entry)
         size += len(entry)

@@ -15,6 +15,7 @@ from dataplane.config import LdapProvider
 from dataplane.protocols.ldap import dn, virtuals
 from dataplane.protocols.ldap.directory import GONE, GROUP, USER, Directory
 from dataplane.protocols.ldap.entries import container, operational_container
+from dataplane.protocols.ldap.member_lists import LARGE, MemberLists
 from dataplane.protocols.ldap.schema import Attributes, AttributeType, Schema
 from dataplane.protocols.ldap.selection import Selections
 from dataplane.protocols.ldap.wire import encode_attribute
@@ -99,6 +100,7 @@ class Tree:
             + [kind for kind, _ in self.related_of_containers]
         )
         self.selections = Selections(directory.schema)
+        self.member_lists = MemberLists(directory)
         self._member_of: dict[tuple[int, ...], bytes] = {}
         self._member_of_as_of = 0
 
@@ -289,6 +291,11 @@ class Tree:
         if self.directory.kinds[code] != USER:
             return self.directory.values(code, self.directory.schema.get("ak-superuser"))
         return [b"TRUE" if self.directory.is_superuser(code) else b"FALSE"]
+
+    def is_large(self, code: int) -> bool:
+        """Whether it is a group with many members."""
+        directory = self.directory
+        return code < VIRTUAL and directory.kinds[code] == GROUP and len(directory.membership.members(code)) > LARGE
 
     # What entries have for themselves.
 

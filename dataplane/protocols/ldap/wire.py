@@ -354,8 +354,12 @@ def encode_entry(dn: bytes, attributes: bytes) -> bytes:
 
 def encode_attribute(name: bytes, values: Sequence[bytes]) -> bytes:
     """A PartialAttribute."""
-    encoded = b"".join([element(OCTET_STRING, value) for value in values])
-    return element(SEQUENCE, element(OCTET_STRING, name) + element(ber.SET, encoded))
+    return encode_values(name, b"".join([element(OCTET_STRING, value) for value in values]))
+
+
+def encode_values(name: bytes, values: bytes) -> bytes:
+    """A PartialAttribute of values that are encoded already, one behind the other."""
+    return element(SEQUENCE, element(OCTET_STRING, name) + element(ber.SET, values))
 
 
 def select(attributes: bytes, wanted: frozenset[bytes], types_only: bool) -> bytes:
