@@ -3,22 +3,11 @@
 from dataplane.compiled import search_path
 
 COMPILED = (
-    *("ber", "blobs", "filterwire", "session", "values", "wire"),
-    *("candidates", "controls", "described", "filters", "filters_match", "filters_resolve", "hits", "places", "views"),
-    *("directory", "indexes", "membership", "planning", "postings", "prepare", "rendering", "rootdse", "virtuals"),
-    *(
-        "blobs",
-        "holdings",
-        "member_lists",
-        "pace",
-        "plans",
-        "schema",
-        "search",
-        "selection",
-        "settling",
-        "sorting",
-        "tree",
-    ),
+    *("ber", "blobs", "candidates", "controls", "described", "directory", "filters", "filters_match"),
+    *("filters_resolve", "filterwire", "hits", "holdings", "indexes", "member_lists", "membership", "pace"),
+    *("places", "planning", "plans", "postings", "prepare", "rendering", "rootdse", "schema"),
+    *("search", "selection", "session", "settling", "sorting", "tree", "values", "views"),
+    *("virtuals", "wire"),
 )
 """Modules that are compiled where they can be, all together: the way of a search, and what fills the directory.
 
