@@ -36,6 +36,7 @@ BUSY_SECONDS = 1.0
 _KEY_SIZE = 32
 _UNDER_WAY = 30.0
 """Seconds; a call to control has five, and what is learnt of another worker comes by way of the supervisor."""
+_BUSY = Denied(reason=DenyReason.BUSY, retry_after=BUSY_SECONDS)
 _PROVIDER = "provider/"
 # What can become true again by itself; after the others the credentials are not what they were.
 _PASSING = frozenset({DenyReason.LOCKED_OUT, DenyReason.BUSY})
@@ -131,6 +132,8 @@ class Verifier:
         self._about: dict[tuple[str, str], dict[bytes, None]] = {}
         """Digests by what ends them: the session, the subject, the provider; the oldest first."""
         self._suspects = Suspects(clock)
+        self._names: Counter[str] = Counter()
+        """Of those whose answers are kept: guesses at others are no matter here."""
         self._flights: dict[tuple[bytes, str], _Flight] = {}
         self._ends: dict[tuple[str, str], tuple[float, float]] = {}
         """What was dropped of late: what was decided before then, and when that was heard."""
@@ -193,7 +196,7 @@ class Verifier:
         """Control's answer, which is not kept and never was: within the same bounds as the others."""
         client = client_of(attempt.client_address)
         if self._crowd.is_full_for(client):
-            return Denied(reason=DenyReason.BUSY, retry_after=BUSY_SECONDS)
+            return _BUSY
         self.counts["unkept"] += 1
         with self._crowd.entered(client):
             answer = self._authenticate(attempt)
@@ -220,7 +223,8 @@ class Verifier:
     def _ask(self, digest: bytes, attempt: Attempt, is_known: bool) -> Answer:
         client = client_of(attempt.client_address)
         if not is_known and self._crowd.is_full_for(client):
-            return Denied(reason=DenyReason.BUSY, retry_after=BUSY_SECONDS)
+            self._suspect(attempt, _BUSY)
+            return _BUSY
         self.counts["miss"] += 1
         asked = self._clock()
         with self._crowd.entered(client):
@@ -256,13 +260,13 @@ class Verifier:
 
     def _suspect(self, attempt: Attempt, answer: Denied | Unavailable) -> None:
         """Whoever has to wait, and whoever can't be told from a guesser; tokens are too long to be guessed."""
-        if not isinstance(attempt.credentials, PasswordCredentials):
+        if not isinstance(attempt.credentials, PasswordCredentials) or attempt.credentials.username not in self._names:
             return
         client, username = client_of(attempt.client_address), attempt.credentials.username
         match answer:
-            case Denied(retry_after=seconds):
+            case Denied(reason=DenyReason.LOCKED_OUT, retry_after=seconds):
                 self._suspects.hold(username, client, seconds)
-            case Unavailable():
+            case Denied() | Unavailable():
                 self._suspects.miss(username, client)
 
     def _clients(self, digest: bytes, client: str) -> frozenset[str]:
@@ -290,6 +294,7 @@ class Verifier:
             return False
         self._make_room(kept)
         self._kept[digest] = kept
+        self._names[kept.allowed.session.identity.username] += 1
         for about in _subjects_of(kept):
             self._about.setdefault(about, {})[digest] = None
         return True
@@ -313,6 +318,10 @@ class Verifier:
         kept = self._kept.pop(digest, None)
         if kept is None:
             return False
+        username = kept.allowed.session.identity.username
+        self._names[username] -= 1
+        if not self._names[username]:
+            del self._names[username]
         for about in _subjects_of(kept):
             digests = self._about[about]
             del digests[digest]

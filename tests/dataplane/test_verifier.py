@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataplane import suspects
 from dataplane.config import Changed, Edit, Ended
+from dataplane.crowding import Places
 from dataplane.gate import (
     Answer,
     BearerToken,
@@ -20,7 +22,7 @@ from dataplane.gate import (
     PasswordCredentials,
 )
 from dataplane.suspects import FREE, WAIT
-from dataplane.verifier import Source, Verified
+from dataplane.verifier import Source, Verified, VerifierLimits
 from tests.support.fake_control import eventually
 from tests.support.verifying import (
     ALICE,
@@ -227,6 +229,28 @@ class TestGuessing:
         for number in range(FREE - 1):
             bench.ask(replace(SECRET, password=f"slip {number}"))
         assert bench.ask().source is Source.OFFLINE
+
+    def test_guesses_for_which_there_is_no_room_count_too(self) -> None:
+        bench = Bench(VerifierLimits(places=Places(all=1, of_strangers=0, of_client=1, of_stranger=0)))
+        bench.verifier._crowd.know("192.0.2.7")
+        bench.ask()
+        for number in range(FREE):
+            busy = bench.ask(replace(SECRET, password=f"guess {number}"), address=self.STRANGER).answer
+            assert isinstance(busy, Denied)
+            assert busy.reason is DenyReason.BUSY
+        assert bench.ask(address=self.STRANGER).source is Source.CONTROL
+        assert bench.ask().source is Source.CACHE
+
+    def test_made_up_names_push_no_count_out(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(suspects, "_MOST", 4)
+        bench.ask()
+        bench.later(11 * MINUTE)
+        bench.gate.answer = AWAY
+        for number in range(FREE):
+            bench.ask(self.WRONG, address=self.STRANGER)
+            for other in range(3):
+                bench.ask(PasswordCredentials(username=f"nobody {number} {other}", password="x"), address=self.STRANGER)
+        assert bench.ask(address=self.STRANGER).answer is AWAY
 
     def test_tokens_are_no_guesses(self, bench: Bench) -> None:
         token = BearerToken("x" * 43)
