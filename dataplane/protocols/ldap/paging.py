@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from dataplane.protocols.ldap.messages import Search
+from dataplane.protocols.ldap.messages import Control, Search
 from dataplane.protocols.ldap.tree import Tree
 
 MAX_OUTSTANDING: Final = 8
@@ -37,12 +37,16 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rest:
-    """What is left: entries found but not sent, those still to be found, and how many have been sent."""
+    """What is left: entries found but not sent, those still to be found, and how many have been sent.
+
+    `answered` are the other controls of each page's answer.
+    """
 
     question: Question
     tree: Tree
     hits: Iterator[int]
     sent: int
+    answered: tuple[Control, ...] = ()
 
 
 class Shelf:

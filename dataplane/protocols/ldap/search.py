@@ -8,7 +8,7 @@ whoever sends them may stop at any. The directory may change meanwhile; what is 
 import math
 import sys
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Final
 
@@ -69,8 +69,9 @@ _NO_SUCH_PAGE: Final = Result(
 _TRUE: Final = Result(code=ResultCode.COMPARE_TRUE)
 _FALSE: Final = Result(code=ResultCode.COMPARE_FALSE)
 _TOO_MUCH: Final = Result(code=ResultCode.ADMIN_LIMIT_EXCEEDED, diagnostic="the filter has too many parts")
-_TOO_MANY: Final = Result(
-    code=ResultCode.ADMIN_LIMIT_EXCEEDED, diagnostic=f"more than {MAX_SORTED:,} entries are not sorted"
+_TOO_MANY: Final = Unsortable(ResultCode.ADMIN_LIMIT_EXCEEDED, "")
+_NOT_SORTED: Final = Result(
+    code=ResultCode.UNAVAILABLE_CRITICAL_EXTENSION, diagnostic=f"more than {MAX_SORTED:,} entries are not sorted"
 )
 
 
@@ -100,6 +101,13 @@ class _Page:
         """The controls of the answer."""
         value = encode_paged(Paged(size=self.estimate, cookie=cookie))
         return (*self.answered, Control(oid=PAGED_RESULTS, value=value))
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsorted:
+    """Hits that are more than are sorted (RFC 2891 section 2)."""
+
+    hits: Iterator[int]
 
 
 @dataclass(slots=True)
@@ -278,8 +286,13 @@ def _controlled(
             found = yield from _collected(task, hits, orders)
             if isinstance(found, Result):
                 return (yield from _ended(task.message_id, found))
-            estimate = len(found)
-            hits = iter(in_order(found, orders))
+            if isinstance(found, _Unsorted):
+                answered, hits = (_sorted_control(_TOO_MANY),), found.hits
+                if controls.sort_critical:
+                    return (yield from _ended(task.message_id, _NOT_SORTED, answered))
+            else:
+                estimate = len(found)
+                hits = iter(in_order(found, orders))
     paged = controls.paged
     if paged is None or (not paged.cookie and 0 < task.search.size_limit <= paged.size):
         # A page as large as the answer may be is no page (RFC 2696 section 3).
@@ -291,8 +304,8 @@ def _controlled(
 
 def _collected(
     task: _Task, hits: Iterator[int], orders: tuple[Order, ...]
-) -> Generator[bytes, None, list[Place] | Result]:
-    """All hits and what they are sorted by; or why not."""
+) -> Generator[bytes, None, "list[Place] | _Unsorted | Result"]:
+    """All hits and what they are sorted by; all hits as they come where these are too many; or why not."""
     found: list[Place] = []
     for code in hits:
         if code == NOT_YET or task.pace.is_due(_SORTED * len(orders)):
@@ -301,7 +314,7 @@ def _collected(
                 return Result(code=ResultCode.TIME_LIMIT_EXCEEDED)
         if code != NOT_YET:
             if len(found) == MAX_SORTED:
-                return _TOO_MANY
+                return _Unsorted(chain([each for each, _ in found], (code,), hits))
             found.append(place_of(task.view, code, orders))
     return found
 
@@ -319,18 +332,20 @@ def _paged(task: _Task, page: _Page, hits: Iterator[int], pages: Pages) -> Gener
         if rest is None:
             return (yield from _ended(task.message_id, _NO_SUCH_PAGE, page.controls()))
         hits, before = rest.hits, rest.sent
+        page = replace(page, answered=rest.answered)
     allowed = (view.tree.provider.size_limit or _MANY) - before
     sent = yield from _send(task, hits, min(paged.size, allowed))
     if sent.beyond is None or sent.count == allowed:
         return (yield from _ended(task.message_id, Result(code=sent.code), page.controls(), waiting=sent.waiting))
     hits = chain((sent.beyond,), hits)
-    cookie = pages.keep(Rest(question=question, tree=view.tree, hits=hits, sent=before + sent.count))
+    rest = Rest(question=question, tree=view.tree, hits=hits, sent=before + sent.count, answered=page.answered)
+    cookie = pages.keep(rest)
     return (yield from _ended(task.message_id, SUCCESS, page.controls(cookie), waiting=sent.waiting))
 
 
 def _sorted_control(orders: object) -> Control:
     if isinstance(orders, Unsortable):
-        value = encode_sort_result(orders.code, orders.attribute)
+        value = encode_sort_result(orders.code, orders.attribute or None)
     else:
         value = encode_sort_result(ResultCode.SUCCESS)
     return Control(oid=SORT_RESULT, value=value)

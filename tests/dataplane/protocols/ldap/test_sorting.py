@@ -90,12 +90,17 @@ def test_no_key_is_a_protocol_error(ada: Searcher) -> None:
     assert ada.search(USER, controls=(by(),)).code is ResultCode.PROTOCOL_ERROR
 
 
-def test_more_than_is_sorted_is_refused() -> None:
+def test_more_than_is_sorted_is_sent_as_it_comes_unless_that_is_critical() -> None:
     assert MAX_SORTED >= 10_000
     crowd = [user(f"user {number}", number=number + 1) for number in range(MAX_SORTED + 1)]
     trees = load(Trees((provider(),)), group("staff"), user("ada", "staff"), *crowd)
-    answer = Searcher.of(trees, "ada").search(USER, controls=(by(key("cn")),))
-    assert (answer.code, answer.entries) == (ResultCode.ADMIN_LIMIT_EXCEEDED, {})
+    ada = Searcher.of(trees, "ada")
+    unsorted = ada.search(USER, controls=(by(key("cn")),), attributes=("1.1",))
+    assert (unsorted.code, len(unsorted.entries)) == (ResultCode.SUCCESS, MAX_SORTED + 2)
+    assert result_of(unsorted) == (ResultCode.ADMIN_LIMIT_EXCEEDED, None)
+    critical = ada.search(USER, controls=(by(key("cn"), critical=True),))
+    assert (critical.code, critical.entries) == (ResultCode.UNAVAILABLE_CRITICAL_EXTENSION, {})
+    assert result_of(critical) == (ResultCode.ADMIN_LIMIT_EXCEEDED, None)
 
 
 def test_time_runs_out_while_sorting() -> None:
