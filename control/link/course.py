@@ -60,14 +60,11 @@ class Source:
         with self._store.read() as unit:
             return unit.directory.position(shown)
 
-    def look(self, outpost: UUID, after: Cursor | None) -> Seen:
-        """What comes after a place for an outpost, a page of it; no news where a whole copy is due.
-
-        Raises ShowsNothing.
-        """
+    def look(self, outpost: UUID, after: Cursor) -> Seen:
+        """What comes after a place for an outpost, a page of it. Raises ShowsNothing."""
         with self._store.read() as unit:
             shown = get_shown(unit, outpost)
-            found = find_news(unit, after, shown) if after else None
+            found = find_news(unit, after, shown)
         return Seen(shown=shown, news=self._find_serialised(found))
 
     def look_for_all(
@@ -132,7 +129,7 @@ class Course:
 
         Raises ShowsNothing.
         """
-        news = self._look(self.reached)
+        news = self._look(self.reached) if self.reached else None
         begun = False
         while news and not news.complete:
             begun = True
@@ -145,7 +142,7 @@ class Course:
                 yield from in_parts(news)
             self.reached = news.reached
 
-    def _look(self, after: Cursor | None) -> News | None:
+    def _look(self, after: Cursor) -> News | None:
         seen = self._source.look(self._outpost, after)
         self.shown = seen.shown
         return seen.news
