@@ -6,8 +6,9 @@ any other option is unknown, and so is the attribute with it (RFC 4512 section 2
 """
 
 import re
+from collections.abc import Generator
 from dataclasses import replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from dataplane.protocols.ldap.filters import (
     NOTHING,
@@ -42,8 +43,12 @@ from dataplane.protocols.ldap.messages import (
     Substrings,
     Unknown,
 )
+from dataplane.protocols.ldap.pace import NOT_YET, Pace
 from dataplane.protocols.ldap.prepare import Place
 from dataplane.protocols.ldap.schema import AttributeType, Key, Rule, RuleKind, Schema
+
+_RESOLVED: Final = 8
+"""The cost of a part of a filter."""
 
 _Leaf = Present | Equality | GreaterOrEqual | LessOrEqual | Substrings | Extensible
 
@@ -53,6 +58,22 @@ _NOT_OF_SYNTAX = Undefined(ResultCode.INVALID_ATTRIBUTE_SYNTAX)
 
 _LANGUAGE = re.compile(r"lang-[A-Za-z0-9-]*", re.IGNORECASE)
 _ESCAPE = re.compile(rb"\\(2[Aa]|5[Cc])")
+
+
+def resolve_with_pauses(wanted: Filter, schema: Schema, pace: Pace) -> Generator[int, None, Node]:
+    """Return the same as `resolve`, after a `NOT_YET` for each pause."""
+    match wanted:
+        case And() | Or():
+            nodes: list[Node] = []
+            for each in wanted.filters:
+                nodes.append((yield from resolve_with_pauses(each, schema, pace)))  # noqa: PERF401  comprehensions do not yield
+            return Every(tuple(nodes)) if isinstance(wanted, And) else Some(tuple(nodes))
+        case Not():
+            return Inverse((yield from resolve_with_pauses(wanted.filter, schema, pace)))
+        case _:
+            if pace.is_due(_RESOLVED):
+                yield NOT_YET
+            return resolve(wanted, schema)
 
 
 def resolve(wanted: Filter, schema: Schema) -> Node:  # noqa: C901, PLR0911 one arm for each choice

@@ -11,6 +11,8 @@ from dataplane.protocols.ldap.candidates import Held
 from dataplane.protocols.ldap.directory import GROUP, USER
 from dataplane.protocols.ldap.filters import Every, InName, Inverse, Node, Some, Undefined
 from dataplane.protocols.ldap.filters_match import matches
+from dataplane.protocols.ldap.filters_resolve import resolve_with_pauses
+from dataplane.protocols.ldap.messages import Filter
 from dataplane.protocols.ldap.pace import NOT_YET, Pace
 from dataplane.protocols.ldap.places import Region
 from dataplane.protocols.ldap.planning import is_true_of, users_and_groups, virtual_groups
@@ -25,14 +27,15 @@ _LOOKED_THROUGH: Final = 1000
 """The cost of looking at an entry that someone who sees little may see: the clock is looked at each time."""
 
 
-def find_hits(view: View, region: Region, node: Node, pace: Pace) -> Iterator[int]:
+def find_hits(view: View, region: Region, wanted: Filter, pace: Pace) -> Iterator[int]:
     """The entries of the region that the filter is true of, each once. Raises TooMuch, before the first."""
     if view.among is not None:
-        return _looked_through(view, view.among, region, node, pace)
-    return _by_indexes(view.tree, region, node, pace)
+        return _looked_through(view, view.among, region, wanted, pace)
+    return _by_indexes(view.tree, region, wanted, pace)
 
 
-def _looked_through(view: View, among: frozenset[int], region: Region, node: Node, pace: Pace) -> Iterator[int]:
+def _looked_through(view: View, among: frozenset[int], region: Region, wanted: Filter, pace: Pace) -> Iterator[int]:
+    node = yield from resolve_with_pauses(wanted, view.tree.directory.schema, pace)
     for code in view.codes():
         if region.holds(view.tree, code):
             entry = Held(view.tree, code, among)
@@ -42,7 +45,8 @@ def _looked_through(view: View, among: frozenset[int], region: Region, node: Nod
                 yield NOT_YET
 
 
-def _by_indexes(tree: Tree, region: Region, node: Node, pace: Pace) -> Iterator[int]:
+def _by_indexes(tree: Tree, region: Region, wanted: Filter, pace: Pace) -> Iterator[int]:
+    node = yield from resolve_with_pauses(wanted, tree.directory.schema, pace)
     if region.entry is not None:
         if (yield from _is_hit(tree, region.entry, node, pace)):
             yield region.entry

@@ -18,7 +18,7 @@ from dataplane.protocols.ldap.controls import SearchControls, search_controls
 from dataplane.protocols.ldap.described import find_described, find_described_named
 from dataplane.protocols.ldap.filters import Equal, Undefined
 from dataplane.protocols.ldap.filters_match import Candidate, matches
-from dataplane.protocols.ldap.filters_resolve import resolve, resolve_assertion
+from dataplane.protocols.ldap.filters_resolve import resolve_assertion
 from dataplane.protocols.ldap.hits import find_hits
 from dataplane.protocols.ldap.messages import (
     SUCCESS,
@@ -146,7 +146,7 @@ def answer(  # noqa: PLR0911  one for each way to end before it has begun
     if isinstance(region, Result):
         return (yield from _ended(message.id, region))
     task = _task(message.id, search, view, clock)
-    hits = find_hits(view, region, resolve(search.filter, view.tree.directory.schema), task.pace)
+    hits = find_hits(view, region, search.filter, task.pace)
     try:
         if message.controls:
             return (yield from _controlled(task, controls, hits, pages))

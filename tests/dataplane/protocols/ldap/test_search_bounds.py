@@ -104,6 +104,11 @@ def test_planning_many_parts_has_pauses(trees: Trees) -> None:
     assert pauses(trees, asked, BASE, Scope.SUBTREE) >= 2000 / 4
 
 
+def test_reading_many_parts_has_pauses(trees: Trees) -> None:
+    asked = Or(tuple(Equality("nobodyKnowsThis", b"%d" % number) for number in range(2000)))
+    assert pauses(trees, asked, BASE, Scope.SUBTREE) >= 2000 / 8
+
+
 def test_values_of_a_large_group_are_looked_at_with_pauses(trees: Trees) -> None:
     asked = Or(tuple(Substrings(attribute="memberUid", any=(b"zz%d" % number,)) for number in range(20)))
     assert pauses(trees, asked, BIG.decode(), Scope.BASE) >= 20 * CROWD / 64
