@@ -1,4 +1,5 @@
 """Which outposts hold the directory, and what of it: while they serve a provider, those attributes that one shows."""
+# long: what holds of one scope, read side by side
 
 import asyncio
 import json
