@@ -126,13 +126,17 @@ def test_however_many_join_a_group_changes_once(store: Store, people: People) ->
         users = [unit.users.add(builders.user(f"u{number}")).id for number in range(900)]
     statements: list[str] = []
 
+    def join(unit: Unit) -> None:
+        for group in (staff, everyone):
+            unit.memberships.set_users(group.id, users)
+
     def count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if statement.startswith(("UPDATE users", "UPDATE groups")):
             statements.append(statement.split()[1])
 
     sa.event.listen(sa.Engine, "before_cursor_execute", count)
     try:
-        touched = logged(store, lambda unit: [unit.memberships.set_users(each.id, users) for each in (staff, everyone)])
+        touched = logged(store, join)
     finally:
         sa.event.remove(sa.Engine, "before_cursor_execute", count)
     assert len(touched) == len(users) + 3
