@@ -1,4 +1,5 @@
 """The feed of users and groups: what is logged with which revision, how it is read, and how it stays bounded."""
+# long: one feed, read and written in every way by the same few people
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
