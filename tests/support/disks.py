@@ -55,7 +55,9 @@ class Disk:
     def mend(self) -> None:
         """Check it and have it writable again; nothing may use it."""
         self.unmount()
-        subprocess.run([require("e2fsck", "e2fsprogs"), "-p", str(self.image)], check=False, stdout=subprocess.DEVNULL)
+        # Whatever it finds: what was cut off in the middle of a write isn't always what -p would mend.
+        check = [require("e2fsck", "e2fsprogs"), "-f", "-y", str(self.image)]
+        subprocess.run(check, check=False, stdout=subprocess.DEVNULL)
         self.mount()
 
     @property
