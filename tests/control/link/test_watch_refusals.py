@@ -169,7 +169,6 @@ def test_a_database_that_does_not_answer_is_said_without_details(
     async def play() -> None:
         async with control.link() as link, outpost(link, unknown_token(control, given)) as edge:
             monkeypatch.setattr(control.store, "read", fail)
-            await edge.hello()
             code, message = await edge.status()
             assert (code, "hunter2" in message) == (grpc.StatusCode.UNAVAILABLE, False)
             monkeypatch.undo()
