@@ -45,7 +45,11 @@ class Disk:
         self._filler.unlink(missing_ok=True)
 
     def fail(self) -> None:
-        """Report an error as a failing disk does (Linux, fs/ext4/sysfs.c): the kernel makes it read-only."""
+        """Report an error as a failing disk does (Linux, fs/ext4/sysfs.c): the kernel makes it read-only.
+
+        What was written is on it by then: without a journal blocks could be lost, or claimed twice.
+        """
+        subprocess.run([require("sync", "coreutils"), "--file-system", str(self.folder)], check=True)
         device = subprocess.run(
             [require("findmnt", "util-linux"), "--noheadings", "--output", "SOURCE", str(self.folder)],
             capture_output=True, text=True, check=True,
