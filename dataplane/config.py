@@ -171,6 +171,13 @@ class Edit:
         """Every key it speaks of."""
         return self.removed.union(self.changed)
 
+    def options_after(self, key: str, options: Options | None) -> tuple[str, Options | None]:
+        """The options once it is made, and their key, where they were `options` under `key`; None for none."""
+        for changed, resource in self.changed.items():
+            if isinstance(resource, Options):
+                return changed, resource
+        return ("", None) if key in self.touched else (key, options)
+
 
 class ConfigRefused(Exception):
     """A resource that can't be served; `str(error)` says what, where and what was expected."""

@@ -28,6 +28,7 @@ from dataplane.gate import (
     PasswordCredentials,
     Unavailable,
 )
+from dataplane.metering import Sample, counters, gauge
 from dataplane.sansio.clients import client_of
 from dataplane.suspects import Suspects
 
@@ -143,6 +144,17 @@ class Verifier:
 
     def __len__(self) -> int:
         return len(self._kept)
+
+    def counters(self) -> list[Sample]:
+        """What was counted, as it is exported."""
+        return [
+            *counters("garrison_verifier_lookups_total", "Credentials looked up", "result", self.counts),
+            *counters("garrison_verifier_limits_total", "Limits of it hit", "limit", self.limits),
+        ]
+
+    def gauge(self) -> Sample:
+        """How much is kept, as it is exported."""
+        return gauge("garrison_verifier_entries", "Answers about credentials that are kept", len(self))
 
     def join(self, sharing: Sharing) -> None:
         """Have what is kept in common with other workers from now on."""

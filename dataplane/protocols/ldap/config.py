@@ -51,7 +51,7 @@ class Prepared:
 def prepare(edit: Edit, before: Prepared) -> tuple[Prepared, Mapping[str, str]]:
     """What `before` becomes by the edit, and what can't be served, as key to reason."""
     refused: dict[str, str] = {}
-    key, options = _options(edit, before)
+    key, options = edit.options_after(before.options_key, before.options)
     providers = _providers(edit, before, refused)
     certificates = _certificates(edit, before, refused)
     trees = before.trees if providers == before.providers else before.trees.with_providers(providers.values())
@@ -67,13 +67,6 @@ def prepare(edit: Edit, before: Prepared) -> tuple[Prepared, Mapping[str, str]]:
         gone=frozenset(_gone(before.providers, providers)),
     )
     return prepared, refused
-
-
-def _options(edit: Edit, before: Prepared) -> tuple[str, Options | None]:
-    for key, resource in edit.changed.items():
-        if isinstance(resource, Options):
-            return key, resource
-    return ("", None) if before.options_key in edit.touched else (before.options_key, before.options)
 
 
 def _providers(edit: Edit, before: Prepared, refused: dict[str, str]) -> Mapping[str, LdapProvider]:

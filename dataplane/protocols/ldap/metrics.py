@@ -40,11 +40,10 @@ class Metrics:
                 *counters("garrison_ldap_limits_total", "Limits hit", "limit", Counter(limits) + self.limits),
                 *counters("garrison_ldap_binds_total", "Binds by outcome", "outcome", self.binds),
                 *counters("garrison_ldap_ended_total", "Connections ended before their time", "reason", self.ended),
-                *counters("garrison_verifier_lookups_total", "Credentials looked up", "result", verifier.counts),
-                *counters("garrison_verifier_limits_total", "Limits of it hit", "limit", verifier.limits),
+                *verifier.counters(),
             ],
             "gauges": [
-                gauge("garrison_verifier_entries", "Answers about credentials that are kept", len(verifier)),
+                verifier.gauge(),
                 *(gauge(name, _GAUGES[name], value) for name, value in gauges.items()),
             ],
         }

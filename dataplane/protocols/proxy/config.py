@@ -70,7 +70,7 @@ def prepare(
 ) -> tuple[Prepared, Mapping[str, str]]:
     """What `before` becomes by the edit, and what can't be served, as key to reason."""
     before = before or Prepared()
-    key, options = _options(edit, before)
+    key, options = edit.options_after(before.options_key, before.options)
     due = _due(edit, options, before)
     gone = due.keys() | (edit.touched & before.compiled.keys())
     refused: dict[str, str] = {}
@@ -91,13 +91,6 @@ def prepare(
         options=options, options_key=key, routes=routes, compiled=compiled, revocations=revocations_of(edit)
     )
     return prepared, refused
-
-
-def _options(edit: Edit, before: Prepared) -> tuple[str, Options | None]:
-    for key, resource in edit.changed.items():
-        if isinstance(resource, Options):
-            return key, resource
-    return ("", None) if before.options_key in edit.touched else (before.options_key, before.options)
 
 
 def _due(edit: Edit, options: Options | None, before: Prepared) -> dict[str, _Source]:

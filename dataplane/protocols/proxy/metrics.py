@@ -52,11 +52,10 @@ class Metrics:
                 *counters("garrison_proxy_refusals_total", "Requests refused", "reason", self.refusals),
                 *counters("garrison_proxy_sign_ins_total", "Sign-ins by outcome", "outcome", self.sign_ins),
                 *counters("garrison_proxy_header_auth_total", "Credentials by outcome", "outcome", self.header_auth),
-                *counters("garrison_verifier_lookups_total", "Credentials looked up", "result", verifier.counts),
-                *counters("garrison_verifier_limits_total", "Limits of it hit", "limit", verifier.limits),
+                *verifier.counters(),
             ],
             "gauges": [
-                gauge("garrison_verifier_entries", "Answers about credentials that are kept", len(verifier)),
+                verifier.gauge(),
                 gauge("garrison_proxy_connections", "Connections open", connections),
                 gauge("garrison_proxy_link_connections", "Connections passed on to the link", passing),
             ],
