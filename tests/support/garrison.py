@@ -171,11 +171,16 @@ class Outpost:
             **self.environment,
         }
         command = [
-            *self.pinned, GARRISON, "outpost", "proxy", "--state", str(self.folder / "state"),
-            "--workers", str(self.workers), "--http", self.address, "--metrics", f"{self.listen}:{self.metrics}",
+            *self.pinned, GARRISON, "outpost", *self.serving, "--state", str(self.folder / "state"),
+            "--workers", str(self.workers), "--metrics", f"{self.listen}:{self.metrics}",
         ]  # fmt: skip
         self._program = Program(f"outpost {self.name}", command, environment)
         return self._program
+
+    @property
+    def serving(self) -> list[str]:
+        """What it serves and where, as its command line says it."""
+        return ["proxy", "--http", self.address]
 
     def is_ready(self) -> bool:
         """Whether its first config is applied."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support import ldap_ber as ber
-from tests.support.garrison import GARRISON, Garrison, Outpost
+from tests.support.garrison import Garrison, Outpost
 from tests.support.garrison_docs import snippet
 from tests.support.ldap_client import Ldap, connected
-from tests.support.peers_program import Program, eventually, free_port, require
+from tests.support.peers_program import eventually, free_port, require
 from tests.support.peers_tls import self_signed
 
 PAGE = "docs/protocols/ldap.md"
@@ -69,21 +69,10 @@ class LdapOutpost(Outpost):
         """The port for LDAP and StartTLS."""
         return self.http
 
-    def launch(self) -> Program:
-        """Start it without waiting for anything."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        environment = {
-            "AUTHENTIK_HOST": f"http://127.0.0.1:{self.garrison.http}",
-            "AUTHENTIK_TOKEN": self.garrison.token(self.name),
-            **self.environment,
-        }
-        command = [
-            *self.pinned, GARRISON, "outpost", "ldap", "--state", str(self.folder / "state"),
-            "--workers", str(self.workers), "--ldap", self.address, "--ldaps", f"{self.listen}:{self.ldaps}",
-            "--metrics", f"{self.listen}:{self.metrics}",
-        ]  # fmt: skip
-        self._program = Program(f"outpost {self.name}", command, environment)
-        return self._program
+    @property
+    def serving(self) -> list[str]:
+        """What it serves and where, as its command line says it."""
+        return ["ldap", "--ldap", self.address, "--ldaps", f"{self.listen}:{self.ldaps}"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
