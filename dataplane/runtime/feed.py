@@ -8,6 +8,7 @@ Groups come before users, so that who is in them finds them there.
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
+from enum import Enum
 from itertools import islice
 
 from dataplane.runtime.directory import HeldDirectory
@@ -22,6 +23,15 @@ _RETRY = 1.0
 log = logging.getLogger("dataplane.workers")
 
 
+class _Stage(Enum):
+    """How far a worker has come: it may need nothing; a copy is to begin, or has begun; it follows changes."""
+
+    UNASKED = "unasked"
+    BEGINNING = "beginning"
+    COPYING = "copying"
+    FOLLOWING = "following"
+
+
 class Courier:
     """Brings it to one worker. `ready` once that has had all of it, or serves without having asked."""
 
@@ -31,25 +41,23 @@ class Courier:
         self._due: dict[str, None] = {}
         """Keys of what is to be sent, in this order."""
         self._some_due = asyncio.Event()
-        self._begins = False
-        self._whole = False
-        self._wanted = False
+        self._stage = _Stage.UNASKED
         self.ready = False
 
     def restart(self) -> None:
         """Send all there is, from the beginning."""
-        self.ready = self.ready and self._wanted
-        self._wanted = self._whole = self._begins = True
+        self.ready = self.ready and self._stage is not _Stage.UNASKED
+        self._stage = _Stage.BEGINNING
         self._due = dict.fromkeys(sorted(self._directory.entries))
         self._some_due.set()
 
     def welcome(self) -> None:
         """The worker serves; what it needs for that, it has asked for."""
-        self.ready = not self._wanted
+        self.ready = self._stage is _Stage.UNASKED
 
     def note(self, keys: Iterable[str]) -> None:
         """These have changed."""
-        if self._wanted:
+        if self._stage is not _Stage.UNASKED:
             self._due.update(dict.fromkeys(keys))
             self._some_due.set()
 
@@ -74,8 +82,10 @@ class Courier:
         for key in keys:
             del self._due[key]
         entries = self._directory.entries
-        begins, self._begins = self._begins, False
-        complete = not self._due or not self._whole
+        begins = self._stage is _Stage.BEGINNING
+        if begins:
+            self._stage = _Stage.COPYING
+        complete = not self._due or self._stage is _Stage.FOLLOWING
         if not self._due:
             self._some_due.clear()
         changed = tuple(entries[key] for key in keys if key in entries)
@@ -90,8 +100,9 @@ class Courier:
         except WorkerGone as error:
             return str(error)
         reason = answer.reason if isinstance(answer, DirectoryTaken) else "it answered something else"
-        if complete and not reason and not self._begins:
-            self._whole, self.ready = False, True
+        # It may have asked anew meanwhile.
+        if complete and not reason and self._stage is not _Stage.BEGINNING:
+            self._stage, self.ready = _Stage.FOLLOWING, True
         return reason
 
 
