@@ -24,6 +24,7 @@ class Outpost:
     """One deployment of a data plane. `config` is what the admin wrote: only known keys, checked when saved.
 
     The embedded outpost (`embedded`) serves every proxy provider that no other outpost serves, unless `manual`.
+    `integration` is the engine that control deploys it to; None where it is deployed by hand, and for the embedded one.
     """
 
     id: UUID
@@ -34,6 +35,7 @@ class Outpost:
     config: Mapping[str, Any] = field(default_factory=dict)
     embedded: bool = False
     manual: bool = False
+    integration: UUID | None = None
     created: datetime
 
 

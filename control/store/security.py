@@ -35,6 +35,10 @@ class Certificates(Repository[Certificate]):
             statement = sa.select(tables.providers.c.name).select_from(table.join(tables.providers))
             for (name,) in self.context.rows(statement.where(table.c.certificate == entity.id)):
                 yield f"provider {name!r}"
+        named = tables.integrations.c
+        shown = sa.or_(named.tls_verification == entity.id, named.tls_authentication == entity.id)
+        for (name,) in self.context.rows(sa.select(named.name).where(shown).order_by(named.name)):
+            yield f"integration {name!r}"
 
 
 class SigningKeys(Repository[SigningKey]):

@@ -26,7 +26,9 @@ from sqlalchemy import (
 from control.domain.application import BindMode, PolicyMode, ProviderType, ProxyMode, SearchMode
 from control.domain.factors import Method
 from control.domain.identity import UserKind
+from control.domain.integration import DeploymentState, IntegrationType
 from control.domain.outpost import InstanceEventKind, InstanceState, OutpostType
+from control.domain.task import LineLevel, TaskKind, TaskState
 from control.store.columns import Listed, UtcDateTime, Word, mappings, rejections
 
 metadata = MetaData(
@@ -202,6 +204,94 @@ bindings = Table(
     Column("negate", Boolean, nullable=False),
 )
 
+integrations = Table(
+    "integrations",
+    metadata,
+    _id(),
+    Column("name", String(150), nullable=False, unique=True),
+    Column("type", Word(IntegrationType), nullable=False),
+    Column("url", String(500), nullable=False),
+    Column("tls_verification", Uuid, _to("certificates", "RESTRICT")),
+    Column("tls_authentication", Uuid, _to("certificates", "RESTRICT")),
+    Column("local", Boolean, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+)
+
+integration_health = Table(
+    "integration_health",
+    metadata,
+    Column("id", Uuid, _to("integrations"), primary_key=True),
+    Column("healthy", Boolean, nullable=False),
+    Column("checked", UtcDateTime, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("error", String(80), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("version", String(80), nullable=False),
+    Column("missing", Listed(), nullable=False),
+    Column("host_key", Text, nullable=False),
+    Column("offered_key", Text, nullable=False),
+)
+
+# No foreign key to the outpost: what lies on an engine outlives it.
+deployments = Table(
+    "deployments",
+    metadata,
+    _id(),
+    Column("integration", Uuid, _to("integrations"), nullable=False, index=True),
+    Column("outpost", Uuid, nullable=False),
+    Column("name", String(150), nullable=False),
+    Column("state", Word(DeploymentState), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("image", String(500), nullable=False),
+    Column("failed", String(64), nullable=False),
+    Column("error", String(80), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("values", JSON, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("checked", UtcDateTime),
+    Column("changed", UtcDateTime),
+)
+Index(None, deployments.c.outpost, deployments.c.integration, unique=True)
+
+# Runs of background work: those that wait are the queue. No foreign keys: a run outlives what it was about.
+task_runs = Table(
+    "task_runs",
+    metadata,
+    _id(),
+    Column("kind", Word(TaskKind), nullable=False),
+    Column("subject", Uuid),
+    Column("name", String(200), nullable=False),
+    Column("cause", String(200), nullable=False),
+    Column("state", Word(TaskState), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("created", UtcDateTime, nullable=False, index=True),
+    Column("due", UtcDateTime, nullable=False),
+    Column("started", UtcDateTime),
+    Column("finished", UtcDateTime, index=True),
+    Column("done", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("error", String(80), nullable=False),
+    Column("values", JSON, nullable=False),
+    Column("result", JSON(none_as_null=True)),
+    Column("cancel_asked", Boolean, nullable=False),
+    Column("holder", Uuid),
+    Column("lease", UtcDateTime),
+)
+Index(None, task_runs.c.state, task_runs.c.due)
+Index(None, task_runs.c.subject, task_runs.c.created)
+
+task_lines = Table(
+    "task_lines",
+    metadata,
+    _id(),
+    Column("run", Uuid, _to("task_runs"), nullable=False, index=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("level", Word(LineLevel), nullable=False),
+    Column("code", String(80), nullable=False),
+    Column("values", JSON, nullable=False),
+)
+
 outposts = Table(
     "outposts",
     metadata,
@@ -212,6 +302,8 @@ outposts = Table(
     Column("config", JSON, nullable=False),
     Column("embedded", Boolean, nullable=False),
     Column("manual", Boolean, nullable=False),
+    # No reference, as SQLite can't add one later; the repository of integrations refuses to remove one that is named.
+    Column("integration", Uuid, index=True),
     Column("created", UtcDateTime, nullable=False),
 )
 

@@ -26,6 +26,7 @@ from control.store.engine import LOOK_SECONDS, Begin, announce, beginning, liste
 from control.store.factors import AppPasswords, Authenticators, FailureCounts, RecoveryCodes
 from control.store.failures import told_plainly
 from control.store.identifiers import ordered_id
+from control.store.integrations import Deployments, IntegrationHealths, Integrations
 from control.store.moments import Moments
 from control.store.numbers import Numbers
 from control.store.people import Groups, Memberships, Users
@@ -82,6 +83,9 @@ class Unit:
         self.directory = Directory(context)
         self.cookie_keys = CookieKeys(context)
         self.outposts = Outposts(context)
+        self.integrations = Integrations(context)
+        self.integration_healths = IntegrationHealths(context)
+        self.deployments = Deployments(context)
         self.tokens = Tokens(context)
         self.instances = Instances(context)
         self.instance_events = InstanceEvents(context)

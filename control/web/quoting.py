@@ -9,8 +9,6 @@ import shlex
 import yaml
 
 _LINE = 1 << 20
-_UNSAFE_NAME = re.compile(r"[^a-z0-9]+")
-_LONGEST_NAME = 50
 
 
 def shell(text: str) -> str:
@@ -44,9 +42,3 @@ def environment_file(text: str) -> str:
 def docker_environment_file(text: str) -> str:
     """A value in a file for `docker run --env-file`, where nothing is quoted: all up to the line end is the value."""
     return " ".join(text.splitlines())
-
-
-def resource_name(text: str, fallback: str) -> str:
-    """A name for containers, units and Kubernetes objects: an RFC 1123 label, whatever the outpost is called."""
-    name = _UNSAFE_NAME.sub("-", text.lower()).strip("-")[:_LONGEST_NAME].strip("-")
-    return name or fallback

@@ -5,6 +5,7 @@ from uuid import UUID
 from flask import Blueprint, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from control.domain.text import resource_name
 from control.fleet.certificate_info import describe
 from control.fleet.certificates import (
     create_certificate,
@@ -17,7 +18,6 @@ from control.web.certificates.forms import CertificateForm, GenerateForm, fields
 from control.web.context import web
 from control.web.forms import Form, saving
 from control.web.pages import done, show_form
-from control.web.quoting import resource_name
 
 blueprint = Blueprint("certificates", __name__, url_prefix="/certificates")
 

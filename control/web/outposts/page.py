@@ -8,14 +8,13 @@ from collections.abc import Mapping
 
 from control.domain.outpost import Outpost
 from control.fleet.instances import health
-from control.fleet.options import options_of
+from control.fleet.launch import Home, Launch, launch_of
 from control.fleet.outposts import assigned_providers
 from control.fleet.rotation import TokenStatus, token_status
 from control.fleet.tokens import find_token
 from control.store import Unit
 from control.web.context import web
 from control.web.lookups import application_by_provider
-from control.web.outposts.deployment import Deployment
 from control.web.outposts.listing import instance_rows
 from control.web.outposts.snippets import deployment_snippets
 
@@ -65,13 +64,6 @@ def find_status(unit: Unit, outpost: Outpost) -> TokenStatus | None:
     return token_status(unit, outpost) if find_token(unit, outpost) is not None else None
 
 
-def _deployment(outpost: Outpost, token: str) -> Deployment:
-    options, settings = options_of(outpost), web().settings
-    return Deployment(
-        outpost=outpost,
-        options=options,
-        host=options.authentik_host or settings.url,
-        token=token,
-        version=settings.version,
-        image_base=settings.image_base,
-    )
+def _deployment(outpost: Outpost, token: str) -> Launch:
+    settings = web().settings
+    return launch_of(outpost, token, Home(url=settings.url, version=settings.version, image_base=settings.image_base))

@@ -2,8 +2,8 @@
 
 from flask import current_app, render_template
 
+from control.fleet.launch import Launch
 from control.web import quoting
-from control.web.outposts.deployment import Deployment
 from control.web.providers.snippets import Snippet
 
 _FILTERS = {
@@ -15,7 +15,7 @@ _FILTERS = {
 }
 
 
-def deployment_snippets(deployment: Deployment) -> tuple[Snippet, ...]:
+def deployment_snippets(deployment: Launch) -> tuple[Snippet, ...]:
     """One snippet for each way."""
     current_app.jinja_env.filters.update(_FILTERS)
     return (
@@ -27,7 +27,7 @@ def deployment_snippets(deployment: Deployment) -> tuple[Snippet, ...]:
     )
 
 
-def _rendered(template: str, deployment: Deployment) -> str:
+def _rendered(template: str, deployment: Launch) -> str:
     return render_template(
         f"snippets/{template}",
         deployment=deployment,

@@ -1,10 +1,12 @@
 """What others typed, made fit to be shown."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.domain.text import printable
+from control.domain.text import printable, resource_name
 
 
 @pytest.mark.parametrize(
@@ -25,3 +27,8 @@ def test_what_could_hide_or_break_out_is_seen(text: str, shown: str) -> None:
 def test_any_text_is_as_long_and_printable(text: str) -> None:
     assert printable(text).isprintable()
     assert len(printable(text)) == len(text)
+
+
+@given(st.text())
+def test_names_of_resources_are_labels(text: str) -> None:
+    assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", resource_name(text, "fallback"))

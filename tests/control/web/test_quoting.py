@@ -82,8 +82,3 @@ def test_environment_files(text: str) -> None:
     quoted = quoting.environment_file(text)
     assert len(quoted.splitlines()) == 1
     assert parse_environment_value(quoted) == " ".join(text.splitlines())
-
-
-@pytest.mark.parametrize("text", NASTY)
-def test_names_of_resources_are_labels(text: str) -> None:
-    assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", quoting.resource_name(text, "fallback"))

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from control.domain.outpost import Outpost, OutpostType
+from control.fleet.launch import Launch
 from control.fleet.options import parse_options
 from control.store import Store
-from control.web.outposts.deployment import Deployment
 from control.web.outposts.snippets import deployment_snippets
 from tests.support import builders
 from tests.support.site import Site
@@ -23,7 +23,7 @@ LABEL = "io.goauthentik.outpost-uuid"
 HOSTILE = ["edge", "x'; touch pwned; '", 'q"$(touch pwned)`touch pwned`', "a\nRUN touch pwned", "$HOME ${X} $$", "END"]
 
 
-def deployment_of(text: str, image_base: str = "", /, **config: Any) -> Deployment:
+def deployment_of(text: str, image_base: str = "", /, **config: Any) -> Launch:
     """What is known of an outpost whose every free text is `text`."""
     account = builders.user("service")
     outpost = Outpost(
@@ -34,7 +34,7 @@ def deployment_of(text: str, image_base: str = "", /, **config: Any) -> Deployme
         created=builders.WHEN,
         config=config,
     )
-    return Deployment(
+    return Launch(
         outpost=outpost,
         options=parse_options(config),
         host=f"https://g/{text}",
@@ -49,7 +49,7 @@ def make(site: Site, text: str, **config: Any) -> dict[str, str]:
     return rendered(site, deployment_of(text, **config))
 
 
-def rendered(site: Site, deployment: Deployment) -> dict[str, str]:
+def rendered(site: Site, deployment: Launch) -> dict[str, str]:
     with site.app.test_request_context():
         return {snippet.key: snippet.text for snippet in deployment_snippets(deployment)}
 

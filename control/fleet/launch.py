@@ -1,16 +1,17 @@
-"""What has to be known to deploy an outpost by hand: environment, names, image, and what of its settings counts where.
+"""What has to be known to start an outpost: environment, names, image, and what of its settings counts where.
 
-Decided here, written out by the templates of the snippets. Two outposts never share a name, whatever they are called.
+Decided here for all who start one: written out by the templates of the snippets for people, carried out by the
+integrations. Two outposts never share a name, whatever they are called.
 """
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from control.domain.outpost import Outpost, OutpostType
-from control.fleet.options import OutpostOptions
-from control.web import quoting
+from control.domain.text import resource_name
+from control.fleet.options import OutpostOptions, options_of
 
 OWN_IMAGE = "garrison-outpost"
 OUTPOST_LABEL = "io.goauthentik.outpost-uuid"
@@ -36,13 +37,22 @@ _LEFT_OUT = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deployment:
+class Home:
+    """What control knows of itself: its URL, its version, and the template of images (`Launch.image_base`)."""
+
+    url: str
+    version: str
+    image_base: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
     """What an instance needs to be told. `image_base` is a checked template of `%(type)s` and `%(version)s`."""
 
     outpost: Outpost
     options: OutpostOptions
     host: str
-    token: str
+    token: str = field(repr=False)
     version: str
     image_base: str = ""
 
@@ -66,7 +76,7 @@ class Deployment:
         """
         key, template = self.outpost.id.hex, self.options.object_naming_template
         wanted = template % {"name": self.outpost.name, "uuid": key}
-        label = quoting.resource_name(wanted, "outpost")
+        label = resource_name(wanted, "outpost")
         is_alone = label == wanted != template % {"name": "", "uuid": ""}
         return label if is_alone else f"{label}-{key[:6]}"
 
@@ -124,6 +134,19 @@ class Deployment:
         """Where browsers are sent to sign in, if that is over plain HTTP through a network; else ""."""
         url = self.options.authentik_host_browser or self.host
         return url if urlsplit(url).scheme == "http" and not _is_loopback(url) else ""
+
+
+def launch_of(outpost: Outpost, token: str, home: Home) -> Launch:
+    """How to start an instance of a stored outpost with that token. Raises Invalid where its options are unusable."""
+    options = options_of(outpost)
+    return Launch(
+        outpost=outpost,
+        options=options,
+        host=options.authentik_host or home.url,
+        token=token,
+        version=home.version,
+        image_base=home.image_base,
+    )
 
 
 def _is_loopback(url: str) -> bool:

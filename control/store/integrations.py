@@ -1,0 +1,64 @@
+"""Integrations, how they are, and what lies on them."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from control.domain.integration import Deployment, Integration, IntegrationHealth
+from control.store import tables
+from control.store.base import Repository
+
+
+class Integrations(Repository[Integration]):
+    """The engines that control deploys to. One that an outpost names can't be removed."""
+
+    table = tables.integrations
+    entity = Integration
+    kind = "integration"
+    unique = ("name",)
+
+    def _users_of(self, entity: Integration) -> Iterable[str]:
+        names = sa.select(tables.outposts.c.name).where(tables.outposts.c.integration == entity.id)
+        for (name,) in self.context.rows(names.order_by(tables.outposts.c.name)):
+            yield f"outpost {name!r}"
+
+
+class IntegrationHealths(Repository[IntegrationHealth]):
+    """What the last look at each integration has shown: no change of configuration, so nobody is woken."""
+
+    table = tables.integration_health
+    entity = IntegrationHealth
+    kind = "integration health"
+    name = "id"
+    order = "checked"
+
+    def save(self, health: IntegrationHealth) -> None:
+        """Create or replace."""
+        if self.find(health.id) is None:
+            self._insert(health)
+        else:
+            self._update(health)
+
+
+class Deployments(Repository[Deployment]):
+    """What lies on engines. The trail is told in words of its own (`Unit.record`), when something is done there."""
+
+    table = tables.deployments
+    entity = Deployment
+    kind = "deployment"
+
+    def of_integration(self, integration: UUID) -> list[Deployment]:
+        """All that lies, or is about to lie, on one engine."""
+        return self._select(self.table.c.integration == integration)
+
+    def of_outpost(self, outpost: UUID) -> list[Deployment]:
+        """Where an outpost lies, or did and may yet."""
+        return self._select(self.table.c.outpost == outpost)
+
+    def find_on(self, outpost: UUID, integration: UUID) -> Deployment | None:
+        """What is known of an outpost on one engine."""
+        return self._one(sa.and_(self.table.c.outpost == outpost, self.table.c.integration == integration))
+
+    def _note(self, before: Deployment | None, after: Deployment | None) -> None:
+        """Nothing: it follows from the configuration and what was found."""
