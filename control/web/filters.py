@@ -1,13 +1,18 @@
 """Values as people read them: times, sizes, durations. The server writes the words, scripts only keep them fresh."""
 
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
+
+from control.domain.text import printable
 
 _UNITS = (("year", 31_557_600), ("month", 2_629_800), ("day", 86_400), ("hour", 3_600), ("minute", 60))
 _JUST_NOW = 10
 _SIZES = ("kB", "MB", "GB", "TB")
 _STEP = 1000
+_PLACE = re.compile(r"\{([a-z_]+)\}")
 
 
 def relative(when: datetime, now: datetime) -> str:
@@ -52,6 +57,24 @@ def duration(length: timedelta) -> str:
         count, left = divmod(left, seconds)
         parts += [_counted(count, unit)] if count else []
     return " ".join(parts) or "0 seconds"
+
+
+def lasting(length: timedelta) -> str:
+    """A length as far as people care: "0.4 seconds", "12 seconds", "3 minutes 5 seconds", "2 days"."""
+    seconds = max(0.0, length.total_seconds())
+    if seconds < _JUST_NOW:
+        return _counted(int(seconds), "second") if seconds in {0, 1} else f"{seconds:.1f} seconds"
+    return " ".join(duration(timedelta(seconds=int(seconds))).split(" ")[:4])
+
+
+def fill(text: str, values: Mapping[str, object]) -> Markup:
+    """Words with the values in their places (`{name}`), which can't be more than text; "?" where one is missing."""
+    whole, end = Markup(), 0
+    for place in _PLACE.finditer(text):
+        value = printable(str(values.get(place[1], "?")))
+        whole += escape(text[end : place.start()]) + Markup("<bdi>{}</bdi>").format(value)
+        end = place.end()
+    return whole + escape(text[end:])
 
 
 def _largest_unit(seconds: float) -> str:

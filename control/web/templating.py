@@ -34,6 +34,7 @@ def install(app: Flask) -> None:
     app.jinja_env.globals.update(asset=_asset, icon=_icon, brand_style_sheet=_brand_style_sheet)
     app.jinja_env.filters.update(ago=_ago, bytes=filters.size, duration=filters.duration, tally=_tally)
     app.jinja_env.filters.update(instant=filters.instant, one_line=printable, address=address_of)
+    app.jinja_env.filters.update(fill=filters.fill, lasting=filters.lasting)
     app.context_processor(lambda: {"brand": web().brand, "version": web().settings.version})
 
 

@@ -54,3 +54,31 @@ def test_duration(length: timedelta, words: str) -> None:
 def test_any_two_moments_have_words(when: datetime, now: datetime) -> None:
     words = filters.relative(when, now)
     assert words == "just now" or words.startswith("in ") or words.endswith(" ago")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-1, "0 seconds"),
+        (0.42, "0.4 seconds"),
+        (1, "1 second"),
+        (9.5, "9.5 seconds"),
+        (12.9, "12 seconds"),
+        (185, "3 minutes 5 seconds"),
+        (93_784, "1 day 2 hours"),
+    ],
+)
+def test_lasting(seconds: float, words: str) -> None:
+    assert filters.lasting(timedelta(seconds=seconds)) == words
+
+
+def test_filled_words_hold_text_only() -> None:
+    filled = filters.fill("Pulls {image} for <{name}>, {seconds} s", {"image": "a/<b>", "name": "x\u202ey", "left": 1})
+    assert filled == "Pulls <bdi>a/&lt;b&gt;</bdi> for &lt;<bdi>x\ufffdy</bdi>&gt;, <bdi>?</bdi> s"
+
+
+@given(st.text(), st.dictionaries(st.text(), st.text()))
+def test_no_words_break_filling(text: str, values: dict[str, str]) -> None:
+    filled = filters.fill(text, values)
+    assert "<script" not in filled
+    assert filled.count("<") == 2 * filled.count("<bdi>")
