@@ -53,10 +53,16 @@ class Wanted:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of what was rendered, without what `accepts` takes several values for."""
-        kept = _without(self.spec, frozenset(self.accepts))
-        text = json.dumps([self.name, kept], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return sha256(text.encode()).hexdigest()
+        """SHA-256 (hex) of what it is made of, without what `accepts` takes several values for.
+
+        What an object was labelled with when it was made: a name that it is given later doesn't change that.
+        """
+        return _hashed(_without(self.spec, frozenset(self.accepts)))
+
+    @property
+    def attempt(self) -> str:
+        """SHA-256 (hex) of that and its name: what is remembered of one that could not be had."""
+        return _hashed([self.name, self.fingerprint])
 
 
 class Condition(StrEnum):
@@ -187,6 +193,10 @@ class Target(Protocol):
     def apply(self, action: Action, report: Report) -> None:
         """Carry one action out; doing it twice is no harm. Returns when it is healthy. Raises ActionFailed."""
         ...
+
+
+def _hashed(value: object) -> str:
+    return sha256(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()).hexdigest()
 
 
 def _without(spec: Spec, paths: frozenset[str], below: str = "") -> dict[str, Any]:
