@@ -190,6 +190,13 @@ class Target(Protocol):
         """All objects of these owners, and nothing else."""
         ...
 
+    def prepare(self, wanted: Wanted, report: Report) -> str:
+        """Fetch what it is made of before anything is compared or touched; what that is now, "" where nobody can tell.
+
+        For Docker an image's id. What can't be fetched is what is there already: no reason to fail here.
+        """
+        ...
+
     def apply(self, action: Action, report: Report) -> None:
         """Carry one action out; doing it twice is no harm. Returns when it is healthy. Raises ActionFailed."""
         ...
