@@ -75,6 +75,12 @@ def _audit(arguments: Arguments) -> int:
     return audit(arguments)
 
 
+def _healthcheck(arguments: Arguments) -> int:
+    from control.main.healthcheck import healthcheck
+
+    return healthcheck(arguments)
+
+
 def _web(arguments: Arguments) -> int:
     from control.main.children import web
 
@@ -94,6 +100,7 @@ _COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "rotate-authority": _rotate_authority,
     "outposts": _outposts,
     "audit": _audit,
+    "healthcheck": _healthcheck,
     "_web": _web,
     "_link": _link,
 }

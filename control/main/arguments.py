@@ -79,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     outposts.add_argument("--json", action="store_true", help="as JSON")
     _add_data(outposts)
     _add_audit(commands.add_parser("audit", help="print the audit trail as JSON lines", allow_abbrev=False))
+    healthcheck = commands.add_parser("healthcheck", help="say whether control is ready here", allow_abbrev=False)
+    healthcheck.add_argument("--metrics", metavar="HOST:PORT", help="ask there (default: as garrison serve listens)")
     commands.add_parser("outpost", help="run an outpost: garrison outpost proxy --help", add_help=False)
     return parser
 
