@@ -16,10 +16,13 @@ from control.integrations.model import Condition, Found, Key, Spec, Wanted
 
 FINGERPRINT_LABEL = "io.garrison.fingerprint"
 COMPONENT_LABEL = "io.garrison.component"
+# What the engine was asked for where it keeps something else: the id of the container that had the name then.
+NETWORK_LABEL = "io.garrison.network"
 # What a container is that says nothing of it, such as one that authentik made.
 OUTPOST_COMPONENT = "outpost"
 TOKEN_VARIABLE = "AUTHENTIK_TOKEN"
 TOKEN_PATH = f"env.{TOKEN_VARIABLE}"
+_CONTAINER = "container:"
 _NO_NEW_PRIVILEGES = "no-new-privileges"
 _ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, nothing listens there
 # What engines of different versions call a container's network where none was asked for.
@@ -73,7 +76,7 @@ def creation(wanted: Wanted) -> dict[str, Any]:
         "Image": spec["image"],
         "Cmd": list(spec["command"]),
         "Env": [f"{name}={value}" for name, value in env.items()],
-        "Labels": {**spec["labels"], FINGERPRINT_LABEL: wanted.fingerprint},
+        "Labels": {**spec["labels"], FINGERPRINT_LABEL: wanted.fingerprint, **_asked(spec["network"])},
         "ExposedPorts": {port: {} for port in bindings},
         "HostConfig": {
             "NetworkMode": spec["network"],
@@ -93,14 +96,15 @@ def found_container(inspected: Mapping[str, Any], image: str, key: Key) -> Found
     """A container as ContainerInspect tells of it; `image` is what its image counts as, a reference or an id."""
     config, host = _part(inspected, "Config"), _part(inspected, "HostConfig")
     labels = dict(_part(config, "Labels"))
-    made_as = labels.pop(FINGERPRINT_LABEL, "")
+    made_as, asked = labels.pop(FINGERPRINT_LABEL, ""), labels.pop(NETWORK_LABEL, "")
+    mode = str(host.get("NetworkMode") or "")
     container = Container(
         image=image,
         command=tuple(config.get("Cmd") or ()),
         env=_variables(config.get("Env") or ()),
         labels=labels,
         ports=tuple(_published(_part(host, "PortBindings"))),
-        network=_network(str(host.get("NetworkMode") or ""), _part(_part(inspected, "NetworkSettings"), "Networks")),
+        network=_network(mode, asked, _part(_part(inspected, "NetworkSettings"), "Networks")),
         restart=_part(host, "RestartPolicy").get("Name") or "no",
         read_only=bool(host.get("ReadonlyRootfs")),
         tmpfs=_part(host, "Tmpfs"),
@@ -176,15 +180,20 @@ def _published(bindings: Mapping[str, Any]) -> Iterable[str]:
             yield f"{address}{place.get('HostPort', '')}:{inside}"
 
 
-def _network(mode: str, joined: Mapping[str, Any]) -> str:
+def _asked(network: str) -> dict[str, str]:
+    return {NETWORK_LABEL: network} if network.startswith(_CONTAINER) else {}
+
+
+def _network(mode: str, asked: str, joined: Mapping[str, Any]) -> str:
     """The network it was made for, or none where somebody has taken it off that one.
 
-    A network may have been named by its id or the beginning of that; one of another container's has no name here.
+    A network may have been named by its id or the beginning of that.
     """
+    if mode.startswith(_CONTAINER):
+        return asked or mode
     normal = "bridge" if mode in _DEFAULT_NETWORKS else mode
     ids = [str((each or {}).get("NetworkID", "")) for each in joined.values()]
-    is_there = normal in joined or normal.startswith("container:") or any(each.startswith(normal) for each in ids)
-    return normal if is_there else "none"
+    return normal if normal in joined or any(each.startswith(normal) for each in ids) else "none"
 
 
 def _capability(name: str) -> str:

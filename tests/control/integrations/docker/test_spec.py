@@ -54,7 +54,7 @@ CONTAINERS = st.builds(
     env=st.dictionaries(WORDS, WORDS, max_size=3),
     labels=st.dictionaries(WORDS, WORDS, max_size=3),
     ports=st.sets(PORTS, max_size=3).map(tuple),
-    network=st.sampled_from(["bridge", "default", "", "host", "web"]),
+    network=st.sampled_from(["bridge", "default", "", "host", "web", "container:vpn"]),
     restart=st.sampled_from(["no", "always", "unless-stopped"]),
     read_only=st.booleans(),
     cap_add=st.sets(st.sampled_from(["CHOWN", "KILL"])).map(tuple),
@@ -109,6 +109,15 @@ def test_networks_have_one_form(mode: str, joined: dict[str, Any], found: str) -
     inspected["HostConfig"]["NetworkMode"] = mode
     inspected["NetworkSettings"]["Networks"] = joined
     assert found_container(inspected, "i", KEY).spec["network"] == found
+
+
+def test_another_containers_network_is_known_by_the_name_it_was_asked_for_by() -> None:
+    """The engine keeps the id that the name led to."""
+    wanted = wanted_of(Container(image="i", command=(), env={}, labels={}, network="container:vpn"))
+    inspected = inspected_of(wanted)
+    inspected["HostConfig"]["NetworkMode"] = "container:0cb27651aa6d"
+    inspected["NetworkSettings"]["Networks"] = {}
+    assert found_container(inspected, "i", KEY).spec == wanted.spec
 
 
 def test_what_engines_write_in_other_words_is_the_same() -> None:
