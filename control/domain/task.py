@@ -35,7 +35,20 @@ class TaskState(StrEnum):
     CANCELLED = "cancelled"
 
 
+WAITING = frozenset({TaskState.QUEUED, TaskState.RETRYING})
 FINAL = frozenset({TaskState.DONE, TaskState.FAILED, TaskState.CANCELLED})
+
+
+class Cause(StrEnum):
+    """What a run comes of where nobody asked for it; anything else is the name of who did."""
+
+    SCHEDULE = "schedule"
+    CHANGE = "change"
+    EVENT = "event"
+    START = "start"
+
+
+CAUSES = frozenset(map(str, Cause))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +79,17 @@ class TaskRun:
     cancel_asked: bool = False
     holder: UUID | None = None
     lease: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs: those that match all that is set. `name` is text that theirs contains, upper and lower case alike."""
+
+    kind: TaskKind | None = None
+    state: TaskState | None = None
+    subject: UUID | None = None
+    cause: str = ""
+    name: str = ""
 
 
 class LineLevel(StrEnum):

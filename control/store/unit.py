@@ -32,6 +32,7 @@ from control.store.numbers import Numbers
 from control.store.people import Groups, Memberships, Users
 from control.store.recent import RecentChanges
 from control.store.revoking import Revoking
+from control.store.runs import Runs
 from control.store.sealing import Sealer
 from control.store.security import (
     Authorities,
@@ -86,6 +87,7 @@ class Unit:
         self.integrations = Integrations(context)
         self.integration_healths = IntegrationHealths(context)
         self.deployments = Deployments(context)
+        self.runs = Runs(context)
         self.tokens = Tokens(context)
         self.instances = Instances(context)
         self.instance_events = InstanceEvents(context)
