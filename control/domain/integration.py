@@ -76,8 +76,9 @@ class DeploymentState(StrEnum):
 class Deployment:
     """That an outpost lies, or is about to lie, on an integration; written before anything is created there.
 
-    `fingerprint` is of what lies there and is healthy, `image` what it runs (an id that the engine keeps), `failed` the
-    fingerprint of what did not become healthy: it is tried again only when it changes or somebody asks.
+    `fingerprint` is of what lies there and is healthy, `image` what it runs (an id that the engine keeps). `failed` is the
+    attempt that could not be had, made of `failed_image`: while something serves it is made again only when either
+    changes or somebody asks. It has failed `tries` times on end, and nobody tries by himself before `retry`.
     """
 
     id: UUID
@@ -88,6 +89,9 @@ class Deployment:
     fingerprint: str = ""
     image: str = ""
     failed: str = ""
+    failed_image: str = ""
+    tries: int = 0
+    retry: datetime | None = None
     error: str = ""
     detail: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
