@@ -1,13 +1,13 @@
 """Integrations, how they are, and what lies on them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from control.domain.integration import Deployment, Integration, IntegrationHealth
 from control.store import tables
-from control.store.base import Repository
+from control.store.base import Repository, chunks
 
 
 class Integrations(Repository[Integration]):
@@ -55,6 +55,10 @@ class Deployments(Repository[Deployment]):
     def of_outpost(self, outpost: UUID) -> list[Deployment]:
         """Where an outpost lies, or did and may yet."""
         return self._select(self.table.c.outpost == outpost)
+
+    def of_outposts(self, outposts: Collection[UUID]) -> list[Deployment]:
+        """The same of several."""
+        return [each for some in chunks(outposts) for each in self._select(self.table.c.outpost.in_(some))]
 
     def find_on(self, outpost: UUID, integration: UUID) -> Deployment | None:
         """What is known of an outpost on one engine."""
