@@ -80,6 +80,20 @@ class Runs(Repository[TaskRun]):
         total = self.context.connection.execute(sa.select(sa.func.count()).where(*where).select_from(self.table))
         return self._entities(self.context.rows(statement)), int(total.scalar_one())
 
+    def states(self, wanted: RunFilter) -> dict[TaskState, int]:
+        """How many of those wanted are in each state that any of them is in."""
+        counts = sa.select(_C.state, sa.func.count().label("n")).where(*_matching(wanted)).group_by(_C.state)
+        return {row.state: row.n for row in self.context.rows(counts)}
+
+    def causes(self) -> list[str]:
+        """Every cause that a run has, in order."""
+        return [row[0] for row in self.context.rows(sa.select(_C.cause).distinct().order_by(_C.cause))]
+
+    def failing(self, kinds: Collection[TaskKind], since: datetime) -> list[TaskRun]:
+        """Of these kinds those that failed since then and of whose subject no later run has ended; the newest first."""
+        failed = (_C.state == TaskState.FAILED, _C.finished >= since, _C.kind.in_(kinds), ~_HAS_ENDED_SINCE)
+        return self._entities(self.context.rows(self._query().where(*failed).order_by(_C.finished.desc(), _C.id)))
+
     def latest(self, kind: TaskKind, subject: UUID | None) -> TaskRun | None:
         """The newest run of a kind about a subject, whatever became of it."""
         newest = self._query().where(_about(kind, subject)).order_by(_C.created.desc(), _C.id.desc()).limit(1)
@@ -102,28 +116,31 @@ class Runs(Repository[TaskRun]):
         self._set(run.id, WAITING, state=TaskState.CANCELLED, finished=self.context.now, cancel_asked=True)
         self._set(run.id, {TaskState.RUNNING}, cancel_asked=True)
 
-    def counts(self) -> dict[tuple[TaskKind, TaskState], int]:
-        """How many runs there are of each kind in each state."""
-        rows = self.context.rows(
-            sa.select(_C.kind, _C.state, sa.func.count().label("runs")).group_by(_C.kind, _C.state)
-        )
-        return {(row.kind, row.state): row.runs for row in rows}
+    def waiting(self) -> dict[TaskKind, int]:
+        """How many of each kind wait."""
+        counted = sa.select(_C.kind, sa.func.count().label("runs")).where(_C.state.in_(WAITING))
+        return {row.kind: row.runs for row in self.context.rows(counted.group_by(_C.kind))}
 
     def overdue(self) -> timedelta:
         """For how long the run that waits the longest has been due."""
         oldest = self.context.rows(sa.select(sa.func.min(_C.due)).where(_C.state.in_(WAITING)))[0][0]
         return timedelta() if oldest is None else max(self.context.now - oldest, timedelta())
 
-    def is_any_due(self) -> bool:
-        """Whether `claim` would find something."""
-        return bool(self.context.rows(self._claimable()))
+    def is_any_held(self) -> bool:
+        """Whether somebody works on something."""
+        held = sa.and_(_C.state == TaskState.RUNNING, _C.lease >= self.context.now)
+        return bool(self.context.rows(sa.select(_C.id).where(held).limit(1)))
 
-    def claim(self, holder: UUID, lease: timedelta) -> TaskRun | None:
-        """The run to be done next, which is the holder's from now on; None when there is nothing to do.
+    def is_any_due(self, kinds: Collection[TaskKind]) -> bool:
+        """Whether `claim` would find something."""
+        return bool(self.context.rows(self._claimable(kinds)))
+
+    def claim(self, kinds: Collection[TaskKind], holder: UUID, lease: timedelta) -> TaskRun | None:
+        """The run of these kinds to be done next, which is the holder's from now on; None when there is none.
 
         One whose lease ran out comes as the next attempt.
         """
-        found = self._entities(self.context.rows(self._claimable()))
+        found = self._entities(self.context.rows(self._claimable(kinds)))
         return self._held(found[0], holder, lease) if found else None
 
     def held(self, holder: UUID) -> list[Held]:
@@ -180,11 +197,12 @@ class Runs(Repository[TaskRun]):
             self._set(taken.id, WAITING, cause=taken.cause, due=taken.due)
         return taken
 
-    def _claimable(self) -> sa.Select[tuple[object, ...]]:
+    def _claimable(self, kinds: Collection[TaskKind]) -> sa.Select[tuple[object, ...]]:
         """The run to be done next: one that is due and whose subject nobody works on, or one that was left."""
         is_lost = sa.and_(_C.state == TaskState.RUNNING, _C.lease < self.context.now)
         is_due = sa.and_(_C.state.in_(WAITING), _C.due <= self.context.now, ~_IS_WORKED_ON)
-        return self._query().where(sa.or_(is_lost, is_due)).order_by(_C.due, _C.id).limit(1)
+        wanted = self._query().where(_C.kind.in_(kinds), sa.or_(is_lost, is_due))
+        return wanted.order_by(_C.due, _C.id).limit(1)
 
     def _held(self, run: TaskRun, holder: UUID, lease: timedelta) -> TaskRun:
         now = self.context.now
@@ -232,12 +250,20 @@ class Runs(Repository[TaskRun]):
         """Nothing: what a run does is told by whoever does it."""
 
 
+_IS_OF_NOBODY = sa.and_(_OTHER.c.subject.is_(None), _C.subject.is_(None))
 _IS_WORKED_ON = sa.exists().where(
     _OTHER.c.state == TaskState.RUNNING,
     sa.or_(
         _OTHER.c.subject == _C.subject,
-        sa.and_(_OTHER.c.subject.is_(None), _C.subject.is_(None), _OTHER.c.kind == _C.kind),
+        sa.and_(_IS_OF_NOBODY, _OTHER.c.kind == _C.kind),
     ),
+)
+
+_HAS_ENDED_SINCE = sa.exists().where(
+    _OTHER.c.kind == _C.kind,
+    sa.or_(_OTHER.c.subject == _C.subject, _IS_OF_NOBODY),
+    _OTHER.c.created > _C.created,
+    _OTHER.c.state.in_((TaskState.DONE, TaskState.FAILED)),
 )
 
 

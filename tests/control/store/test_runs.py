@@ -17,6 +17,7 @@ from tests.support.stores import ADMIN, Clock, Wakes
 LEASE = timedelta(seconds=30)
 HERE, THERE = uuid4(), uuid4()
 ONE, OTHER = uuid4(), uuid4()
+KINDS = frozenset(TaskKind)
 
 
 def submit(
@@ -28,7 +29,7 @@ def submit(
 
 def claim(store: Store, holder: UUID = HERE) -> TaskRun | None:
     with store.write(SYSTEM) as unit:
-        return unit.runs.claim(holder, LEASE)
+        return unit.runs.claim(KINDS, holder, LEASE)
 
 
 def claimed(store: Store, holder: UUID = HERE) -> TaskRun:
@@ -216,10 +217,10 @@ def test_what_is_over_is_not_cancelled(store: Store) -> None:
 
 def test_a_look_for_work_writes_nothing(store: Store) -> None:
     with store.read() as unit:
-        assert not unit.runs.is_any_due()
+        assert not unit.runs.is_any_due(KINDS)
     submit(store)
     with store.read() as unit:
-        assert unit.runs.is_any_due()
+        assert unit.runs.is_any_due(KINDS)
 
 
 def page(store: Store, wanted: RunFilter, start: int = 0, count: int = 10) -> tuple[list[str], int]:
@@ -259,9 +260,17 @@ def test_what_is_known_of_all(store: Store, clock: Clock) -> None:
             (TaskKind.CHECK, OTHER): clock.now,
             (TaskKind.DISCOVER, None): clock.now,
         }
-        queued = TaskState.QUEUED
-        assert unit.runs.counts() == {(TaskKind.CHECK, queued): 2, (TaskKind.DISCOVER, queued): 1}
+        assert unit.runs.waiting() == {TaskKind.CHECK: 2, TaskKind.DISCOVER: 1}
+        assert unit.runs.states(RunFilter(subject=ONE)) == {TaskState.QUEUED: 1}
+        assert unit.runs.causes() == ["schedule", "start"]
         assert unit.runs.overdue() == timedelta(seconds=61)
+
+
+def test_kinds_that_nobody_here_knows_are_left_alone(store: Store) -> None:
+    submit(store)
+    with store.write(SYSTEM) as unit:
+        assert not unit.runs.is_any_due({TaskKind.CHECK})
+        assert unit.runs.claim({TaskKind.CHECK}, HERE, LEASE) is None
 
 
 def test_lines_after_one(store: Store) -> None:
@@ -277,7 +286,7 @@ def test_lines_after_one(store: Store) -> None:
 
 def done(unit: Unit, kind: TaskKind, cause: str, state: TaskState = TaskState.DONE) -> UUID:
     run = unit.runs.submit(kind, cause, ONE)
-    held = unit.runs.claim(HERE, LEASE)
+    held = unit.runs.claim(KINDS, HERE, LEASE)
     assert held is not None
     unit.runs.end(replace(held, state=state), [line(held, "said")])
     return run.id
