@@ -8,6 +8,7 @@
 #   make soak           a million wrong LDAP messages, then chaos: fifty outposts, random faults, a changing configuration
 #                       (ARGS='--minutes 20 --seed 7')
 #   make image          the container image of an outpost (DOCKER=podman builds with another program)
+#   make images         that and the one of control
 #   make setup | web | protos | lock | format | clean
 
 SHELL := bash
@@ -32,7 +33,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 ARGS ?=
 SOURCES := control dataplane tests scripts
 
-.PHONY: run setup web test test-core test-interop check bench soak image protos lock format clean
+.PHONY: run setup web test test-core test-interop check bench soak image images protos lock format clean
 
 run: setup
 	@exec $(BIN)/garrison serve --demo --data data $(ARGS)
@@ -66,8 +67,15 @@ soak: setup
 
 # Needs neither set-up nor Python here: make image ARGS='--network host'
 image:
-	@command -v $(DOCKER) >/dev/null || { echo "image: $(DOCKER) is not installed; it builds the image" >&2; exit 1; }
-	@$(DOCKER) build --tag garrison-outpost:$(VERSION) --file deploy/outpost/Dockerfile $(ARGS) .
+	@$(call build,outpost)
+
+# Control's pages need what `make web` makes, so this one needs Python and Node.
+images: image $(MANIFEST)
+	@$(call build,control)
+
+# One image by its name
+build = command -v $(DOCKER) >/dev/null || { echo "image: $(DOCKER) is not installed; it builds the image" >&2; exit 1; }; \
+	$(DOCKER) build --tag garrison-$(1):$(VERSION) --file deploy/$(1)/Dockerfile $(ARGS) .
 
 protos: setup
 	@$(BIN)/python -m scripts.protos write

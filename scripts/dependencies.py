@@ -1,15 +1,15 @@
 """Every dependency has its reason in docs/dependencies.md, and the locks hold what pyproject.toml asks for.
 
-Dependencies are those of pyproject.toml with all extras and its build system, of each package.json, and the Debian
-packages of scripts/peers.txt. In the document each is the first cell of a table row; a row without a dependency is
-wrong too. The locks are compared without the network: each requirement pinned, within its bounds, alike in each lock.
+Dependencies are those of pyproject.toml with all extras, groups and its build system, of each package.json, and the
+Debian packages of scripts/peers.txt. In the document each is the first cell of a table row; a row without a dependency
+is wrong too. The locks are compared without the network: each requirement pinned, within its bounds, alike in each.
 """
 
 import json
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -26,6 +26,7 @@ LOCKS = {  # lock to the extras it is compiled from
     "control": ("control",),
     "outpost": ("outpost",),
 }
+SBOM = "sbom"  # the dependency group of what lists an image's parts, and the lock of that group alone
 ROW = re.compile(r"^\| `(?P<name>[^`]+)` \| (?P<reason>[^|]*\S[^|]*) \|")
 PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)", re.MULTILINE)
 
@@ -42,7 +43,8 @@ def findings(root: Path) -> Iterator[str]:
 
 def _named(root: Path, project: dict[str, dict[str, object]]) -> set[str]:
     python = {canonicalize_name(requirement.name) for requirement in _requirements(project, *_extras(project))}
-    build = {canonicalize_name(Requirement(line).name) for line in _lines(project["build-system"]["requires"])}
+    lines = [*_lines(project["build-system"]["requires"]), *_lines(project["dependency-groups"][SBOM])]
+    build = {canonicalize_name(Requirement(line).name) for line in lines}
     npm = {name for path in NPM for name in _npm(root / path)}
     return python | build | npm | set(packages(root / PEERS))
 
@@ -76,13 +78,18 @@ def _lock_findings(root: Path, project: dict[str, dict[str, object]]) -> Iterato
     development = _pins(root, "development")
     for lock, extras in LOCKS.items():
         pins = _pins(root, lock)
-        for requirement in _requirements(project, *extras):
-            version = pins.get(canonicalize_name(requirement.name))
-            if version is None or not requirement.specifier.contains(version, prereleases=True):
-                yield f"requirements/{lock}.txt has {version or 'nothing'} for {requirement}: run make lock"
+        yield from _unmet(lock, pins, _requirements(project, *extras))
         for name in sorted(pins):
             if pins[name] != development.get(name):
                 yield f"requirements/{lock}.txt has {name} {pins[name]}, development.txt {development.get(name)}"
+    yield from _unmet(SBOM, _pins(root, SBOM), map(Requirement, _lines(project["dependency-groups"][SBOM])))
+
+
+def _unmet(lock: str, pins: dict[str, str], requirements: Iterable[Requirement]) -> Iterator[str]:
+    for requirement in requirements:
+        version = pins.get(canonicalize_name(requirement.name))
+        if version is None or not requirement.specifier.contains(version, prereleases=True):
+            yield f"requirements/{lock}.txt has {version or 'nothing'} for {requirement}: run make lock"
 
 
 def _pins(root: Path, lock: str) -> dict[str, str]:

@@ -65,6 +65,13 @@ def test_a_requirement_that_the_locks_lack_is_found(tree: Path) -> None:
     assert all(line.endswith("for gevent>=2000: run make lock") for line in found)
 
 
+def test_what_lists_the_parts_of_an_image_is_locked(tree: Path) -> None:
+    edit(tree / "requirements" / "sbom.txt", "cyclonedx-python-lib==", "cyclonedx-other-lib==")
+    assert list(findings(tree)) == [
+        "requirements/sbom.txt has nothing for cyclonedx-python-lib>=11: run make lock",
+    ]
+
+
 def test_locks_that_disagree_are_found(tree: Path) -> None:
     lock = tree / "requirements" / "outpost.txt"
     pin = next(line for line in lock.read_text().splitlines() if line.startswith("greenlet=="))
