@@ -13,6 +13,7 @@ from control.web import (
     overview,
     providers,
     sessions,
+    tasks,
     tokens,
     trust,
     users,
@@ -21,6 +22,7 @@ from control.web.guards import let_administrators_in
 
 NOUNS = (
     overview.blueprint,
+    tasks.blueprint,
     applications.blueprint,
     providers.blueprint,
     outposts.blueprint,
