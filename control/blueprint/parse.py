@@ -133,9 +133,7 @@ def _entry(section: Section, item: object, place: tuple[str, str], around: Surro
 
 def _name_problems(section: Section, item: Mapping[str, Any], path: str) -> Iterator[Problem]:
     for key in item:
-        if key == "integration" and section.name == "outposts" and item[key]:
-            yield problem(f"{path}.{key}", "not_served_yet", item[key], "no integration: this version has none")
-        elif key not in section.known and not (key == "integration" and section.name == "outposts"):
+        if key not in section.known:
             yield problem(f"{path}.{key}", "unknown_field", "", "one of " + ", ".join(sorted(section.known)))
         elif key in section.aliases and section.aliases[key] in item:
             yield problem(f"{path}.{key}", "said_twice", "", f"either {key} or {section.aliases[key]}")
@@ -145,8 +143,6 @@ def _resolved(item: Mapping[str, Any], around: Surroundings, path: str, problems
     """The item with references replaced, and `…_file` fields as the fields they are the files of."""
     values: dict[str, Any] = {}
     for key, value in item.items():
-        if key == "integration":
-            continue
         try:
             found = resolve(value, around, f"{path}.{key}")
             name, found = _from_file(key, found, around, f"{path}.{key}")

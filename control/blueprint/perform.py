@@ -15,7 +15,7 @@ from control.blueprint import people
 from control.blueprint.parse import Entry, Presence
 from control.blueprint.sections import SECTIONS
 from control.domain.errors import InUse, Invalid, NotFound, Problem
-from control.fleet import applications, certificates, outposts, providers
+from control.fleet import applications, certificates, integrations, outposts, providers
 from control.fleet.fields import Fields, problem
 from control.store import NotWriting, Unit
 
@@ -201,6 +201,12 @@ HANDLERS: Mapping[str, Handler] = {
         create=lambda unit, fields, _: applications.create_application(unit, fields),
         update=lambda unit, application, fields, _: applications.update_application(unit, application, fields),
         remove=applications.remove_application,
+    ),
+    "integrations": Handler(
+        find=lambda unit, name: unit.integrations.find_named(name),
+        create=lambda unit, fields, _: integrations.create_integration(unit, fields),
+        update=lambda unit, integration, fields, _: integrations.update_integration(unit, integration, fields),
+        remove=integrations.remove_integration,
     ),
     "outposts": Handler(
         find=lambda unit, name: unit.outposts.find_named(name),

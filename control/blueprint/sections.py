@@ -6,6 +6,8 @@ A field stands under authentik's API name where that differs from ours; both are
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from control.fleet.integrations import FIELDS as INTEGRATION_FIELDS
+from control.fleet.outposts import FIELDS as OUTPOST_FIELDS
 from control.fleet.providers import KINDS
 
 
@@ -96,12 +98,19 @@ SECTIONS: tuple[Section, ...] = (
         },
     ),
     Section(
+        name="integrations",
+        kind="integration",
+        key="name",
+        fields=INTEGRATION_FIELDS,
+    ),
+    Section(
         name="outposts",
         kind="outpost",
         key="name",
-        fields=("name", "type", "providers", "config", "manual"),
+        fields=OUTPOST_FIELDS,
+        aliases={"service_connection": "integration"},
     ),
 )
 BY_NAME = {section.name: section for section in SECTIONS}
 # Known by name, so that the refusal can say that this version has them not yet.
-LATER = ("integrations", "endpoints", "stages", "flows", "sources", "tenants", "blueprints")
+LATER = ("endpoints", "stages", "flows", "sources", "tenants", "blueprints")

@@ -85,6 +85,8 @@ def _checked(unit: Unit, current: Certificate, fields: Fields) -> Certificate:
         reader.refuse("key", "key_of_another_certificate", "", "the private key of the first certificate")
     if key is None and any(provider.certificate == current.id for provider in unit.providers.all()):
         reader.refuse("key", "in_use", "", "a private key, as a provider serves with it")
+    if key is None and any(each.tls_authentication == current.id for each in unit.integrations.all()):
+        reader.refuse("key", "in_use", "", "a private key, as an integration shows it to its engine")
     reader.check()
     return replace(current, name=name, chain=_chain_text(chain), private_key=None if key is None else _key_text(key))
 

@@ -10,11 +10,12 @@ from control.domain.errors import Invalid
 from control.domain.outpost import OFFERED_TYPES, Outpost, OutpostType
 from control.fleet.assignment import assigned, can_serve
 from control.fleet.fields import Fields, Reader, moved, problem
+from control.fleet.integrations import settle_deployments
 from control.fleet.options import parse_options, read_yaml
 from control.fleet.tokens import create_deployment_identity, remove_deployment_identity
 from control.store import Unit
 
-FIELDS = ("name", "type", "providers", "config", "manual")
+FIELDS = ("name", "type", "providers", "integration", "config", "manual")
 # Known by name so that the refusal can say "not yet" instead of "what is that?".
 _LATER = ("radius", "rac")
 
@@ -29,16 +30,25 @@ def create_outpost(unit: Unit, fields: Fields) -> Outpost:
 
 
 def update_outpost(unit: Unit, outpost: Outpost, fields: Fields) -> Outpost:
-    """Change the fields that are named. Raises Invalid with every problem."""
-    return unit.outposts.update(_checked(unit, outpost, fields, fixed=outpost.type))
+    """Change the fields that are named. Raises Invalid with every problem.
+
+    Instances of another type than the outpost's are turned away: whoever deploys it has to start others.
+    """
+    changed = unit.outposts.update(_checked(unit, outpost, fields))
+    settle_deployments(unit, changed.id, changed.integration)
+    return changed
 
 
 def remove_outpost(unit: Unit, outpost: Outpost) -> None:
-    """Remove an outpost with its service account and tokens; its instances are turned away from then on."""
+    """Remove an outpost with its service account and tokens; its instances are turned away from then on.
+
+    What lies of it on engines is removed as soon as they answer.
+    """
     if outpost.embedded:
         expected = "an outpost other than the embedded one (--no-embedded-outpost serves no application through it)"
         raise Invalid([problem("name", "embedded", outpost.name, expected)])
     unit.outposts.remove(outpost)
+    settle_deployments(unit, outpost.id, None)
     remove_deployment_identity(unit, outpost.service_account)
 
 
@@ -47,20 +57,20 @@ def assigned_providers(unit: Unit, outpost: Outpost) -> list[Provider]:
     return assigned(outpost, unit.outposts.all(), unit.providers.all())
 
 
-def _checked(unit: Unit, current: Outpost, fields: Fields, fixed: OutpostType | None = None) -> Outpost:
-    """The outpost as it is to be; one that is there keeps its type, since its instances speak that protocol alone."""
+def _checked(unit: Unit, current: Outpost, fields: Fields) -> Outpost:
     reader = Reader(fields, FIELDS)
     outpost = replace(
         current,
         name=reader.text("name", current.name, 100, required=True),
         type=_type(reader, current),
         providers=reader.references("providers", current.providers, unit.providers),
+        integration=reader.reference("integration", current.integration, unit.integrations),
         manual=reader.flag("manual", current.manual),
         config=_config(reader, current),
     )
     _check_name(unit, reader, outpost)
-    if fixed is not None and outpost.type is not fixed:
-        reader.refuse("type", "not_changeable", outpost.type, f"{fixed}: make another outpost for another type")
+    if outpost.embedded:
+        _check_embedded(reader, outpost)
     outpost = replace(outpost, providers=_chosen(reader, outpost))
     _check_protocol(unit, reader, outpost, fields)
     reader.check()
@@ -79,6 +89,15 @@ def _check_name(unit: Unit, reader: Reader, outpost: Outpost) -> None:
     reader.expect_free("name", unit.outposts.find_named(outpost.name), outpost.id)
     if not outpost.name.isprintable() or "/" in outpost.name:
         reader.refuse("name", "not_a_name", outpost.name, "printable characters without /")
+
+
+def _check_embedded(reader: Reader, outpost: Outpost) -> None:
+    """Control runs it itself, as the proxy in front of it."""
+    if outpost.type is not OutpostType.PROXY:
+        expected = f"{OutpostType.PROXY}: make another outpost for another type"
+        reader.refuse("type", "not_changeable", outpost.type, expected)
+    if outpost.integration is not None:
+        reader.refuse("integration", "embedded", "", "none for the embedded outpost")
 
 
 def _chosen(reader: Reader, outpost: Outpost) -> frozenset[Any]:

@@ -77,7 +77,7 @@ def keep_rotating(unit: Unit) -> None:
 
 def is_managed(outpost: Outpost) -> bool:
     """Whether control itself hands the outpost its environment: whatever starts anew has the newest token."""
-    return outpost.embedded
+    return outpost.embedded or outpost.integration is not None
 
 
 def rotation_period(outpost: Outpost) -> timedelta | None:

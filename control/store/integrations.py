@@ -40,6 +40,9 @@ class IntegrationHealths(Repository[IntegrationHealth]):
         else:
             self._update(health)
 
+    def _note(self, before: IntegrationHealth | None, after: IntegrationHealth | None) -> None:
+        """Nothing: it says what was found, and not what is wanted."""
+
 
 class Deployments(Repository[Deployment]):
     """What lies on engines. The trail is told in words of its own (`Unit.record`), when something is done there."""

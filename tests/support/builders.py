@@ -7,6 +7,8 @@ from uuid import UUID, uuid4
 from control.domain.application import Application, LdapProvider, ProxyMode, ProxyProvider
 from control.domain.factors import AppPassword, Authenticator
 from control.domain.identity import Group, User
+from control.domain.integration import Deployment, Integration, IntegrationType
+from control.domain.outpost import Outpost
 
 WHEN = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -65,3 +67,15 @@ def app_password(user: UUID, **fields: Any) -> AppPassword:
 def application(slug: str = "wiki", **fields: Any) -> Application:
     """An application."""
     return Application(**{"id": uuid4(), "slug": slug, "name": slug.title(), **fields})
+
+
+def integration(name: str = "local", **fields: Any) -> Integration:
+    """An integration as it would be stored."""
+    made = {"id": uuid4(), "type": IntegrationType.DOCKER, "url": f"unix:///run/{name}.sock", "created": WHEN}
+    return Integration(name=name, **{**made, **fields})
+
+
+def deployment(outpost: Outpost, integration: Integration, **fields: Any) -> Deployment:
+    """What lies of an outpost on an integration."""
+    made = {"outpost": outpost.id, "integration": integration.id, "name": outpost.name}
+    return Deployment(**{"id": uuid4(), "created": WHEN, **made, **fields})

@@ -51,6 +51,7 @@ _PHRASES = {
     ("created", "drain"): "asked an instance to drain",
     ("redeemed", "code"): "opened the session of",
     ("removed", "instance"): "forgot the instance",
+    ("left behind", "deployment"): "removed the integration, and left on its engine what was there of",
     ("locked_out", "user"): "got locked out as",
     ("locked_out", "pair"): "got locked out as",
     ("locked_out", "address"): "got locked out from",

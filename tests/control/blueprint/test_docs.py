@@ -33,6 +33,7 @@ def test_the_example_applies(store: Store, tmp_path: Path, monkeypatch: pytest.M
         "created provider directory",
         "created application wiki",
         "created application directory",
+        "created integration local",
         "created outpost edge",
         "created outpost ldap",
     ]

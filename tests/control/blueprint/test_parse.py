@@ -49,12 +49,17 @@ def test_an_entry() -> None:
         ("users: [{username: a, state: gone}]", "b.yaml: users[0].state", "not_a_choice"),
         ("users: [{username: a, state: []}]", "b.yaml: users[0].state", "not_a_choice"),
         ("users: [{username: a, active: true, is_active: true}]", "b.yaml: users[0].is_active", "said_twice"),
-        ("integrations: [{name: local}]", "b.yaml: integrations", "section_not_served_yet"),
-        ("integrations: []", "b.yaml: integrations", "section_not_served_yet"),
+        ("endpoints: [{name: local}]", "b.yaml: endpoints", "section_not_served_yet"),
+        ("endpoints: []", "b.yaml: endpoints", "section_not_served_yet"),
+        ("integrations: [{name: local, port: 1}]", "b.yaml: integrations[0].port", "unknown_field"),
         ("user: []", "b.yaml: user", "unknown_section"),
         ("version: 2", "b.yaml: version", "unknown_version"),
         ("version: true", "b.yaml: version", "unknown_version"),
-        ("outposts: [{name: a, integration: local}]", "b.yaml: outposts[0].integration", "not_served_yet"),
+        (
+            "outposts: [{name: a, integration: x, service_connection: x}]",
+            "b.yaml: outposts[0].service_connection",
+            "said_twice",
+        ),
         ("users: [{username: a, name: 'env://UNSET'}]", "b.yaml: users[0].name", "variable_not_set"),
         ("users: [{username: a, name: 'file://x'}]", "b.yaml: users[0].name", "file_unreadable"),
         (
@@ -157,7 +162,7 @@ def test_an_object_is_spoken_of_once() -> None:
 
 
 _keys = st.sampled_from(
-    ["version", "integrations", *(section.name for section in SECTIONS), *{key for s in SECTIONS for key in s.known}]
+    ["version", "endpoints", *(section.name for section in SECTIONS), *{key for s in SECTIONS for key in s.known}]
 )
 _scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10) | _keys
 _documents = st.recursive(

@@ -4,14 +4,19 @@ import pytest
 
 from control.domain.errors import Invalid
 from control.domain.identity import UserKind
-from control.domain.outpost import OutpostType
+from control.domain.integration import DeploymentState
+from control.domain.outpost import Outpost, OutpostType
+from control.fleet.integrations import create_integration
 from control.fleet.options import options_of
 from control.fleet.outposts import assigned_providers, create_outpost, remove_outpost, update_outpost
+from control.fleet.rotation import is_managed
 from control.fleet.tokens import ensure_embedded, get_token
-from control.store import Store
+from control.store import Store, Unit
 from tests.support import builders
 from tests.support.stores import ADMIN
 
+LOCAL: dict[str, object] = {"name": "local", "type": "docker", "url": "unix:///var/run/docker.sock"}
+OTHER: dict[str, object] = {"name": "other", "type": "docker", "url": "ssh://other"}
 EDGE: dict[str, object] = {"name": "edge", "type": "proxy"}
 
 
@@ -129,13 +134,61 @@ def test_the_embedded_one_has_proxy_providers(store: Store) -> None:
     assert [(each.field, each.code) for each in caught.value.problems] == [("providers", "of_another_type")]
 
 
-def test_an_outpost_stays_of_its_type(store: Store) -> None:
+def test_an_outpost_of_another_type_has_providers_of_that(store: Store) -> None:
     with store.write(ADMIN) as unit:
-        edge = create_outpost(unit, EDGE)
+        unit.providers.add(builders.provider("wiki"))
+        unit.providers.add(builders.ldap_provider("dir"))
+        edge = create_outpost(unit, {**EDGE, "providers": ["wiki"]})
         assert update_outpost(unit, edge, {"type": "proxy"}) == edge
         with pytest.raises(Invalid) as caught:
             update_outpost(unit, edge, {"type": "ldap"})
-    assert [(each.field, each.code) for each in caught.value.problems] == [("type", "not_changeable")]
+        assert update_outpost(unit, edge, {"type": "ldap", "providers": ["dir"]}).type is OutpostType.LDAP
+    assert [(each.field, each.code) for each in caught.value.problems] == [("providers", "of_another_type")]
+
+
+def test_the_embedded_one_is_a_proxy_on_no_engine(store: Store) -> None:
+    with store.write(ADMIN) as unit:
+        create_integration(unit, LOCAL)
+        embedded = ensure_embedded(unit)
+        with pytest.raises(Invalid) as caught:
+            update_outpost(unit, embedded, {"type": "ldap", "integration": "local"})
+    assert [(each.field, each.code) for each in caught.value.problems] == [
+        ("type", "not_changeable"),
+        ("integration", "embedded"),
+    ]
+
+
+def test_an_integration_is_named_and_taken_away(store: Store) -> None:
+    with store.write(ADMIN) as unit:
+        local = create_integration(unit, LOCAL)
+        edge = create_outpost(unit, {**EDGE, "integration": "local"})
+        assert (edge.integration, is_managed(edge)) == (local.id, True)
+        assert update_outpost(unit, edge, {"config": {}}).integration == local.id
+        alone = update_outpost(unit, edge, {"integration": ""})
+        assert (alone.integration, is_managed(alone)) == (None, False)
+    assert refusals(store, name="b", integration="nope") == {"integration": "not_found"}
+
+
+def test_what_lies_on_an_engine_that_an_outpost_left_is_to_go(store: Store) -> None:
+    with store.write(ADMIN) as unit:
+        local, other = create_integration(unit, LOCAL), create_integration(unit, OTHER)
+        edge = create_outpost(unit, {**EDGE, "integration": "local"})
+        lies = unit.deployments.add(builders.deployment(edge, local, state=DeploymentState.DEPLOYED))
+        assert states(unit, edge) == [DeploymentState.DEPLOYED]
+        moved = update_outpost(unit, edge, {"integration": "other"})
+        unit.deployments.add(builders.deployment(edge, other, state=DeploymentState.FAILED))
+        assert states(unit, edge) == [DeploymentState.LEAVING, DeploymentState.FAILED]
+        back = update_outpost(unit, moved, {"integration": "local"})
+        assert states(unit, edge) == [DeploymentState.PENDING, DeploymentState.LEAVING]
+        remove_outpost(unit, back)
+        assert states(unit, edge) == [DeploymentState.LEAVING, DeploymentState.LEAVING]
+        assert unit.deployments.get(lies.id).integration == local.id
+
+
+def states(unit: Unit, outpost: Outpost) -> list[DeploymentState]:
+    """How an outpost lies on each engine, by the names of those."""
+    found = {each.integration: each.state for each in unit.deployments.of_outpost(outpost.id)}
+    return [found[each.id] for each in unit.integrations.all() if each.id in found]
 
 
 def test_options_are_the_same_for_all_types(store: Store) -> None:

@@ -7,7 +7,7 @@ import control
 
 ROOT = Path(control.__file__).parent
 # Which argument of a call is a problem's code.
-PLACES = {"refuse": 1, "problem": 1, "note": 1, "BadOption": 0, "Refused": 0, "NotAnOrigin": 0}
+PLACES = {"refuse": 1, "problem": 1, "note": 1, "BadOption": 0, "Refused": 0, "NotAnOrigin": 0, "NotAnEngineUrl": 0}
 # Not problems of forms: answers to machines, and pages with templates of their own.
 ELSEWHERE = {"unknown_token", "bad_mac", "bad_request", "too_many_requests"}
 
