@@ -1,16 +1,17 @@
 """The form of an outpost: name, type, integration, applications, advanced settings."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from wtforms import BooleanField, StringField, TextAreaField
 
 from control.domain.errors import Problem
+from control.domain.integration import Integration
 from control.domain.outpost import Outpost, OutpostType
 from control.fleet.options import problem_line, write_yaml
-from control.web.forms import Form, Many, references
+from control.web.forms import Form, Many, reference, references
 
-# The first two are there for the form alone: an outpost of this version is always deployed by hand.
+# Deployed by hand.
 INTEGRATION_NONE = ""
 
 
@@ -25,9 +26,10 @@ class OutpostForm(Form):
     config = TextAreaField()
 
 
-def defaults() -> dict[str, object]:
-    """What the form of a new outpost holds: every option, commented out, with what it means."""
-    return {"config": write_yaml({})}
+def defaults(integrations: Sequence[Integration]) -> dict[str, object]:
+    """What the form of a new outpost holds: every option, commented out, with what it means; the only integration."""
+    chosen = str(integrations[0].id) if len(integrations) == 1 else INTEGRATION_NONE
+    return {"config": write_yaml({}), "integration": chosen}
 
 
 def values_of(outpost: Outpost) -> dict[str, object]:
@@ -35,6 +37,7 @@ def values_of(outpost: Outpost) -> dict[str, object]:
     return {
         "name": outpost.name,
         "type": outpost.type.value,
+        "integration": str(outpost.integration or INTEGRATION_NONE),
         "manual": outpost.manual,
         "providers": [str(key) for key in outpost.providers],
         "config": write_yaml(outpost.config),
@@ -50,7 +53,7 @@ def fields_of(form: OutpostForm, outpost: Outpost | None) -> dict[str, Any]:
         "providers": references(form.providers.data or []),
     }
     if outpost is None or not outpost.embedded:
-        return fields
+        return {**fields, "integration": reference(form.integration.data)}
     manual = bool(form.manual.data)
     return {**fields, "manual": manual, "providers": fields["providers"] if manual else []}
 

@@ -11,11 +11,13 @@ from uuid import UUID
 from flask import request
 
 from control.domain.application import Application, Provider
+from control.domain.integration import Deployment, Integration
 from control.domain.outpost import Instance, Outpost
 from control.fleet.assignment import assigned
 from control.fleet.instances import InstanceView, OutpostHealth
 from control.store import Unit
 from control.web.lookups import application_by_provider, read_healths
+from control.web.outposts.managed import read_states
 from control.web.pages import Paging, paged, search_text
 from control.web.standing import Standing, standing, tally
 
@@ -33,6 +35,8 @@ class OutpostRows:
     narrowed: str
     providers: Mapping[UUID, Sequence[Provider]]
     applications: Mapping[UUID, Application]
+    integrations: Mapping[UUID, Integration]
+    deployments: Mapping[UUID, Deployment]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,8 @@ def read_outpost_rows(unit: Unit) -> OutpostRows:
         narrowed=narrowed,
         providers=_providers_of(unit, shown, outposts),
         applications=application_by_provider(unit.applications.all()),
+        integrations=unit.integrations.find_many({each.integration for each in shown} - {None}),
+        deployments=read_states(unit, shown),
     )
 
 

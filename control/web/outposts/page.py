@@ -16,6 +16,7 @@ from control.store import Unit
 from control.web.context import web
 from control.web.lookups import application_by_provider
 from control.web.outposts.listing import instance_rows
+from control.web.outposts.managed import find_managed, is_exclusive
 from control.web.outposts.snippets import deployment_snippets
 
 PLACEHOLDER = "PASTE-THE-TOKEN-HERE"
@@ -27,6 +28,7 @@ def read_page(unit: Unit, outpost: Outpost, *, revealed: bool = False) -> Mappin
         **read_instances(unit, outpost),
         **read_token(unit, outpost),
         **read_deployment(unit, outpost, revealed=revealed),
+        **read_managed(unit, outpost),
         "providers": assigned_providers(unit, outpost),
         "applications": application_by_provider(unit.applications.all()),
     }
@@ -57,6 +59,12 @@ def read_deployment(unit: Unit, outpost: Outpost, *, revealed: bool) -> Mapping[
         "deployment": deployment,
         "snippets": deployment_snippets(deployment) if token is not None else (),
     }
+
+
+def read_managed(unit: Unit, outpost: Outpost) -> Mapping[str, object]:
+    """How control's own deployment of it stands; `exclusive`: its replacement is a pause."""
+    exclusive = is_exclusive(_deployment(outpost, PLACEHOLDER))
+    return {"outpost": outpost, "managed": find_managed(unit, outpost), "exclusive": exclusive}
 
 
 def find_status(unit: Unit, outpost: Outpost) -> TokenStatus | None:

@@ -14,9 +14,11 @@ from control.store import Unit
 from control.web.context import web
 from control.web.forms import Form, saving
 from control.web.lookups import address_of, application_by_provider
+from control.web.outposts.deploying import blueprint as deploying
 from control.web.outposts.forms import OutpostForm, defaults, error_lines, fields_of, values_of
 from control.web.outposts.instances import blueprint as instances
 from control.web.outposts.listing import read_outpost_rows
+from control.web.outposts.managed import find_managed
 from control.web.outposts.page import read_instances, read_page
 from control.web.outposts.token import blueprint as token
 from control.web.pages import done, live, show_form, suggested
@@ -24,6 +26,7 @@ from control.web.pages import done, live, show_form, suggested
 blueprint = Blueprint("outposts", __name__, url_prefix="/outposts")
 blueprint.register_blueprint(instances)
 blueprint.register_blueprint(token)
+blueprint.register_blueprint(deploying)
 
 
 @blueprint.get("/")
@@ -61,12 +64,15 @@ def live_detail(key: UUID) -> ResponseReturnValue:
 @blueprint.route("/new", methods=["GET", "POST"])
 def create() -> ResponseReturnValue:
     """A new outpost, with its service account and token; on to how to deploy it."""
-    form = OutpostForm(data={**defaults(), **suggested("type", many=["providers"])})
+    with web().store.read() as unit:
+        usual = defaults(unit.integrations.all())
+    form = OutpostForm(data={**usual, **suggested("type", "integration", many=["providers"])})
     if form.validate_on_submit():
         with saving(form) as unit:
             outpost = create_outpost(unit, fields_of(form, None))
-            url = url_for(".detail", key=outpost.id, _anchor="deployment")
-            return done(url, "outpost_created", name=outpost.name)
+            is_managed = outpost.integration is not None
+            url = url_for(".detail", key=outpost.id, _anchor="managed" if is_managed else "deployment")
+            return done(url, "outpost_deployed" if is_managed else "outpost_created", name=outpost.name)
     return _show(form, None)
 
 
@@ -90,20 +96,23 @@ def delete(key: UUID) -> ResponseReturnValue:
         outpost = unit.outposts.get(key)
         providers = assigned_providers(unit, outpost)
         found = health(unit, outpost, web().settings.version)
+        managed = find_managed(unit, outpost)
     form = Form()
     if request.method == "POST" and form.validate_on_submit():
         with saving(form) as unit:
             remove_outpost(unit, unit.outposts.get(key))
             return done(url_for(".index"), "removed", name=outpost.name)
-    values = {"outpost": outpost, "providers": providers, "health": found, "tone": "danger"}
+    values = {"outpost": outpost, "providers": providers, "health": found, "managed": managed, "tone": "danger"}
     return show_form("outposts/delete.html", form, url_for(".detail", key=key), **values)
 
 
 def _show(form: OutpostForm, outpost: Outpost | None) -> ResponseReturnValue:
     with web().store.read() as unit:
         choices = _choices(unit)
+        integrations = [(str(each.id), each.name) for each in unit.integrations.all()]
     back = url_for(".detail", key=outpost.id) if outpost is not None else url_for(".index")
-    values = {"outpost": outpost, "choices": choices, "offered": list(OFFERED_TYPES), "lines": error_lines(form)}
+    values: dict[str, object] = {"outpost": outpost, "choices": choices, "integrations": integrations}
+    values |= {"offered": list(OFFERED_TYPES), "lines": error_lines(form)}
     return show_form("outposts/form.html", form, back, **values)
 
 

@@ -1,5 +1,5 @@
 // Forms: a button that has been pressed says so and can't be pressed twice; fields that another field makes
-// meaningless are hidden and not sent.
+// meaningless are hidden and not sent (`data-show-when`: `name=value|value`, or `name^=prefix|prefix`).
 import { all } from "./dom.js";
 
 function busy(button, is) {
@@ -15,8 +15,9 @@ function valueOf(form, name) {
 function update(part) {
     const form = part.closest("form");
     if (!form) return;
-    const [name, values] = part.dataset.showWhen.split("=");
-    const shown = values.split("|").includes(valueOf(form, name));
+    const [, name, begins, values] = /^([^=^]+)(\^?)=(.*)$/.exec(part.dataset.showWhen);
+    const value = valueOf(form, name);
+    const shown = values.split("|").some((each) => (begins ? value.startsWith(each) : value === each));
     part.hidden = !shown;
     for (const control of part.querySelectorAll("input, select, textarea")) control.disabled = !shown;
 }
@@ -26,10 +27,13 @@ export function prepareDependentFields(root) {
 }
 
 export function watchForms() {
-    document.addEventListener("change", (event) => {
-        const form = event.target.form;
-        if (form) prepareDependentFields(form);
-    });
+    // What depends on the beginning of a text follows while it is typed.
+    for (const type of ["change", "input"]) {
+        document.addEventListener(type, (event) => {
+            const form = event.target.form;
+            if (form) prepareDependentFields(form);
+        });
+    }
     document.addEventListener("submit", (event) => {
         if (event.defaultPrevented) return; // htmx has taken it
         const { submitter } = event;
