@@ -13,6 +13,7 @@ from control.store import Unit
 from control.web.audit.words import read_lines
 from control.web.context import web
 from control.web.lookups import bindings_by_application, is_open, read_healths
+from control.web.overview.background import Background, read_background
 from control.web.pages import live
 from control.web.processes import Process, read_processes
 from control.web.standing import Standing, tally
@@ -25,13 +26,14 @@ MOST_ROTATIONS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """Outposts at a glance: instances by standing, tokens between old and new, the processes of this machine."""
+    """Outposts at a glance: instances by standing, tokens between old and new; engines, tasks, processes."""
 
     outposts: int
     counts: Mapping[Standing, int]
     rotations: Sequence[tuple[Outpost, TokenStatus]]
     more_rotations: int
     processes: Sequence[Process]
+    background: Background
 
     @property
     def instances(self) -> int:
@@ -111,6 +113,7 @@ def read_health(unit: Unit) -> Health:
         rotations=[(outpost, token_status(unit, outpost)) for outpost in rotating[:MOST_ROTATIONS]],
         more_rotations=len(rotating[MOST_ROTATIONS:]),
         processes=read_processes(web().settings.processes_file),
+        background=read_background(unit),
     )
 
 
