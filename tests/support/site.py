@@ -12,6 +12,7 @@ from control.auth.people import GroupDraft, UserDraft
 from control.auth.sessions import Origin
 from control.domain.identity import User
 from control.domain.outpost import Instance, InstanceState, Outpost, Rejection
+from control.domain.task import TaskKind
 from control.fleet.applications import create_application
 from control.fleet.certificates import generate_certificate
 from control.fleet.outposts import create_outpost
@@ -76,6 +77,7 @@ def fill(store: Store, name: str = "edge") -> Outpost:
         create_application(unit, {**texts, "slug": slug, "provider": provider.id, "bindings": rules})
         outpost = create_outpost(unit, {"name": name.replace("/", ""), "type": "proxy", "providers": [provider.id]})
         unit.instances.save([instance(outpost.id, unit.now, hostname=name, last_error=name)])
+        unit.runs.submit(TaskKind.DEPLOY, name, outpost.id, name)
     return outpost
 
 
