@@ -1,0 +1,190 @@
+"""A Docker engine: the calls that control makes, and no others. Engine API 1.44, operations by its names.
+
+ContainerList, -Inspect, -Create, -Start, -Kill, -Delete, ImageCreate and ImageInspect; where allowed, ContainerRename,
+SystemEvents and SystemVersion. Each ends in time and is answered in values of JSON. Its errors:
+TargetAway (nobody answers, or no engine does), NotAllowed (this call is refused to us), Refused (it answers and can't).
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import docker.auth
+import docker.constants
+import docker.errors
+import docker.utils
+import paramiko
+import requests
+import urllib3.exceptions
+
+from control.integrations.docker.client import Client, Quiet, messages
+from control.integrations.docker.dialing import Dialer, cutting
+from control.integrations.docker.limits import Limits
+from control.integrations.docker.refusals import NotAllowed, Refused, away, is_refusal, refusal, short, words_of
+from control.integrations.model import TargetAway
+
+# What no container can be called: to ask whether a call is allowed, without any effect.
+NOBODY = "_nobody"
+_BROKEN = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    docker.errors.DockerException,
+    paramiko.SSHException,
+    OSError,
+    EOFError,
+    ValueError,
+)
+
+
+class Engine:
+    """A connected engine, for one thread; only `cut` may be called from others. All of it raises TargetAway."""
+
+    def __init__(self, dialer: Dialer, limits: Limits, host_key: str = "") -> None:
+        self.limits = limits
+        self.host_key = host_key
+        self.software = ""
+        self._dialer = dialer
+        self._client = Client(dialer, docker.constants.MINIMUM_DOCKER_API_VERSION, limits)
+        self.api = self._learn()
+
+    def close(self) -> None:
+        """End all connections."""
+        self._client.close()
+        self._dialer.close()
+
+    def cut(self) -> None:
+        """End whatever is going on in another thread, where TargetAway is raised then."""
+        self._dialer.cut()
+
+    def containers(self, label: str) -> list[dict[str, Any]]:
+        """All containers that have a label, running or not, as ContainerList tells of them."""
+        with self._asking("GET /containers/json"):
+            return list(self._client.containers(all=True, filters={"label": [label]}))
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """All about a container, by id or name. Raises Missing."""
+        with self._asking("GET /containers/{id}/json"):
+            return dict(self._client.inspect_container(container))
+
+    def create(self, body: Mapping[str, Any], name: str) -> str:
+        """A new container, which does not run yet: its id. Raises Refused (Missing: no such image; Taken: the name)."""
+        with self._asking("POST /containers/create"):
+            return str(self._client.create_container_from_config(dict(body), name)["Id"])  # type: ignore[no-untyped-call]
+
+    def start(self, container: str) -> None:
+        """Let it run; no harm if it does. Raises Refused."""
+        with self._asking("POST /containers/{id}/start"):
+            self._client.start(container)
+
+    def kill(self, container: str, signal: str) -> None:
+        """Send its first process a signal. Raises Missing, and Taken where it doesn't run."""
+        with self._asking("POST /containers/{id}/kill"):
+            self._client.kill(container, signal)
+
+    def remove(self, container: str) -> None:
+        """Remove it, running or not, with the volumes that nobody else has. Raises Missing, Taken."""
+        with self._asking("DELETE /containers/{id}"):
+            self._client.remove_container(container, v=True, force=True)
+
+    def rename(self, container: str, name: str) -> None:
+        """Call it otherwise. Raises NotAllowed, Missing, Taken."""
+        with self._asking("POST /containers/{id}/rename"):
+            self._client.rename(container, name)
+
+    @cached_property
+    def can_rename(self) -> bool:
+        """Whether containers may be renamed here."""
+        return self.is_allowed("POST", f"/containers/{NOBODY}/rename", {"name": NOBODY})
+
+    def find_image(self, reference: str) -> str | None:
+        """The id of an image that is there, by reference or id."""
+        with self._asking("GET /images/{name}/json"):
+            try:
+                return str(self._client.inspect_image(reference)["Id"])  # type: ignore[no-untyped-call]
+            except docker.errors.NotFound as error:
+                if error.response is None or is_refusal(error.response):
+                    raise
+                return None
+
+    def pull(self, reference: str) -> Iterator[Mapping[str, Any]]:
+        """Messages of progress, until the image is there. Raises Refused where the registry does not give it."""
+        repository, tag = docker.utils.parse_repository_tag(reference)
+        params = {"fromImage": repository, "tag": tag or "latest"}
+        with cutting(self._dialer, self.limits.pull):
+            for message in self._stream("POST", "/images/create", params, self.limits.quiet):
+                if "error" in message:
+                    raise Refused(500, short(str(message["error"])))
+                yield message
+
+    def events(self, params: Mapping[str, str], quiet: float) -> Iterator[Mapping[str, Any]]:
+        """What happens, as it does, until nothing has for `quiet` seconds. Raises NotAllowed."""
+        try:
+            yield from self._stream("GET", "/events", params, quiet)
+        except Quiet:
+            return
+
+    def version(self) -> str:
+        """What the engine calls its version, asked where that is allowed; else what its answers say of it."""
+        try:
+            with self._asking("GET /version"):
+                return str(self._client.version()["Version"])
+        except (NotAllowed, Refused, KeyError):
+            return self.software
+
+    def is_allowed(self, method: str, path: str, params: Mapping[str, str], body: str | None = None) -> bool:
+        """Whether a call gets through to the engine. Only for calls that the engine itself then refuses."""
+        with self._asking(f"{method} {path}"):
+            headers = {"Content-Type": "application/json"} if body else {}
+            response = self._client.request(method, self._url(path), params=params, data=body, headers=headers)
+            return not is_refusal(response)
+
+    def _learn(self) -> str:
+        with self._asking("GET /containers/json"):
+            response = self._client.get(f"{self._client.base_url}/containers/json", params={"limit": "1"})
+        version = response.headers.get("Api-Version", "")
+        # Such as "Docker/20.10.24 (linux)".
+        self.software = response.headers.get("Server", "").partition(" ")[0].removeprefix("Docker/")
+        if not version and is_refusal(response):
+            # It can still be asked which calls it allows.
+            return ""
+        if not version or not (response.ok or is_refusal(response)):
+            raise TargetAway("not_an_engine", f"HTTP {response.status_code}: {words_of(response)}")
+        self._client.close()
+        self._client = Client(self._dialer, version, self.limits)
+        return version
+
+    def _url(self, path: str) -> str:
+        return f"{self._client.base_url}{f'/v{self.api}' if self.api else ''}{path}"
+
+    def _credentials(self, repository: str) -> dict[str, str]:
+        """What `docker login` has left in ~/.docker/config.json for the registry of an image."""
+        registry, _ = docker.auth.resolve_repository_name(repository)
+        found = docker.auth.get_config_header(self._client, registry)
+        return {"X-Registry-Auth": found.decode() if isinstance(found, bytes) else str(found)} if found else {}
+
+    def _stream(self, method: str, path: str, params: Mapping[str, str], quiet: float) -> Iterator[Mapping[str, Any]]:
+        timeout = (self.limits.connect, quiet)
+        with self._translating(f"{method} {path}", quiet):
+            headers = self._credentials(params["fromImage"]) if "fromImage" in params else {}
+            response = self._client.request(
+                method, self._url(path), params=params, headers=headers, stream=True, timeout=timeout
+            )
+            with response:
+                response.raise_for_status()
+                yield from messages(response, self.limits.message)
+
+    @contextmanager
+    def _asking(self, call: str) -> Iterator[None]:
+        with self._translating(call, self.limits.call), cutting(self._dialer, self.limits.call):
+            yield
+
+    @contextmanager
+    def _translating(self, call: str, within: float) -> Iterator[None]:
+        try:
+            yield
+        except requests.HTTPError as error:
+            raise refusal(call, error) from error
+        except _BROKEN as error:
+            words = self._dialer.words()
+            raise TargetAway("ssh_refused", short(words)) if words else away(call, error, within) from error

@@ -1,0 +1,70 @@
+"""Images: pulled before anything is touched; where the registry does not give them, what the engine has already.
+
+Told to whoever follows: what is pulled, how far it is, and that the registry refused.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from control.domain.task import LineLevel
+from control.integrations.docker.engine import Engine
+from control.integrations.docker.refusals import Refused
+from control.integrations.model import ActionFailed, Report, Said, TargetAway
+
+_ID = "sha256:"
+_TOLD_EACH = 5.0
+_DONE = frozenset({"Pull complete", "Already exists"})
+
+
+def fetch(engine: Engine, reference: str, report: Report) -> str:
+    """Pull it and return its id, as far as anybody has it; "" where nobody does. Raises TargetAway, Cancelled."""
+    known = engine.find_image(reference)
+    # What is named by its content is what it is.
+    if known is not None and _ID in reference:
+        return known
+    try:
+        _pull(engine, reference, report)
+    except (Refused, TargetAway) as error:
+        found = engine.find_image(reference) or ""
+        detail = error.words if isinstance(error, Refused) else error.detail
+        code = "pull_failed" if found else "no_image"
+        report(Said(code=code, values={"image": reference, "detail": detail}, level=LineLevel.WARNING))
+        return found
+    return engine.find_image(reference) or ""
+
+
+def ensure(engine: Engine, reference: str, report: Report) -> None:
+    """Have it there, pulling only what is not. Raises ActionFailed ("no_image"), TargetAway, Cancelled."""
+    if engine.find_image(reference) is not None:
+        return
+    words: list[str] = []
+
+    def listen(said: Said) -> None:
+        words.append(said.values.get("detail", ""))
+        report(said)
+
+    if not fetch(engine, reference, listen):
+        raise ActionFailed("no_image", next((each for each in reversed(words) if each), reference))
+
+
+def _pull(engine: Engine, reference: str, report: Report) -> None:
+    report(Said(code="pulling", values={"image": reference}))
+    _follow(engine.pull(reference), reference, report)
+    report(Said(code="pulled", values={"image": reference}))
+
+
+def _follow(
+    messages: Iterable[Mapping[str, Any]], reference: str, report: Report, clock: Callable[[], float] = time.monotonic
+) -> None:
+    layers: dict[str, bool] = {}
+    told = clock()
+    for message in messages:
+        if "id" in message and "progressDetail" in message:
+            layers[str(message["id"])] = message.get("status") in _DONE
+        if clock() - told >= _TOLD_EACH:
+            told = clock()
+            values = {"image": reference, "done": str(sum(layers.values())), "count": str(len(layers))}
+            report(Said(code="pulling_layers", values=values))
+        else:
+            report(Said(code=""))

@@ -1,0 +1,49 @@
+"""What an engine allows us, found out without any effect there.
+
+Asked are calls that get through and are refused for another reason, such as a name that nothing can have.
+"""
+
+from dataclasses import dataclass
+
+from control.domain.integration import PERMISSIONS
+from control.integrations.docker.engine import NOBODY, Engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What was found: the engine's version, which of PERMISSIONS are refused, and which further calls are allowed."""
+
+    version: str
+    missing: tuple[str, ...]
+    can_rename: bool
+    can_follow: bool
+
+
+_Probe = tuple[str, str, dict[str, str], str | None]
+_ONE = f"/containers/{NOBODY}"
+# For each permission, all that it consists of. None of these names is one; nothing can be created without an image.
+_PROBES: dict[str, tuple[_Probe, ...]] = {
+    "images pull": (
+        ("POST", "/images/create", {"fromImage": "NOBODY", "tag": "none"}, None),
+        ("GET", "/images/NOBODY/json", {}, None),
+    ),
+    "containers read": (("GET", "/containers/json", {"limit": "1"}, None), ("GET", f"{_ONE}/json", {}, None)),
+    "containers create": (
+        ("POST", "/containers/create", {"name": NOBODY}, "{}"),
+        ("POST", f"{_ONE}/start", {}, None),
+    ),
+    "containers kill": (("POST", f"{_ONE}/kill", {"signal": "KILL"}, None),),
+    "containers remove": (("DELETE", _ONE, {}, None),),
+}
+
+
+def preflight(engine: Engine) -> Checked:
+    """Ask the engine. Raises TargetAway."""
+    missing = tuple(name for name in PERMISSIONS if not all(engine.is_allowed(*probe) for probe in _PROBES[name]))
+    return Checked(
+        version=engine.version(),
+        missing=missing,
+        can_rename=engine.can_rename,
+        # A stretch of time in which nothing has happened.
+        can_follow=engine.is_allowed("GET", "/events", {"since": "1", "until": "1"}),
+    )
