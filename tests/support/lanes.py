@@ -13,7 +13,6 @@ LANES = {
     "browser": (
         "tests/control/web/frontend/",
         "tests/e2e/",
-        "tests/interop/test_image.py",
         "tests/interop/test_workers_under_load.py",
     ),
     # Disks are unmounted here: what has mounts of its own meanwhile would hold on to them.
@@ -23,6 +22,7 @@ LANES = {
         "tests/interop/ldap/test_sssd.py",
         "tests/interop/ldap/test_nslcd.py",
     ),
+    "docker": ("tests/interop/docker/",),
     "ldap": ("tests/interop/ldap/",),
     "fronts": ("tests/interop/",),
 }
