@@ -167,11 +167,9 @@ class Runs(Repository[TaskRun]):
         is_held = self._change(_is_held(run), {**written, "finished": now if is_over else None})
         if is_held:
             self._say(lines)
-            self._set_where(
-                sa.and_(_C.id == run.id, _C.state.in_(WAITING), _C.cancel_asked),
-                state=TaskState.CANCELLED,
-                finished=now,
-            )
+        if is_held and not is_over:
+            is_asked = sa.and_(_C.id == run.id, _C.state.in_(WAITING), _C.cancel_asked)
+            self._change(is_asked, {"state": TaskState.CANCELLED, "finished": now})
         return is_held
 
     def forget(self, than: datetime, most: int) -> int:
@@ -238,10 +236,7 @@ class Runs(Repository[TaskRun]):
             self.context.connection.execute(sa.insert(_LINES), rows)
 
     def _set(self, key: UUID, states: Collection[TaskState], **values: object) -> bool:
-        return self._set_where(sa.and_(_C.id == key, _C.state.in_(states)), **values)
-
-    def _set_where(self, where: sa.ColumnElement[bool], **values: object) -> bool:
-        return self._change(where, values)
+        return self._change(sa.and_(_C.id == key, _C.state.in_(states)), values)
 
     def _change(self, where: sa.ColumnElement[bool], values: dict[str, object]) -> bool:
         return bool(self.context.connection.execute(sa.update(self.table).where(where).values(values)).rowcount)

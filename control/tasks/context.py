@@ -5,7 +5,7 @@ to stop hears of it where it says something: there it is safe to.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -39,6 +39,14 @@ class Stop(StrEnum):
     ENDING = "ending"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why an attempt failed: a code of the words in templates, with its parameters."""
+
+    code: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
 class Hand:
     """A run while it is worked on: how far it is, what it has said and isn't written yet, and whether it is to stop."""
 
@@ -50,6 +58,8 @@ class Hand:
         self._said = 0
         self._written = (run.done, run.total)
         self.stop: Stop | None = None
+        # Of an attempt that failed and comes again.
+        self.trouble = Trouble(code="")
 
     @property
     def run(self) -> TaskRun:
@@ -68,10 +78,11 @@ class Hand:
         return bool(self._lines) or self._written != (self._run.done, self._run.total)
 
     def say(self, said: Said) -> None:
-        """Take a line. Raises Cancelled where the run is to stop."""
+        """Take a line; one without a code only asks whether to stop. Raises Cancelled where the run is to stop."""
         if self.stop is not None:
             raise Cancelled
-        self.note(said)
+        if said.code:
+            self.note(said)
 
     def note(self, said: Said) -> None:
         """Take a line of a run that may have to stop."""
@@ -105,8 +116,13 @@ class Hand:
             attempt=self._run.attempt,
             level=said.level,
             code=said.code,
-            values={name: value[:LONGEST_VALUE] for name, value in said.values.items()},
+            values=fitting(said.values),
         )
+
+
+def fitting(values: Mapping[str, str]) -> dict[str, str]:
+    """Values as long as they are kept."""
+    return {name: value[:LONGEST_VALUE] for name, value in values.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +158,7 @@ class Work:
         """Where an engine of this machine may answer; empty where nobody is to look."""
         return self.means.sockets
 
-    def say(self, code: str, level: LineLevel = LineLevel.INFO, **values: object) -> None:
+    def say(self, code: str, /, level: LineLevel = LineLevel.INFO, **values: object) -> None:
         """Add a line to the run. Raises Cancelled where it is to stop."""
         self.hand.say(Said(code=code, values={name: str(value) for name, value in values.items()}, level=level))
 

@@ -1,0 +1,106 @@
+"""The tasks process: huey's workers over the queue, and what comes round beside them; ends well on SIGTERM.
+
+A run in the middle has some seconds to finish, then it stops where it is safe to; what is left is given back to the
+queue. A process that is killed gives nothing back: leases end, and others take up what it did.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Event
+
+from huey.consumer import Consumer
+
+from control.tasks.context import Stop
+from control.tasks.holding import Holding, Pace
+from control.tasks.queue import make_queue
+from control.tasks.rounds import Rounds
+from control.tasks.runner import Runner
+from control.tasks.schedules import SCHEDULES, Timetable
+
+TIMETABLE_SECONDS = 5.0
+
+log = logging.getLogger("control.tasks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What comes round each so many seconds."""
+
+    name: str
+    call: Callable[[], None]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TasksSettings:
+    """How many runs are done at once, and how long a stop takes: after `finish` runs are asked to end, at `stop` left.
+
+    `garrison serve` ends whoever takes longer than 9.5 seconds.
+    """
+
+    workers: int = 8
+    keep_seconds: float = 1.0
+    finish_seconds: float = 6.0
+    stop_seconds: float = 8.0
+    pace: Pace = field(default_factory=Pace)
+
+
+class Parts:
+    """What the process is made of."""
+
+    def __init__(self, lent: Runner, settings: TasksSettings) -> None:
+        self.settings = settings
+        self.holding = Holding(lent.store, lent.kinds, lent.now, settings.pace)
+        self.queue = make_queue(self.holding, lent)
+        self.consumer = Consumer(
+            self.queue,
+            workers=settings.workers,
+            periodic=False,
+            initial_delay=settings.pace.poll_seconds,
+            max_delay=settings.pace.poll_seconds,
+            backoff=1.0,
+            # There is no schedule beside the queue.
+            scheduler_interval=60,
+            shutdown_timeout=settings.stop_seconds,
+            graceful_signal="TERM",
+        )
+        self._stop_begun: float | None = None
+
+    @property
+    def stopping(self) -> Event:
+        """Set when a signal has come."""
+        flag: Event = self.consumer.stop_flag
+        return flag
+
+    def keep(self) -> None:
+        """One round of looking after the runs in hand."""
+        self.holding.keep()
+        if self.stopping.is_set():
+            self._stop_begun = self._stop_begun or time.monotonic()
+            if time.monotonic() - self._stop_begun >= self.settings.finish_seconds:
+                self.holding.ask_all(Stop.ENDING)
+
+
+def run(lent: Runner, beside: Sequence[Round], settings: TasksSettings | None = None) -> int:
+    """Work until SIGTERM, with what comes round beside the runs."""
+    # What huey tells of each run, and how it began, is told by the run itself.
+    logging.getLogger("huey").setLevel(logging.WARNING)
+    parts, over = Parts(lent, settings or TasksSettings()), Event()
+    keeper = Rounds("keeper", parts.keep, parts.settings.keep_seconds, over)
+    keeper.start()
+    for each in beside:
+        Rounds(each.name, each.call, each.seconds, parts.stopping).start()
+    log.info("tasks are worked on", extra={"holder": str(parts.holding.holder), "workers": parts.settings.workers})
+    parts.consumer.run()
+    parts.holding.give_back_all()
+    over.set()
+    keeper.join(1.0)
+    return 0
+
+
+def rounds_of(lent: Runner) -> tuple[Round, ...]:
+    """What comes round: the timetable, as far as this process knows the kinds."""
+    timetable = Timetable(lent.store, [schedule for schedule in SCHEDULES if schedule.kind in lent.kinds])
+    return (Round(name="timetable", call=timetable.look, seconds=TIMETABLE_SECONDS),)
