@@ -39,7 +39,8 @@ _CODES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+# Not frozen: contextlib writes the traceback into whatever leaves a unit of work.
+@dataclass(kw_only=True, eq=False)
 class Refused(Exception):
     """A request that is turned down with words of its own: the code names them."""
 

@@ -12,6 +12,7 @@ _FINDERS: Mapping[str, Callable[[Unit, UUID], object]] = {
     "application": lambda unit, key: unit.applications.find(key),
     "certificate": lambda unit, key: unit.certificates.find(key),
     "group": lambda unit, key: unit.groups.find(key),
+    "integration": lambda unit, key: unit.integrations.find(key),
     "outpost": lambda unit, key: unit.outposts.find(key),
     "provider": lambda unit, key: unit.providers.find(key),
     "user": lambda unit, key: unit.users.find(key),

@@ -27,10 +27,12 @@ def index() -> ResponseReturnValue:
     """All certificates, what they are good for and until when."""
     with web().store.read() as unit:
         certificates = unit.certificates.all()
-        users: dict[UUID, list[str]] = {}
+        users: dict[UUID | None, list[str]] = {}
         for provider in unit.providers.all():
-            if provider.certificate is not None:
-                users.setdefault(provider.certificate, []).append(provider.name)
+            users.setdefault(provider.certificate, []).append(provider.name)
+        for integration in unit.integrations.all():
+            for certificate in {integration.tls_verification, integration.tls_authentication}:
+                users.setdefault(certificate, []).append(integration.name)
     infos = {each.id: describe(each) for each in certificates}
     return render_template(
         "certificates/index.html", certificates=certificates, infos=infos, users=users, now=web().clock()
@@ -42,12 +44,12 @@ def detail(key: UUID) -> ResponseReturnValue:
     """One certificate."""
     with web().store.read() as unit:
         certificate = unit.certificates.get(key)
-        providers = _providers(unit, key)
+        users = _users(unit, key)
     return render_template(
         "certificates/detail.html",
         certificate=certificate,
         info=describe(certificate),
-        providers=providers,
+        users=users,
         now=web().clock(),
     )
 
@@ -105,18 +107,29 @@ def edit(key: UUID) -> ResponseReturnValue:
 
 @blueprint.route("/<uuid:key>/delete", methods=["GET", "POST"])
 def delete(key: UUID) -> ResponseReturnValue:
-    """Delete a certificate that no provider uses."""
+    """Delete a certificate that nothing uses."""
     with web().store.read() as unit:
         certificate = unit.certificates.get(key)
-        providers = _providers(unit, key)
+        users = _users(unit, key)
     form = Form()
-    if request.method == "POST" and not providers and form.validate_on_submit():
+    if request.method == "POST" and not users and form.validate_on_submit():
         with saving(form) as unit:
             remove_certificate(unit, unit.certificates.get(key))
             return done(url_for(".index"), "removed", name=certificate.name)
-    values = {"certificate": certificate, "providers": providers, "tone": "danger"}
-    return show_form("certificates/delete.html", form, url_for(".detail", key=key), blocked=bool(providers), **values)
+    values = {"certificate": certificate, "users": users, "tone": "danger"}
+    return show_form("certificates/delete.html", form, url_for(".detail", key=key), blocked=bool(users), **values)
 
 
-def _providers(unit: Unit, key: UUID) -> list[tuple[UUID, str]]:
-    return [(provider.id, provider.name) for provider in unit.providers.all() if provider.certificate == key]
+def _users(unit: Unit, key: UUID) -> list[tuple[str, str]]:
+    """Name and page of all that use it."""
+    providers = [
+        (provider.name, url_for("admin.providers.detail", key=provider.id))
+        for provider in unit.providers.all()
+        if provider.certificate == key
+    ]
+    integrations = [
+        (integration.name, url_for("admin.integrations.detail", key=integration.id))
+        for integration in unit.integrations.all()
+        if key in {integration.tls_verification, integration.tls_authentication}
+    ]
+    return providers + integrations

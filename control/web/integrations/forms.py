@@ -1,6 +1,6 @@
 """The form of an integration: name, where the engine is, and what both sides show each other."""
 
-from wtforms import StringField
+from wtforms import BooleanField, StringField
 
 from control.domain.integration import Integration, IntegrationType
 from control.web.forms import Form, reference
@@ -14,6 +14,7 @@ class IntegrationForm(Form):
     url = StringField()
     tls_verification = StringField()
     tls_authentication = StringField()
+    same_engine = BooleanField()
 
 
 def values_of(integration: Integration) -> dict[str, object]:
@@ -35,4 +36,5 @@ def fields_of(form: IntegrationForm) -> dict[str, object]:
         "url": form.url.data or "",
         "tls_verification": reference(form.tls_verification.data),
         "tls_authentication": reference(form.tls_authentication.data),
+        "same_engine": bool(form.same_engine.data),
     }

@@ -1,6 +1,5 @@
 """SSH host keys as people compare them: the type, and the fingerprint as `ssh-keygen -l` and ssh itself print it."""
 
-import binascii
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,7 +18,7 @@ def find_host_key(text: str) -> HostKey | None:
     kind, _, encoded = text.partition(" ")
     try:
         blob = b64decode(encoded, validate=True)
-    except binascii.Error:
+    except ValueError:
         return None
     if not blob:
         return None

@@ -119,8 +119,10 @@ def delete(key: UUID) -> ResponseReturnValue:
 def _show(form: IntegrationForm, integration: Integration | None) -> ResponseReturnValue:
     with web().store.read() as unit:
         choices = _choices(unit)
+        lying = bool(unit.deployments.of_integration(integration.id)) if integration is not None else False
     back = url_for(".detail", key=integration.id) if integration is not None else url_for(".index")
-    return show_form("integrations/form.html", form, back, integration=integration, choices=choices)
+    values = {"integration": integration, "choices": choices, "lying": lying}
+    return show_form("integrations/form.html", form, back, **values)
 
 
 def _choices(unit: Unit) -> dict[str, list[tuple[str, str]]]:
