@@ -28,7 +28,7 @@ def fields_of(wanted: Wanted, found: Found, told: Collection[Difference]) -> fro
     fields = {each.path.partition(".")[0] for each in told if each.path != OTHERWISE}
     if all(each.path != OTHERWISE for each in told):
         return frozenset(fields)
-    left = {name for name, value in found.spec.items() if _has_more(wanted.spec.get(name), value)}
+    left = {name for name, value in wanted.spec.items() if _has_more(value, found.spec.get(name))}
     return frozenset(fields | (left or {*wanted.spec, *found.spec}))
 
 

@@ -68,7 +68,8 @@ class ModelEngine:
             case Change(wanted=wanted, found=found):
                 self._change(wanted, found)
             case Revive(found=found):
-                self.objects[self._place(found)] = replace(found, condition=Condition.RUNNING)
+                place = self._place(found)
+                self.objects[place] = replace(self.objects[place], condition=Condition.RUNNING)
             case Remove(found=found):
                 self.objects.remove(found)
 
@@ -81,8 +82,8 @@ class ModelEngine:
         place = self._place(found)
         self.objects.pop(place)
         self._expect_free(wanted)
-        spec = {name: wanted.spec[name] if name in wanted.in_place else value for name, value in found.spec.items()}
-        spec |= {name: value for name, value in wanted.spec.items() if name in wanted.in_place}
+        kept = {name: value for name, value in found.spec.items() if name not in wanted.in_place}
+        spec = kept | {name: value for name, value in wanted.spec.items() if name in wanted.in_place}
         is_relabelled = bool(wanted.in_place - {"name"})
         made_as = wanted.fingerprint if is_relabelled else found.fingerprint
         self.objects.insert(place, replace(found, name=wanted.name, spec=spec, fingerprint=made_as))
