@@ -32,6 +32,7 @@ AUDIT_DAYS, MOST_AUDIT_DAYS = 365, 99_999
 LONGEST_SOCKET_PATH = 107
 LONGEST_SOCKET_NAME = "proxy.metrics.sock"
 MOST_PORT = 65535
+ENGINE_SOCKET = Path("/var/run/docker.sock")
 # How long a start waits for the database, and how long between two looks.
 START_SECONDS, START_AGAIN_SECONDS = 60.0, 1.0
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})")
@@ -60,7 +61,10 @@ class Listen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All of control's settings. `secret_key` is None where it lies in the data folder, `audit_kept` where for ever."""
+    """All of control's settings. `secret_key` is None where it lies in the data folder, `audit_kept` where for ever.
+
+    At `engine_sockets` a container engine of this machine is looked for.
+    """
 
     data: Path
     url: str
@@ -76,6 +80,8 @@ class Settings:
     log_level: str
     image_base: str
     audit_kept: timedelta | None
+    engine_sockets: tuple[Path, ...] = ()
+    ssh_config: Path | None = None
 
     @property
     def run(self) -> Path:
@@ -130,6 +136,8 @@ def read_settings(given: Given, environment: Mapping[str, str]) -> Settings:
         log_level=_log_level(environment),
         image_base=_image_base(environment),
         audit_kept=_audit_kept(environment),
+        engine_sockets=_engine_sockets(environment),
+        ssh_config=_ssh_config(environment),
     )
 
 
@@ -363,6 +371,21 @@ def _audit_kept(environment: Mapping[str, str]) -> timedelta | None:
     if not text.isascii() or not text.isdecimal() or len(text) > len(str(MOST_AUDIT_DAYS)):
         raise BadSetting(name, text[:100], f"a number of days, 0 to {MOST_AUDIT_DAYS}; 0 is for ever")
     return timedelta(days=int(text)) if int(text) else None
+
+
+def _engine_sockets(environment: Mapping[str, str]) -> tuple[Path, ...]:
+    """Where an engine of this machine may listen, or nowhere where nobody is to look."""
+    name = "AUTHENTIK_OUTPOSTS__DISCOVER"
+    if not _flag(name, {name: environment.get(name, "").strip() or "true"}):
+        return ()
+    scheme, _, path = environment.get("DOCKER_HOST", "").strip().partition("://")
+    return (Path(path),) if scheme == "unix" and path else (ENGINE_SOCKET,)
+
+
+def _ssh_config(environment: Mapping[str, str]) -> Path | None:
+    """The configuration of SSH of the user we run as."""
+    home = environment.get("HOME", "")
+    return Path(home) / ".ssh" / "config" if home else None
 
 
 def _listen(option: str, given: str | None, variable: str, environment: Mapping[str, str], port: int) -> Listen:

@@ -93,6 +93,12 @@ def _link(arguments: Arguments) -> int:
     return link(arguments)
 
 
+def _tasks(arguments: Arguments) -> int:
+    from control.main.children import tasks
+
+    return tasks(arguments)
+
+
 _COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "serve": _serve,
     "apply": _apply,
@@ -103,4 +109,5 @@ _COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "healthcheck": _healthcheck,
     "_web": _web,
     "_link": _link,
+    "_tasks": _tasks,
 }

@@ -43,7 +43,7 @@ WANTED = {
     "from": ("TIME", "from this time on, like 2026-11-22T14:30Z, or this day (UTC)"),
     "to": ("TIME", "before this time, or up to and with this day"),
 }
-HIDDEN = ("_web", "_link")
+HIDDEN = ("_web", "_link", "_tasks")
 
 
 def parse(arguments: Sequence[str]) -> Arguments:

@@ -1,4 +1,4 @@
-"""The processes of control that `garrison serve` starts: `garrison _web` and `garrison _link`."""
+"""The processes of control that `garrison serve` starts: `garrison _web`, `garrison _link` and `garrison _tasks`."""
 
 import os
 from importlib.metadata import version
@@ -39,6 +39,21 @@ def link(arguments: Arguments) -> int:
         audit_kept=settings.audit_kept,
     )
     return run(store, Gatekeeper(store, Issuer(url=settings.url)), link_settings)
+
+
+def tasks(arguments: Arguments) -> int:
+    """The tasks process: background work, above all on outposts that control deploys."""
+    from control.fleet.launch import Home
+    from control.serve.unix_http import serve_metrics
+    from control.tasks.context import Means
+    from control.tasks.process import registry_of, run
+
+    settings = _settings(arguments)
+    logs.configure("tasks", settings.log_level)
+    store = open_store(settings, migrate=False)
+    home = Home(url=settings.url, version=version("garrison"), image_base=settings.image_base)
+    serve_metrics(settings.run / "tasks.metrics.sock", registry_of(store))
+    return run(store, Means(home=home, sockets=settings.engine_sockets, ssh_config=settings.ssh_config), now)
 
 
 def _settings(arguments: Arguments) -> Settings:

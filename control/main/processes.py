@@ -51,6 +51,14 @@ def programs_of(
             metrics=run_folder / "link.metrics.sock",
             stage=Stage.BACK,
         ),
+        Program(
+            name="tasks",
+            arguments=python("-m", "control.main", "_tasks"),
+            environment=control,
+            metrics=run_folder / "tasks.metrics.sock",
+            # Told to end first, as it takes the longest: work in the middle may be done in a moment.
+            stage=Stage.FRONT,
+        ),
         _front_door(settings, tokens.get(PROXY)),
     ]
     if demo is not None:

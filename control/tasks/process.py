@@ -8,12 +8,17 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from threading import Event
 
 from huey.consumer import Consumer
+from prometheus_client import CollectorRegistry
 
-from control.tasks.context import Stop
+from control.store import Store
+from control.tasks.context import Means, Stop
 from control.tasks.holding import Holding, Pace
+from control.tasks.kinds import KINDS
+from control.tasks.metrics import make_registry
 from control.tasks.queue import make_queue
 from control.tasks.rounds import Rounds
 from control.tasks.runner import Runner
@@ -83,16 +88,22 @@ class Parts:
                 self.holding.ask_all(Stop.ENDING)
 
 
-def run(lent: Runner, beside: Sequence[Round], settings: TasksSettings | None = None) -> int:
+def run(store: Store, means: Means, now: Callable[[], datetime]) -> int:
+    """Do all that there is to do, until SIGTERM."""
+    lent = Runner(store=store, means=means, kinds=KINDS, now=now)
+    return work(lent, _rounds(lent), TasksSettings())
+
+
+def work(lent: Runner, beside: Sequence[Round], settings: TasksSettings) -> int:
     """Work until SIGTERM, with what comes round beside the runs."""
-    # What huey tells of each run, and how it began, is told by the run itself.
+    # What huey tells of each run is told by the run itself.
     logging.getLogger("huey").setLevel(logging.WARNING)
-    parts, over = Parts(lent, settings or TasksSettings()), Event()
-    keeper = Rounds("keeper", parts.keep, parts.settings.keep_seconds, over)
+    parts, over = Parts(lent, settings), Event()
+    keeper = Rounds("keeper", parts.keep, settings.keep_seconds, over)
     keeper.start()
     for each in beside:
         Rounds(each.name, each.call, each.seconds, parts.stopping).start()
-    log.info("tasks are worked on", extra={"holder": str(parts.holding.holder), "workers": parts.settings.workers})
+    log.info("tasks are worked on", extra={"holder": str(parts.holding.holder), "workers": settings.workers})
     parts.consumer.run()
     parts.holding.give_back_all()
     over.set()
@@ -100,7 +111,12 @@ def run(lent: Runner, beside: Sequence[Round], settings: TasksSettings | None = 
     return 0
 
 
-def rounds_of(lent: Runner) -> tuple[Round, ...]:
+def registry_of(store: Store) -> CollectorRegistry:
+    """The process's metrics."""
+    return make_registry(store)
+
+
+def _rounds(lent: Runner) -> tuple[Round, ...]:
     """What comes round: the timetable, as far as this process knows the kinds."""
     timetable = Timetable(lent.store, [schedule for schedule in SCHEDULES if schedule.kind in lent.kinds])
     return (Round(name="timetable", call=timetable.look, seconds=TIMETABLE_SECONDS),)

@@ -46,6 +46,30 @@ def test_defaults() -> None:
     assert (settings.link_addresses, settings.embedded, settings.log_level) == ((":9444", ":9443"), True, "info")
 
 
+@pytest.mark.parametrize(
+    ("environment", "sockets"),
+    [
+        ({}, ["/var/run/docker.sock"]),
+        ({"AUTHENTIK_OUTPOSTS__DISCOVER": ""}, ["/var/run/docker.sock"]),
+        ({"AUTHENTIK_OUTPOSTS__DISCOVER": "true", "DOCKER_HOST": "tcp://engine:2376"}, ["/var/run/docker.sock"]),
+        ({"DOCKER_HOST": "unix:///run/user/1000/docker.sock"}, ["/run/user/1000/docker.sock"]),
+        ({"AUTHENTIK_OUTPOSTS__DISCOVER": "False", "DOCKER_HOST": "unix:///run/docker.sock"}, []),
+    ],
+)
+def test_where_an_engine_of_this_machine_is_looked_for(environment: dict[str, str], sockets: list[str]) -> None:
+    assert [str(path) for path in read_settings(Given(), environment).engine_sockets] == sockets
+
+
+def test_discovery_is_on_or_off() -> None:
+    with pytest.raises(BadSetting, match="AUTHENTIK_OUTPOSTS__DISCOVER: found 'perhaps'; expected true or false"):
+        read_settings(Given(), {"AUTHENTIK_OUTPOSTS__DISCOVER": "perhaps"})
+
+
+def test_the_configuration_of_ssh_is_the_user_s() -> None:
+    assert read_settings(Given(), {"HOME": "/authentik"}).ssh_config == Path("/authentik/.ssh/config")
+    assert read_settings(Given(), {}).ssh_config is None
+
+
 @pytest.mark.parametrize(("text", "days"), [("", 365), ("30", 30), (" 7 ", 7), ("0", None), ("00000", None)])
 def test_how_long_the_audit_trail_is_kept(text: str, days: int | None) -> None:
     kept = read_settings(Given(), {"GARRISON_AUDIT_DAYS": text}).audit_kept

@@ -77,6 +77,7 @@ def test_from_the_first_start_to_the_end(garrison: Garrison) -> None:
     assert {name: row["state"] for name, row in processes(garrison).items()} == {
         "web": "running",
         "link": "running",
+        "tasks": "running",
         "proxy": "running",
     }
     eventually(lambda: garrison.instances("Embedded outpost"), "the embedded outpost is listed")
@@ -86,6 +87,7 @@ def test_from_the_first_start_to_the_end(garrison: Garrison) -> None:
     assert "authentik_outpost_info" in metrics
     assert "garrison_web_requests_total" in metrics
     assert 'garrison_process_scraped{process="link"} 1.0' in metrics
+    assert 'garrison_process_scraped{process="tasks"} 1.0' in metrics
     assert (garrison.data / "secret.key").stat().st_mode & 0o777 == 0o600
     assert {descriptors(row["pid"]) for row in processes(garrison).values()} == {min(descriptors_possible(), 65536)}
     assert garrison.data.stat().st_mode & 0o777 == 0o700
@@ -108,7 +110,7 @@ def test_a_warm_start_is_ready_soon(garrison: Garrison) -> None:
     assert took < 2 * READY_SECONDS
 
 
-@pytest.mark.parametrize("name", ["web", "link", "proxy"])
+@pytest.mark.parametrize("name", ["web", "link", "tasks", "proxy"])
 def test_a_child_that_is_killed_comes_back(garrison: Garrison, name: str) -> None:
     garrison.start()
     first = processes(garrison)[name]["pid"]
