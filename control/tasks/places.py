@@ -1,0 +1,151 @@
+"""Where outposts lie: the rows that say so, kept by whoever works on an engine. Nothing here touches one.
+
+A row is written before anything is made on an engine and goes when a look there has shown that nothing is left, so
+that neither an outage nor an end in the middle leaves anything behind that nobody knows of.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from control.domain.integration import Deployment, DeploymentState
+from control.fleet.integrations import settle_deployments
+from control.integrations.model import Action, ActionFailed, Change, Condition, Found, Key, Replace, TargetAway
+from control.store import Unit
+from control.tasks.wanted import Desire
+
+# How long nobody tries by himself what has failed: twice as long each time.
+FIRST_RETRY = timedelta(minutes=5)
+LONGEST_RETRY = timedelta(hours=1)
+# Failures before anything is touched: to try again interrupts nothing.
+UNTOUCHED = frozenset({"no_image", "name_in_use", "name_taken"})
+_SERVING = frozenset({Condition.RUNNING, Condition.STARTING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where an outpost is to lie, and from where it is to go."""
+
+    here: Deployment | None
+    leaving: tuple[Deployment, ...]
+
+
+def settle(unit: Unit, outpost: UUID, desire: Desire | None) -> Places:
+    """Write down where an outpost is wanted, and that it is to go from wherever else it is."""
+    integration = desire.integration if desire is not None else None
+    place = integration.id if integration is not None else None
+    settle_deployments(unit, outpost, place)
+    if desire is not None and place is not None:
+        _stake(unit, desire, place)
+    rows = unit.deployments.of_outpost(outpost)
+    here = next((row for row in rows if row.integration == place), None)
+    return Places(here=here, leaving=tuple(row for row in rows if row.integration != place))
+
+
+def _stake(unit: Unit, desire: Desire, integration: UUID) -> None:
+    """Have a row of where an outpost is to lie, with its name of now."""
+    outpost, known = desire.outpost, unit.deployments.find_on(desire.outpost.id, integration)
+    if known is not None:
+        unit.deployments.update(replace(known, name=outpost.name))
+        return
+    unit.deployments.add(
+        Deployment(
+            id=uuid4(),
+            integration=integration,
+            outpost=outpost.id,
+            name=outpost.name,
+            created=unit.now,
+            changed=unit.now,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What was tried: the attempt of something wanted, and the image it was made of, "" where that is unknown."""
+
+    of: str = ""
+    image: str = ""
+
+
+NOTHING_TRIED = Attempt()
+
+
+def is_as_wanted(row: Deployment, fingerprint: str) -> bool:
+    """Whether just that was there at the last look."""
+    return row.state is DeploymentState.DEPLOYED and row.fingerprint == fingerprint
+
+
+def is_leaving(row: Deployment) -> bool:
+    """Whether it was to go, when somebody looked last."""
+    return row.state is DeploymentState.LEAVING
+
+
+def is_held(row: Deployment, action: Action, images: Mapping[Key, str]) -> bool:
+    """Whether an action was tried as it is and came to nothing, while what was there before serves.
+
+    `images` is what things would be made of, as far as that is known. A token that proves nothing any more is reason
+    enough to try again.
+    """
+    match action:
+        case Change(wanted=wanted, found=found) | Replace(wanted=wanted, found=found):
+            image = images.get(wanted.key, "")
+            is_same = row.failed == wanted.attempt and image in ("", row.failed_image)
+            is_outcast = any(each.path in wanted.accepts for each in action.differences)
+            return is_same and found.condition in _SERVING and not is_outcast
+        case _:
+            return False
+
+
+def is_resting(row: Deployment, now: datetime) -> bool:
+    """Whether nobody is to try by himself just now."""
+    return row.retry is not None and now < row.retry
+
+
+def arrived(row: Deployment, fingerprint: str, found: Sequence[Found], image: str, now: datetime) -> Deployment:
+    """The row of an outpost that lies there as wanted; `image` is what it runs, "" where that is unknown."""
+    is_changed = row.state is not DeploymentState.DEPLOYED or row.fingerprint != fingerprint
+    is_up = bool(found) and all(each.condition is Condition.RUNNING for each in found)
+    state = DeploymentState.DEPLOYED if is_up or row.state is DeploymentState.DEPLOYED else DeploymentState.PENDING
+    return replace(
+        row,
+        state=state,
+        fingerprint=fingerprint,
+        image=image or row.image,
+        failed="",
+        failed_image="",
+        tries=0,
+        retry=None,
+        error="",
+        detail="",
+        changed=now if is_changed else row.changed,
+        checked=now,
+    )
+
+
+def away(row: Deployment, error: TargetAway, now: datetime) -> Deployment:
+    """The row when its engine could not be asked: as it was, as far as anybody knows."""
+    return replace(row, error=error.code, detail=error.detail, checked=now)
+
+
+def failed(row: Deployment, error: ActionFailed, attempt: Attempt, now: datetime) -> Deployment:
+    """The row when the engine could not do what was asked: it is held where trying has done harm."""
+    attempt = NOTHING_TRIED if error.code in UNTOUCHED else attempt
+    state = DeploymentState.ROLLED_BACK if error.restored else DeploymentState.FAILED
+    if row.state is DeploymentState.LEAVING:
+        state = row.state
+    is_again = row.tries > 0 and row.failed == attempt.of and attempt.image in ("", row.failed_image)
+    tries = row.tries + 1 if is_again else 1
+    return replace(
+        row,
+        state=state,
+        failed=attempt.of,
+        failed_image=row.failed_image if is_again else attempt.image,
+        tries=tries,
+        retry=now + min(FIRST_RETRY * 2 ** min(tries - 1, 10), LONGEST_RETRY),
+        error=error.code,
+        detail=error.detail,
+        changed=row.changed if row.state is state else now,
+        checked=now,
+    )

@@ -1,0 +1,175 @@
+"""Compare all that an integration holds with what is wanted there: whatever differs becomes a deployment.
+
+One look at the engine for all outposts, nothing fetched and nothing touched. An engine that is away is no failure of
+a survey: its health tells of it, and the survey is made when it is back.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import assert_never
+from uuid import UUID
+
+from control.domain.integration import Deployment, Integration
+from control.domain.task import CAUSES, Cause, LineLevel, RunFilter, TaskKind, TaskState
+from control.integrations.model import ActionFailed, Found, TargetAway
+from control.integrations.plan import plan
+from control.store import SYSTEM, Unit
+from control.tasks import places
+from control.tasks.context import Work
+from control.tasks.counting import AWAY
+from control.tasks.engines import open_engine
+from control.tasks.wanted import Desire, Readiness, desires, forget_gone
+
+# What is being deployed is looked at again when that is likely over.
+AGAIN = timedelta(seconds=15)
+MOST_RUNNING = 10_000
+CODES = ("surveyed", "survey_differs", "survey_away")
+
+
+class Verdict(StrEnum):
+    """What a look has shown of one outpost."""
+
+    AS_WANTED = "as wanted"
+    DIFFERS = "differs"
+    # It differs, and that was tried already, or is to rest for a while.
+    LET_BE = "let be"
+    FAULTY = "faulty"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Who may have something on an engine: what is wanted of them, and the rows of what lies there."""
+
+    integration: Integration
+    desires: Mapping[UUID, Desire]
+    rows: Mapping[UUID, Deployment]
+
+    @property
+    def owners(self) -> frozenset[UUID]:
+        """All whose objects are ours to look at."""
+        return frozenset(self.desires) | frozenset(self.rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What was found, by owner, and what the engine can do."""
+
+    found: Mapping[UUID, Sequence[Found]]
+    can_run_beside: bool
+
+
+def run(work: Work) -> Mapping[str, object] | None:
+    """Survey the integration that the run is about. Raises Cancelled."""
+    scene = find_scene(work)
+    if scene is None:
+        return None
+    try:
+        sight = look(work, scene)
+    except TargetAway as error:
+        AWAY.labels(error.code).inc()
+        work.say("survey_away", LineLevel.WARNING, code=error.code, detail=error.detail)
+        return {"away": error.code}
+    differing = _concluded(work, scene, sight)
+    for owner in differing:
+        work.say("survey_differs", name=_name(scene, owner))
+    work.say("surveyed", count=len(scene.owners), differing=len(differing))
+    return {"outposts": len(scene.owners), "deploys": len(differing)}
+
+
+def find_scene(work: Work) -> Scene | None:
+    """What is known of the integration, None where it is gone."""
+    with work.store.read() as unit:
+        integration = unit.integrations.find(work.run.subject)
+        if integration is None:
+            return None
+        here = [each for each in unit.outposts.all() if each.integration == integration.id]
+        rows = {row.outpost: row for row in unit.deployments.of_integration(integration.id)}
+        return Scene(integration=integration, desires=desires(unit, work.home, here), rows=rows)
+
+
+def look(work: Work, scene: Scene) -> Sight:
+    """What lies there. Raises TargetAway."""
+    found: defaultdict[UUID, list[Found]] = defaultdict(list)
+    is_ready = Readiness(work.store, scene.owners)
+    with open_engine(work.store, scene.integration, work.means.ssh_config, is_ready) as engine:
+        for each in engine.target.observe(scene.owners):
+            found[each.key.owner].append(each)
+        return Sight(found=found, can_run_beside=engine.target.can_run_beside)
+
+
+def judge(scene: Scene, sight: Sight, owner: UUID, now: datetime) -> Verdict:
+    """What to think of one outpost. Pure."""
+    desire, row = scene.desires.get(owner), scene.rows.get(owner)
+    is_resting = row is not None and places.is_resting(row, now)
+    if desire is None:
+        return Verdict.LET_BE if is_resting else Verdict.DIFFERS
+    if row is None or places.is_leaving(row):
+        return Verdict.DIFFERS
+    if desire.fault is not None:
+        return Verdict.FAULTY
+    actions = plan(desire.wanted, sight.found.get(owner, ()), can_run_beside=sight.can_run_beside)
+    if not actions:
+        return Verdict.AS_WANTED
+    is_let_be = is_resting or all(places.is_held(row, action, {}) for action in actions)
+    return Verdict.LET_BE if is_let_be else Verdict.DIFFERS
+
+
+def _concluded(work: Work, scene: Scene, sight: Sight) -> list[UUID]:
+    """Write down what was seen, and hand in what is to be done; which outposts are to be deployed."""
+    verdicts = {owner: judge(scene, sight, owner, work.now()) for owner in sorted(scene.owners)}
+    differing = []
+    with work.store.write(SYSTEM) as unit:
+        busy = _busy(unit)
+        known = {row.outpost: row for row in unit.deployments.of_integration(scene.integration.id)}
+        for owner, verdict in verdicts.items():
+            row = known.get(owner)
+            if owner in busy or row != scene.rows.get(owner):
+                # Whoever works on it, or has since, knows better.
+                continue
+            if verdict is Verdict.DIFFERS:
+                unit.runs.submit(TaskKind.DEPLOY, _cause(work), owner, _name(scene, owner))
+                differing.append(owner)
+            if row is not None:
+                _write(unit, row, verdict, scene.desires.get(owner), sight.found.get(owner, ()))
+        if busy & scene.owners:
+            _look_again(unit, work, scene.integration)
+    return differing
+
+
+def _look_again(unit: Unit, work: Work, integration: Integration) -> None:
+    unit.runs.submit(TaskKind.SURVEY, work.run.cause, integration.id, integration.name, unit.now + AGAIN)
+
+
+def _busy(unit: Unit) -> frozenset[UUID]:
+    """The outposts that are being deployed."""
+    running, _ = unit.runs.page(RunFilter(kind=TaskKind.DEPLOY, state=TaskState.RUNNING), 0, MOST_RUNNING)
+    return frozenset(each.subject for each in running if each.subject is not None)
+
+
+def _write(unit: Unit, row: Deployment, verdict: Verdict, desire: Desire | None, found: Sequence[Found]) -> None:
+    match verdict:
+        case Verdict.AS_WANTED if desire is not None:
+            unit.deployments.update(places.arrived(row, desire.fingerprint, found, "", unit.now))
+            forget_gone(unit, row.outpost, [each.id for each in found])
+        case Verdict.FAULTY if desire is not None and desire.fault is not None:
+            error = ActionFailed(desire.fault.code, desire.fault.detail)
+            unit.deployments.update(places.failed(row, error, places.NOTHING_TRIED, unit.now))
+        case Verdict.AS_WANTED | Verdict.FAULTY | Verdict.DIFFERS | Verdict.LET_BE:
+            unit.deployments.update(replace(row, checked=unit.now))
+        case _:
+            assert_never(verdict)
+
+
+def _cause(work: Work) -> str:
+    """Drift is mended with what is there; who asks for all to be looked at asks for that too."""
+    if work.run.cause in (Cause.SCHEDULE, Cause.START):
+        return Cause.EVENT
+    return work.run.cause if work.run.cause in CAUSES else Cause.CHANGE
+
+
+def _name(scene: Scene, owner: UUID) -> str:
+    desire = scene.desires.get(owner)
+    return desire.outpost.name if desire is not None else scene.rows[owner].name

@@ -1,0 +1,170 @@
+"""What is wanted of outposts: read from the database in one go, rendered for the engine each is to run on.
+
+An outpost that can't be rendered has a fault instead: what runs of it is left as it is until that is mended. Who is
+answered here touches no engine.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from uuid import UUID
+
+from control.domain.errors import Invalid
+from control.domain.integration import Integration
+from control.domain.outpost import Instance, InstanceState, Outpost, Token
+from control.fleet.instances import SILENCE
+from control.fleet.launch import Home, launch_of
+from control.fleet.tokens import valid_tokens
+from control.integrations.model import ActionFailed, Wanted
+from control.store import Store, Unit
+from control.tasks.engines import KINDS
+
+BAD_OPTIONS, NO_TOKEN = "options_refused", "no_valid_token"
+CODES = (BAD_OPTIONS, NO_TOKEN)
+# So much of a container's id is its host name, unless its network is its host's.
+HOSTNAME_LENGTH = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Why an outpost can't be rendered: a code and the words of whoever refused."""
+
+    code: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desire:
+    """An outpost as it is to be, and where; nowhere without an integration. `tokens` are those that are valid."""
+
+    outpost: Outpost
+    integration: Integration | None
+    wanted: tuple[Wanted, ...] = ()
+    fault: Fault | None = None
+    tokens: frozenset[str] = frozenset()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of all its parts."""
+        return sha256("".join(sorted(each.attempt for each in self.wanted)).encode()).hexdigest()
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """What differs when anything about it does."""
+        place = self.integration.id if self.integration is not None else None
+        return place, self.fault, self.fingerprint, self.tokens
+
+    def get_wanted(self) -> tuple[Wanted, ...]:
+        """What is wanted. Raises ActionFailed where that is unknown."""
+        if self.fault is not None:
+            raise ActionFailed(self.fault.code, self.fault.detail)
+        return self.wanted
+
+
+def find_desire(unit: Unit, home: Home, outpost: UUID) -> Desire | None:
+    """What is wanted of one outpost, None where it is gone."""
+    found = unit.outposts.find(outpost)
+    return next(iter(desires(unit, home, [found]).values())) if found is not None else None
+
+
+def desires(unit: Unit, home: Home, outposts: Iterable[Outpost]) -> dict[UUID, Desire]:
+    """What is wanted of each of these, by id."""
+    reader = _Reader.of(unit, [*outposts])
+    return {outpost.id: _desire(unit, home, outpost, reader) for outpost in reader.outposts}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reader:
+    """What it takes for several outposts, each read once."""
+
+    outposts: tuple[Outpost, ...]
+    integrations: Mapping[UUID, Integration]
+    hosts: Mapping[UUID, str]
+    instances: Mapping[UUID, list[Instance]]
+
+    @classmethod
+    def of(cls, unit: Unit, outposts: Collection[Outpost]) -> "_Reader":
+        managed = [each for each in outposts if each.integration is not None]
+        named = {key for each in managed for key in each.providers}
+        instances: defaultdict[UUID, list[Instance]] = defaultdict(list)
+        for instance in unit.instances.of_outposts([each.id for each in managed]):
+            instances[instance.outpost].append(instance)
+        proxies = unit.proxy_providers.find_many(named).values()
+        return cls(
+            outposts=tuple(outposts),
+            integrations={each.id: each for each in unit.integrations.all()},
+            hosts={each.id: each.external_host for each in proxies},
+            instances=instances,
+        )
+
+
+def _desire(unit: Unit, home: Home, outpost: Outpost, reader: _Reader) -> Desire:
+    integration = reader.integrations.get(outpost.integration) if outpost.integration is not None else None
+    if integration is None:
+        return Desire(outpost=outpost, integration=None)
+    tokens = valid_tokens(unit.tokens.of_user(outpost.service_account), unit.now)
+    if not tokens:
+        return Desire(outpost=outpost, integration=integration, fault=Fault(code=NO_TOKEN))
+    hosts = sorted(reader.hosts[key] for key in outpost.providers if key in reader.hosts)
+    accepted = accepted_tokens(tokens, reader.instances.get(outpost.id, ()))
+    try:
+        launch = launch_of(outpost, tokens[0].secret, home)
+        wanted = KINDS[integration.type].render(launch, hosts, accepted)
+    except Invalid as error:
+        return Desire(outpost=outpost, integration=integration, fault=Fault(code=BAD_OPTIONS, detail=str(error)))
+    known = frozenset(token.fingerprint for token in tokens)
+    return Desire(outpost=outpost, integration=integration, wanted=wanted, tokens=known)
+
+
+def accepted_tokens(valid: Collection[Token], instances: Iterable[Instance]) -> frozenset[str]:
+    """The fingerprints an environment may hold; `valid` has the newest first.
+
+    Those that prove something, and those that somebody began with who holds the newest by now: after a rotation there
+    is nothing to be gained by making him anew. Of several who began alike the last that was heard of counts.
+    """
+    latest: dict[str, Instance] = {}
+    for instance in sorted(instances, key=lambda each: each.last_seen):
+        latest[instance.environment_token] = instance
+    newest = next(iter(valid)).fingerprint
+    rotated = {began for began, instance in latest.items() if began and instance.held_token == newest}
+    return frozenset(token.fingerprint for token in valid) | rotated
+
+
+class Readiness:
+    """Whether the object of an id is an instance that is up: connected, and it has refused nothing.
+
+    That is better than what an engine says of its health: an image may have a check that is wrong, or none.
+    """
+
+    def __init__(self, store: Store, outposts: Collection[UUID]) -> None:
+        self._store = store
+        self._outposts = outposts
+
+    def __call__(self, key: str) -> bool:
+        """Whether control's own link knows it as one, just now."""
+        with self._store.read() as unit:
+            found = unit.instances.of_outposts(self._outposts)
+            return any(each.hostname == key[:HOSTNAME_LENGTH] and _is_up(each, unit.now) for each in found)
+
+
+def _is_up(instance: Instance, now: datetime) -> bool:
+    is_heard = now - instance.last_seen <= SILENCE
+    return instance.state is InstanceState.CONNECTED and is_heard and not instance.rejections
+
+
+def forget_gone(unit: Unit, outpost: UUID, there: Collection[str]) -> None:
+    """Take instances off the list that ran in containers which are no more; `there` are the ids of those that are.
+
+    A container's state goes with it, so its instance never comes back. What is connected is left to the next look.
+    """
+    names = {key[:HOSTNAME_LENGTH] for key in there}
+    for instance in unit.instances.of_outpost(outpost):
+        is_gone = instance.state is InstanceState.DISCONNECTED and instance.hostname not in names
+        if is_gone and _is_container(instance.hostname):
+            unit.instances.remove(instance)
+
+
+def _is_container(hostname: str) -> bool:
+    return len(hostname) == HOSTNAME_LENGTH and set(hostname) <= set("0123456789abcdef")
