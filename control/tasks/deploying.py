@@ -158,8 +158,8 @@ def _clear(work: Work, rows: Sequence[Deployment], kept: frozenset[str]) -> None
         except ActionFailed as error:
             _note_failed(work, row, error)
             errors.append(error)
-    for error in errors:
-        raise error
+    for first in errors:
+        raise first
 
 
 def _take_away(work: Work, row: Deployment, kept: frozenset[str]) -> None:
