@@ -6,7 +6,6 @@ Whoever may speak to an engine is root on its machine, so what is not meant here
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import ip_address
 from posixpath import normpath
 from urllib.parse import SplitResult, urlsplit
 
@@ -49,16 +48,6 @@ class EngineUrl:
         host = f"[{self.host}]" if ":" in self.host else self.host
         user = f"{self.user}@" if self.user else ""
         return f"{self.scheme}://{user}{host}" + (f":{self.port}" if self.port is not None else "")
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether nothing of what is said leaves this machine."""
-        if self.scheme is EngineScheme.UNIX or self.host == "localhost" or self.host.endswith(".localhost"):
-            return True
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return False
 
     @property
     def identity(self) -> tuple[str, ...]:

@@ -78,23 +78,6 @@ def test_garbage_is_refused_and_what_is_read_is_read_again_as_the_same(text: str
 
 
 @pytest.mark.parametrize(
-    ("text", "is_loopback"),
-    [
-        ("unix:///run/docker.sock", True),
-        ("tcp://127.8.0.1:2375", True),
-        ("tcp://[::1]:2375", True),
-        ("tcp://localhost:2375", True),
-        ("tcp://proxy.localhost:2375", True),
-        ("tcp://0.0.0.0:2375", False),
-        ("tcp://127.0.0.1.example.com:2375", False),
-        ("tcp://proxy:2375", False),
-    ],
-)
-def test_what_stays_on_this_machine(text: str, is_loopback: bool) -> None:
-    assert parse_engine_url(text).is_loopback is is_loopback
-
-
-@pytest.mark.parametrize(
     ("one", "other", "same"),
     [
         ("unix:///var/run/docker.sock", "unix:///run//docker.sock", True),

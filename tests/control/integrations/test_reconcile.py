@@ -95,7 +95,7 @@ def test_where_nothing_is_to_be_done_one_look_is_enough() -> None:
 
 def test_objects_of_others_are_nobodys_business_whatever_a_target_tells() -> None:
     class Talkative(ModelEngine):
-        def observe(self, owners: frozenset[UUID]) -> tuple[Found, ...]:
+        def observe(self, owners: frozenset[UUID]) -> tuple[Found, ...]:  # noqa: ARG002 - tells of all
             return tuple(self.objects)
 
     theirs = as_found(wanted("x", OTHER), "9")
@@ -112,7 +112,7 @@ def test_an_owner_of_what_is_wanted_is_looked_at_though_nobody_named_him() -> No
 @pytest.mark.parametrize("error", [TargetAway("engine_away", "gone"), Cancelled()])
 def test_who_is_away_or_no_longer_asks_ends_it(error: Exception) -> None:
     class Interrupted(ModelEngine):
-        def apply(self, action: Action, report: Report) -> None:
+        def apply(self, action: Action, report: Report) -> None:  # noqa: ARG002 - whatever it is
             raise error
 
     with pytest.raises(type(error)):
