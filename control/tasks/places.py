@@ -19,7 +19,7 @@ from control.tasks.wanted import Desire
 FIRST_RETRY = timedelta(minutes=5)
 LONGEST_RETRY = timedelta(hours=1)
 # Failures before anything is touched: to try again interrupts nothing.
-UNTOUCHED = frozenset({"no_image", "name_in_use", "name_taken"})
+UNTOUCHED = frozenset({"no_image", "name_taken"})
 _SERVING = frozenset({Condition.RUNNING, Condition.STARTING})
 
 

@@ -3,13 +3,53 @@
 Each action is counted and comes into the audit trail at once: what ends a run in the middle hides nothing of it.
 """
 
+from collections.abc import Sequence
+from typing import assert_never
 from uuid import UUID
 
-from control.integrations.model import Action, ActionFailed, Found, Report, Target, Wanted
+from control.integrations.model import (
+    Action,
+    ActionFailed,
+    Change,
+    Create,
+    Difference,
+    Found,
+    Remove,
+    Replace,
+    Report,
+    Revive,
+    Said,
+    Target,
+    Wanted,
+)
 from control.store import Event
 from control.tasks import trail
 from control.tasks.context import Work
 from control.tasks.counting import count
+
+
+CODES = ("creating", "changing", "replacing_beside", "replacing", "reviving", "removing")
+
+
+def saying(action: Action) -> Said:
+    """What is said before an action."""
+    match action:
+        case Create(wanted=wanted):
+            return Said(code="creating", values={"name": wanted.name})
+        case Change(found=found):
+            return Said(code="changing", values=_why(found, action.differences))
+        case Replace(found=found, beside=beside):
+            return Said(code="replacing_beside" if beside else "replacing", values=_why(found, action.differences))
+        case Revive(found=found):
+            return Said(code="reviving", values={"name": found.name})
+        case Remove(found=found):
+            return Said(code="removing", values={"name": found.name})
+        case _:
+            assert_never(action)
+
+
+def _why(found: Found, differences: Sequence[Difference]) -> dict[str, str]:
+    return {"name": found.name, "paths": ", ".join(each.path or "fingerprint" for each in differences)}
 
 
 class Ours:
@@ -58,7 +98,8 @@ class Recorded:
         return self._target.prepare(wanted, report)
 
     def apply(self, action: Action, report: Report) -> None:
-        """As the target itself; how it ended is told."""
+        """As the target itself; what is done, and how it ended, is told."""
+        report(saying(action))
         try:
             self._target.apply(action, report)
         except ActionFailed as error:

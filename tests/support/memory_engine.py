@@ -109,7 +109,7 @@ class MemoryEngine:
         if not image:
             raise ActionFailed("no_image", reference)
         if name in self.foreign_names or name in self.names():
-            raise ActionFailed("name_in_use", name)
+            raise ActionFailed("name_taken", name)
         key = uuid4().hex * 2
         new = Found(key=wanted.key, id=key, name=name, spec=wanted.spec, fingerprint=wanted.fingerprint)
         self.found[key] = (new, image)

@@ -319,7 +319,7 @@ def test_a_name_that_a_foreign_container_has_is_told_and_tried_again_later(stage
     outpost = stage.outpost(integration)
     stage.settle()
     row = stage.row(outpost)
-    assert (row.state, row.error, row.detail) == (DeploymentState.FAILED, "name_in_use", "ak-outpost-edge")
+    assert (row.state, row.error, row.detail) == (DeploymentState.FAILED, "name_taken", "ak-outpost-edge")
     engine.foreign_names.clear()
     clock.advance(minutes=10)
     stage.ask(TaskKind.SURVEY, integration.id)
