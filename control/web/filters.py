@@ -10,6 +10,7 @@ from control.domain.text import printable
 
 _UNITS = (("year", 31_557_600), ("month", 2_629_800), ("day", 86_400), ("hour", 3_600), ("minute", 60))
 _JUST_NOW = 10
+_LEAST = 0.1
 _SIZES = ("kB", "MB", "GB", "TB")
 _STEP = 1000
 _PLACE = re.compile(r"\{([a-z_]+)\}")
@@ -60,10 +61,12 @@ def duration(length: timedelta) -> str:
 
 
 def lasting(length: timedelta) -> str:
-    """A length as far as people care: "0.4 seconds", "12 seconds", "3 minutes 5 seconds", "2 days"."""
+    """A length as far as people care: "less than 0.1 seconds", "12 seconds", "3 minutes 5 seconds", "2 days"."""
     seconds = max(0.0, length.total_seconds())
+    if seconds < _LEAST:
+        return f"less than {_LEAST} seconds"
     if seconds < _JUST_NOW:
-        return _counted(int(seconds), "second") if seconds in {0, 1} else f"{seconds:.1f} seconds"
+        return _counted(int(seconds), "second") if seconds == 1 else f"{seconds:.1f} seconds"
     return " ".join(duration(timedelta(seconds=int(seconds))).split(" ")[:4])
 
 

@@ -59,7 +59,8 @@ def test_any_two_moments_have_words(when: datetime, now: datetime) -> None:
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (-1, "0 seconds"),
+        (-1, "less than 0.1 seconds"),
+        (0.09, "less than 0.1 seconds"),
         (0.42, "0.4 seconds"),
         (1, "1 second"),
         (9.5, "9.5 seconds"),
