@@ -91,6 +91,8 @@ class Stream:
         self._served: Mapping[UUID, Provider] = {}
         # By fingerprint, the newest token that the instance was sent on this stream.
         self.sent_token = ""
+        # What the instance is, which its outpost may not be for ever.
+        self._type = ""
         self._fleet = fleet
 
     def on_state(self, state: State) -> None:
@@ -98,6 +100,7 @@ class Stream:
         objection = find_objection(state.facts, self.client, self._fleet.clock())
         if objection is not None:
             self.end(refused(objection))
+        self._look_at_type(state)
         self._look_what_is_served(state)
         self.dirty.set()
 
@@ -130,6 +133,7 @@ class Stream:
 
     def begin(self, hello: Hello) -> None:
         """The instance has said who it is and what it holds."""
+        self._type = hello.type
         self.sync.hello(hello)
         self.dirty.set()
 
@@ -174,6 +178,11 @@ class Stream:
         rejections = tuple(Rejection(key=each.key, reason=each.reason) for each in refusals)
         progress = Progress(applied=self.sync.revision, wanted=part.wanted.revision, rejections=rejections)
         self._fleet.roster.progress(self.key, progress, urgent=urgent)
+
+    def _look_at_type(self, state: State) -> None:
+        outpost = state.facts.outposts.get(self.client.outpost)
+        if outpost is not None and outpost.type != self._type:
+            self.end(_of_wrong_type(outpost, self._type))
 
     def _look_what_is_served(self, state: State) -> None:
         part = state.parts.get(self.client.outpost)
@@ -226,5 +235,9 @@ def check_hello(hello: Hello, client: Client, outpost: Outpost) -> None:
     if objection:
         raise CallRefused(grpc.StatusCode.FAILED_PRECONDITION, "protocol", objection)
     if hello.type != outpost.type:
-        message = f"this outpost is of type {outpost.type}, not {hello.type!r}"
-        raise CallRefused(grpc.StatusCode.FAILED_PRECONDITION, "wrong_type", message)
+        raise _of_wrong_type(outpost, hello.type)
+
+
+def _of_wrong_type(outpost: Outpost, found: str) -> CallRefused:
+    message = f"this outpost is of type {outpost.type}, not {found!r}"
+    return CallRefused(grpc.StatusCode.FAILED_PRECONDITION, "wrong_type", message)

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from sqlalchemy.exc import OperationalError
 
 from control.fleet.authority import Client, issue_client
+from control.fleet.outposts import update_outpost
 from control.fleet.tokens import replace_token, revoke_token
 from control.link.limits import Limits
 from control.link.revisions import Revisions
@@ -137,6 +138,22 @@ def test_who_loses_its_token_is_cut_within_a_second(
             code, message = await edge.status()
             assert (code, words in message) == (grpc.StatusCode.UNAUTHENTICATED, True), message
             assert time.monotonic() - begun < 1
+
+    asyncio.run(play())
+
+
+def test_an_instance_is_cut_when_its_outpost_becomes_one_of_another_type(control: Control) -> None:
+    deployed = deploy(control.store)
+    given = control.enrol(deployed)
+
+    async def play() -> None:
+        async with control.link() as link, outpost(link, given) as edge:
+            await edge.connect()
+            with control.store.write(ADMIN) as unit:
+                update_outpost(unit, unit.outposts.get(deployed.outpost.id), {"type": "ldap", "providers": []})
+            code, message = await edge.status()
+            assert code is grpc.StatusCode.FAILED_PRECONDITION, message
+            assert message == "this outpost is of type ldap, not 'proxy'"
 
     asyncio.run(play())
 
