@@ -27,7 +27,6 @@ from control.tasks import trail
 from control.tasks.context import Work
 from control.tasks.counting import count
 
-
 CODES = ("creating", "changing", "replacing_beside", "replacing", "reviving", "removing")
 
 
