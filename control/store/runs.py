@@ -45,6 +45,14 @@ class Held:
     cancel_asked: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A run that is the claimer's from now on, and whether somebody else had left it in the middle."""
+
+    run: TaskRun
+    was_left: bool
+
+
 class Runs(Repository[TaskRun]):
     """The queue and what became of it."""
 
@@ -136,12 +144,17 @@ class Runs(Repository[TaskRun]):
         return bool(self.context.rows(self._claimable(kinds)))
 
     def claim(self, kinds: Collection[TaskKind], holder: UUID, lease: timedelta) -> TaskRun | None:
-        """The run of these kinds to be done next, which is the holder's from now on; None when there is none.
+        """The run of these kinds to be done next, which is the holder's from now on; None when there is none."""
+        claimed = self.take(kinds, holder, lease)
+        return claimed.run if claimed is not None else None
 
-        One whose lease ran out comes as the next attempt.
-        """
+    def take(self, kinds: Collection[TaskKind], holder: UUID, lease: timedelta) -> Claimed | None:
+        """The same, and whether it comes as the next attempt because the lease of the one before ran out."""
         found = self._entities(self.context.rows(self._claimable(kinds)))
-        return self._held(found[0], holder, lease) if found else None
+        if not found:
+            return None
+        was_left = found[0].state is TaskState.RUNNING
+        return Claimed(run=self._held(found[0], holder, lease), was_left=was_left)
 
     def held(self, holder: UUID) -> list[Held]:
         """What somebody holds just now."""

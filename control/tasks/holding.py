@@ -9,20 +9,22 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import uuid4
 
-from control.domain.task import TaskKind, TaskRun, TaskState
+from control.domain.task import LineLevel, TaskKind, TaskRun, TaskState
+from control.integrations.model import Said
 from control.store import SYSTEM, DatabaseUnavailable, Store, Unit
+from control.store.runs import Claimed
 from control.tasks.context import Hand, Stop
 from control.tasks.kinds import Kind
 from control.tasks.messages import Key
 from control.tasks.metrics import ENDED, RUNNING
 
-CODES = ("abandoned",)
+CODES = ("abandoned", "taken_over")
 
 log = logging.getLogger("control.tasks")
 
@@ -125,17 +127,24 @@ class Holding:
                 return None
         begun = time.monotonic()
         with self._store.write(SYSTEM) as unit:
-            run = unit.runs.claim(kinds, self.holder, self.pace.lease)
-            while run is not None and run.attempt > self._kinds[run.kind].attempts:
-                unit.runs.end(replace(run, state=TaskState.FAILED, error="abandoned"))
-                ENDED.labels(run.kind, TaskState.FAILED).inc()
-                run = unit.runs.claim(kinds, self.holder, self.pace.lease)
-        return self._take(run, begun) if run is not None else None
+            claimed = self._claimed(unit, kinds)
+        return self._take(claimed, begun) if claimed is not None else None
 
-    def _take(self, run: TaskRun, begun: float) -> Key:
-        key = Key(run.id, run.attempt)
+    def _claimed(self, unit: Unit, kinds: Collection[TaskKind]) -> Claimed | None:
+        """The next run that was not begun too often: one that ends each process which does it is given up."""
+        while (found := unit.runs.take(kinds, self.holder, self.pace.lease)) is not None:
+            if found.run.attempt <= self._kinds[found.run.kind].attempts:
+                return found
+            unit.runs.end(replace(found.run, state=TaskState.FAILED, error="abandoned"))
+            ENDED.labels(found.run.kind, TaskState.FAILED).inc()
+        return None
+
+    def _take(self, claimed: Claimed, begun: float) -> Key:
+        key, hand = Key(claimed.run.id, claimed.run.attempt), Hand(claimed.run, self._now)
+        if claimed.was_left:
+            hand.note(Said(code="taken_over", level=LineLevel.WARNING))
         self._renewed[key] = begun
-        self._hands[key] = Hand(run, self._now)
+        self._hands[key] = hand
         RUNNING.set(len(self._hands))
         return key
 

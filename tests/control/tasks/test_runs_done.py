@@ -120,7 +120,7 @@ def test_cancelled_in_the_queue_it_is_never_begun(store: Store, clock: Clock) ->
 
 
 def test_cancelled_while_it_runs_it_stops_where_it_says_something(store: Store, clock: Clock) -> None:
-    done = []
+    done: list[str] = []
 
     def task(work: Work) -> None:
         work.say("begun")
@@ -181,6 +181,7 @@ def test_a_run_whose_holder_fell_silent_is_done_by_another_once_more(
     over = stored(store, run)
     assert (over.state, over.attempt) == (TaskState.DONE, 2)
     assert done == [("other", 2), ("silent", 1)]
+    assert codes_of(store, run) == ["taken_over"]
 
 
 def test_who_lost_a_run_is_told_to_stop_and_writes_nothing_more(database: Database, store: Store, clock: Clock) -> None:
