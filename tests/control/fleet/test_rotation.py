@@ -1,5 +1,6 @@
 """Rotation of tokens: by button, by schedule, and what is left to do."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -20,6 +21,7 @@ from control.fleet.rotation import (
 )
 from control.fleet.tokens import TokenState, ensure_embedded, get_token, replace_token, revoke_token, token_state
 from control.store import Store, Unit
+from tests.support import builders
 from tests.support.fleet import Deployed, add_outpost, deploy
 from tests.support.stores import ADMIN, Clock
 
@@ -107,15 +109,26 @@ def test_rotation_and_retirement_are_audited_and_tell_no_secret(store: Store, de
     assert not any(secret in repr(events) for secret in (new.secret, deployed.token.secret))
 
 
+def by_hand(unit: Unit) -> Outpost:
+    return add_outpost(unit, "edge").outpost
+
+
+def on_an_engine(unit: Unit) -> Outpost:
+    return add_outpost(unit, "edge", integration=unit.integrations.add(builders.integration()).id).outpost
+
+
 @pytest.mark.parametrize(
     ("environment", "held", "holds_out"),
     [("old", "", True), ("old", "old", True), ("old", "new", True), ("new", "", False), ("new", "old", False)],
 )
-@pytest.mark.parametrize("managed", [False, True])
-def test_who_holds_out(store: Store, environment: str, held: str, *, holds_out: bool, managed: bool) -> None:
+@pytest.mark.parametrize("make", [by_hand, ensure_embedded, on_an_engine])
+def test_who_holds_out(
+    store: Store, environment: str, held: str, make: Callable[[Unit], Outpost], *, holds_out: bool
+) -> None:
     """A managed one whose state has the new token gets it into its environment with its next start."""
+    managed = make is not by_hand
     with store.write(ADMIN) as unit:
-        outpost = ensure_embedded(unit) if managed else add_outpost(unit, "edge").outpost
+        outpost = make(unit)
         old = get_token(unit, outpost)
         new = rotate_token(unit, outpost)
         names = {"": "", "old": old.fingerprint, "new": new.fingerprint}
@@ -156,9 +169,18 @@ PERIODS = [
 ]
 
 
-@pytest.mark.parametrize(("config", "embedded", "period"), PERIODS)
-def test_how_often(deployed: Deployed, config: dict[str, object], period: timedelta | None, *, embedded: bool) -> None:
-    assert rotation_period(replace(deployed.outpost, config=config, embedded=embedded)) == period
+@pytest.mark.parametrize("managed", [{"embedded": True}, {"integration": uuid4()}])
+@pytest.mark.parametrize(("config", "is_managed", "period"), PERIODS)
+def test_how_often(
+    deployed: Deployed,
+    config: dict[str, object],
+    period: timedelta | None,
+    managed: dict[str, Any],
+    *,
+    is_managed: bool,
+) -> None:
+    fields = managed if is_managed else {}
+    assert rotation_period(replace(deployed.outpost, config=config, **fields)) == period
 
 
 def test_a_schedule_rotates_once_the_token_is_old_enough(store: Store, clock: Clock) -> None:
@@ -208,9 +230,12 @@ def test_a_revoked_token_is_not_followed_by_another(store: Store, clock: Clock) 
         assert len(unit.tokens.all()) == 1
 
 
-def test_a_managed_outpost_retires_its_old_token_once_nobody_needs_it(store: Store, clock: Clock) -> None:
+@pytest.mark.parametrize("make", [ensure_embedded, on_an_engine])
+def test_a_managed_outpost_retires_its_old_token_once_nobody_needs_it(
+    store: Store, clock: Clock, make: Callable[[Unit], Outpost]
+) -> None:
     with store.write(ADMIN) as unit:
-        outpost = ensure_embedded(unit)
+        outpost = make(unit)
         old = get_token(unit, outpost)
         instance = seen(unit, outpost, environment_token=old.fingerprint)
     clock.advance(days=30)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -158,3 +159,21 @@ def test_the_directory_begins_a_new_history_with_numbers(empty_database: Databas
         unit.directory.begin()
         (begun,) = unit.users.context.rows(sa.select(tables.directory_epochs.c.epoch))
         assert begun.epoch != keys["al"]
+
+
+def test_outposts_of_an_earlier_version_are_deployed_by_hand(empty_database: Database, clock: Clock) -> None:
+    engine = empty_database.engine()
+    upgrade_to(engine, "0003")
+    keys = fill_0003(engine)
+    account = keys["al"] if engine.dialect.name == "postgresql" else keys["al"].hex
+    at = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    row = {"id": account, "name": "edge", "type": "proxy", "service_account": account, "created": at}
+    insert(engine, "outposts", {**row, "config": {"docker_network": "web"}, "embedded": False, "manual": False})
+    upgrade(engine)
+    with empty_database.store(clock).write(ADMIN) as unit:
+        edge = unit.outposts.get_named("edge")
+        assert (edge.integration, edge.config) == (None, {"docker_network": "web"})
+        local = unit.integrations.add(builders.integration())
+        unit.outposts.update(replace(edge, integration=local.id))
+    with empty_database.store(clock).read() as unit:
+        assert unit.outposts.get_named("edge").integration == local.id
