@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from control.domain.integration import Deployment, DeploymentState, Integration, IntegrationHealth
 from control.domain.outpost import Outpost
+from control.domain.task import TaskKind
 from control.fleet.integrations import create_integration
 from control.store import Store
 from tests.support.stores import ADMIN
@@ -45,3 +46,17 @@ def deploy(store: Store, outpost: Outpost, integration: Integration, **fields: o
         values = {**usual, **times, **fields}
         made = Deployment(id=uuid4(), integration=integration.id, outpost=outpost.id, **values)  # type: ignore[arg-type]
         return unit.deployments.add(made)
+
+
+def fill_engine(store: Store, outpost: Outpost, name: str = "rack") -> Integration:
+    """An engine in trouble with the outpost on it, and another where it is left; `name` is in all free text."""
+    made = make_integration(store, name, url=f"ssh://{uuid4().hex[:12]}.example.com")
+    before = make_integration(store, f"{name} before")
+    keys = {"host_key": host_key("a"), "offered_key": host_key("b")}
+    set_health(store, made, healthy=False, error="host_key_changed", detail=name, **keys)
+    set_health(store, before, healthy=False, error=name, detail=name, version=name, missing=("containers kill",))
+    deploy(store, place(store, outpost, made), made, state=DeploymentState.FAILED, error="no_image", detail=name)
+    deploy(store, outpost, before, state=DeploymentState.LEAVING, error=name, values={name: name})
+    with store.write(ADMIN) as unit:
+        unit.runs.submit(TaskKind.CHECK, name, made.id, name)
+    return made

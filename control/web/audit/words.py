@@ -51,6 +51,12 @@ _PHRASES = {
     ("created", "drain"): "asked an instance to drain",
     ("redeemed", "code"): "opened the session of",
     ("removed", "instance"): "forgot the instance",
+    ("deployment changed", "outpost"): "changed what is deployed of",
+    ("deployment replaced", "outpost"): "replaced what is deployed of",
+    ("deployment mended", "outpost"): "mended what is deployed of",
+    ("deployment removed", "outpost"): "removed what was deployed of",
+    ("host key trusted", "integration"): "trusted the new host key of",
+    ("reachable", "integration"): "can use the integration",
     ("left behind", "deployment"): "removed the integration, and left on its engine what was there of",
     ("locked_out", "user"): "got locked out as",
     ("locked_out", "pair"): "got locked out as",
@@ -69,6 +75,9 @@ _REFUSALS = {
     ("authorized", "application"): "was refused at",
     ("redeemed", "code"): "was refused a session at",
     ("enrolment refused", "outpost"): "failed to enrol",
+    ("deployment failed", "outpost"): "could not deploy",
+    ("deployment rolled back", "outpost"): "went back to what was deployed before of",
+    ("unreachable", "integration"): "can't use the integration",
 }
 # What an end of sessions is called; whose they were follows.
 _ENDED = {("removed", "sign-in"): "ended a session", ("removed", "all sessions"): "ended all sessions"}
@@ -148,7 +157,8 @@ def _told(event: AuditEvent, outposts: Mapping[UUID, str]) -> tuple[str, str, st
         return (ended, "", "", "") if event.name == event.actor else (f"{ended} of", "", event.name, "")
     kind, name = _object(event, outposts)
     # The verb says already that it did not go well.
-    is_told = event.outcome in {"success", "failure"} and (event.action in _VERBS or event.action == "locked_out")
+    is_verb = event.action in _VERBS or event.action == "locked_out" or (event.action, event.kind) in _REFUSALS
+    is_told = event.outcome in {"success", "failure"} and is_verb
     failure = "" if event.outcome == "success" or is_told else event.outcome
     phrases = _PHRASES if event.outcome == "success" else _REFUSALS
     phrase = phrases.get((event.action, event.kind), _PHRASES.get((event.action, event.kind)))

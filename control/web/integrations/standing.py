@@ -16,7 +16,7 @@ class IntegrationStanding(StrEnum):
     """What an integration is."""
 
     HEALTHY = "healthy"
-    # It answers and refuses some of what is needed.
+    # It answers, and refuses something that it can do without.
     LIMITED = "limited"
     UNHEALTHY = "unhealthy"
     # Nobody has looked for a while.

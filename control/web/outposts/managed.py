@@ -9,6 +9,7 @@ from control.domain.integration import Deployment, Integration
 from control.domain.outpost import Outpost
 from control.domain.task import FINAL, RunFilter, TaskKind, TaskRun, TaskState
 from control.fleet.launch import Launch
+from control.integrations.docker.render import render
 from control.store import Unit
 from control.web.integrations.reading import IntegrationView, view_of
 
@@ -66,8 +67,8 @@ def find_managed(unit: Unit, outpost: Outpost) -> Managed | None:
 
 
 def is_exclusive(launch: Launch) -> bool:
-    """Whether nothing can run beside it, since it takes ports of its host: a replacement is a pause."""
-    return launch.publishes or launch.network_mode == "host"
+    """Whether nothing can run beside it, since it takes ports that are there once: a replacement is a pause."""
+    return any(wanted.exclusive for wanted in render(launch, (), frozenset()))
 
 
 def read_states(unit: Unit, outposts: Sequence[Outpost]) -> Mapping[UUID, Deployment]:

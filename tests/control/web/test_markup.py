@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from markupsafe import escape
 
+from tests.support.deployments import fill_engine
 from tests.support.markup import inline_code, links, tags
 from tests.support.site import Site, fill
 from tests.support.web import Browser
@@ -45,7 +46,7 @@ def pages(browser: Browser) -> Iterator[tuple[str, str]]:
 
 
 def test_every_page_obeys_the_policy(site: Site) -> None:
-    fill(site.store)
+    fill_engine(site.store, fill(site.store))
     found = dict(pages(site.admin))
     kinds = {ID.sub("ID", url).split("?")[0] for url in found}
     assert len(kinds) > 40
@@ -56,7 +57,7 @@ def test_every_page_obeys_the_policy(site: Site) -> None:
 
 
 def test_every_dialog_obeys_the_policy(site: Site) -> None:
-    fill(site.store)
+    fill_engine(site.store, fill(site.store))
     browser = site.admin
     for url, page in dict(pages(browser)).items():
         if (
@@ -74,7 +75,7 @@ def test_every_dialog_obeys_the_policy(site: Site) -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_are_shown_as_text(site: Site, name: str) -> None:
-    fill(site.store, name)
+    fill_engine(site.store, fill(site.store, name), name)
     shown = 0
     for url, page in pages(site.admin):
         assert inline_code(page) == [], url

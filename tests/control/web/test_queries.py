@@ -10,6 +10,7 @@ from control.auth.app_passwords import AppPasswordDraft
 from control.auth.people import GroupDraft, UserDraft
 from control.domain.outpost import InstanceEvent, InstanceEventKind
 from control.store import Store
+from tests.support.deployments import fill_engine
 from tests.support.site import Site, fill, instance
 from tests.support.stores import ADMIN, Clock
 from tests.support.web import Browser
@@ -20,6 +21,8 @@ LISTS = [
     "/admin/overview/live",
     "/admin/applications/",
     "/admin/providers/",
+    "/admin/integrations/",
+    "/admin/integrations/live",
     "/admin/outposts/",
     "/admin/outposts/live",
     "/admin/users/",
@@ -59,6 +62,7 @@ def questions(site: Site, browser: Browser, url: str) -> int:
 def grow(store: Store, clock: Clock, start: int) -> None:
     for number in range(start, start + 6):
         outpost = fill(store, f"n{number}")
+        fill_engine(store, outpost, f"n{number}")
         with store.write(ADMIN) as unit:
             unit.instances.save([instance(outpost.id, clock.now)])
             group = people.create_group(unit, GroupDraft(name=f"g{number}"))
@@ -78,6 +82,7 @@ def test_lists(site: Site, clock: Clock) -> None:
 
 def test_details(site: Site, clock: Clock) -> None:
     outpost = fill(site.store)
+    rack = fill_engine(site.store, outpost, "rack")
     with site.store.read() as unit:
         (shown,) = unit.instances.of_outpost(outpost.id)
     wiki, alice, staff = site.world.wiki_application, site.world.alice, site.world.staff
@@ -85,6 +90,9 @@ def test_details(site: Site, clock: Clock) -> None:
         f"/admin/outposts/{outpost.id}/",
         f"/admin/outposts/{outpost.id}/live",
         f"/admin/outposts/{outpost.id}/token/live",
+        f"/admin/outposts/{outpost.id}/deployment/live",
+        f"/admin/integrations/{rack.id}/",
+        f"/admin/integrations/{rack.id}/live",
         f"/admin/outposts/{outpost.id}/instances/{shown.id}/",
         f"/admin/applications/{wiki.id}/",
         f"/admin/users/{alice.id}/",

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
+import pytest
+
 from control.domain.security import AuditEvent
 from control.fleet.tokens import get_token
 from control.web.audit.words import line_of, lines_of
@@ -141,6 +143,26 @@ def test_what_happens_to_outposts_is_told_in_a_phrase() -> None:
         "forgot the instance edge-1 of edge",
         "rotated authority",
     ]
+
+
+@pytest.mark.parametrize(
+    ("action", "kind", "outcome", "told"),
+    [
+        ("deployed", "outpost", "success", "deployed outpost edge"),
+        ("deployment replaced", "outpost", "success", "replaced what is deployed of edge"),
+        ("deployment mended", "outpost", "success", "mended what is deployed of edge"),
+        ("deployment removed", "outpost", "success", "removed what was deployed of edge"),
+        ("deployment failed", "outpost", "failure", "could not deploy edge"),
+        ("deployment rolled back", "outpost", "failure", "went back to what was deployed before of edge"),
+        ("asked to deploy", "outpost", "success", "asked to deploy outpost edge"),
+        ("host key trusted", "integration", "success", "trusted the new host key of edge"),
+        ("reachable", "integration", "success", "can use the integration edge"),
+        ("unreachable", "integration", "failure", "can't use the integration edge"),
+    ],
+)
+def test_deployments(action: str, kind: str, outcome: str, told: str) -> None:
+    (line,) = lines_of([event(action, kind, "edge", outcome=outcome)], {})
+    assert " ".join(filter(None, (line.verb, line.kind, line.name, line.failure))) == told
 
 
 def test_what_somebody_does_to_oneself_has_no_loose_end() -> None:

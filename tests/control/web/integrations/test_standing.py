@@ -19,7 +19,10 @@ WELL = {"id": UUID(int=1), "healthy": True, "checked": NOW, "since": NOW}
         ({"checked": NOW - STALE}, IntegrationStanding.HEALTHY),
         ({"checked": NOW - STALE - timedelta(seconds=1)}, IntegrationStanding.STALE),
         ({"healthy": False, "error": "engine_away"}, IntegrationStanding.UNHEALTHY),
-        ({"healthy": False, "missing": ("containers kill",)}, IntegrationStanding.LIMITED),
+        (
+            {"healthy": False, "error": "permissions_missing", "missing": ("containers kill",)},
+            IntegrationStanding.UNHEALTHY,
+        ),
         ({"healthy": True, "missing": ("images pull",)}, IntegrationStanding.LIMITED),
         ({"healthy": False, "error": "not_allowed", "missing": ("containers read",)}, IntegrationStanding.UNHEALTHY),
         ({"healthy": False, "checked": NOW - 2 * STALE, "error": "engine_away"}, IntegrationStanding.STALE),

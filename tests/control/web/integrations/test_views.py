@@ -184,12 +184,14 @@ def test_an_unhealthy_one_says_why_and_what_to_do(site: Site, clock: Clock) -> N
 
 def test_what_is_refused_is_named(site: Site) -> None:
     made = make_integration(site.store)
-    set_health(site.store, made, missing=("containers kill",))
-    assert "The engine refuses containers kill." in site.admin.get(LIST).text
-    page = site.admin.get(f"{LIST}{made.id}/").text
-    assert "Not all allowed" in page
-    assert "<strong>Containers kill:</strong>" in page
-    assert "POST=1" in page
+    lacking = {"healthy": False, "error": "permissions_missing", "detail": "containers kill"}
+    for changes, word in (({}, "Not all allowed"), (lacking, "Unhealthy")):
+        set_health(site.store, made, missing=("containers kill",), **changes)
+        assert "refuses: containers kill." in site.admin.get(LIST).text
+        page = site.admin.get(f"{LIST}{made.id}/").text
+        assert f"</span>{word}</span>" in page
+        assert "<strong>Containers kill:</strong>" in page
+        assert "POST=1" in page
 
 
 def test_a_changed_host_key_is_no_wall_of_letters(site: Site) -> None:

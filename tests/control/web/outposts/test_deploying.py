@@ -208,7 +208,7 @@ def test_the_plan_tells_what_would_be_done(site: Site, rack: Integration, edge: 
     for found in (card(site, edge), site.admin.get(f"{LIST}{edge.id}/deployment/deploy").text):
         for words in ("Replace", "ak-outpost-edge", "outpost:2", "outpost:&lt;b&gt;1&lt;/b&gt;", "is away until"):
             assert words in found
-    assert "A deployment would" in card(site, edge)
+    assert "What a deployment would do" in card(site, edge)
 
 
 def test_a_plan_is_worth_nothing_once_something_was_done(
@@ -219,7 +219,7 @@ def test_a_plan_is_worth_nothing_once_something_was_done(
     assert "Nothing to do" in card(site, edge)
     clock.advance(seconds=1)
     runs.finish(site.store, runs.queue(site.store, TaskKind.DEPLOY, edge.id, "edge"), TaskState.FAILED)
-    assert "A deployment would" not in card(site, edge)
+    assert "What a deployment would do" not in card(site, edge)
 
 
 @pytest.mark.parametrize(
