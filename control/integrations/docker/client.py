@@ -43,6 +43,8 @@ class Client(docker.APIClient):
         response = super().send(request, **(options | {"allow_redirects": False}), stream=True, timeout=known)
         if not stream or not response.ok or response.is_redirect:
             response.raw = BytesIO(_read(response, self._limits.answer))
+            # Now, since who looks at an error may have closed it.
+            _ = response.content
         return response
 
 

@@ -13,7 +13,7 @@ from control.integrations.docker.refusals import Missing, Refused, Taken, short
 from control.integrations.docker.spec import creation, find_key
 from control.integrations.model import ActionFailed, Key, Report, Said, TargetAway, Wanted
 
-# More starts than that within the time for one to become healthy: it does not stay up.
+# As often as that started again within the time to become healthy: it does not stay up.
 _RESTARTS = 3
 _TOLD_EACH = 10.0
 
@@ -94,6 +94,14 @@ class Containers:
         except Refused as error:
             raise ActionFailed("not_removed", error.words) from error
 
+    def is_there(self, container: str) -> bool:
+        """Whether there is one of that id."""
+        return self._holder(container) is not None
+
+    def runs(self, container: str) -> bool:
+        """Whether it is there and runs, well or not."""
+        return ((self._holder(container) or {}).get("State") or {}).get("Status") == "running"
+
     def rename(self, container: str, name: str, key: Key) -> None:
         """Give it a name that is free, or that something left of the same deployment has. Raises ActionFailed."""
         holder = self._holder(name)
@@ -135,7 +143,7 @@ class Containers:
         except Missing:
             return None
         # Engines find containers by the beginnings of their ids, too.
-        return found if found.get("Name") == f"/{name}" else None
+        return found if name in {found.get("Id"), str(found.get("Name", "")).removeprefix("/")} else None
 
     def _is_well(self, container: str, seconds: float) -> bool:
         try:
@@ -143,7 +151,8 @@ class Containers:
         except Missing as error:
             raise ActionFailed("not_healthy", error.words) from error
         status = (state.get("State") or {}).get("Status")
-        if status in {"exited", "dead"} or int(state.get("RestartCount") or 0) >= _RESTARTS:
+        is_tired = status == "restarting" and int(state.get("RestartCount") or 0) >= _RESTARTS
+        if status in {"exited", "dead"} or is_tired:
             raise ActionFailed("not_healthy", _ending(state))
         if status != "running":
             return False
@@ -177,7 +186,6 @@ def _ending(inspected: Mapping[str, Any]) -> str:
     """Why it isn't healthy: the last answer of its health check, or how it ended."""
     state = inspected.get("State") or {}
     log = (state.get("Health") or {}).get("Log") or []
-    if log and state.get("Running"):
-        return short(f"health check: {log[-1].get('Output', '')}")
-    words = f"exit code {state['ExitCode']}" if state.get("ExitCode") is not None and not state.get("Running") else ""
-    return short(" ".join(filter(None, (words, str(state.get("Error") or "")))))
+    if state.get("Status") == "running":
+        return short(f"health check: {log[-1].get('Output', '')}") if log else ""
+    return short(f"exit code {state.get('ExitCode', '')} {state.get('Error') or ''}")

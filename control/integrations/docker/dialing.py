@@ -70,7 +70,8 @@ class Sockets:
 class UnixDialer:
     """The engine of this machine, at the path of its socket."""
 
-    host = "localhost"
+    # Only what HTTP calls it; docker-py wants a port.
+    host = "localhost:2375"
 
     def __init__(self, path: str) -> None:
         self._path = path

@@ -33,11 +33,16 @@ def replace(containers: Containers, action: Replace, *, can_rename: bool) -> Non
 
 
 def _beside(containers: Containers, wanted: Wanted, found: Found) -> None:
-    if found.name == f"{wanted.name}-next":
+    if found.name == _next_name(wanted):
         # What was cut off here before, and serves.
         _step_aside(containers, wanted, found)
-    new = containers.create(wanted, f"{wanted.name}-next")
-    with _or_back(containers, lambda muted: muted.drop(new)):
+    new = containers.create(wanted, _next_name(wanted))
+
+    def back(muted: Containers) -> None:
+        muted.drop(new)
+        muted.rename(found.id, _name_of_old(wanted, found), wanted.key)
+
+    with _or_back(containers, wanted, found, back):
         containers.start(new)
         containers.settle(new, wanted.name)
     _step_aside(containers, wanted, found)
@@ -48,7 +53,7 @@ def _beside(containers: Containers, wanted: Wanted, found: Found) -> None:
 
 def _aside(containers: Containers, wanted: Wanted, found: Found) -> None:
     _step_aside(containers, wanted, found)
-    with _or_back(containers, lambda muted: _return(muted, wanted, found)):
+    with _or_back(containers, wanted, found, lambda muted: _return(muted, wanted, found)):
         # Made before the old one ends: much of what can fail fails here.
         new = containers.create(wanted, wanted.name)
         _told(containers, "stopping", wanted)
@@ -65,10 +70,19 @@ def _anew(containers: Containers, wanted: Wanted, found: Found) -> None:
         seen = {}
     _told(containers, "stopping", wanted)
     containers.drop(found.id)
-    with _or_back(containers, lambda muted: _make_again(muted, wanted, found, seen)):
+    with _or_back(containers, wanted, found, lambda muted: _make_again(muted, wanted, found, seen)):
         new = containers.create(wanted, wanted.name)
         containers.start(new)
         containers.settle(new, wanted.name)
+
+
+def _name_of_old(wanted: Wanted, found: Found) -> str:
+    """What the old one is called when it serves again: not as what is only so called on the way."""
+    return wanted.name if found.name in {_aside_name(wanted), _next_name(wanted)} else found.name
+
+
+def _next_name(wanted: Wanted) -> str:
+    return f"{wanted.name}-next"
 
 
 def _aside_name(wanted: Wanted) -> str:
@@ -82,7 +96,7 @@ def _step_aside(containers: Containers, wanted: Wanted, found: Found) -> None:
 def _return(containers: Containers, wanted: Wanted, found: Found) -> None:
     """The old one back under its name, in place of whatever has it."""
     containers.clear(wanted.name, wanted.key)
-    containers.rename(found.id, found.name, wanted.key)
+    containers.rename(found.id, _name_of_old(wanted, found), wanted.key)
     containers.start(found.id)
 
 
@@ -90,11 +104,13 @@ def _make_again(containers: Containers, wanted: Wanted, found: Found, seen: Mapp
     containers.clear(wanted.name, wanted.key)
     if not seen:
         raise ActionFailed("not_made", found.name)
-    containers.start(containers.make(body_of(seen), found.name))
+    containers.start(containers.make(body_of(seen), _name_of_old(wanted, found)))
 
 
 @contextmanager
-def _or_back(containers: Containers, back: Callable[[Containers], None]) -> Iterator[None]:
+def _or_back(
+    containers: Containers, wanted: Wanted, found: Found, back: Callable[[Containers], None]
+) -> Iterator[None]:
     """Go back where the block fails, or is no longer wanted. What fails on the way back is told beside it."""
     # On the way back nobody is asked whether to go on.
     muted = with_changes(containers, report=lambda _: None)
@@ -108,7 +124,7 @@ def _or_back(containers: Containers, back: Callable[[Containers], None]) -> Iter
             back(muted)
         except ActionFailed as further:
             raise ActionFailed(error.code, f"{error.detail}; {further.code}: {further.detail}") from error
-        raise ActionFailed(error.code, error.detail, restored=True) from error
+        raise ActionFailed(error.code, error.detail, restored=muted.runs(_name_of_old(wanted, found))) from error
 
 
 def _told(containers: Containers, code: str, wanted: Wanted) -> None:

@@ -32,7 +32,8 @@ _WORDS = 2000
 class SshDialer:
     """An engine at `user@host:port`; with a key from PEM text, else with what the file `config` says of the host."""
 
-    host = "localhost"
+    # Only what HTTP calls it; docker-py wants a port.
+    host = "localhost:2375"
 
     def __init__(self, place: str, key: str, config: Path | None, limits: Limits) -> None:
         self._place, self._limits = place, limits

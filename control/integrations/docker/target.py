@@ -134,7 +134,10 @@ class DockerTarget:
         except ActionFailed as error:
             # Nothing has been touched.
             raise ActionFailed(error.code, error.detail, restored=True) from error
-        replace(containers, action, can_rename=self._engine.can_rename)
+        if containers.is_there(action.found.id):
+            replace(containers, action, can_rename=self._engine.can_rename)
+        else:
+            self._create(containers, action.wanted)
 
     def _revive(self, containers: Containers, wanted: Wanted, found: Found) -> None:
         if found.condition is not Condition.STOPPED:
