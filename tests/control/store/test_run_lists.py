@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+import sqlalchemy as sa
+
 from control.domain.task import RunFilter, TaskKind, TaskState
-from control.store import Store
+from control.store import Store, Unit
 from tests.support.runs import LEASE, begin, finish, queue
-from tests.support.stores import Clock
+from tests.support.stores import Clock, Wakes, make_store
 
 DEPLOYS = {TaskKind.DEPLOY}
 
@@ -62,3 +66,37 @@ def test_whether_anybody_works(store: Store, clock: Clock) -> None:
     assert held()
     clock.advance(seconds=LEASE.total_seconds() + 1)
     assert not held()
+
+
+def test_long_lists_are_read_by_index(tmp_path: Path, clock: Clock) -> None:
+    store = make_store(tmp_path / "db", clock, Wakes())
+    with store.read() as unit:
+        seen = asked(unit)
+        unit.runs.page(RunFilter(), 0, 50)
+        unit.runs.page(RunFilter(subject=uuid4()), 0, 50)
+        unit.runs.states(RunFilter())
+        unit.runs.failing(DEPLOYS, clock.now)
+        unit.runs.overdue()
+        unit.runs.is_any_held()
+        unit.runs.lines(uuid4())
+        plans = [" ".join(row[3] for row in explained(unit, statement)) for statement in list(seen)]
+    assert len(plans) == 9
+    assert all(" INDEX ix_task_" in plan for plan in plans), plans
+    assert "SCAN other" not in plans[5]
+
+
+def asked(unit: Unit) -> list[tuple[str, Any]]:
+    """The statements that the unit runs from now on, with their parameters."""
+    seen: list[tuple[str, Any]] = []
+    unit.revision()  # so that BEGIN is over
+    connection = unit.runs.context.connection
+    sa.event.listen(connection, "before_cursor_execute", lambda *told: seen.append((told[2], told[3])))
+    return seen
+
+
+def explained(unit: Unit, statement: tuple[str, Any]) -> list[tuple[Any, ...]]:
+    """How SQLite would find it."""
+    raw = unit.runs.context.connection.connection.driver_connection
+    assert raw is not None
+    found: list[tuple[Any, ...]] = raw.execute(f"EXPLAIN QUERY PLAN {statement[0]}", statement[1]).fetchall()
+    return found

@@ -3,9 +3,10 @@
 from datetime import timedelta
 from uuid import uuid4
 
-from control.domain.integration import Integration, IntegrationHealth, IntegrationType
+from control.domain.integration import IntegrationHealth
 from control.domain.task import TaskKind, TaskState
 from control.store import Store
+from tests.support import builders
 from tests.support.runs import begin, finish, queue
 from tests.support.site import Site
 from tests.support.stores import ADMIN, Clock
@@ -16,8 +17,7 @@ URL = "/admin/overview/live"
 def engine(store: Store, name: str, **health: object) -> None:
     """An integration, looked at just now."""
     with store.write(ADMIN) as unit:
-        added = Integration(id=uuid4(), name=name, type=IntegrationType.DOCKER, url="tcp://x:1", created=unit.now)
-        unit.integrations.add(added)
+        added = unit.integrations.add(builders.integration(name))
         usual: dict[str, object] = {"healthy": True, "checked": unit.now, "since": unit.now - timedelta(hours=3)}
         found = {**usual, **health}
         unit.integration_healths.save(IntegrationHealth(id=added.id, **found))  # type: ignore[arg-type] # by name
