@@ -74,7 +74,7 @@ class Watcher:
         """
         with self._store.read() as unit:
             mark = unit.recent.find_mark()
-            if mark == self._mark:
+            if self._seen is not None and mark == self._mark:
                 return
             picture = Picture.of(unit, self._home) if self._concerns_us(unit) else self._seen
         if picture is not None and picture is not self._seen:

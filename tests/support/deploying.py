@@ -47,6 +47,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.watcher = Watcher(self.store, self.means.home)
+        self.watcher.look()
 
     def engine(self, name: str = "local", url: str = "", **fields: Any) -> tuple[Integration, MemoryEngine]:
         """An integration and the engine it leads to, which can pull the default image."""
