@@ -46,13 +46,14 @@ def tasks(arguments: Arguments) -> int:
     from control.fleet.launch import Home
     from control.serve.unix_http import serve_metrics
     from control.tasks.context import Means
-    from control.tasks.process import registry_of, run
+    from control.tasks.metrics import make_registry
+    from control.tasks.process import run
 
     settings = _settings(arguments)
     logs.configure("tasks", settings.log_level)
     store = open_store(settings, migrate=False)
     home = Home(url=settings.url, version=version("garrison"), image_base=settings.image_base)
-    serve_metrics(settings.run / "tasks.metrics.sock", registry_of(store))
+    serve_metrics(settings.run / "tasks.metrics.sock", make_registry(store))
     return run(store, Means(home=home, sockets=settings.engine_sockets, ssh_config=settings.ssh_config), now)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from control.domain.task import TaskKind
-from control.tasks import cleaning
+from control.tasks import checking, cleaning, deploying, discovering, previewing, surveying
 from control.tasks.context import Work
 
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=10), timedelta(minutes=5)
@@ -26,6 +26,13 @@ class Kind:
 
 
 KINDS: Mapping[TaskKind, Kind] = {
+    TaskKind.DISCOVER: Kind(run=discovering.run),
+    # The next one comes in a minute anyway.
+    TaskKind.CHECK: Kind(run=checking.run, attempts=2),
+    TaskKind.SURVEY: Kind(run=surveying.run),
+    TaskKind.DEPLOY: Kind(run=deploying.run),
+    # Somebody waits for it.
+    TaskKind.PREVIEW: Kind(run=previewing.run, attempts=2),
     TaskKind.CLEAN_UP: Kind(run=cleaning.run),
 }
 

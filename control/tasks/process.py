@@ -5,6 +5,7 @@ queue. A process that is killed gives nothing back: leases end, and others take 
 """
 
 import logging
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,19 +13,19 @@ from datetime import datetime
 from threading import Event
 
 from huey.consumer import Consumer
-from prometheus_client import CollectorRegistry
 
 from control.store import Store
 from control.tasks.context import Means, Stop
+from control.tasks.following import Follower
 from control.tasks.holding import Holding, Pace
 from control.tasks.kinds import KINDS
-from control.tasks.metrics import make_registry
 from control.tasks.queue import make_queue
 from control.tasks.rounds import Rounds
 from control.tasks.runner import Runner
 from control.tasks.schedules import SCHEDULES, Timetable
+from control.tasks.watching import Watcher
 
-TIMETABLE_SECONDS = 5.0
+TIMETABLE_SECONDS, WATCH_SECONDS = 5.0, 1.0
 
 log = logging.getLogger("control.tasks")
 
@@ -91,7 +92,12 @@ class Parts:
 def run(store: Store, means: Means, now: Callable[[], datetime]) -> int:
     """Do all that there is to do, until SIGTERM."""
     lent = Runner(store=store, means=means, kinds=KINDS, now=now)
-    return work(lent, _rounds(lent), TasksSettings())
+    follower = Follower(store, means)
+    follower.start()
+    try:
+        return work(lent, _rounds(lent), TasksSettings())
+    finally:
+        follower.stop()
 
 
 def work(lent: Runner, beside: Sequence[Round], settings: TasksSettings) -> int:
@@ -104,6 +110,8 @@ def work(lent: Runner, beside: Sequence[Round], settings: TasksSettings) -> int:
     for each in beside:
         Rounds(each.name, each.call, each.seconds, parts.stopping).start()
     log.info("tasks are worked on", extra={"holder": str(parts.holding.holder), "workers": settings.workers})
+    # Until huey has its own handlers, after its workers have begun.
+    signal.signal(signal.SIGTERM, lambda *_: parts.stopping.set())
     parts.consumer.run()
     parts.holding.give_back_all()
     over.set()
@@ -111,12 +119,10 @@ def work(lent: Runner, beside: Sequence[Round], settings: TasksSettings) -> int:
     return 0
 
 
-def registry_of(store: Store) -> CollectorRegistry:
-    """The process's metrics."""
-    return make_registry(store)
-
-
 def _rounds(lent: Runner) -> tuple[Round, ...]:
-    """What comes round: the timetable, as far as this process knows the kinds."""
-    timetable = Timetable(lent.store, [schedule for schedule in SCHEDULES if schedule.kind in lent.kinds])
-    return (Round(name="timetable", call=timetable.look, seconds=TIMETABLE_SECONDS),)
+    """What comes round beside the runs, and hands in others."""
+    timetable, watcher = Timetable(lent.store, SCHEDULES), Watcher(lent.store, lent.means.home)
+    return (
+        Round(name="timetable", call=timetable.look, seconds=TIMETABLE_SECONDS),
+        Round(name="watcher", call=watcher.look, seconds=WATCH_SECONDS),
+    )
