@@ -1,0 +1,129 @@
+"""Events of an engine lead to a survey soon, and to few of them; what stops, is refused or is away does no harm."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from control.domain.task import Cause, TaskKind, TaskState
+from control.store import Store
+from control.tasks import following
+from control.tasks.following import APART, SETTLING, Follower
+from tests.support.deploying import Stage, make_stage
+from tests.support.peers_program import eventually
+from tests.support.stores import ADMIN, Clock
+from tests.support.tasks import MEANS
+
+
+@pytest.fixture
+def stage(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    monkeypatch.setattr(following, "FIRST_SECONDS", 0.01)
+    monkeypatch.setattr(following, "LONGEST_SECONDS", 0.05)
+    return make_stage(store, clock, monkeypatch)
+
+
+@pytest.fixture
+def follower(stage: Stage) -> Iterator[Follower]:
+    follower = Follower(stage.store, MEANS)
+    yield follower
+    follower.start()
+    follower.stop()
+
+
+def surveys(stage: Stage) -> int:
+    return len(stage.runs(TaskKind.SURVEY, TaskState.QUEUED))
+
+
+def followed(stage: Stage, follower: Follower) -> None:
+    """Begin, and do the survey that is due when somebody begins to follow."""
+    follower.look()
+    eventually(lambda: surveys(stage) == 1, "a survey is handed in")
+    stage.clock.advance(seconds=10)
+    stage.settle()
+    assert surveys(stage) == 0
+
+
+def test_an_event_of_an_outpost_is_followed_by_a_survey(stage: Stage, follower: Follower) -> None:
+    integration, engine = stage.engine()
+    outpost = stage.outpost(integration)
+    stage.settle()
+    followed(stage, follower)
+    engine.events.put(outpost.id)
+    eventually(lambda: surveys(stage) == 1, "a survey is handed in")
+    [run] = stage.runs(TaskKind.SURVEY, TaskState.QUEUED)
+    assert (run.cause, run.subject) == (Cause.EVENT, integration.id)
+    assert SETTLING <= run.due - stage.clock() <= APART
+
+
+def test_many_events_are_one_survey(stage: Stage, follower: Follower) -> None:
+    integration, engine = stage.engine()
+    outpost = stage.outpost(integration)
+    stage.settle()
+    followed(stage, follower)
+    for _ in range(50):
+        engine.events.put(outpost.id)
+    eventually(engine.events.empty, "all are read")
+    eventually(lambda: surveys(stage) == 1, "a survey is handed in")
+
+
+def test_events_of_others_are_nothing(stage: Stage, follower: Follower) -> None:
+    integration, engine = stage.engine()
+    outpost = stage.outpost(integration)
+    stage.settle()
+    followed(stage, follower)
+    engine.events.put(uuid4())
+    eventually(engine.events.empty, "it is read")
+    assert surveys(stage) == 0
+    engine.events.put(outpost.id)
+    eventually(lambda: surveys(stage) == 1, "a survey is handed in")
+
+
+def test_an_engine_that_is_back_is_surveyed_and_followed(stage: Stage, follower: Follower) -> None:
+    integration, engine = stage.engine()
+    stage.outpost(integration)
+    stage.settle()
+    followed(stage, follower)
+    engine.away = "engine_away"
+    engine.events.put(None)
+    eventually(engine.events.empty, "it has ended")
+    engine.away = ""
+    eventually(lambda: surveys(stage) == 1, "a survey is handed in")
+
+
+def test_where_events_are_refused_nobody_asks_all_the_time(stage: Stage, follower: Follower) -> None:
+    _, engine = stage.engine(away="not_allowed")
+    opened: list[float] = []
+    asked = engine.ask
+
+    def ask() -> None:
+        opened.append(time.monotonic())
+        asked()
+
+    engine.ask = ask  # type: ignore[method-assign]  # it is counted
+    follower.look()
+    eventually(lambda: opened, "it is asked")
+    follower.look()
+    [thread] = [each._thread for each in follower._followed.values()]
+    thread.join(0.3)
+    assert len(opened) == 1
+    assert surveys(stage) == 0
+
+
+def test_integrations_that_change_are_followed_as_they_are(stage: Stage, follower: Follower, store: Store) -> None:
+    integration, _ = stage.engine()
+    _, second = stage.engine("second")
+    followed_at_first = integration
+    follower.look()
+    eventually(lambda: surveys(stage) == 2, "both are followed")
+    stage.clock.advance(seconds=10)
+    stage.settle()
+    with store.write(ADMIN) as unit:
+        unit.integrations.remove(unit.integrations.get_named("second"))
+        unit.integrations.update(replace(followed_at_first, url="unix:///run/third.sock"))
+    stage.engines["unix:///run/third.sock"] = second
+    follower.look()
+    eventually(lambda: surveys(stage) == 1, "it is followed there")
+    assert stage.clock() + timedelta(seconds=10) > stage.runs(TaskKind.SURVEY)[0].due
