@@ -43,11 +43,13 @@ def _found(work: Work, url: str) -> bool:
     with work.store.write(trail.actor_of(work.run)) as unit:
         is_new = find_integration_at(unit, url) is None
         if is_new:
-            made = create_integration(unit, {"name": _name(unit, url), "url": url}, local=True)
+            made = create_integration(unit, {"name": _name(unit), "url": url}, local=True)
             unit.runs.submit(TaskKind.CHECK, Cause.CHANGE, made.id, made.name)
     work.say("engine_found" if is_new else "engine_known", url=url)
     return is_new
 
 
-def _name(unit: Unit, url: str) -> str:
-    return NAME if unit.integrations.find_named(NAME) is None else f"{NAME} ({url})"
+def _name(unit: Unit) -> str:
+    taken = {each.name for each in unit.integrations.all()}
+    names = (NAME, *(f"{NAME} {number}" for number in range(2, len(taken) + 3)))
+    return next(name for name in names if name not in taken)

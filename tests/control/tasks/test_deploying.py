@@ -5,12 +5,15 @@ from uuid import uuid4
 import pytest
 
 from control.domain.integration import DeploymentState
-from control.domain.outpost import Outpost
+from control.domain.outpost import InstanceState, Outpost
 from control.domain.task import TaskKind, TaskState
+from control.fleet.integrations import remove_integration
 from control.fleet.tokens import find_token, fingerprint, get_token, replace_token, revoke_token
 from control.integrations.docker.spec import TOKEN_PATH
-from control.integrations.model import Condition, Revive
+from control.integrations.model import ActionFailed, Cancelled, Condition, Revive
 from control.store import Store
+from control.tasks import deploying
+from control.tasks.context import Hand, Stop, Work
 from tests.support.deploying import IMAGE, NEW, OLD, Stage, make_stage
 from tests.support.memory_engine import MemoryEngine, foreign
 from tests.support.stores import ADMIN, Clock
@@ -368,3 +371,133 @@ def test_without_a_valid_token_what_runs_is_left_alone(stage: Stage, store: Stor
     stage.settle()
     assert engine.done == []
     assert (stage.row(outpost).state, stage.row(outpost).error) == (DeploymentState.FAILED, "no_valid_token")
+
+
+class Killed(BaseException):
+    """The process ends here and now."""
+
+
+@pytest.mark.parametrize("where", ["_reconciled", "_tell", "_clear"])
+def test_what_was_killed_in_the_middle_is_finished_by_the_next_attempt(
+    stage: Stage, clock: Clock, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    first, old = stage.engine("first")
+    _, new = stage.engine("second")
+    outpost = stage.outpost(first)
+    stage.settle()
+    stage.change(outpost, integration="second")
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(deploying, where, killed)
+        stage.settle()
+    assert old.names() == ["ak-outpost-edge"]
+    clock.advance(minutes=1)
+    stage.settle()
+    assert (old.names(), new.names()) == ([], ["ak-outpost-edge"])
+    [row] = stage.rows(outpost)
+    assert row.state is DeploymentState.DEPLOYED
+    assert stage.trail().count(("deployed", "edge")) == 2
+
+
+def test_what_was_killed_before_it_could_say_that_it_made_something_leaves_nothing_unknown(
+    stage: Stage, clock: Clock
+) -> None:
+    integration, engine = stage.engine()
+    outpost = stage.outpost(integration)
+
+    def killed(_: object) -> None:
+        engine.before = lambda _: None
+        raise Killed
+
+    engine.before = killed
+    with pytest.raises(Killed):
+        stage.settle()
+    assert stage.row(outpost).state is DeploymentState.PENDING
+    stage.remove(outpost)
+    clock.advance(minutes=1)
+    stage.settle()
+    assert (engine.names(), stage.rows(outpost)) == ([], [])
+
+
+def test_whoever_is_to_stop_stops_before_the_next_thing(stage: Stage, store: Store) -> None:
+    integration, engine = stage.engine()
+    outpost = stage.outpost(integration)
+    with store.write(ADMIN) as unit:
+        run = unit.runs.submit(TaskKind.DEPLOY, "akadmin", outpost.id, "edge")
+    hand = Hand(run, stage.clock)
+    hand.stop = Stop.ASKED
+    with pytest.raises(Cancelled):
+        deploying.run(Work(run=run, store=store, means=stage.means, now=stage.clock, hand=hand))
+    assert engine.names() == []
+    assert stage.row(outpost).state is DeploymentState.PENDING
+
+
+def test_an_integration_that_is_forgotten_with_what_lies_there_is_let_go(stage: Stage, store: Store) -> None:
+    integration, engine = stage.engine()
+    outpost = stage.outpost(integration)
+    stage.settle()
+    engine.away = "engine_away"
+    stage.remove(outpost)
+    stage.settle()
+    with store.write(ADMIN) as unit:
+        remove_integration(unit, unit.integrations.get(integration.id))
+    assert stage.rows(outpost) == []
+    stage.clock.advance(minutes=1)
+    stage.settle()
+    assert {run.state for run in stage.runs(TaskKind.DEPLOY)} == {TaskState.DONE}
+    assert ("left behind", "edge") in [(each.action, each.name) for each in stage.events()]
+
+
+def test_what_cannot_be_removed_is_tried_again_and_not_forgotten(stage: Stage, clock: Clock) -> None:
+    integration, engine = stage.engine()
+    outpost = stage.outpost(integration)
+    stage.settle()
+
+    def refuse(_: object) -> None:
+        raise ActionFailed("not_removed", "busy")
+
+    engine.before = refuse
+    stage.remove(outpost)
+    stage.settle()
+    row = stage.row(outpost.id)
+    assert (row.state, row.error) == (DeploymentState.LEAVING, "not_removed")
+    engine.before = lambda _: None
+    clock.advance(minutes=10)
+    stage.ask(TaskKind.SURVEY, integration.id)
+    assert (engine.names(), stage.rows(outpost)) == ([], [])
+
+
+def test_instances_of_what_was_replaced_are_forgotten(stage: Stage) -> None:
+    integration, engine = stage.engine()
+    outpost = stage.outpost(integration)
+    stage.settle()
+    stage.connect(outpost, engine.only().id, state=InstanceState.DISCONNECTED)
+    stage.change(outpost, config={"docker_map_ports": False})
+    stage.settle()
+    assert stage.instances(outpost) == []
+
+
+def test_an_engine_that_is_away_for_hours_is_one_run_that_waits_and_then_surveys(stage: Stage, clock: Clock) -> None:
+    integration, engine = stage.engine(away="engine_away")
+    outpost = stage.outpost(integration)
+    stage.settle()
+    assert stage.row(outpost).error == "engine_away"
+    for _ in range(20):
+        clock.advance(minutes=5)
+        stage.ask(TaskKind.SURVEY, integration.id)
+    assert len(stage.runs(TaskKind.DEPLOY)) == 1
+    engine.away = ""
+    stage.ask(TaskKind.CHECK, integration.id)
+    stage.settle()
+    assert stage.row(outpost).state is DeploymentState.DEPLOYED
+
+
+def test_the_same_name_on_two_outposts_is_two_containers(stage: Stage) -> None:
+    integration, engine = stage.engine()
+    stage.outpost(integration, "Edge")
+    stage.outpost(integration, "edge")
+    stage.settle()
+    assert len(set(engine.names())) == 2
