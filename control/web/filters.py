@@ -13,6 +13,7 @@ _JUST_NOW = 10
 _LEAST = 0.1
 _SIZES = ("kB", "MB", "GB", "TB")
 _STEP = 1000
+_SHORT = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -61,13 +62,17 @@ def duration(length: timedelta) -> str:
 
 
 def lasting(length: timedelta) -> str:
-    """A length as far as people care: "less than 0.1 seconds", "12 seconds", "3 minutes 5 seconds", "2 days"."""
-    seconds = max(0.0, length.total_seconds())
+    """A length as far as people care, in few letters: "< 0.1 s", "9.8 s", "12 min 3 s", "2 d 4 h"."""
+    seconds = length.total_seconds()
     if seconds < _LEAST:
-        return f"less than {_LEAST} seconds"
+        return f"< {_LEAST} s"
     if seconds < _JUST_NOW:
-        return _counted(int(seconds), "second") if seconds == 1 else f"{seconds:.1f} seconds"
-    return " ".join(duration(timedelta(seconds=int(seconds))).split(" ")[:4])
+        return f"{seconds:.1f} s"
+    left, parts = int(seconds), []
+    for unit, size in _SHORT:
+        count, left = divmod(left, size)
+        parts += [f"{count} {unit}"] if count else []
+    return " ".join(parts[:2])
 
 
 def fill(text: str, values: Mapping[str, object]) -> Markup:

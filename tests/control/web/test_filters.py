@@ -59,14 +59,14 @@ def test_any_two_moments_have_words(when: datetime, now: datetime) -> None:
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (-1, "less than 0.1 seconds"),
-        (0.09, "less than 0.1 seconds"),
-        (0.42, "0.4 seconds"),
-        (1, "1 second"),
-        (9.5, "9.5 seconds"),
-        (12.9, "12 seconds"),
-        (185, "3 minutes 5 seconds"),
-        (93_784, "1 day 2 hours"),
+        (-1, "< 0.1 s"),
+        (0.09, "< 0.1 s"),
+        (0.42, "0.4 s"),
+        (9.5, "9.5 s"),
+        (12.9, "12 s"),
+        (185, "3 min 5 s"),
+        (3600, "1 h"),
+        (93_784, "1 d 2 h"),
     ],
 )
 def test_lasting(seconds: float, words: str) -> None:
