@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from control.domain.task import TaskKind
+from control.integrations.model import Said
 from control.store import SYSTEM, Unit
 from control.tasks.context import Work
 
@@ -30,5 +31,6 @@ def _all_parts(work: Work, forget: Callable[[Unit], int]) -> int:
         with work.store.write(SYSTEM) as unit:
             part = forget(unit)
         total += part
-        work.progress(total, total)
+        # Here it may be cancelled.
+        work.report(Said(code=""))
     return total

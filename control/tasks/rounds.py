@@ -12,7 +12,7 @@ log = logging.getLogger("control.tasks")
 
 
 class Rounds(threading.Thread):
-    """Calls something each so many seconds, until told to stop; less often while it fails."""
+    """Calls something at once and each so many seconds, until told to stop; less often while it fails."""
 
     def __init__(self, name: str, call: Callable[[], None], seconds: float, stopping: threading.Event) -> None:
         super().__init__(name=name, daemon=True)
@@ -22,7 +22,7 @@ class Rounds(threading.Thread):
 
     def run(self) -> None:
         """The thread."""
-        wait = self._seconds
+        wait = 0.0
         while not self._stopping.wait(wait):
             wait = self._seconds if self._is_well() else min(wait * 2, LONGEST_SECONDS)
 
