@@ -9,7 +9,8 @@ import logging
 import shlex
 import socket
 import subprocess
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import paramiko
@@ -54,12 +55,10 @@ class SshDialer:
         """As in Dialer: one more session."""
         if self._transport is None:
             raise TargetAway("ssh_refused", "not signed in")
-        try:
+        with self._telling(COMMAND):
             channel = self._transport.open_session(timeout=within)
             channel.settimeout(within)
             channel.exec_command(COMMAND)
-        except (paramiko.SSHException, EOFError) as error:
-            raise TargetAway("ssh_refused", f"{COMMAND}: {error}") from error
         self._channel = channel
         return channel
 
@@ -102,12 +101,9 @@ class SshDialer:
         return self._through(before, host)
 
     def _through(self, before: paramiko.Transport, host: SshHost) -> Wire:
-        try:
-            return before.open_channel(
-                "direct-tcpip", (host.name, host.port), ("127.0.0.1", 0), timeout=self._limits.connect
-            )
-        except (paramiko.SSHException, EOFError) as error:
-            raise TargetAway("ssh_refused", f"ProxyJump to {host.name}: {error}") from error
+        place, within = (host.name, host.port), self._limits.connect
+        with self._telling(f"ProxyJump to {host.name}"):
+            return before.open_channel("direct-tcpip", place, ("127.0.0.1", 0), timeout=within)
 
     def _command(self, command: str) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -122,7 +118,7 @@ class SshDialer:
         return ours
 
     def _sign_in(self, host: SshHost, pinned: str, way: Wire) -> paramiko.Transport:
-        try:
+        with self._telling(f"{host.user}@{host.name}"):
             transport = paramiko.Transport(way)
             self._open.append(lambda: _hang_up(transport, way))
             transport.set_log_channel(_LOG)
@@ -132,13 +128,24 @@ class SshDialer:
             transport.start_client(timeout=self._limits.connect)
             _check(transport.get_remote_server_key(), host, known)
             self._authenticate(transport, host)
-        except (paramiko.SSHException, EOFError) as error:
-            raise TargetAway("ssh_refused", f"{host.user}@{host.name}: {error or 'ended the connection'}") from error
         transport.set_keepalive(_KEEPALIVE)
         return transport
 
+    @contextlib.contextmanager
+    def _telling(self, what: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        except (paramiko.SSHException, EOFError) as error:
+            # Time-outs of paramiko have no class of their own.
+            is_late = time.monotonic() - began >= self._limits.connect
+            code, words = ("engine_away", "no answer in time") if is_late else ("ssh_refused", str(error))
+            raise TargetAway(code, f"{what}: {words or 'ended the connection'}") from error
+
     def _authenticate(self, transport: paramiko.Transport, host: SshHost) -> None:
-        keys = [self._key] if self._key else [key_in(path, host.certificates) for path in host.identities]
+        keys = (
+            [self._key] if self._key else [key_in(path, host.certificates) for path in host.identities if path.exists()]
+        )
         if not keys:
             raise TargetAway("ssh_refused", f"{host.user}@{host.name}: no key to sign in with")
         for key in keys[:-1]:

@@ -41,7 +41,7 @@ def tiny_images(engine: Engine) -> None:
         import_images(engine, folder)
 
 
-@pytest.fixture
-def socket_path(engine: Engine) -> Path:
+@pytest.fixture(scope="session")
+def engine_socket(engine: Engine) -> Path:
     """Where the engine listens."""
     return Path(engine.environment["DOCKER_HOST"].removeprefix("unix://"))

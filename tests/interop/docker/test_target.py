@@ -66,11 +66,11 @@ class Bench:
 
 
 @pytest.fixture(params=["narrow", "wide"])
-def bench(request: pytest.FixtureRequest, engine: Engine, socket_path: Path, folder: Path) -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest, engine: Engine, engine_socket: Path, folder: Path) -> Iterator[Bench]:
     """With the five permissions alone, and with all that is of use."""
     allowed = NARROW if request.param == "narrow" else WIDE
     with (
-        engine_proxy(folder, str(socket_path), allowed) as proxy,
+        engine_proxy(folder, str(engine_socket), allowed) as proxy,
         connect(Connection(url=proxy.url), QUICK) as connected,
     ):
         yield Bench(engine=engine, proxy=proxy, connected=connected, ready=set())

@@ -42,9 +42,9 @@ class Scissors(Connected):
 
 
 @pytest.fixture
-def scissors(socket_path: Path) -> Iterator[Scissors]:
+def scissors(engine_socket: Path) -> Iterator[Scissors]:
     """Connected, and not cut off yet."""
-    with closing(Scissors(UnixDialer(str(socket_path)), QUICK)) as engine:
+    with closing(Scissors(UnixDialer(str(engine_socket)), QUICK)) as engine:
         yield engine
 
 
