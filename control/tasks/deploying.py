@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 
 from control.domain.integration import Deployment, Integration
-from control.domain.task import CAUSES, Cause, LineLevel
+from control.domain.task import CAUSES, Cause, LineLevel, TaskKind
 from control.integrations.model import Action, ActionFailed, Found, Key, Remove, TargetAway
 from control.integrations.reconcile import Failure, Outcome, as_json, reconcile
 from control.store import Unit
@@ -213,7 +213,16 @@ def _note_away(work: Work, row: Deployment, error: TargetAway) -> None:
 def _note_failed(
     work: Work, row: Deployment, error: ActionFailed, attempt: places.Attempt = places.NOTHING_TRIED
 ) -> None:
-    _rewrite(work, row, lambda unit, now: places.failed(now, error, attempt, unit.now))
+    """Write down what failed, and hand in the next try."""
+
+    def after(unit: Unit, known: Deployment) -> Deployment:
+        noted = places.failed(known, error, attempt, unit.now)
+        retry = places.find_retry(noted)
+        if retry is not None:
+            unit.runs.submit(TaskKind.DEPLOY, Cause.EVENT, row.outpost, row.name, retry)
+        return noted
+
+    _rewrite(work, row, after)
 
 
 def _rewrite(

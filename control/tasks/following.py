@@ -23,7 +23,7 @@ LOOK_SECONDS = 5.0
 # How long to wait before another try: twice as long each time; and where events are refused to us.
 FIRST_SECONDS, LONGEST_SECONDS, REFUSED_SECONDS = 1.0, 60.0, 3600.0
 # Things happen several at a time; and what starts over and over is no reason to look all the time.
-SETTLING, APART = timedelta(seconds=1), timedelta(seconds=5)
+SETTLING, APART = timedelta(seconds=1), timedelta(seconds=3)
 NOT_ALLOWED = "not_allowed"
 
 log = logging.getLogger("control.tasks")

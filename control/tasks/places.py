@@ -13,13 +13,14 @@ from control.domain.integration import Deployment, DeploymentState
 from control.fleet.integrations import settle_deployments
 from control.integrations.model import Action, ActionFailed, Change, Condition, Found, Key, Replace, TargetAway
 from control.store import Unit
-from control.tasks.wanted import Desire
+from control.tasks.wanted import BAD_OPTIONS, NO_TOKEN, Desire
 
 # How long nobody tries by himself what has failed: twice as long each time.
-FIRST_RETRY = timedelta(minutes=5)
+FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=1)
 # Failures before anything is touched: to try again interrupts nothing.
 UNTOUCHED = frozenset({"no_image", "name_taken"})
+FAULTS = frozenset({BAD_OPTIONS, NO_TOKEN})
 _SERVING = frozenset({Condition.RUNNING, Condition.STARTING})
 
 
@@ -101,6 +102,12 @@ def is_held(row: Deployment, action: Action, images: Mapping[Key, str]) -> bool:
 def is_resting(row: Deployment, now: datetime) -> bool:
     """Whether nobody is to try by himself just now."""
     return row.retry is not None and now < row.retry
+
+
+def find_retry(row: Deployment) -> datetime | None:
+    """When what failed is tried again by itself; None where that is held, or waits for a change."""
+    is_held = row.state is DeploymentState.ROLLED_BACK and bool(row.failed)
+    return None if is_held or row.error in FAULTS else row.retry
 
 
 def arrived(row: Deployment, fingerprint: str, found: Sequence[Found], image: str, now: datetime) -> Deployment:

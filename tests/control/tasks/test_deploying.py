@@ -293,12 +293,28 @@ def test_what_never_became_healthy_is_tried_less_and_less_often(stage: Stage, cl
     for _ in range(12 * 6):
         clock.advance(minutes=5)
         stage.ask(TaskKind.SURVEY, integration.id)
-    assert 5 <= len(engine.done) <= 12
+    assert 5 <= len(engine.done) <= 15
     engine.broken.clear()
     clock.advance(hours=1)
     stage.ask(TaskKind.SURVEY, integration.id)
     assert stage.row(outpost).state is DeploymentState.DEPLOYED
     assert stage.row(outpost).tries == 0
+
+
+def test_what_failed_by_chance_is_there_a_moment_later(stage: Stage, clock: Clock) -> None:
+    integration, engine = stage.engine()
+    outpost = stage.outpost(integration)
+
+    def killed_while_it_starts(_: object) -> None:
+        engine.before = lambda _: None
+        raise ActionFailed("not_healthy", "exit code 137")
+
+    engine.before = killed_while_it_starts
+    stage.settle()
+    assert stage.row(outpost).state is DeploymentState.FAILED
+    clock.advance(seconds=31)
+    stage.settle()
+    assert stage.row(outpost).state is DeploymentState.DEPLOYED
 
 
 def test_an_image_that_is_nowhere_is_fetched_when_its_registry_is_back(stage: Stage, clock: Clock) -> None:
