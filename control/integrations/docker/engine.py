@@ -5,9 +5,11 @@ SystemEvents and SystemVersion. Each ends in time and is answered in values of J
 TargetAway (nobody answers, or no engine does), NotAllowed (this call is refused to us), Refused (it answers and can't).
 """
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any
 
 import docker.auth
@@ -21,7 +23,16 @@ import urllib3.exceptions
 from control.integrations.docker.client import Client, Quiet, messages
 from control.integrations.docker.dialing import Dialer, cutting
 from control.integrations.docker.limits import Limits
-from control.integrations.docker.refusals import NotAllowed, Refused, away, is_refusal, refusal, short, words_of
+from control.integrations.docker.refusals import (
+    NotAllowed,
+    Refused,
+    away,
+    is_forbidden,
+    is_refusal,
+    refusal,
+    short,
+    words_of,
+)
 from control.integrations.model import TargetAway
 
 # What no container can be called: to ask whether a call is allowed, without any effect.
@@ -145,11 +156,13 @@ class Engine:
         version = response.headers.get("Api-Version", "")
         # Such as "Docker/20.10.24 (linux)".
         self.software = response.headers.get("Server", "").partition(" ")[0].removeprefix("Docker/")
-        if not version and is_refusal(response):
+        if not version and is_forbidden(response):
             # It can still be asked which calls it allows.
             return ""
-        if not version or not (response.ok or is_refusal(response)):
-            raise TargetAway("not_an_engine", f"HTTP {response.status_code}: {words_of(response)}")
+        if not version or not (response.ok or is_forbidden(response)):
+            # A proxy stands there without its engine, or something else.
+            code = "engine_away" if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR else "not_an_engine"
+            raise TargetAway(code, f"HTTP {response.status_code}: {words_of(response)}")
         self._client.close()
         self._client = Client(self._dialer, version, self.limits)
         return version
@@ -176,15 +189,19 @@ class Engine:
 
     @contextmanager
     def _asking(self, call: str) -> Iterator[None]:
-        with self._translating(call, self.limits.call), cutting(self._dialer, self.limits.call):
+        within = self.limits.call
+        with cutting(self._dialer, within) as was_cut, self._translating(call, within, was_cut):
             yield
 
     @contextmanager
-    def _translating(self, call: str, within: float) -> Iterator[None]:
+    def _translating(self, call: str, within: float, was_cut: threading.Event | None = None) -> Iterator[None]:
         try:
             yield
         except requests.HTTPError as error:
             raise refusal(call, error) from error
         except _BROKEN as error:
-            words = self._dialer.words()
-            raise TargetAway("ssh_refused", short(words)) if words else away(call, error, within) from error
+            is_late = was_cut is not None and was_cut.is_set()
+            words = "" if is_late else self._dialer.words()
+            if words:
+                raise TargetAway("ssh_refused", short(words)) from error
+            raise away(call, error, within, was_cut=is_late) from error

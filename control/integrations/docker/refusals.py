@@ -40,9 +40,14 @@ class Taken(Refused):
     """Something is in the way, such as another container of that name, or that it doesn't run (409)."""
 
 
+def is_forbidden(response: requests.Response) -> bool:
+    """Whether an answer says so by its status alone."""
+    return response.status_code in _REFUSALS
+
+
 def is_refusal(response: requests.Response) -> bool:
     """Whether an answer says that we may not ask this."""
-    if response.status_code in _REFUSALS:
+    if is_forbidden(response):
         return True
     is_ours = HTTPStatus.BAD_REQUEST <= response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
     return is_ours and not _is_engine(response)
@@ -60,15 +65,17 @@ def refusal(call: str, error: requests.HTTPError) -> TargetAway | Refused:
     return kinds.get(response.status_code, Refused)(response.status_code, words)
 
 
-def away(call: str, error: BaseException, within: float) -> TargetAway:
-    """What an error of a connection means."""
+def away(call: str, error: BaseException, within: float, *, was_cut: bool = False) -> TargetAway:
+    """What an error of a connection means; `was_cut`: that it took longer than `within` seconds."""
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, TargetAway):
             return cause
-        if isinstance(cause, ssl.SSLError):
+        if isinstance(cause, ssl.SSLError) and not was_cut:
             return TargetAway("tls_refused", short(getattr(cause, "verify_message", "") or str(cause)))
-    if any(isinstance(cause, TimeoutError | requests.Timeout | urllib3.exceptions.TimeoutError) for cause in causes):
+    if was_cut or any(
+        isinstance(cause, TimeoutError | requests.Timeout | urllib3.exceptions.TimeoutError) for cause in causes
+    ):
         return TargetAway("engine_away", f"{call}: no answer within {within:g} s")
     return TargetAway("engine_away", f"{call}: {short(_words(causes))}")
 

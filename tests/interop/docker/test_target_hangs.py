@@ -1,0 +1,153 @@
+"""An engine that hangs, or is none: whoever asks is told in time, and by the right code."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from control.integrations.docker.connect import Connection, connect
+from control.integrations.docker.limits import Limits
+from control.integrations.model import TargetAway
+from tests.support.engine_wanted import QUICK
+from tests.support.peers_tls import self_signed
+
+pytestmark = pytest.mark.interop
+HASTY = replace(QUICK, connect=0.3, call=0.5, quiet=0.3, answer=100_000)
+_LIST = b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Type: application/json\r\n"
+
+
+def test_an_engine_that_was_stopped(engine_socket: Path) -> None:
+    """The system still takes connections for it."""
+    dockerd = int((engine_socket.parent / "docker.pid").read_text())
+    with connect(Connection(url=f"unix://{engine_socket}"), HASTY) as connected:
+        os.kill(dockerd, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            for ask in (
+                lambda: connected.containers("x"),
+                lambda: connected.create({}, "x"),
+                lambda: list(connected.pull("x")),
+                lambda: list(connected.events({}, 0.2)),
+                connected.version,
+                lambda: _away(f"unix://{engine_socket}"),
+            ):
+                assert _told(ask) == "engine_away"
+            assert time.monotonic() - began < 6
+        finally:
+            os.kill(dockerd, signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        pytest.param(b"", "engine_away", id="nothing"),
+        pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", "engine_away", id="ssh"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "not_an_engine", id="a web site"),
+        pytest.param(
+            b"HTTP/1.1 302 Found\r\nLocation: http://x/\r\nContent-Length: 0\r\n\r\n", "not_an_engine", id="sent on"
+        ),
+        pytest.param(
+            b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy", "engine_away", id="a proxy without engine"
+        ),
+        pytest.param(_LIST + b"Content-Length: 9\r\n\r\n[", "engine_away", id="cut off"),
+        pytest.param(_LIST + b"Content-Length: 200000\r\n\r\n" + b" " * 200_000, "engine_away", id="too much"),
+    ],
+)
+def test_what_is_no_engine(folder: Path, answer: bytes, code: str) -> None:
+    with _server(folder, lambda client: client.sendall(answer)) as url:
+        assert _told(lambda: _away(url)) == code
+
+
+def test_nobody_answers(folder: Path) -> None:
+    with _server(folder, lambda client: client.recv(1)) as url:
+        began = time.monotonic()
+        assert _told(lambda: _away(url)) == "engine_away"
+        assert time.monotonic() - began < 1.5
+
+
+def test_an_answer_that_trickles(folder: Path) -> None:
+    """Never silent for as long as is waited for, and never at an end."""
+
+    def trickle(client: socket.socket) -> None:
+        client.sendall(_LIST + b"Content-Length: 1000\r\n\r\n")
+        for _ in range(40):
+            client.sendall(b" ")
+            time.sleep(0.05)
+
+    with _server(folder, trickle) as url:
+        began = time.monotonic()
+        with pytest.raises(TargetAway) as away:
+            _away(url)
+        assert time.monotonic() - began < 1.2
+    assert (away.value.code, away.value.detail) == ("engine_away", "GET /containers/json: no answer within 0.5 s")
+
+
+def test_where_nothing_is(folder: Path) -> None:
+    with pytest.raises(TargetAway) as away:
+        _away(f"unix://{folder}/none.sock")
+    assert (away.value.code, away.value.detail) == (
+        "engine_away",
+        f"GET /containers/json: No such file or directory: {folder}/none.sock",
+    )
+    assert _told(lambda: _away("tcp://127.0.0.1:1")) == "engine_away"
+    assert _told(lambda: _away("ssh://127.0.0.1:1", key="")) == "engine_away"
+    assert _told(lambda: _away("gopher://x")) == "engine_away"
+
+
+def test_an_ssh_server_that_says_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        began = time.monotonic()
+        assert _told(lambda: _away(f"ssh://127.0.0.1:{server.getsockname()[1]}")) == "engine_away"
+        assert time.monotonic() - began < 3
+
+
+def test_tls_that_says_nothing(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        began = time.monotonic()
+        connection = Connection(
+            url=f"tcp://127.0.0.1:{server.getsockname()[1]}", ca=self_signed(folder, "localhost")[0].read_text()
+        )
+        with pytest.raises(TargetAway) as away, connect(connection, HASTY):
+            pass
+        assert (away.value.code, time.monotonic() - began < 2) == ("engine_away", True)
+
+
+def _away(url: str, key: str = "", limits: Limits = HASTY) -> None:
+    with connect(Connection(url=url, key=key), limits):
+        pass
+
+
+def _told(ask: Callable[[], object]) -> str:
+    with pytest.raises(TargetAway) as away:
+        ask()
+    return away.value.code
+
+
+@contextmanager
+def _server(folder: Path, answer: Callable[[socket.socket], object]) -> Iterator[str]:
+    """Something that listens at a socket and answers whatever it is asked so."""
+    path = folder / "any.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(str(path))
+        server.listen()
+
+        def serve() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(1 << 16)
+                try:
+                    answer(client)
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"unix://{path}"
+        thread.join(10)
