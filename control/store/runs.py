@@ -109,8 +109,9 @@ class Runs(Repository[TaskRun]):
         return found[0] if found else None
 
     def latest_of(self, kinds: Collection[TaskKind]) -> dict[tuple[TaskKind, UUID | None], datetime]:
-        """When the newest run of each of these kinds was handed in, by kind and subject."""
-        newest = sa.select(_C.kind, _C.subject, sa.func.max(_C.created).label("newest")).where(_C.kind.in_(kinds))
+        """When the newest run of each of these kinds was handed in, by kind and subject; now where one still waits."""
+        handed_in = sa.case((_C.state.in_(WAITING), sa.literal(self.context.now, _C.created.type)), else_=_C.created)
+        newest = sa.select(_C.kind, _C.subject, sa.func.max(handed_in).label("newest")).where(_C.kind.in_(kinds))
         return {(row.kind, row.subject): row.newest for row in self.context.rows(newest.group_by(_C.kind, _C.subject))}
 
     def lines(self, run_id: UUID, after: UUID | None = None) -> list[TaskLine]:
@@ -209,11 +210,14 @@ class Runs(Repository[TaskRun]):
         return taken
 
     def _claimable(self, kinds: Collection[TaskKind]) -> sa.Select[tuple[object, ...]]:
-        """The run to be done next: one that is due and whose subject nobody works on, or one that was left."""
+        """The run to be done next: one that is due and whose subject nobody works on, or one that was left.
+
+        What somebody waits for comes first.
+        """
         is_lost = sa.and_(_C.state == TaskState.RUNNING, _C.lease < self.context.now)
         is_due = sa.and_(_C.state.in_(WAITING), _C.due <= self.context.now, ~_IS_WORKED_ON)
         wanted = self._query().where(_C.kind.in_(kinds), sa.or_(is_lost, is_due))
-        return wanted.order_by(_C.due, _C.id).limit(1)
+        return wanted.order_by(_C.cause.in_(CAUSES), _C.due, _C.id).limit(1)
 
     def _held(self, run: TaskRun, holder: UUID, lease: timedelta) -> TaskRun:
         now = self.context.now

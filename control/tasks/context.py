@@ -121,8 +121,12 @@ class Hand:
 
 
 def fitting(values: Mapping[str, str]) -> dict[str, str]:
-    """Values as long as they are kept."""
-    return {name: value[:LONGEST_VALUE] for name, value in values.items()}
+    """Values as they are kept: not longer than that, and with nothing that can't be written down."""
+    return {name: _text(value[:LONGEST_VALUE]) for name, value in values.items()}
+
+
+def _text(value: str) -> str:
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -33,9 +33,13 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How long a claim counts, how often it is renewed (twice may fail), and how often things are looked at."""
+    """How long a claim counts, how often it is renewed (twice may fail), and how often things are looked at.
+
+    Nobody renews a claim that is older than `longest`: whoever works on it hears nothing any more.
+    """
 
     lease: timedelta = timedelta(seconds=30)
+    longest: timedelta = timedelta(hours=2)
     renew_seconds: float = 10.0
     poll_seconds: float = 0.5
     again_seconds: float = 1.0
@@ -53,6 +57,18 @@ class Ending:
 
 
 GIVEN_BACK = Ending(state=TaskState.QUEUED)
+CANCELLED = Ending(state=TaskState.CANCELLED)
+# As its column has it.
+LONGEST_CODE = 80
+
+
+@dataclass(slots=True, kw_only=True)
+class Grip:
+    """A hand, and when it took its run and last renewed the lease, by our own clock."""
+
+    hand: Hand
+    begun: float
+    renewed: float
 
 
 class Holding:
@@ -67,8 +83,7 @@ class Holding:
         self._store = store
         self._kinds = kinds
         self._now = now
-        self._hands: dict[Key, Hand] = {}
-        self._renewed: dict[Key, float] = {}
+        self._grips: dict[Key, Grip] = {}
         self._claiming = threading.Lock()
         # What `keep` and `end` write of a run comes one after the other.
         self._writing = threading.Lock()
@@ -87,17 +102,18 @@ class Holding:
 
     def find(self, key: Key) -> Hand | None:
         """An attempt, if it is in our hands."""
-        return self._hands.get(key)
+        grip = self._grips.get(key)
+        return grip.hand if grip is not None else None
 
     def keep(self) -> None:
         """Renew leases that need it, write what was said, and hear who is to stop."""
-        hands = (*self._hands.items(),)
-        if hands and not self._guarded(lambda: self._keep(hands)):
-            self._doubt(hands)
+        grips = {**self._grips}
+        if grips and not self._guarded(lambda: self._keep(grips)):
+            self._doubt(grips.values())
 
     def end(self, key: Key, ending: Ending) -> None:
         """Let go of a run, as soon as the database is there for it. It may be somebody else's by then."""
-        hand, is_held = self._hands.get(key), None
+        hand, is_held = self.find(key), None
         if hand is None:
             return
         try:
@@ -105,19 +121,24 @@ class Holding:
                 if self.stopping.wait(self.pace.again_seconds):
                     break
         finally:
-            self._drop(key)
+            self.drop(key)
         outcome = ending.state if is_held else "lost"
         ENDED.labels(hand.run.kind, outcome).inc()
 
     def ask_all(self, stop: Stop) -> None:
         """Ask all runs to stop where it is safe to."""
-        for hand in (*self._hands.values(),):
-            hand.stop = hand.stop or stop
+        for grip in (*self._grips.values(),):
+            grip.hand.stop = grip.hand.stop or stop
+
+    def drop(self, key: Key) -> None:
+        """Forget about a run, and write nothing."""
+        self._grips.pop(key, None)
+        RUNNING.set(len(self._grips))
 
     def give_back_all(self) -> None:
         """Let others have what is still in hand, when this process ends: one try, as leases end by themselves."""
         self.stopping.set()
-        for key in (*self._hands,):
+        for key in (*self._grips,):
             self.end(key, GIVEN_BACK)
 
     def _claim(self) -> Key | None:
@@ -131,71 +152,76 @@ class Holding:
         return self._take(claimed, begun) if claimed is not None else None
 
     def _claimed(self, unit: Unit, kinds: Collection[TaskKind]) -> Claimed | None:
-        """The next run that was not begun too often: one that ends each process which does it is given up."""
+        """The next run that is to be done: not one whose end was asked for, nor one that was begun too often."""
         while (found := unit.runs.take(kinds, self.holder, self.pace.lease)) is not None:
-            if found.run.attempt <= self._kinds[found.run.kind].attempts:
+            ending = self._find_end(found.run)
+            if ending is None:
                 return found
-            unit.runs.end(replace(found.run, state=TaskState.FAILED, error="abandoned"))
-            ENDED.labels(found.run.kind, TaskState.FAILED).inc()
+            unit.runs.end(_ended(unit, found.run, ending))
+            ENDED.labels(found.run.kind, ending.state).inc()
         return None
+
+    def _find_end(self, run: TaskRun) -> Ending | None:
+        """How a run ends that is not to be begun again."""
+        if run.cancel_asked:
+            return CANCELLED
+        is_worn_out = run.attempt > self._kinds[run.kind].attempts
+        return Ending(state=TaskState.FAILED, error="abandoned") if is_worn_out else None
 
     def _take(self, claimed: Claimed, begun: float) -> Key:
         key, hand = Key(claimed.run.id, claimed.run.attempt), Hand(claimed.run, self._now)
         if claimed.was_left:
             hand.note(Said(code="taken_over", level=LineLevel.WARNING))
-        self._renewed[key] = begun
-        self._hands[key] = hand
-        RUNNING.set(len(self._hands))
+        self._grips[key] = Grip(hand=hand, begun=begun, renewed=begun)
+        RUNNING.set(len(self._grips))
         return key
 
-    def _drop(self, key: Key) -> None:
-        self._hands.pop(key, None)
-        self._renewed.pop(key, None)
-        RUNNING.set(len(self._hands))
-
-    def _keep(self, hands: Sequence[tuple[Key, Hand]]) -> bool:
+    def _keep(self, grips: Mapping[Key, Grip]) -> bool:
         with self._writing:
-            self._listen(hands)
+            self._listen(grips)
             begun = time.monotonic()
-            due = [
-                (key, hand) for key, hand in hands if hand.has_news or self._age(key, begun) > self.pace.renew_seconds
-            ]
+            due = [grip for grip in grips.values() if self._is_due(grip, begun)]
             if due:
                 self._renew(due)
-                self._renewed.update({key: begun for key, _ in due if key in self._renewed})
+            for grip in due:
+                grip.renewed = begun
         return True
 
-    def _listen(self, hands: Iterable[tuple[Key, Hand]]) -> None:
+    def _listen(self, grips: Mapping[Key, Grip]) -> None:
         """Who is to stop."""
         with self._store.read() as unit:
             held = {Key(each.id, each.attempt): each.cancel_asked for each in unit.runs.held(self.holder)}
-        for key, hand in hands:
+        for key, grip in grips.items():
             if key not in held:
-                hand.stop = Stop.LOST
+                grip.hand.stop = Stop.LOST
             elif held[key]:
-                hand.stop = hand.stop or Stop.ASKED
+                grip.hand.stop = grip.hand.stop or Stop.ASKED
 
-    def _renew(self, due: Iterable[tuple[Key, Hand]]) -> None:
+    def _is_due(self, grip: Grip, now: float) -> bool:
+        """Whether there is something to write; of what takes too long nothing is."""
+        if now - grip.begun > self.pace.longest.total_seconds():
+            grip.hand.stop = Stop.LOST
+        is_ours = grip.hand.stop is not Stop.LOST
+        return is_ours and (grip.hand.has_news or now - grip.renewed > self.pace.renew_seconds)
+
+    def _renew(self, due: Iterable[Grip]) -> None:
         written = []
         with self._store.write(SYSTEM) as unit:
-            for _, hand in due:
+            for hand in (grip.hand for grip in due):
                 run, lines = hand.run, hand.lines
                 if unit.runs.renew(run, self.pace.lease, lines):
                     written.append((hand, run, len(lines)))
                 else:
                     hand.stop = Stop.LOST
-        for hand, run, lines_written in written:
-            hand.written(run, lines_written)
+        for hand, run, count in written:
+            hand.written(run, count)
 
-    def _doubt(self, hands: Iterable[tuple[Key, Hand]]) -> None:
+    def _doubt(self, grips: Iterable[Grip]) -> None:
         """Nobody knows whose these are: whose lease has ended by our own clock may be somebody else's."""
         now = time.monotonic()
-        for key, hand in hands:
-            if self._age(key, now) > self.pace.lease.total_seconds():
-                hand.stop = Stop.LOST
-
-    def _age(self, key: Key, now: float) -> float:
-        return now - self._renewed.get(key, now)
+        for grip in grips:
+            if now - grip.renewed > self.pace.lease.total_seconds():
+                grip.hand.stop = Stop.LOST
 
     def _end(self, hand: Hand, ending: Ending) -> bool:
         with self._writing, self._store.write(SYSTEM) as unit:
@@ -220,7 +246,7 @@ def _ended(unit: Unit, run: TaskRun, ending: Ending) -> TaskRun:
         run,
         state=ending.state,
         due=unit.now + ending.delay,
-        error=ending.error,
+        error=ending.error[:LONGEST_CODE],
         values=ending.values,
         result=ending.result,
     )

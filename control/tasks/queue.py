@@ -23,7 +23,12 @@ def make_queue(holding: Holding, runner: Runner) -> Huey:
         hand = holding.find(key)
         if hand is None:
             return
-        ending = runner.perform(hand)
+        try:
+            ending = runner.perform(hand)
+        except BaseException:
+            # The worker ends. Others take the run up when its lease has.
+            holding.drop(key)
+            raise
         if ending.state is TaskState.RETRYING:
             raise RetryTask(delay=ending.delay.total_seconds())
         holding.end(key, ending)

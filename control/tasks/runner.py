@@ -12,12 +12,11 @@ from control.domain.task import LineLevel, TaskKind, TaskState
 from control.integrations.model import ActionFailed, Cancelled, Said, TargetAway
 from control.store import DatabaseUnavailable, Store
 from control.tasks.context import Hand, Means, Stop, Trouble, Work, fitting
-from control.tasks.holding import GIVEN_BACK, Ending
+from control.tasks.holding import CANCELLED, GIVEN_BACK, Ending
 from control.tasks.kinds import Kind, delay_after
 from control.tasks.metrics import SECONDS
 
 CODES = ("crashed", "database_away", "attempt_failed")
-CANCELLED = Ending(state=TaskState.CANCELLED)
 
 log = logging.getLogger("control.tasks")
 
@@ -75,5 +74,5 @@ def _failed(trouble: Trouble) -> Ending:
 
 def _plain(result: Mapping[str, object] | None) -> Mapping[str, object] | None:
     """The result as JSON has it; what can't be said in it is a fault of the task, to be told like others."""
-    found: Mapping[str, object] | None = json.loads(json.dumps(result))
+    found: Mapping[str, object] | None = json.loads(json.dumps(result, allow_nan=False))
     return found

@@ -143,6 +143,14 @@ def test_one_run_of_a_subject_is_claimed_at_a_time(store: Store, clock: Clock) -
     assert claimed(store).kind is TaskKind.PREVIEW
 
 
+def test_what_somebody_asked_for_comes_first(store: Store, clock: Clock) -> None:
+    submit(store, cause="change")
+    clock.advance(seconds=1)
+    asked = submit(store, TaskKind.PREVIEW, cause="akadmin", subject=OTHER)
+    assert claimed(store).id == asked.id
+    assert claimed(store).cause == "change"
+
+
 def test_a_run_that_was_left_is_claimed_again_and_is_no_longer_the_first_one_s(store: Store, clock: Clock) -> None:
     submit(store)
     run = claimed(store)
@@ -248,20 +256,24 @@ def test_runs_are_listed_newest_first_and_as_wanted(store: Store, clock: Clock) 
 
 
 def test_what_is_known_of_all(store: Store, clock: Clock) -> None:
-    check = submit(store, TaskKind.CHECK, "schedule")
-    clock.advance(seconds=61)
+    check, began = submit(store, TaskKind.CHECK, "schedule"), clock.now
+    end(store, claimed(store), state=TaskState.DONE)
     submit(store, TaskKind.CHECK, "schedule", OTHER)
+    clock.advance(seconds=61)
     submit(store, TaskKind.DISCOVER, "start", None)
     with store.read() as unit:
-        assert unit.runs.latest(TaskKind.CHECK, ONE) == check
+        latest = unit.runs.latest(TaskKind.CHECK, ONE)
+        assert latest is not None
+        assert latest.id == check.id
         assert unit.runs.latest(TaskKind.SURVEY, ONE) is None
         assert unit.runs.latest_of({TaskKind.CHECK, TaskKind.DISCOVER}) == {
-            (TaskKind.CHECK, ONE): check.created,
+            (TaskKind.CHECK, ONE): began,
+            # This one still waits.
             (TaskKind.CHECK, OTHER): clock.now,
             (TaskKind.DISCOVER, None): clock.now,
         }
-        assert unit.runs.waiting() == {TaskKind.CHECK: 2, TaskKind.DISCOVER: 1}
-        assert unit.runs.states(RunFilter(subject=ONE)) == {TaskState.QUEUED: 1}
+        assert unit.runs.waiting() == {TaskKind.CHECK: 1, TaskKind.DISCOVER: 1}
+        assert unit.runs.states(RunFilter(subject=ONE)) == {TaskState.DONE: 1}
         assert unit.runs.causes() == ["schedule", "start"]
         assert unit.runs.overdue() == timedelta(seconds=61)
 

@@ -30,7 +30,7 @@ from tests.support.tasks import (
 )
 
 
-def raising(error: Exception) -> Task:
+def raising(error: BaseException) -> Task:
     def task(_work: Work) -> NoReturn:
         raise error
 
@@ -106,10 +106,18 @@ def test_a_crash_is_told_by_its_type_alone_and_tried_again(
     assert [record.levelno for record in caplog.records if record.name == "control.tasks"] == [logging.ERROR]
 
 
-def test_a_result_that_json_does_not_know_is_a_crash(store: Store, clock: Clock) -> None:
+@pytest.mark.parametrize(("found", "error"), [({1}, "TypeError"), (float("nan"), "ValueError")])
+def test_a_result_that_json_does_not_know_is_a_crash(store: Store, clock: Clock, found: object, error: str) -> None:
     run = submit(store)
-    Worker(store, clock, lambda _work: {"set": {1}}).work()
-    assert stored(store, run).values == {"type": "TypeError"}
+    Worker(store, clock, lambda _work: {"found": found}).work()
+    assert stored(store, run).values == {"type": error}
+
+
+def test_words_that_can_not_be_written_down_are_written_as_far_as_they_can(store: Store, clock: Clock) -> None:
+    run = submit(store)
+    Worker(store, clock, raising(ActionFailed("c" * 100, "a\0b \udc80 c"))).work()
+    over = stored(store, run)
+    assert (over.error, over.values) == ("c" * 80, {"detail": "a\N{REPLACEMENT CHARACTER}b ? c"})
 
 
 def test_cancelled_in_the_queue_it_is_never_begun(store: Store, clock: Clock) -> None:
@@ -207,6 +215,35 @@ def test_a_run_that_kills_each_who_takes_it_up_is_given_up(store: Store, clock: 
     assert not worker.work()
     over = stored(store, run)
     assert (over.state, over.error, over.finished) == (TaskState.FAILED, "abandoned", clock.now)
+
+
+def test_a_run_that_was_left_after_its_end_was_asked_for_is_not_begun_again(store: Store, clock: Clock) -> None:
+    run, worker = submit(store), Worker(store, clock, away)
+    worker.claim()
+    cancel(store, run)
+    clock.advance(seconds=31)
+    assert not worker.work()
+    assert stored(store, run).state is TaskState.CANCELLED
+
+
+def test_a_run_that_never_ends_is_left_to_others_in_the_end(store: Store, clock: Clock) -> None:
+    pace = Pace(longest=timedelta(seconds=-1), renew_seconds=-1, poll_seconds=0)
+    run, worker = submit(store), Worker(store, clock, away, pace)
+    hand = worker.hand(worker.claim())
+    clock.advance(seconds=10)
+    worker.holding.keep()
+    assert hand.stop is Stop.LOST
+    assert stored(store, run).lease == clock.now + timedelta(seconds=20)
+
+
+def test_a_worker_that_ends_with_its_run_keeps_nobody_else_from_it(store: Store, clock: Clock) -> None:
+    run, worker = submit(store), Worker(store, clock, raising(SystemExit()))
+    with pytest.raises(SystemExit):
+        worker.work()
+    worker.holding.keep()
+    clock.advance(seconds=31)
+    assert Worker(store, clock, lambda _work: None).work()
+    assert (stored(store, run).state, stored(store, run).attempt) == (TaskState.DONE, 2)
 
 
 def test_leases_are_renewed_while_a_run_is_worked_on(store: Store, clock: Clock) -> None:
@@ -333,7 +370,7 @@ def test_a_task_that_found_the_database_away_is_tried_again(database: Database, 
 def test_who_could_not_renew_a_lease_until_it_ended_stops_by_itself(database: Database, clock: Clock) -> None:
     store = Leaving.on(database, clock)
     worker, run = Worker(store, clock, away, Pace(lease=timedelta(seconds=0.2), poll_seconds=0)), submit(store)
-    hand = worker.hand(worker.claim())
+    hand = worker.hand(claimed := worker.claim())
     hand.say(Said(code="kept"))
     store.away = True
     worker.holding.keep()
@@ -347,9 +384,9 @@ def test_who_could_not_renew_a_lease_until_it_ended_stops_by_itself(database: Da
     with pytest.raises(Cancelled):
         hand.say(Said(code="more"))
     store.away = False
-    worker.holding.keep()
+    worker.perform(claimed)
     # Nobody has taken it up meanwhile, so what it said before is not lost, and it is given back.
-    assert codes_of(store, run) == ["kept"]
+    assert (stored(store, run).state, codes_of(store, run)) == (TaskState.QUEUED, ["kept"])
 
 
 def test_a_process_that_ends_gives_back_what_it_holds(store: Store, clock: Clock) -> None:
