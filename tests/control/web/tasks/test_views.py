@@ -166,6 +166,10 @@ def test_a_plan_tells_differences_and_downtime(site: Site) -> None:
     assert "&lt;b&gt;:1" in page
     assert "not shown, as it is secret" in page
     assert "(guacd)" in page
+    done = finish(site.store, queue(site.store, subject=uuid4()), result={"applied": plan, "held": plan[:1]})
+    page = site.admin.get(page_of(done)).text
+    assert "The old one ended before the new one started." in page
+    assert "Not tried again by itself" in page
     nothing = finish(site.store, queue(site.store, TaskKind.PREVIEW, uuid4()), result={"plan": []})
     assert "Nothing to do" in site.admin.get(page_of(nothing)).text
 
