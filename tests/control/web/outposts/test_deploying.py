@@ -211,6 +211,25 @@ def test_the_plan_tells_what_would_be_done(site: Site, rack: Integration, edge: 
     assert "What a deployment would do" in card(site, edge)
 
 
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        ({"applied": []}, "nothing to do"),
+        (
+            {"applied": [{**PLAN[0], "action": "revive", "differences": []}]},
+            "started again <bdi>ak-outpost-edge</bdi></",
+        ),
+        ({"applied": PLAN}, "replaced <bdi>ak-outpost-edge</bdi>: image</"),
+        ({"applied": [{**PLAN[0], "name": "<b>"}]}, "replaced <bdi>&lt;b&gt;</bdi>"),
+        (None, "Deploy outpost"),
+    ],
+)
+def test_what_a_run_has_done(site: Site, edge: Outpost, result: dict[str, object] | None, words: str) -> None:
+    run = runs.queue(site.store, TaskKind.DEPLOY, edge.id, "edge")
+    runs.finish(site.store, run, result=result)
+    assert words in card(site, edge)
+
+
 def test_a_plan_is_worth_nothing_once_something_was_done(
     site: Site, clock: Clock, rack: Integration, edge: Outpost
 ) -> None:
