@@ -15,6 +15,7 @@ _FINDERS: Mapping[str, Callable[[Unit, UUID], object]] = {
     "integration": lambda unit, key: unit.integrations.find(key),
     "outpost": lambda unit, key: unit.outposts.find(key),
     "provider": lambda unit, key: unit.providers.find(key),
+    "task": lambda unit, key: unit.runs.find(key),
     "user": lambda unit, key: unit.users.find(key),
 }
 

@@ -1,11 +1,13 @@
 """System tasks: the list and what it may be narrowed to, one run, its end, and once more."""
 
+import re
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
 from control.domain.task import LineLevel, TaskKind, TaskState
+from tests.support.markup import links
 from tests.support.runs import LEASE, begin, finish, queue, said
 from tests.support.site import Site, fill
 from tests.support.stores import Clock
@@ -180,7 +182,10 @@ def test_cancelled_while_it_waits(site: Site) -> None:
     page = site.admin.get(page_of(run)).text
     assert "Cancelled" in page
     assert 'id="task-cancel"' not in page
-    assert "asked to cancel" in site.admin.get("/admin/audit/").text
+    trail = site.admin.get(f"/admin/audit/?target={run.id}").text
+    assert "asked to cancel task" in trail
+    (event,) = {link for link in links(trail) if re.fullmatch("/admin/audit/[0-9a-f-]{36}/", link)}
+    assert f'href="{page_of(run)}"' in site.admin.get(event).text
 
 
 def test_cancelled_while_it_runs(site: Site) -> None:
