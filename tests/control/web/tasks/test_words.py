@@ -127,9 +127,7 @@ def test_the_words_of_whoever_refused_follow(site: Site) -> None:
 def test_a_line_tells_why(site: Site) -> None:
     for name in ("code", "error"):
         said = render(site, "{{ words.line('attempt_failed', values) }}", values={"seconds": "9", name: "engine_away"})
-        assert (
-            said == "This attempt failed; the next one begins in <bdi>9</bdi> s. The engine doesn&#39;t answer."
-        )
+        assert said == "This attempt failed; the next one begins in <bdi>9</bdi> s. The engine doesn&#39;t answer."
 
 
 def test_causes(site: Site) -> None:
