@@ -88,12 +88,14 @@ class Holding:
         # What `keep` and `end` write of a run comes one after the other.
         self._writing = threading.Lock()
         self._quiet_until = 0.0
+        # What ended and could not be written yet: until it is, its lease may have ended, and it would be done again.
+        self._unwritten: set[Key] = set()
         self._is_away = False
 
     def claim(self) -> Key | None:
         """Take the next run in hand; None where there is none, or somebody of this process has just looked."""
         with self._claiming:
-            if self.stopping.is_set() or time.monotonic() < self._quiet_until:
+            if self.stopping.is_set() or self._unwritten or time.monotonic() < self._quiet_until:
                 return None
             key = self._guarded(self._claim)
             if key is None:
@@ -118,9 +120,11 @@ class Holding:
             return
         try:
             while (is_held := self._guarded(lambda: self._end(hand, ending))) is None:
+                self._unwritten.add(key)
                 if self.stopping.wait(self.pace.again_seconds):
                     break
         finally:
+            self._unwritten.discard(key)
             self.drop(key)
         outcome = ending.state if is_held else "lost"
         ENDED.labels(hand.run.kind, outcome).inc()

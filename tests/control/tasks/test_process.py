@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -12,9 +13,11 @@ import pytest
 
 from control.domain.task import TaskKind, TaskRun, TaskState
 from control.store import Store
-from tests.support.databases import Database
+from tests.support.databases import POSTGRESQL, Database
 from tests.support.peers_program import Program, eventually, killing_on_failure
+from tests.support.postgres import PostgresServer
 from tests.support.tasks import cancel, codes_of, lines_of, stored, submit
+from tests.support.tasks_program import PACE
 
 Start = Callable[..., Program]
 
@@ -160,3 +163,30 @@ def test_a_process_frozen_past_its_lease_learns_that_it_lost_its_run(start: Star
     (tmp_path / "go").touch()
     assert over(real, run).state is TaskState.DONE
     assert [line[3] for line in told(tmp_path) if line[0] == "end"] == [str(other.process.pid)]
+
+
+@pytest.mark.interop
+@pytest.mark.postgresql
+@pytest.mark.parametrize("database_kind", [POSTGRESQL])
+def test_a_server_that_is_away_for_longer_than_a_lease(
+    start: Start, real: Store, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    (tmp_path / "deaf").touch()
+    runs = [submit(real), submit(real)]
+    program = start()
+    begun(tmp_path, 2)
+    postgres.stop()
+    try:
+        eventually(lambda: "tasks wait for the database" in program.output(), "it is told")
+        lost = time.monotonic() + 2 * PACE.lease.total_seconds()
+        (tmp_path / "go").touch()
+        eventually(lambda: time.monotonic() > lost, "leases are over")
+    finally:
+        postgres.start()
+    # What was done meanwhile is written when the server is back, and not done again.
+    assert [over(real, run).attempt for run in runs] == [1, 1]
+    assert [line[0] for line in told(tmp_path)] == ["begin", "begin", "end", "end"]
+    later = submit(real)
+    assert over(real, later).state is TaskState.DONE
+    assert program.output().count("tasks wait for the database") == 1
+    assert program.stop() == 0
