@@ -8,6 +8,7 @@ from control.domain.outpost import Outpost, Token
 from control.fleet.rotation import rotate_token, token_status
 from control.fleet.tokens import find_token, get_token, replace_token
 from control.web.outposts.page import PLACEHOLDER
+from tests.support.deployments import make_integration, place
 from tests.support.site import Site, fill, instance
 from tests.support.stores import ADMIN
 
@@ -105,6 +106,15 @@ def test_holdouts_are_named(site: Site) -> None:
     question = site.admin.get(f"{page_of(outpost)}token/retire").text
     assert "loses that folder too could not come back" in question
     assert question.count("doesn't have the new one at all") == 1
+
+
+def test_what_control_deploys_needs_no_hand(site: Site) -> None:
+    outpost = place(site.store, fill(site.store), make_integration(site.store))
+    assert "retired by itself" in site.admin.get(f"{page_of(outpost)}token/rotate").text
+    rotated(site, outpost, ("behind", False))
+    card = site.admin.get(f"{page_of(outpost)}token/live").text
+    assert "retired by itself" in card
+    assert "Compose file" not in card
 
 
 def test_instances_too_old_to_say_are_warned_of(site: Site) -> None:
