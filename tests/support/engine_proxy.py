@@ -3,6 +3,7 @@
 One request a connection; answers are handed on as they come, byte for byte.
 """
 
+import itertools
 import re
 import socket
 import threading
@@ -33,6 +34,7 @@ WIDE: tuple[Call, ...] = (
     ("GET", "/version"),
     ("(GET|HEAD)", "/_ping"),
 )
+_NUMBERS = itertools.count()
 _FORBIDDEN = (
     b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/html\r\nContent-Length: 9\r\nConnection: close\r\n\r\nForbidden"
 )
@@ -50,7 +52,7 @@ class EngineProxy:
 @contextmanager
 def engine_proxy(folder: Path, engine: str, allowed: Sequence[Call]) -> Iterator[EngineProxy]:
     """A proxy that listens in a folder and leads to the socket of an engine."""
-    path = folder / "proxy.sock"
+    path = folder / f"{next(_NUMBERS)}.sock"
     proxy = EngineProxy(url=f"unix://{path}")
 
     class Handler(StreamRequestHandler):

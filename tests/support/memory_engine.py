@@ -55,6 +55,7 @@ class MemoryEngine:
     done: list[Action] = field(default_factory=list)
     before: Callable[[Action], None] = lambda _: None
     looks: int = 0
+    opened: list[bool] = field(default_factory=list)
     events: "Queue[UUID | None]" = field(default_factory=Queue)
 
     def names(self) -> list[str]:
@@ -114,7 +115,8 @@ class MemoryEngine:
         new = Found(key=wanted.key, id=key, name=name, spec=wanted.spec, fingerprint=wanted.fingerprint)
         self.found[key] = (new, image)
         if image in self.broken:
-            del self.found[key]
+            # It stays, so that somebody may look at why.
+            self.become(key, Condition.UNHEALTHY)
             raise ActionFailed("not_healthy", "unhealthy")
         return key
 
@@ -172,6 +174,8 @@ class MemoryTarget:
         try:
             self.engine.make(wanted, wanted.name)
         except ActionFailed as error:
+            for key in [key for key, (each, _) in self.engine.found.items() if each.name == wanted.name]:
+                del self.engine.found[key]
             self.engine.found[found.id] = old
             raise ActionFailed(error.code, error.detail, restored=True) from error
 
@@ -180,13 +184,14 @@ def memory_kind(engines: dict[str, MemoryEngine]) -> EngineKind:
     """Engines by URL, in the table of kinds. One that isn't there is away."""
 
     @contextmanager
-    def open_memory(connection: Connection, is_ready: IsReady) -> Iterator[Engine]:
+    def open_memory(connection: Connection, is_ready: IsReady, is_looking: bool) -> Iterator[Engine]:
         engine = engines.get(connection.url)
         if engine is None:
             raise TargetAway("engine_away", connection.url)
         if connection.host_key and engine.host_key != connection.host_key:
             raise TargetAway("host_key_changed", engine.host_key)
         engine.ask()
+        engine.opened.append(is_looking)
         yield Engine(
             target=MemoryTarget(engine, is_ready),
             host_key=engine.host_key,

@@ -1,0 +1,113 @@
+"""Where images come from: a registry, what the engine has already, or nowhere."""
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from control.integrations.docker.connect import Connection, connect
+from control.integrations.docker.engine import Engine as Connected
+from control.integrations.docker.images import ensure, fetch
+from control.integrations.docker.target import DockerTarget
+from control.integrations.model import ActionFailed, Cancelled
+from tests.support.engine import Engine
+from tests.support.engine_wanted import QUICK, Ear, owner_and_name, wanted_container
+from tests.support.registry import Registry, running_registry
+
+pytestmark = pytest.mark.interop
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    with running_registry() as registry:
+        yield registry
+
+
+@pytest.fixture
+def connected(engine_socket: Path) -> Iterator[Connected]:
+    with connect(Connection(url=f"unix://{engine_socket}"), QUICK) as connected:
+        yield connected
+
+
+def test_a_tag_is_pulled_again_and_what_it_means_now_is_told(
+    engine: Engine, connected: Connected, registry: Registry
+) -> None:
+    reference = registry.put("app", "1", ["/first"])
+    target = DockerTarget(connected, lambda _: False)
+    wanted, ear = wanted_container(*owner_and_name(), reference), Ear()
+
+    first = target.prepare(wanted, ear)
+    registry.put("app", "1", ["/second"])
+    second = target.prepare(wanted, ear)
+
+    assert first != second == target.prepare(wanted, ear)
+    assert engine.inspect(reference)["Config"]["Entrypoint"] == ["/second"]
+    assert ear.codes[:4] == ["pulling", "pulled", "pulling", "pulled"]
+    assert ear.said[0].values == {"image": reference}
+
+
+def test_where_the_registry_refuses_what_is_there_is_used(connected: Connected, registry: Registry) -> None:
+    reference = registry.put("kept", "1", ["/app"])
+    there = fetch(connected, reference, Ear())
+    registry.files.clear()
+    ear = Ear()
+
+    assert fetch(connected, reference, ear) == there
+    assert ear.codes == ["pulling", "pull_failed"]
+    assert "manifest unknown" in ear.said[1].values["detail"]
+
+
+def test_an_image_that_nobody_has(connected: Connected, registry: Registry) -> None:
+    ear = Ear()
+
+    assert fetch(connected, f"{registry.host}/none:1", ear) == ""
+    assert ear.codes == ["pulling", "no_image"]
+    with pytest.raises(ActionFailed) as failed:
+        ensure(connected, f"{registry.host}/none:1", Ear())
+    assert failed.value.code == "no_image"
+    assert failed.value.detail == ear.said[1].values["detail"] != ""
+
+
+def test_what_is_named_by_its_content_is_not_asked_for_again(connected: Connected, registry: Registry) -> None:
+    registry.put("pinned", "1", ["/app"])
+    digest = next(path.rpartition("/")[2] for path in registry.files if "manifests/sha256" in path)
+    reference = f"{registry.host}/pinned@{digest}"
+    first = fetch(connected, reference, Ear())
+    registry.files.clear()
+    ear = Ear()
+
+    assert first == fetch(connected, reference, ear) != ""
+    assert fetch(connected, first, ear) == first
+    assert ear.codes == []
+
+
+def test_a_registry_that_wants_a_password(
+    engine_socket: Path, registry: Registry, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `docker login` leaves it in a file."""
+    reference = registry.put("private", "1", ["/app"])
+    secret = b64encode(b"me:secret").decode()
+    registry.authorization = f"Basic {secret}"
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+    for content in ({}, {"auths": {registry.host: {"auth": secret}}}):
+        (folder / "config.json").write_text(json.dumps(content))
+        with connect(Connection(url=f"unix://{engine_socket}"), QUICK) as connected:
+            assert bool(fetch(connected, reference, Ear())) == bool(content)
+
+
+def test_a_pull_that_nobody_wants_any_more(connected: Connected, registry: Registry) -> None:
+    reference = registry.put("unwanted", "1", ["/app"])
+
+    with pytest.raises(Cancelled):
+        fetch(connected, reference, Ear(raising={"pulling": Cancelled()}))
+
+
+def test_a_pull_has_its_time(engine_socket: Path, registry: Registry) -> None:
+    reference = registry.put("slow", "1", ["/app"])
+    with connect(Connection(url=f"unix://{engine_socket}"), replace(QUICK, pull=0.001)) as connected:
+        ear = Ear()
+        assert fetch(connected, reference, ear) == ""
+    assert ear.codes == ["pulling", "no_image"]
