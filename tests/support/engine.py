@@ -1,11 +1,13 @@
 """A container engine of the tests' own: Debian's dockerd on its own socket, data folder and bridge.
 
-Nothing of an engine that may run on the machine already is touched, nor the firewall. No registry is reached: the base
-image is Debian as mmdebstrap makes it, under the name of the one that the Dockerfile asks for.
+Nothing of an engine that may run on the machine already is touched, nor the firewall, nor any port: those that
+containers publish are of a host of the bridge, `HOST`. No registry is reached: the base image is Debian as mmdebstrap
+makes it, under the name of the one that the Dockerfile asks for.
 """
 
 import json
 import os
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,8 +18,24 @@ from typing import Any
 from tests.support.peers_program import Program, eventually, plain_environment, require
 
 BASE = "python:3.11-slim-bookworm"
+
+
+def _is_here(address: str) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
+
+
 # For measurements of devices (RFC 2544): no real network has it. Another run at the same time has another part of it.
-GATEWAY = f"198.18.{os.getpid() % 256}.1"
+_PARTS = (f"198.18.{(os.getpid() + step) % 256}" for step in range(256))
+_NETWORK = next(part for part in _PARTS if not _is_here(f"{part}.1"))
+GATEWAY = f"{_NETWORK}.1"
+"""Where containers find this machine."""
+HOST = f"{_NETWORK}.254"
+"""Where this machine and containers find the ports that containers publish, whatever else listens on this machine."""
 # How this machine's pip reaches its index; the build has to, too.
 PIP_FILES = ("/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt")
 PIP_VARIABLES = ("PIP_INDEX_URL", "http_proxy", "https_proxy", "no_proxy")
@@ -61,7 +79,8 @@ def running_engine(folder: Path) -> Iterator[Engine]:
     """An engine with the base image, and the bridge at which its containers reach this machine."""
     environment = {**os.environ, **plain_environment(), "DOCKER_HOST": f"unix://{folder}/docker.sock"}
     engine = Engine(environment=environment)
-    with _bridge(f"g-{os.getpid()}"[:15]) as bridge:
+    name = f"g-{os.getpid()}"[:15]
+    with _bridge(name) as bridge, _host_of(bridge):
         program = Program("dockerd", _command(folder, bridge))
         try:
             eventually(lambda: _answers(engine), "the engine answers", within=60, alive=program)
@@ -76,11 +95,25 @@ def running_engine(folder: Path) -> Iterator[Engine]:
 def _command(folder: Path, bridge: str) -> list[str]:
     places = ["--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")]
     files = ["--pidfile", str(folder / "docker.pid"), "--host", f"unix://{folder}/docker.sock"]
-    network = ["--bridge", bridge, "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
+    # Addresses of containers come from the lower half: HOST is in the other.
+    network = [
+        "--bridge",
+        bridge,
+        "--fixed-cidr",
+        f"{_NETWORK}.0/25",
+        "--iptables=false",
+        "--ip6tables=false",
+        "--ip-forward=false",
+        "--ip-masq=false",
+    ]
     # Not the one of an engine that this machine may have.
     config = folder / "daemon.json"
     config.write_text("{}")
-    return [require("dockerd", "docker.io"), "--config-file", str(config), *places, *files, *network]
+    proxy = folder / "docker-proxy"
+    proxy.write_text(f'#!/bin/sh\nexec nsenter --net=/run/netns/{bridge} {require("docker-proxy", "docker.io")} "$@"\n')
+    proxy.chmod(0o755)
+    ports = ["--userland-proxy-path", str(proxy)]
+    return [require("dockerd", "docker.io"), "--config-file", str(config), *places, *files, *network, *ports]
 
 
 @contextmanager
@@ -93,6 +126,25 @@ def _bridge(name: str) -> Iterator[str]:
         yield name
     finally:
         subprocess.run([ip, "link", "delete", name], check=True)
+
+
+@contextmanager
+def _host_of(bridge: str) -> Iterator[None]:
+    """A network namespace of the bridge's name, joined to it as HOST: published ports are opened there."""
+    ip, outside, inside = require("ip", "iproute2"), f"{bridge}h"[:15], "eth0"
+    subprocess.run([ip, "netns", "add", bridge], check=True)
+    try:
+        pair = ["type", "veth", "peer", "name", inside, "netns", bridge]
+        subprocess.run([ip, "link", "add", outside, "master", bridge, "up", *pair], check=True)
+        for command in (
+            ["address", "add", f"{HOST}/24", "dev", inside],
+            ["link", "set", inside, "up"],
+            ["link", "set", "lo", "up"],
+        ):
+            subprocess.run([ip, "-n", bridge, *command], check=True)
+        yield
+    finally:
+        subprocess.run([ip, "netns", "delete", bridge], check=True)
 
 
 def _answers(engine: Engine) -> bool:
