@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from control.domain.task import LineLevel, TaskKind, TaskState
-from tests.support.markup import links
+from tests.support.markup import inline_code, links, tags
 from tests.support.runs import LEASE, begin, finish, queue, said
 from tests.support.site import Site, fill
 from tests.support.stores import Clock
@@ -240,6 +240,25 @@ def test_lines_keep_their_order(site: Site) -> None:
     log = page[page.index('class="g-log"') :]
     places = [log.index(f"<code>code_{number:03}</code></span>") for number in range(500)]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    "text", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a\nb\x1b[2J\u202ec", "{name}"]
+)
+def test_what_engines_say_is_text(site: Site, text: str) -> None:
+    run = queue(site.store, subject=uuid4(), name=text, cause="root")
+    values = {"name": text, "image": text, "detail": text, text: text}
+    differences = [{"path": text, "wanted": text, "found": text}]
+    about = {"name": text, "component": text, "place": text, "beside": False, "differences": differences}
+    lines = [said(run, code, **values) for code in ("pulling", "pull_failed", "creating", text)]
+    result = {"plan": [{"action": "replace", **about}, {"action": "burn", **about}]}
+    running = begin(site.store, run, lines)
+    finish(site.store, running, TaskState.FAILED, error="no_image", values=values, result=result)
+    for url in (LIST, page_of(run), f"{page_of(run)}live", f"{page_of(run)}again", "/admin/overview/live"):
+        page = site.admin.get(url).text
+        assert inline_code(page) == [], url
+        assert "img" not in tags(page), url
+        assert not {"\x1b", "\u202e"} & set(page), url
 
 
 def test_pages_are_for_administrators(site: Site) -> None:
