@@ -71,7 +71,7 @@ def health_after(
 
 def _shown(work: Work, integration: Integration) -> Shown:
     try:
-        with open_engine(work.store, integration, work.means.ssh_config) as engine:
+        with open_engine(work.store, integration, work.means.ssh_config, is_looking=True) as engine:
             return _checked(engine.preflight())
     except TargetAway as error:
         AWAY.labels(error.code).inc()

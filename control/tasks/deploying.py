@@ -30,6 +30,7 @@ CODES = (
     "kept_until_healthy",
     "leaving",
     "left",
+    "lost_at_loopback",
     "nothing_to_deploy",
     "same_engine",
     "wanted_again",
@@ -57,6 +58,7 @@ def run(work: Work) -> Mapping[str, object] | None:
     with work.store.write(trail.actor_of(work.run)) as unit:
         desire = find_desire(unit, work.home, outpost)
         settled = places.settle(unit, outpost, desire)
+    work.progress(0, len(settled.leaving) + (_steps(work, desire) if settled.here is not None else 0))
     if desire is None or desire.integration is None or settled.here is None:
         if not settled.leaving:
             work.say("nothing_to_deploy", name=work.run.name)
@@ -65,6 +67,22 @@ def run(work: Work) -> Mapping[str, object] | None:
     brought = _brought(work, desire, desire.integration, settled)
     _clear(work, settled.leaving, frozenset(each.id for each in brought.found))
     return {"applied": as_json(brought.outcome.applied), "held": as_json(brought.held)}
+
+
+def _is_fetching(work: Work) -> bool:
+    """Drift is mended with what is there; a registry that is away, or counts, has no part in it."""
+    return work.run.cause != Cause.EVENT
+
+
+def _steps(work: Work, desire: Desire | None) -> int:
+    """How many steps of progress there are where it is wanted: each part is fetched, then all is brought about."""
+    return 1 + (len(desire.wanted) if desire is not None and _is_fetching(work) else 0)
+
+
+def _advance(work: Work) -> None:
+    """One more step is done."""
+    run = work.hand.run
+    work.progress(run.done + 1, run.total)
 
 
 def _brought(work: Work, desire: Desire, integration: Integration, settled: places.Places) -> Brought:
@@ -81,6 +99,8 @@ def _brought(work: Work, desire: Desire, integration: Integration, settled: plac
 def _bring(work: Work, desire: Desire, integration: Integration, row: Deployment) -> Brought:
     """Have it run there. What happens is in the row afterwards, whatever is raised."""
     work.say("deploying", name=desire.outpost.name, integration=integration.name)
+    if desire.lost_at:
+        work.say("lost_at_loopback", LineLevel.WARNING, url=desire.lost_at)
     began = monotonic()
     try:
         wanted = desire.get_wanted()
@@ -104,9 +124,10 @@ def _reconciled(work: Work, engine: Engine, desire: Desire, row: Deployment) -> 
         outpost=row.outpost, name=desire.outpost.name, as_wanted=places.is_as_wanted(row, desire.fingerprint)
     )
     target, owners = Recorded(engine.target, work, about), frozenset({row.outpost})
-    # Drift is mended with what is there; a registry that is away, or counts, has no part in it.
-    is_fetching = work.run.cause != Cause.EVENT
-    images = {each.key: target.prepare(each, work.report) for each in desire.wanted if is_fetching}
+    images: dict[Key, str] = {}
+    for each in desire.wanted if _is_fetching(work) else ():
+        images[each.key] = target.prepare(each, work.report)
+        _advance(work)
     held: list[Action] = []
 
     def holds(action: Action) -> bool:
@@ -116,7 +137,9 @@ def _reconciled(work: Work, engine: Engine, desire: Desire, row: Deployment) -> 
         return is_held
 
     outcome = reconcile(target, desire.wanted, owners, work.report, holds)
-    return Brought(outcome=outcome, held=tuple(held), found=target.observe(owners), images=images)
+    found = target.observe(owners)
+    _advance(work)
+    return Brought(outcome=outcome, held=tuple(held), found=found, images=images)
 
 
 def _tell(work: Work, desire: Desire, row: Deployment, brought: Brought) -> None:
@@ -152,6 +175,7 @@ def _clear(work: Work, rows: Sequence[Deployment], kept: frozenset[str]) -> None
     for row in rows:
         try:
             _take_away(work, row, kept)
+            _advance(work)
         except TargetAway as error:
             _note_away(work, row, error)
             errors.insert(0, error)

@@ -115,6 +115,9 @@ def arrived(row: Deployment, fingerprint: str, found: Sequence[Found], image: st
     is_changed = row.state is not DeploymentState.DEPLOYED or row.fingerprint != fingerprint
     is_up = bool(found) and all(each.condition is Condition.RUNNING for each in found)
     state = DeploymentState.DEPLOYED if is_up or row.state is DeploymentState.DEPLOYED else DeploymentState.PENDING
+    if row.state is DeploymentState.LEAVING:
+        # Somebody has changed their mind since.
+        state = row.state
     return replace(
         row,
         state=state,

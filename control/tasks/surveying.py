@@ -66,6 +66,7 @@ def run(work: Work) -> Mapping[str, object] | None:
     scene = find_scene(work)
     if scene is None:
         return None
+    work.progress(0, len(scene.owners))
     try:
         sight = look(work, scene)
     except TargetAway as error:
@@ -73,6 +74,7 @@ def run(work: Work) -> Mapping[str, object] | None:
         work.say("survey_away", LineLevel.WARNING, code=error.code, detail=error.detail)
         return {"away": error.code}
     differing = _concluded(work, scene, sight)
+    work.progress(len(scene.owners), len(scene.owners))
     for owner in differing:
         work.say("survey_differs", name=_name(scene, owner))
     work.say("surveyed", count=len(scene.owners), differing=len(differing))
@@ -94,7 +96,7 @@ def look(work: Work, scene: Scene) -> Sight:
     """What lies there. Raises TargetAway."""
     found: defaultdict[UUID, list[Found]] = defaultdict(list)
     is_ready = Readiness(work.store, scene.owners)
-    with open_engine(work.store, scene.integration, work.means.ssh_config, is_ready) as engine:
+    with open_engine(work.store, scene.integration, work.means.ssh_config, is_ready, is_looking=True) as engine:
         for each in engine.target.observe(scene.owners):
             found[each.key.owner].append(each)
         return Sight(found=found, can_run_beside=engine.target.can_run_beside)

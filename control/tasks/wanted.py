@@ -37,13 +37,17 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desire:
-    """An outpost as it is to be, and where; nowhere without an integration. `tokens` are those that are valid."""
+    """An outpost as it is to be, and where; nowhere without an integration. `tokens` are those that are valid.
+
+    `lost_at`: the address at which it would look for control and find itself; empty where there is no such doubt.
+    """
 
     outpost: Outpost
     integration: Integration | None
     wanted: tuple[Wanted, ...] = ()
     fault: Fault | None = None
     tokens: frozenset[str] = frozenset()
+    lost_at: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -115,7 +119,8 @@ def _desire(unit: Unit, home: Home, outpost: Outpost, reader: _Reader) -> Desire
     except Invalid as error:
         return Desire(outpost=outpost, integration=integration, fault=Fault(code=BAD_OPTIONS, detail=str(error)))
     known = frozenset(token.fingerprint for token in tokens)
-    return Desire(outpost=outpost, integration=integration, wanted=wanted, tokens=known)
+    lost_at = launch.host if launch.is_loopback and launch.network_mode != "host" else ""
+    return Desire(outpost=outpost, integration=integration, wanted=wanted, tokens=known, lost_at=lost_at)
 
 
 def accepted_tokens(valid: Collection[Token], instances: Iterable[Instance]) -> frozenset[str]:
