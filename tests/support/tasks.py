@@ -24,12 +24,19 @@ EAGER = Pace(lease=timedelta(seconds=30), poll_seconds=0, again_seconds=0.01)
 Task = Callable[[Work], Mapping[str, object] | None]
 
 
-class Worker:
-    """One process: what it holds, and huey over that. `kinds` are by default one, DEPLOY, which does `task`."""
+def kinds_of(task: Task) -> dict[TaskKind, Kind]:
+    """One task under two names."""
+    return {TaskKind.DEPLOY: Kind(run=task), TaskKind.PREVIEW: Kind(run=task, attempts=2)}
 
-    def __init__(self, store: Store, now: Callable[[], datetime], task: Task, pace: Pace = EAGER) -> None:
+
+class Worker:
+    """One process: what it holds, and huey over that."""
+
+    def __init__(
+        self, store: Store, now: Callable[[], datetime], what: Task | Mapping[TaskKind, Kind], pace: Pace = EAGER
+    ) -> None:
         self.store = store
-        kinds = {TaskKind.DEPLOY: Kind(run=task), TaskKind.PREVIEW: Kind(run=task, attempts=2)}
+        kinds = what if isinstance(what, Mapping) else kinds_of(what)
         self.runner = Runner(store=store, means=MEANS, kinds=kinds, now=now, chance=lambda: 0.0)
         self.holding = Holding(store, kinds, now, pace)
         self.queue = make_queue(self.holding, self.runner)
