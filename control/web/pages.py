@@ -21,6 +21,8 @@ Item = TypeVar("Item")
 PAGE_SIZE = 50
 # Beyond any list; the database counts rows in 64 bits.
 LAST_PAGE = 1_000_000
+# htmx stops polling.
+STOP_POLLING = 286
 
 
 def in_modal() -> bool:
@@ -71,6 +73,11 @@ def live(template: str, **values: object) -> ResponseReturnValue:
     response.set_etag(sha256(page.encode()).hexdigest()[:32])
     response.headers["Cache-Control"] = "private, no-cache"
     return response.make_conditional(request)
+
+
+def gone(noun: str) -> ResponseReturnValue:
+    """Instead of a part whose object was deleted meanwhile; it isn't polled any more."""
+    return render_template("layout/gone.html", noun=noun), STOP_POLLING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

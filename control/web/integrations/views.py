@@ -17,7 +17,7 @@ from control.web.integrations.forms import IntegrationForm, fields_of, values_of
 from control.web.integrations.reading import leftovers, read_live, read_page, read_rows
 from control.web.integrations.trust import blueprint as trust
 from control.web.lookups import certificate_choices
-from control.web.pages import done, live, show, show_form, suggested
+from control.web.pages import done, gone, live, show, show_form, suggested
 from control.web.tasks.asking import ask_run
 
 blueprint = Blueprint("integrations", __name__, url_prefix="/integrations")
@@ -52,8 +52,9 @@ def detail(key: UUID) -> ResponseReturnValue:
 def live_detail(key: UUID) -> ResponseReturnValue:
     """What of the page is polled."""
     with web().store.read() as unit:
-        values = read_live(unit, unit.integrations.get(key))
-    return live("integrations/live.html", **values)
+        integration = unit.integrations.find(key)
+        values = read_live(unit, integration) if integration is not None else None
+    return live("integrations/live.html", **values) if values is not None else gone("integration")
 
 
 @blueprint.post("/<uuid:key>/check")

@@ -13,8 +13,8 @@ from control.web.context import web
 from control.web.errors import Refused
 from control.web.forms import Form, saving
 from control.web.identity import actor
-from control.web.outposts.page import read_managed
-from control.web.pages import done, live, show_form
+from control.web.outposts.page import read_managed, read_question
+from control.web.pages import done, gone, live, show_form
 from control.web.tasks.asking import ask_run
 
 blueprint = Blueprint("deployment", __name__, url_prefix="/<uuid:key>/deployment")
@@ -24,8 +24,9 @@ blueprint = Blueprint("deployment", __name__, url_prefix="/<uuid:key>/deployment
 def live_card(key: UUID) -> ResponseReturnValue:
     """How the deployment stands, which the page of the outpost polls."""
     with web().store.read() as unit:
-        values = read_managed(unit, unit.outposts.get(key))
-    return live("outposts/managed_live.html", **values)
+        outpost = unit.outposts.find(key)
+        values = read_managed(unit, outpost) if outpost is not None else None
+    return live("outposts/managed_live.html", **values) if values is not None else gone("outpost")
 
 
 @blueprint.post("/preview")
@@ -44,7 +45,7 @@ def deploy(key: UUID) -> ResponseReturnValue:
     """Do it now, once whoever asks has read what it may interrupt."""
     with web().store.read() as unit:
         outpost = _get_managed(unit, key)
-        values = read_managed(unit, outpost)
+        values = read_question(unit, outpost)
     form = Form()
     if request.method == "POST" and form.validate_on_submit():
         with saving(form) as unit:

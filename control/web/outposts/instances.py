@@ -21,13 +21,10 @@ from control.store import Unit
 from control.web.context import web
 from control.web.forms import Form, saving
 from control.web.outposts.page import find_status
-from control.web.pages import done, live, show_form
+from control.web.pages import STOP_POLLING, done, live, show_form
 from control.web.standing import standing
 
 blueprint = Blueprint("instances", __name__, url_prefix="/<uuid:key>/instances/<uuid:instance>")
-
-# htmx stops polling.
-STOP_POLLING = 286
 
 
 @blueprint.get("/")

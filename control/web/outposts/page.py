@@ -62,9 +62,13 @@ def read_deployment(unit: Unit, outpost: Outpost, *, revealed: bool) -> Mapping[
 
 
 def read_managed(unit: Unit, outpost: Outpost) -> Mapping[str, object]:
-    """How control's own deployment of it stands; `exclusive`: its replacement is a pause."""
-    exclusive = is_exclusive(_deployment(outpost, PLACEHOLDER))
-    return {"outpost": outpost, "managed": find_managed(unit, outpost), "exclusive": exclusive}
+    """How control's own deployment of it stands."""
+    return {"outpost": outpost, "managed": find_managed(unit, outpost)}
+
+
+def read_question(unit: Unit, outpost: Outpost) -> Mapping[str, object]:
+    """The same for whoever is about to deploy it; `exclusive`: what has to be replaced is away for a while."""
+    return {**read_managed(unit, outpost), "exclusive": is_exclusive(_deployment(outpost, PLACEHOLDER))}
 
 
 def find_status(unit: Unit, outpost: Outpost) -> TokenStatus | None:

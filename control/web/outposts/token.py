@@ -16,7 +16,7 @@ from control.store import Unit
 from control.web.context import web
 from control.web.forms import Form, saving
 from control.web.outposts.page import read_deployment, read_page, read_token
-from control.web.pages import done, live, show_form
+from control.web.pages import done, gone, live, show_form
 from control.web.tokens.views import record_shown
 
 blueprint = Blueprint("token", __name__, url_prefix="/<uuid:key>/token")
@@ -26,8 +26,9 @@ blueprint = Blueprint("token", __name__, url_prefix="/<uuid:key>/token")
 def live_card(key: UUID) -> ResponseReturnValue:
     """How the token stands, which the page of the outpost polls."""
     with web().store.read() as unit:
-        values = read_token(unit, unit.outposts.get(key))
-    return live("outposts/token.html", **values)
+        outpost = unit.outposts.find(key)
+        values = read_token(unit, outpost) if outpost is not None else None
+    return live("outposts/token.html", **values) if values is not None else gone("outpost")
 
 
 @blueprint.post("/show")

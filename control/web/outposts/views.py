@@ -21,7 +21,7 @@ from control.web.outposts.listing import read_outpost_rows
 from control.web.outposts.managed import find_managed
 from control.web.outposts.page import read_instances, read_page
 from control.web.outposts.token import blueprint as token
-from control.web.pages import done, live, show_form, suggested
+from control.web.pages import done, gone, live, show_form, suggested
 
 blueprint = Blueprint("outposts", __name__, url_prefix="/outposts")
 blueprint.register_blueprint(instances)
@@ -57,8 +57,9 @@ def detail(key: UUID) -> ResponseReturnValue:
 def live_detail(key: UUID) -> ResponseReturnValue:
     """The instances of one outpost, which its page polls."""
     with web().store.read() as unit:
-        values = read_instances(unit, unit.outposts.get(key))
-    return live("outposts/instances.html", **values)
+        outpost = unit.outposts.find(key)
+        values = read_instances(unit, outpost) if outpost is not None else None
+    return live("outposts/instances.html", **values) if values is not None else gone("outpost")
 
 
 @blueprint.route("/new", methods=["GET", "POST"])

@@ -20,6 +20,8 @@ blueprint = Blueprint("tasks", __name__, url_prefix="/tasks")
 
 # htmx stops polling.
 STOP_POLLING = 286
+# The newest; a run that was tried often has more, which are shown when they are asked for.
+MOST_LINES = 500
 # Whose page the subject of a run has.
 _ABOUT: Mapping[TaskKind, str] = {
     TaskKind.CHECK: "integrations",
@@ -102,10 +104,14 @@ def _ask_for(unit: Unit, run: TaskRun, what: str) -> TaskRun:
 
 
 def _read(unit: Unit, key: UUID) -> Mapping[str, object]:
-    run = unit.runs.get(key)
+    run, lines = unit.runs.get(key), unit.runs.lines(key)
+    is_whole = request.args.get("lines") == "all"
+    shown = lines if is_whole else lines[-MOST_LINES:]
     return {
         "run": run,
-        "lines": unit.runs.lines(key),
+        "lines": shown,
+        "earlier": len(lines) - len(shown),
+        "is_whole": is_whole,
         "ended": run.state in FINAL,
         "subject_url": _find_subject_url(unit, run),
     }

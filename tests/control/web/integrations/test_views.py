@@ -238,6 +238,14 @@ def test_polling_costs_nothing_while_nothing_changes(site: Site) -> None:
         assert browser.get(url, If_None_Match=first.headers["ETag"]).status_code == 200
 
 
+def test_one_that_is_deleted_while_somebody_looks(site: Site) -> None:
+    made = make_integration(site.store)
+    site.admin.submit(f"{LIST}{made.id}/delete")
+    answer = site.admin.get(f"{LIST}{made.id}/live")
+    assert (answer.status_code, "This integration isn't here any more" in answer.text) == (286, True)
+    assert site.admin.get(f"{LIST}{made.id}/").status_code == 404
+
+
 def test_runs_are_told_of_in_short(site: Site) -> None:
     made = make_integration(site.store)
     run = runs.finish(site.store, runs.queue(site.store, TaskKind.CHECK, made.id, "rack"), TaskState.DONE)

@@ -209,6 +209,14 @@ def test_without_outposts_the_list_says_what_to_do(site: Site) -> None:
     assert f'href="{NEW}"' in page
 
 
+@pytest.mark.parametrize("part", ["live", "token/live", "deployment/live"])
+def test_one_that_is_deleted_while_somebody_looks(site: Site, part: str) -> None:
+    outpost = fill(site.store)
+    site.admin.submit(f"{LIST}{outpost.id}/delete")
+    answer = site.admin.get(f"{LIST}{outpost.id}/{part}")
+    assert (answer.status_code, "It was deleted" in answer.text) == (286, True)
+
+
 def test_a_missing_outpost_is_named(site: Site) -> None:
     response = site.admin.get(f"{LIST}00000000-0000-4000-8000-000000000000/")
     assert response.status_code == 404
