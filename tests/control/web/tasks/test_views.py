@@ -261,6 +261,19 @@ def test_what_engines_say_is_text(site: Site, text: str) -> None:
         assert not {"\x1b", "\u202e"} & set(page), url
 
 
+def test_of_many_lines_the_newest_are_shown(site: Site) -> None:
+    run = queue(site.store)
+    begin(site.store, run, [said(run, f"code_{number:03}") for number in range(510)])
+    page = site.admin.get(page_of(run)).text
+    assert "<code>code_009</code>" not in page
+    assert "<code>code_010</code>" in page
+    assert "Show the 10 lines before these, too" in page
+    whole = site.admin.get(f"{page_of(run)}?lines=all").text
+    assert "<code>code_000</code>" in whole
+    assert f'hx-get="{page_of(run)}live?lines=all"' in whole
+    assert "lines before these" not in whole
+
+
 def test_pages_are_for_administrators(site: Site) -> None:
     run = finish(site.store, queue(site.store))
     browser = site.browser(site.world.alice)
