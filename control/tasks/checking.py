@@ -3,6 +3,7 @@
 A run of this ends well whatever it finds. An engine that is back is surveyed at once.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -10,16 +11,19 @@ from control.domain.integration import Integration, IntegrationHealth
 from control.domain.task import Cause, LineLevel, TaskKind
 from control.integrations.docker.preflight import Checked
 from control.integrations.model import TargetAway
-from control.store import Event, Unit
+from control.store import DatabaseUnavailable, Event, Unit
 from control.tasks import trail
 from control.tasks.context import Work
 from control.tasks.counting import AWAY
 from control.tasks.engines import HOST_KEY_CHANGED, open_engine
 
-LACKING = "permissions_missing"
-CODES = (LACKING, "engine_well", "engine_ill")
+LACKING, UNFORESEEN = "permissions_missing", "crashed"
+CODES = (LACKING, UNFORESEEN, "engine_well", "engine_ill")
 # What is there already serves where nothing can be fetched.
 DISPENSABLE = frozenset({"images pull"})
+
+
+log = logging.getLogger("control.tasks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,13 @@ def _shown(work: Work, integration: Integration) -> Shown:
         AWAY.labels(error.code).inc()
         offered = error.detail if error.code == HOST_KEY_CHANGED else ""
         return Shown(error=error.code, detail=error.detail, offered_key=offered)
+    except DatabaseUnavailable:
+        raise
+    except Exception as error:
+        # An engine that says what nobody foresaw is not one to be told as healthy.
+        AWAY.labels(UNFORESEEN).inc()
+        log.exception("an engine could not be checked", extra={"integration": integration.name})
+        return Shown(error=UNFORESEEN, detail=type(error).__name__)
 
 
 def _checked(checked: Checked) -> Shown:

@@ -83,6 +83,7 @@ class Followed:
         self._lock = Lock()
         self._engine: Engine | None = None
         self._due: datetime | None = None
+        self._is_told = False
         self._thread = Thread(target=self._follow, name=f"follow {integration.name}", daemon=True)
 
     def start(self) -> None:
@@ -120,7 +121,14 @@ class Followed:
         except (DatabaseUnavailable, DatabaseBusy) as error:
             log.debug("events can't be told", extra={"error": str(error)})
         except Exception:
-            log.exception("events of an engine can't be followed", extra={"integration": self.integration.name})
+            # Once: it may be so for ever, and works without.
+            log.log(
+                logging.DEBUG if self._is_told else logging.WARNING,
+                "events of an engine can't be followed",
+                extra={"integration": self.integration.name},
+                exc_info=True,
+            )
+            self._is_told = True
         return ""
 
     def _listen(self) -> None:

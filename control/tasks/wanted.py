@@ -138,7 +138,7 @@ def accepted_tokens(valid: Collection[Token], instances: Iterable[Instance]) -> 
 
 
 class Readiness:
-    """Whether the object of an id is an instance that is up: connected, and it has refused nothing.
+    """Whether the object of an id is an instance that is up: connected, configured, and it has refused nothing.
 
     That is better than what an engine says of its health: an image may have a check that is wrong, or none.
     """
@@ -155,8 +155,8 @@ class Readiness:
 
 
 def _is_up(instance: Instance, now: datetime) -> bool:
-    is_heard = now - instance.last_seen <= SILENCE
-    return instance.state is InstanceState.CONNECTED and is_heard and not instance.rejections
+    is_heard = instance.state is InstanceState.CONNECTED and now - instance.last_seen <= SILENCE
+    return is_heard and instance.applied_revision > 0 and not instance.rejections
 
 
 def forget_gone(unit: Unit, outpost: UUID, there: Collection[str]) -> None:

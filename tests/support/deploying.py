@@ -157,7 +157,7 @@ class Stage:
         """The link has an instance of an outpost in a container."""
         at = self.clock()
         defaults = {"id": uuid4(), "outpost": outpost.id, "uid": uuid4().hex, "state": InstanceState.CONNECTED}
-        named = {"hostname": container[:12], "last_seen": at, "connected_since": at}
+        named = {"hostname": container[:12], "last_seen": at, "connected_since": at, "applied_revision": 1}
         instance = Instance(**{**defaults, **named, **fields})
         with self.store.write(ADMIN) as unit:
             unit.instances.save([instance])

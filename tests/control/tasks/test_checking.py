@@ -110,3 +110,25 @@ def test_health_of_many_minutes_is_few_events(stage: Stage, clock: Clock) -> Non
         stage.ask(TaskKind.CHECK, integration.id)
     assert stage.trail() == [("reachable", "local")]
     assert stage.health(integration).checked - stage.health(integration).since == timedelta(minutes=5)
+
+
+def test_an_engine_that_says_what_nobody_foresaw_is_not_healthy(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    integration, engine = stage.engine()
+    stage.settle()
+
+    def odd() -> None:
+        raise KeyError("Id")
+
+    engine.ask = odd  # type: ignore[method-assign]  # what it answers makes no sense
+    run = stage.ask(TaskKind.CHECK, integration.id)
+    health = stage.health(integration)
+    assert run.state is TaskState.DONE
+    assert (health.healthy, health.error, health.detail) == (False, "crashed", "KeyError")
+    assert "an engine could not be checked" in caplog.text
+
+
+def test_an_engine_that_hangs_is_not_waited_for(stage: Stage) -> None:
+    _, engine = stage.engine()
+    stage.settle()
+    assert engine.opened
+    assert all(engine.opened)

@@ -116,8 +116,9 @@ def test_an_instance_that_the_link_knows_is_well_whatever_the_engine_says(stage:
         {"state": InstanceState.DISCONNECTED},
         {"rejections": (Rejection(key="provider/1", reason="no"),)},
         {"hostname": "another"},
+        {"applied_revision": 0},
     ],
-    ids=["gone", "refuses", "elsewhere"],
+    ids=["gone", "refuses", "elsewhere", "without configuration"],
 )
 def test_an_instance_that_is_not_up_makes_nothing_well(stage: Stage, fields: dict[str, object]) -> None:
     integration, engine = stage.engine()
