@@ -12,14 +12,12 @@ from control.domain.task import CAUSES, FINAL, TaskKind, TaskRun
 from control.store import Unit
 from control.web.context import web
 from control.web.forms import Form, saving
-from control.web.pages import done, live, show_form
+from control.web.pages import STOP_POLLING, done, live, show_form
 from control.web.tasks.asking import ask_end, ask_run
 from control.web.tasks.listing import FIELDS, given, read_rows
 
 blueprint = Blueprint("tasks", __name__, url_prefix="/tasks")
 
-# htmx stops polling.
-STOP_POLLING = 286
 # The newest; a run that was tried often has more, which are shown when they are asked for.
 MOST_LINES = 500
 # Whose page the subject of a run has.
