@@ -34,6 +34,8 @@ _LINES = tables.task_lines
 _OTHER = tables.task_runs.alias("other")
 # These wait on as they are when a run of theirs failed and is to be tried again later.
 _PATIENT = frozenset({Cause.SCHEDULE, Cause.EVENT})
+# Of several causes of one run the gravest is told; a person's name is more than all of these.
+_GRAVITY = {cause: place for place, cause in enumerate((Cause.SCHEDULE, Cause.START, Cause.EVENT, Cause.CHANGE))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,11 +202,10 @@ class Runs(Repository[TaskRun]):
         return self.context.connection.execute(sa.delete(self.table).where(_C.id.in_(old))).rowcount
 
     def _taken_up(self, waiting: TaskRun, cause: str, due: datetime) -> TaskRun:
-        """The waiting run as it is when it stands for another one too; a person's name stays with it."""
+        """The waiting run as it is when it stands for another one too."""
         if waiting.state is TaskState.RETRYING and cause in _PATIENT:
             return waiting
-        is_asked = cause not in CAUSES
-        taken = replace(waiting, cause=cause if is_asked else waiting.cause, due=min(waiting.due, due))
+        taken = replace(waiting, cause=max(waiting.cause, cause, key=_gravity), due=min(waiting.due, due))
         if taken != waiting:
             self._set(taken.id, WAITING, cause=taken.cause, due=taken.due)
         return taken
@@ -277,6 +278,10 @@ _HAS_ENDED_SINCE = sa.exists().where(
     _OTHER.c.created > _C.created,
     _OTHER.c.state.in_((TaskState.DONE, TaskState.FAILED)),
 )
+
+
+def _gravity(cause: str) -> int:
+    return _GRAVITY[Cause(cause)] if cause in CAUSES else len(_GRAVITY)
 
 
 def _about(kind: TaskKind, subject: UUID | None) -> sa.ColumnElement[bool]:

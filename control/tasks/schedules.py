@@ -1,12 +1,13 @@
 """The timetable: what comes round by itself, about what, and how often.
 
 A round is handed in when the newest run of its kind and subject, whatever it came of, is older than the period: so
-several processes hand in one, and what was just done isn't done again.
+several processes hand in one, and what was just done isn't done again. What is new is not due at once: whoever watches
+for changes has handed it in.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from control.domain.task import Cause, TaskKind
@@ -15,10 +16,11 @@ from control.store import SYSTEM, Store, Unit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What a round is about, and what that is called; no id where it is about nothing in particular."""
+    """What a round is about, what that is called, and since when it is there; all empty where it is about no object."""
 
     id: UUID | None = None
     name: str = ""
+    since: datetime | None = None
 
 
 def _nobody(_unit: Unit) -> Iterable[Subject]:
@@ -26,12 +28,13 @@ def _nobody(_unit: Unit) -> Iterable[Subject]:
 
 
 def _integrations(unit: Unit) -> Iterable[Subject]:
-    return (Subject(id=each.id, name=each.name) for each in unit.integrations.all())
+    return (Subject(id=each.id, name=each.name, since=each.created) for each in unit.integrations.all())
 
 
 def _managed(unit: Unit) -> Iterable[Subject]:
     """The outposts that integrations run."""
-    return (Subject(id=each.id, name=each.name) for each in unit.outposts.all() if each.integration is not None)
+    managed = (each for each in unit.outposts.all() if each.integration is not None)
+    return (Subject(id=each.id, name=each.name, since=each.created) for each in managed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +85,12 @@ class Timetable:
 
     def _due(self, unit: Unit) -> list[tuple[Schedule, Subject]]:
         newest = unit.runs.latest_of({schedule.kind for schedule in self._schedules})
-        rounds = [(schedule, subject) for schedule in self._schedules for subject in schedule.subjects(unit)]
-        long_ago = unit.now - max((schedule.period for schedule in self._schedules), default=timedelta())
-        return [
-            (schedule, subject)
-            for schedule, subject in rounds
-            if unit.now - newest.get((schedule.kind, subject.id), long_ago) >= schedule.period
-        ]
+        rounds = ((schedule, subject) for schedule in self._schedules for subject in schedule.subjects(unit))
+        found = (
+            (schedule, subject, newest.get((schedule.kind, subject.id), subject.since)) for schedule, subject in rounds
+        )
+        return [(schedule, subject) for schedule, subject, last in found if _is_due(schedule, last, unit.now)]
+
+
+def _is_due(schedule: Schedule, last: datetime | None, now: datetime) -> bool:
+    return last is None or now - last >= schedule.period

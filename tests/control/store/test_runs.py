@@ -117,6 +117,11 @@ def test_who_asks_is_remembered_and_what_is_sooner_counts(store: Store, clock: C
     assert claimed(store).cause == "akadmin"
 
 
+def test_of_several_causes_the_gravest_is_told(store: Store) -> None:
+    told = [submit(store, cause=cause).cause for cause in ("schedule", "event", "schedule", "change", "event", "bob")]
+    assert told == ["schedule", "event", "event", "change", "change", "bob"]
+
+
 @pytest.mark.parametrize(("cause", "soon"), [("schedule", False), ("event", False), ("change", True), ("bob", True)])
 def test_what_waits_for_another_try_waits_on_unless_something_is_new(
     store: Store, clock: Clock, cause: str, *, soon: bool

@@ -1,6 +1,7 @@
 """What comes round: when it is due, about whom, and once however many processes look."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 
@@ -51,10 +52,13 @@ def test_at_the_start_engines_are_looked_for(store: Store) -> None:
 
 def test_integrations_and_the_outposts_there_have_their_rounds(store: Store, clock: Clock) -> None:
     with store.write(ADMIN) as unit:
-        engine = unit.integrations.add(builders.integration("engine"))
+        engine = unit.integrations.add(builders.integration("engine", created=clock.now))
         edge = create_outpost(unit, {"name": "edge", "type": "proxy", "integration": "engine"})
         create_outpost(unit, {"name": "by hand", "type": "proxy"})
     timetable = Timetable(store, SCHEDULES)
+    timetable.look()
+    assert told(store) == ["clean up tasks schedule", "discover integrations start"]
+    clock.advance(days=1)
     timetable.look()
     assert told(store) == [
         "check integration engine schedule",
@@ -70,7 +74,7 @@ def test_integrations_and_the_outposts_there_have_their_rounds(store: Store, clo
         timetable.look()
     counted = {kind: len(runs(store, kind)) for kind in TaskKind}
     assert counted == {
-        TaskKind.DISCOVER: 1,
+        TaskKind.DISCOVER: 2,
         TaskKind.CHECK: 121,
         TaskKind.SURVEY: 25,
         TaskKind.DEPLOY: 1,
@@ -79,12 +83,12 @@ def test_integrations_and_the_outposts_there_have_their_rounds(store: Store, clo
     }
     clock.advance(hours=22)
     timetable.look()
-    assert (len(runs(store, TaskKind.DEPLOY)), len(runs(store, TaskKind.DISCOVER))) == (2, 2)
+    assert (len(runs(store, TaskKind.DEPLOY)), len(runs(store, TaskKind.DISCOVER))) == (2, 3)
 
 
 def test_what_was_just_done_for_another_reason_is_not_due(store: Store, clock: Clock) -> None:
     with store.write(ADMIN) as unit:
-        engine = unit.integrations.add(builders.integration("engine"))
+        engine = unit.integrations.add(builders.integration("engine", created=clock.now))
         asked = unit.runs.submit(TaskKind.CHECK, "akadmin", engine.id, engine.name)
     clock.advance(seconds=59)
     timetable = Timetable(store, SCHEDULES)
@@ -98,7 +102,7 @@ def test_what_was_just_done_for_another_reason_is_not_due(store: Store, clock: C
 
 def test_several_that_look_hand_in_one_round(database: Database, store: Store, clock: Clock) -> None:
     with store.write(ADMIN) as unit:
-        unit.integrations.add(builders.integration("engine"))
+        unit.integrations.add(builders.integration("engine", created=clock.now - timedelta(minutes=5)))
     timetables = [Timetable(database.store(clock), SCHEDULES) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         for _ in pool.map(Timetable.look, timetables):
