@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from control.domain.integration import Deployment, Integration
-from control.domain.outpost import Outpost
+from control.domain.integration import Deployment, DeploymentState, Integration
+from control.domain.outpost import InstanceState, Outpost
 from control.domain.task import FINAL, RunFilter, TaskKind, TaskRun, TaskState
 from control.fleet.launch import Launch
 from control.integrations.docker.render import render
@@ -14,6 +15,8 @@ from control.store import Unit
 from control.web.integrations.reading import IntegrationView, view_of
 
 RUNS = 4
+# An outpost that has started is connected within seconds.
+UNHEARD_AFTER = timedelta(seconds=30)
 # What tells, or changes, how it lies there.
 _DEPLOYS = frozenset({TaskKind.DEPLOY, TaskKind.PREVIEW})
 
@@ -31,7 +34,7 @@ class Managed:
     """An outpost's life on engines. `view` is None where it is deployed by hand (and something is left elsewhere).
 
     `working` is the run that is under way or waits, `plan` what the newest preview says as long as nothing was done
-    since.
+    since. `is_unheard`: it lies there and runs, and no instance of the outpost is connected.
     """
 
     view: IntegrationView | None
@@ -40,6 +43,7 @@ class Managed:
     runs: Sequence[TaskRun]
     working: TaskRun | None
     preview: TaskRun | None
+    is_unheard: bool
 
     @property
     def plan(self) -> Sequence[Mapping[str, Any]]:
@@ -56,13 +60,15 @@ def find_managed(unit: Unit, outpost: Outpost) -> Managed | None:
     places = unit.integrations.find_many({each.integration for each in deployments} | {outpost.integration} - {None})
     runs, _ = unit.runs.page(RunFilter(subject=outpost.id), 0, RUNS)
     here = places.get(outpost.integration)
+    deployment = next((each for each in deployments if each.integration == outpost.integration), None)
     return Managed(
         view=view_of(unit, here) if here is not None else None,
-        deployment=next((each for each in deployments if each.integration == outpost.integration), None),
+        deployment=deployment,
         leftovers=_leftovers(deployments, places, outpost.integration),
         runs=runs,
         working=next((run for run in runs if run.state not in FINAL), None),
         preview=_valid_preview(runs),
+        is_unheard=deployment is not None and _is_unheard(unit, deployment),
     )
 
 
@@ -76,6 +82,14 @@ def read_states(unit: Unit, outposts: Sequence[Outpost]) -> Mapping[UUID, Deploy
     wanted = {outpost.id: outpost.integration for outpost in outposts if outpost.integration is not None}
     found = unit.deployments.of_outposts(wanted)
     return {each.outpost: each for each in found if each.integration == wanted[each.outpost]}
+
+
+def _is_unheard(unit: Unit, deployment: Deployment) -> bool:
+    serves = deployment.state in {DeploymentState.DEPLOYED, DeploymentState.ROLLED_BACK}
+    if not serves or deployment.changed is None or unit.now - deployment.changed < UNHEARD_AFTER:
+        return False
+    instances = unit.instances.of_outpost(deployment.outpost)
+    return all(each.state is InstanceState.DISCONNECTED for each in instances)
 
 
 def _leftovers(

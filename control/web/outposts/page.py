@@ -62,8 +62,10 @@ def read_deployment(unit: Unit, outpost: Outpost, *, revealed: bool) -> Mapping[
 
 
 def read_managed(unit: Unit, outpost: Outpost) -> Mapping[str, object]:
-    """How control's own deployment of it stands."""
-    return {"outpost": outpost, "managed": find_managed(unit, outpost)}
+    """How control's own deployment of it stands; `unheard` is how it was started that isn't connected."""
+    managed = find_managed(unit, outpost)
+    unheard = _deployment(outpost, PLACEHOLDER) if managed is not None and managed.is_unheard else None
+    return {"outpost": outpost, "managed": managed, "unheard": unheard}
 
 
 def read_question(unit: Unit, outpost: Outpost) -> Mapping[str, object]:

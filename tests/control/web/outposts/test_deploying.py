@@ -12,7 +12,7 @@ from control.fleet.outposts import create_outpost
 from control.store import Store
 from tests.support import runs
 from tests.support.deployments import deploy, make_integration, set_health
-from tests.support.site import Site
+from tests.support.site import Site, instance
 from tests.support.stores import ADMIN, Clock
 
 LIST = "/admin/outposts/"
@@ -163,6 +163,23 @@ def test_an_engine_that_is_away(site: Site, rack: Integration, edge: Outpost) ->
     deploy(site.store, edge, rack)
     set_health(site.store, rack, healthy=False, error="engine_away", detail="refused")
     assert "What runs there goes on" in card(site, edge)
+
+
+def test_what_runs_and_is_not_heard_of(site: Site, clock: Clock, rack: Integration, edge: Outpost) -> None:
+    deploy(site.store, edge, rack)
+    unheard = "It runs, but is not connected"
+    assert unheard not in card(site, edge)
+    clock.advance(seconds=31)
+    assert unheard in card(site, edge)
+    assert "that is the container itself" in card(site, edge)
+    with site.store.write(ADMIN) as unit:
+        elsewhere = {"authentik_host": "https://auth.example.com"}
+        unit.outposts.update(replace(unit.outposts.get(edge.id), config=elsewhere))
+    assert "reach Garrison at https://auth.example.com" in card(site, edge)
+    assert "that the name is known" in card(site, edge)
+    with site.store.write(ADMIN) as unit:
+        unit.instances.save([instance(edge.id, unit.now)])
+    assert unheard not in card(site, edge)
 
 
 def ask(site: Site, outpost: Outpost, what: str) -> None:
