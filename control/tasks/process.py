@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from threading import Event
+from threading import Event, Thread
 
 from huey.consumer import Consumer
 
@@ -48,8 +48,8 @@ class TasksSettings:
 
     workers: int = 8
     keep_seconds: float = 1.0
-    finish_seconds: float = 6.0
-    stop_seconds: float = 8.0
+    finish_seconds: float = 4.0
+    stop_seconds: float = 6.0
     pace: Pace = field(default_factory=Pace)
 
 
@@ -97,7 +97,10 @@ def run(store: Store, means: Means, now: Callable[[], datetime]) -> int:
     try:
         return work(lent, _rounds(lent), TasksSettings())
     finally:
-        follower.stop()
+        # An engine that hangs holds up its follower, but not the end: all that a follower does is to hand in.
+        ending = Thread(target=follower.stop, name="end of followers", daemon=True)
+        ending.start()
+        ending.join(0.5)
 
 
 def work(lent: Runner, beside: Sequence[Round], settings: TasksSettings) -> int:
@@ -115,7 +118,7 @@ def work(lent: Runner, beside: Sequence[Round], settings: TasksSettings) -> int:
     parts.consumer.run()
     parts.holding.give_back_all()
     over.set()
-    keeper.join(1.0)
+    keeper.join(0.5)
     return 0
 
 
