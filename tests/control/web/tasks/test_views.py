@@ -107,7 +107,7 @@ def test_nobody_works(site: Site, clock: Clock) -> None:
 
 def test_a_run_tells_how_far_it_is_and_what_it_says(site: Site) -> None:
     outpost = fill(site.store, "edge")
-    run = queue(site.store, subject=outpost.id, name="edge", cause="root")
+    run = queue(site.store, TaskKind.PREVIEW, outpost.id, "edge", "root")
     lines = [said(run, "unheard_of", LineLevel.WARNING, image="a<b>")]
     begin(site.store, run, lines, done=1, total=4)
     page = site.admin.get(page_of(run)).text
