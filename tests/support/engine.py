@@ -96,16 +96,8 @@ def _command(folder: Path, bridge: str) -> list[str]:
     places = ["--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")]
     files = ["--pidfile", str(folder / "docker.pid"), "--host", f"unix://{folder}/docker.sock"]
     # Addresses of containers come from the lower half: HOST is in the other.
-    network = [
-        "--bridge",
-        bridge,
-        "--fixed-cidr",
-        f"{_NETWORK}.0/25",
-        "--iptables=false",
-        "--ip6tables=false",
-        "--ip-forward=false",
-        "--ip-masq=false",
-    ]
+    addresses = ["--bridge", bridge, "--fixed-cidr", f"{_NETWORK}.0/25"]
+    network = [*addresses, "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
     # Not the one of an engine that this machine may have.
     config = folder / "daemon.json"
     config.write_text("{}")
