@@ -64,7 +64,7 @@ def test_tasks_that_fail(site: Site, clock: Clock) -> None:
     assert "<bdi>site 1</bdi>" not in page
     assert "And 2 more tasks failed." in page
     assert "looked at" not in page
-    assert "Something broke on our side (<bdi>ValueError</bdi>)." in page
+    assert 'Something broke on our side. <span class="g-said"><bdi>ValueError</bdi></span>' in page
     assert "none has failed" not in page
 
 
