@@ -46,7 +46,8 @@ class Runner:
         except Cancelled:
             return GIVEN_BACK if hand.stop in {Stop.LOST, Stop.ENDING} else CANCELLED
         except ActionFailed as error:
-            return _failed(Trouble(code=error.code, values={"detail": error.detail}))
+            restored = {"restored": "yes"} if error.restored else {}
+            return _failed(Trouble(code=error.code, values={"detail": error.detail, **restored}))
         except TargetAway as error:
             return self._again(hand, Trouble(code=error.code, values={"detail": error.detail}))
         except DatabaseUnavailable as error:

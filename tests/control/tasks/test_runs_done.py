@@ -92,6 +92,12 @@ def test_what_fails_for_good_is_not_tried_again(store: Store, clock: Clock) -> N
     assert (over.state, over.error, over.values) == (TaskState.FAILED, "no_image", {"detail": "not found"})
 
 
+def test_what_serves_again_after_a_failure_is_told(store: Store, clock: Clock) -> None:
+    run = submit(store)
+    Worker(store, clock, raising(ActionFailed("not_healthy", "no luck", restored=True))).work()
+    assert stored(store, run).values == {"detail": "no luck", "restored": "yes"}
+
+
 def test_a_crash_is_told_by_its_type_alone_and_tried_again(
     store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:

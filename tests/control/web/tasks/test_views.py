@@ -138,6 +138,15 @@ def test_attempts_stand_apart_in_the_log(site: Site, clock: Clock) -> None:
     assert "attempt 2" in site.admin.get(page_of(run)).text
 
 
+def test_what_serves_on_after_a_failure_is_told(site: Site) -> None:
+    told = {"detail": "no luck", "restored": "yes"}
+    failed = finish(site.store, queue(site.store), TaskState.FAILED, error="not_healthy", values=told)
+    assert "What was there before serves on." in site.admin.get(page_of(failed)).text
+    del told["restored"]
+    failed = finish(site.store, queue(site.store), TaskState.FAILED, error="not_healthy", values=told)
+    assert "What was there before serves on." not in site.admin.get(page_of(failed)).text
+
+
 def test_a_page_polls_until_its_run_has_ended(site: Site) -> None:
     run = queue(site.store)
     assert site.admin.get(f"{page_of(run)}live").status_code == 200
