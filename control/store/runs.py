@@ -2,8 +2,8 @@
 
 - A run is handed in by the transaction that is its cause, so neither is there without the other.
 - A waiting run takes up what else of its kind and subject is handed in: work looks at what is wanted when it begins.
-- One run of a subject is claimed at a time, for as long as its lease says; what `renew` and `end` write is written only
-  while the claim counts, told by holder and attempt.
+- One run of a subject is claimed at a time (`claiming` says which), for as long as its lease says; what `renew` and
+  `end` write is written only while the claim counts, told by holder and attempt.
 - Nothing here is a change of the configuration: nobody is woken, and no revision is taken.
 """
 
@@ -26,6 +26,7 @@ from control.domain.task import (
 )
 from control.store import tables
 from control.store.base import Repository
+from control.store.claiming import claimable
 from control.store.columns import holds
 from control.store.identifiers import ordered_id
 
@@ -144,7 +145,7 @@ class Runs(Repository[TaskRun]):
 
     def is_any_due(self, kinds: Collection[TaskKind]) -> bool:
         """Whether `claim` would find something."""
-        return bool(self.context.rows(self._claimable(kinds)))
+        return bool(self.context.rows(claimable(self.context, kinds)))
 
     def claim(self, kinds: Collection[TaskKind], holder: UUID, lease: timedelta) -> TaskRun | None:
         """The run of these kinds to be done next, which is the holder's from now on; None when there is none."""
@@ -153,7 +154,7 @@ class Runs(Repository[TaskRun]):
 
     def take(self, kinds: Collection[TaskKind], holder: UUID, lease: timedelta) -> Claimed | None:
         """The same, and whether it comes as the next attempt because the lease of the one before ran out."""
-        found = self._entities(self.context.rows(self._claimable(kinds)))
+        found = self._entities(self.context.rows(claimable(self.context, kinds)))
         if not found:
             return None
         was_left = found[0].state is TaskState.RUNNING
@@ -194,9 +195,9 @@ class Runs(Repository[TaskRun]):
         return self.context.connection.execute(sa.delete(self.table).where(_C.id.in_(oldest))).rowcount
 
     def thin(self, kinds: Collection[TaskKind], kept: int, most: int) -> int:
-        """Of these kinds' scheduled runs that went well forget all but the newest of each subject; how many."""
+        """Of such runs that went well and nobody asked for forget all but the newest of each subject; how many."""
         place = sa.func.row_number().over(partition_by=(_C.kind, _C.subject), order_by=_C.id.desc())
-        routine = (_C.kind.in_(kinds), _C.state == TaskState.DONE, _C.cause == Cause.SCHEDULE)
+        routine = (_C.kind.in_(kinds), _C.state == TaskState.DONE, _C.cause.in_(CAUSES))
         placed = sa.select(_C.id, place.label("place")).where(*routine).subquery()
         old = sa.select(placed.c.id).where(placed.c.place > kept).limit(most)
         return self.context.connection.execute(sa.delete(self.table).where(_C.id.in_(old))).rowcount
@@ -209,16 +210,6 @@ class Runs(Repository[TaskRun]):
         if taken != waiting:
             self._set(taken.id, WAITING, cause=taken.cause, due=taken.due)
         return taken
-
-    def _claimable(self, kinds: Collection[TaskKind]) -> sa.Select[tuple[object, ...]]:
-        """The run to be done next: one that is due and whose subject nobody works on, or one that was left.
-
-        What somebody waits for comes first.
-        """
-        is_lost = sa.and_(_C.state == TaskState.RUNNING, _C.lease < self.context.now)
-        is_due = sa.and_(_C.state.in_(WAITING), _C.due <= self.context.now, ~_IS_WORKED_ON)
-        wanted = self._query().where(_C.kind.in_(kinds), sa.or_(is_lost, is_due))
-        return wanted.order_by(_C.cause.in_(CAUSES), _C.due, _C.id).limit(1)
 
     def _held(self, run: TaskRun, holder: UUID, lease: timedelta) -> TaskRun:
         now = self.context.now
@@ -264,14 +255,6 @@ class Runs(Repository[TaskRun]):
 
 
 _IS_OF_NOBODY = sa.and_(_OTHER.c.subject.is_(None), _C.subject.is_(None))
-_IS_WORKED_ON = sa.exists().where(
-    _OTHER.c.state == TaskState.RUNNING,
-    sa.or_(
-        _OTHER.c.subject == _C.subject,
-        sa.and_(_IS_OF_NOBODY, _OTHER.c.kind == _C.kind),
-    ),
-)
-
 _HAS_ENDED_SINCE = sa.exists().where(
     _OTHER.c.kind == _C.kind,
     sa.or_(_OTHER.c.subject == _C.subject, _IS_OF_NOBODY),

@@ -9,9 +9,10 @@ from control.store import SYSTEM, Unit
 from control.tasks.context import Work
 
 KEPT = timedelta(days=7)
-# What happens so often that only what went wrong, or somebody asked for, is worth keeping for all that time.
-ROUTINE = frozenset({TaskKind.CHECK, TaskKind.SURVEY})
-ROUTINE_KEPT = 20
+# What may happen often: only what went wrong, or somebody asked for, is worth keeping for all that time; of the rest so
+# many of each subject.
+ROUTINE, ROUTINE_KEPT = frozenset({TaskKind.CHECK, TaskKind.SURVEY}), 20
+DEPLOYS, DEPLOYS_KEPT = frozenset({TaskKind.DEPLOY}), 200
 PART = 500
 CODES = ("runs_forgotten",)
 
@@ -20,6 +21,7 @@ def run(work: Work) -> Mapping[str, object]:
     """Forget what is older than KEPT, and routine but for the newest."""
     forgotten = _all_parts(work, lambda unit: unit.runs.forget(unit.now - KEPT, PART))
     forgotten += _all_parts(work, lambda unit: unit.runs.thin(ROUTINE, ROUTINE_KEPT, PART))
+    forgotten += _all_parts(work, lambda unit: unit.runs.thin(DEPLOYS, DEPLOYS_KEPT, PART))
     if forgotten:
         work.say("runs_forgotten", count=forgotten)
     return {"forgotten": forgotten}

@@ -46,7 +46,7 @@ class TasksSettings:
     `garrison serve` ends whoever takes longer than 9.5 seconds.
     """
 
-    workers: int = 8
+    workers: int = 16
     keep_seconds: float = 1.0
     finish_seconds: float = 4.0
     stop_seconds: float = 6.0
