@@ -6,6 +6,7 @@ A run of this ends well whatever it finds. An engine that is back is surveyed at
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from control.domain.integration import Integration, IntegrationHealth
 from control.domain.task import Cause, LineLevel, TaskKind
@@ -19,6 +20,8 @@ from control.tasks.engines import HOST_KEY_CHANGED, open_engine
 
 LACKING, UNFORESEEN = "permissions_missing", "crashed"
 CODES = (LACKING, UNFORESEEN, "engine_well", "engine_ill")
+# Nothing can be done there until a check has found otherwise, which is made each minute.
+UNREACHABLE, KNOWN_FOR = frozenset({"engine_away", "not_an_engine", "tls_refused", "ssh_refused"}), timedelta(minutes=2)
 # What is there already serves where nothing can be fetched.
 DISPENSABLE = frozenset({"images pull"})
 
@@ -51,6 +54,22 @@ def run(work: Work) -> Mapping[str, object] | None:
         _save(unit, integration, shown)
     _say(work, shown)
     return {"healthy": not shown.error, "error": shown.error, "version": shown.version, "missing": [*shown.missing]}
+
+
+def note_away(unit: Unit, integration: Integration, error: TargetAway) -> None:
+    """Write down that an engine is away, whoever found out: nobody else has to wait for it to find out too."""
+    known = unit.integration_healths.find(integration.id)
+    if error.code in UNREACHABLE and unit.integrations.find(integration.id) == integration:
+        missing = known.missing if known is not None else ()
+        _save(unit, integration, Shown(error=error.code, detail=error.detail, missing=missing))
+
+
+def find_away(unit: Unit, integration: Integration) -> TargetAway | None:
+    """That an engine is away, as the last check knows; None where that is too long ago, or it is not."""
+    known = unit.integration_healths.find(integration.id)
+    if known is None or known.error not in UNREACHABLE or unit.now - known.checked > KNOWN_FOR:
+        return None
+    return TargetAway(known.error, known.detail)
 
 
 def health_after(

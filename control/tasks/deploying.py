@@ -14,7 +14,7 @@ from control.domain.task import CAUSES, Cause, LineLevel, TaskKind
 from control.integrations.model import Action, ActionFailed, Found, Key, Remove, TargetAway
 from control.integrations.reconcile import Failure, Outcome, as_json, reconcile
 from control.store import Unit
-from control.tasks import places, trail
+from control.tasks import checking, places, trail
 from control.tasks.context import Work
 from control.tasks.counting import AWAY, SECONDS
 from control.tasks.engines import Engine, open_engine
@@ -104,6 +104,7 @@ def _bring(work: Work, desire: Desire, integration: Integration, row: Deployment
     began = monotonic()
     try:
         wanted = desire.get_wanted()
+        _check_known(work, integration)
         is_ready = Readiness(work.store, [row.outpost])
         with open_engine(work.store, integration, work.means.ssh_config, is_ready) as engine:
             brought = _reconciled(work, engine, replace(desire, wanted=wanted), row)
@@ -117,6 +118,17 @@ def _bring(work: Work, desire: Desire, integration: Integration, row: Deployment
         SECONDS.observe(monotonic() - began)
     _tell(work, desire, row, brought)
     return brought
+
+
+def _check_known(work: Work, integration: Integration) -> None:
+    """Raises TargetAway where an engine is known to be away, unless a person wants it to be asked.
+
+    Each outpost on one that hangs would wait for it otherwise, and everybody else for them.
+    """
+    with work.store.read() as unit:
+        known = checking.find_away(unit, integration)
+    if known is not None and work.run.cause in CAUSES:
+        raise known
 
 
 def _reconciled(work: Work, engine: Engine, desire: Desire, row: Deployment) -> Brought:
@@ -157,7 +169,16 @@ def _tell(work: Work, desire: Desire, row: Deployment, brought: Brought) -> None
     if not brought.outcome.applied:
         work.say("as_wanted")
     image = next(iter(brought.images.values()), "")
-    _rewrite(work, row, lambda unit, now: places.arrived(now, desire.fingerprint, brought.found, image, unit.now), ids)
+    is_mended = bool(brought.outcome.applied) and places.is_as_wanted(row, desire.fingerprint)
+
+    def after(unit: Unit, known: Deployment) -> Deployment:
+        noted = places.arrived(known, desire.fingerprint, brought.found, image, unit.now)
+        again = brought.outcome.retry_after
+        if again is not None and desire.integration is not None:
+            unit.runs.submit(TaskKind.SURVEY, Cause.EVENT, row.integration, desire.integration.name, unit.now + again)
+        return places.mended(noted, unit.now) if is_mended else noted
+
+    _rewrite(work, row, after, ids)
 
 
 def _attempt(failure: Failure, brought: Brought) -> places.Attempt:
@@ -197,6 +218,7 @@ def _take_away(work: Work, row: Deployment, kept: frozenset[str]) -> None:
         # Somebody has changed their mind meanwhile; the run that follows brings it.
         work.say("wanted_again", integration=integration.name)
         return
+    _check_known(work, integration)
     work.say("leaving", name=row.name, integration=integration.name)
     about = trail.About(outpost=row.outpost, name=row.name, leaving=True)
     with open_engine(work.store, integration, work.means.ssh_config) as engine:
@@ -231,7 +253,14 @@ def _forget(work: Work, row: Deployment, kept: frozenset[str]) -> None:
 
 def _note_away(work: Work, row: Deployment, error: TargetAway) -> None:
     AWAY.labels(error.code).inc()
-    _rewrite(work, row, lambda unit, now: places.away(now, error, unit.now))
+
+    def after(unit: Unit, known: Deployment) -> Deployment:
+        integration = unit.integrations.find(row.integration)
+        if integration is not None and checking.find_away(unit, integration) is None:
+            checking.note_away(unit, integration, error)
+        return places.away(known, error, unit.now)
+
+    _rewrite(work, row, after)
 
 
 def _note_failed(

@@ -23,7 +23,9 @@ LOOK_SECONDS = 5.0
 # How long to wait before another try: twice as long each time; and where events are refused to us.
 FIRST_SECONDS, LONGEST_SECONDS, REFUSED_SECONDS = 1.0, 60.0, 3600.0
 # Things happen several at a time; and what starts over and over is no reason to look all the time.
-SETTLING, APART = timedelta(seconds=1), timedelta(seconds=3)
+SETTLING, APART, FURTHEST_APART = timedelta(seconds=1), timedelta(seconds=3), timedelta(seconds=60)
+# The end of a process waits so long for all threads that follow: one may be in the middle of a call to an engine.
+ENDING_SECONDS = 1.0
 NOT_ALLOWED = "not_allowed"
 
 log = logging.getLogger("control.tasks")
@@ -49,8 +51,9 @@ class Follower:
         self._thread.join()
         for each in self._followed.values():
             each.end()
+        deadline = monotonic() + ENDING_SECONDS
         for each in self._followed.values():
-            each.join()
+            each.join(max(deadline - monotonic(), 0.0))
 
     def look(self) -> None:
         """Follow the integrations that there are just now, as they are."""
@@ -83,6 +86,7 @@ class Followed:
         self._lock = Lock()
         self._engine: Engine | None = None
         self._due: datetime | None = None
+        self._apart = APART
         self._is_told = False
         self._thread = Thread(target=self._follow, name=f"follow {integration.name}", daemon=True)
 
@@ -97,9 +101,9 @@ class Followed:
             if self._engine is not None:
                 self._engine.cut()
 
-    def join(self) -> None:
-        """Wait for the end."""
-        self._thread.join()
+    def join(self, seconds: float) -> None:
+        """Wait for the end, so long at most: what is left ends with the process."""
+        self._thread.join(seconds)
 
     def _follow(self) -> None:
         wait = FIRST_SECONDS
@@ -156,9 +160,19 @@ class Followed:
             if is_due_anyway or not self._is_ours(unit, owner):
                 return
         with self._store.write(SYSTEM) as unit:
-            due = unit.now + SETTLING if self._due is None else max(unit.now + SETTLING, self._due + APART)
+            due = self._next(unit.now)
             unit.runs.submit(TaskKind.SURVEY, Cause.EVENT, self.integration.id, self.integration.name, due)
         self._due = due
+
+    def _next(self, now: datetime) -> datetime:
+        """When to look: soon, and not right after the last look; what goes on and on has ever longer pauses."""
+        soon = now + SETTLING
+        if self._due is None or soon - self._due > 2 * self._apart:
+            self._apart = APART
+            return soon if self._due is None else max(soon, self._due + APART)
+        due = max(soon, self._due + self._apart)
+        self._apart = min(2 * self._apart, FURTHEST_APART)
+        return due
 
     def _is_ours(self, unit: Unit, owner: UUID | None) -> bool:
         if owner is None:

@@ -18,6 +18,8 @@ from control.tasks.wanted import BAD_OPTIONS, NO_TOKEN, Desire
 # How long nobody tries by himself what has failed: twice as long each time.
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=1)
+# So often something is mended without a rest; whatever has been well for CALM starts from there again.
+FREE_MENDINGS, CALM = 3, timedelta(hours=1)
 # Failures before anything is touched: to try again interrupts nothing.
 UNTOUCHED = frozenset({"no_image", "name_taken"})
 FAULTS = frozenset({BAD_OPTIONS, NO_TOKEN})
@@ -111,27 +113,41 @@ def find_retry(row: Deployment) -> datetime | None:
 
 
 def arrived(row: Deployment, fingerprint: str, found: Sequence[Found], image: str, now: datetime) -> Deployment:
-    """The row of an outpost that lies there as wanted; `image` is what it runs, "" where that is unknown."""
+    """The row when what is wanted lies there; `image` is what it runs, "" where that is unknown.
+
+    What still starts has not arrived: what was told of it counts until it is up.
+    """
+    if not found or any(each.condition is not Condition.RUNNING for each in found):
+        return replace(row, checked=now)
     is_changed = row.state is not DeploymentState.DEPLOYED or row.fingerprint != fingerprint
-    is_up = bool(found) and all(each.condition is Condition.RUNNING for each in found)
-    state = DeploymentState.DEPLOYED if is_up or row.state is DeploymentState.DEPLOYED else DeploymentState.PENDING
-    if row.state is DeploymentState.LEAVING:
-        # Somebody has changed their mind since.
-        state = row.state
+    is_calm = is_changed or row.changed is None or now - row.changed > CALM
     return replace(
         row,
-        state=state,
+        # Somebody may have changed their mind since.
+        state=row.state if is_leaving(row) else DeploymentState.DEPLOYED,
         fingerprint=fingerprint,
         image=image or row.image,
         failed="",
         failed_image="",
-        tries=0,
-        retry=None,
+        tries=0 if is_calm else row.tries,
+        retry=None if is_calm else row.retry,
         error="",
         detail="",
         changed=now if is_changed else row.changed,
         checked=now,
     )
+
+
+def mended(row: Deployment, now: datetime) -> Deployment:
+    """The row of one that had to be mended; what has to be over and over rests in between, longer each time."""
+    is_again = row.changed is not None and now - row.changed <= CALM
+    tries = row.tries + 1 if is_again else 1
+    return replace(row, tries=tries, retry=now + _pause(tries - FREE_MENDINGS), changed=now)
+
+
+def _pause(tries: int) -> timedelta:
+    """How long to rest after so many tries; not at all before the first."""
+    return min(FIRST_RETRY * 2 ** min(tries - 1, 10), LONGEST_RETRY) if tries > 0 else timedelta()
 
 
 def away(row: Deployment, error: TargetAway, now: datetime) -> Deployment:
@@ -153,7 +169,7 @@ def failed(row: Deployment, error: ActionFailed, attempt: Attempt, now: datetime
         failed=attempt.of,
         failed_image=row.failed_image if is_again else attempt.image,
         tries=tries,
-        retry=now + min(FIRST_RETRY * 2 ** min(tries - 1, 10), LONGEST_RETRY),
+        retry=now + _pause(tries),
         error=error.code,
         detail=error.detail,
         changed=row.changed if row.state is state else now,

@@ -17,7 +17,7 @@ from control.domain.task import CAUSES, Cause, LineLevel, RunFilter, TaskKind, T
 from control.integrations.model import ActionFailed, Found, TargetAway
 from control.integrations.plan import plan
 from control.store import SYSTEM, Unit
-from control.tasks import places
+from control.tasks import checking, places
 from control.tasks.context import Work
 from control.tasks.counting import AWAY
 from control.tasks.engines import open_engine
@@ -71,6 +71,8 @@ def run(work: Work) -> Mapping[str, object] | None:
         sight = look(work, scene)
     except TargetAway as error:
         AWAY.labels(error.code).inc()
+        with work.store.write(SYSTEM) as unit:
+            checking.note_away(unit, scene.integration, error)
         work.say("survey_away", LineLevel.WARNING, code=error.code, detail=error.detail)
         return {"away": error.code}
     differing = _concluded(work, scene, sight)

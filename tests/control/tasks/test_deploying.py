@@ -6,7 +6,7 @@ import pytest
 
 from control.domain.integration import DeploymentState
 from control.domain.outpost import InstanceState, Outpost
-from control.domain.task import TaskKind, TaskState
+from control.domain.task import Cause, TaskKind, TaskState
 from control.fleet.integrations import remove_integration
 from control.fleet.tokens import find_token, fingerprint, get_token, replace_token, revoke_token
 from control.integrations.docker.spec import TOKEN_PATH
@@ -155,7 +155,7 @@ def test_a_move_to_an_engine_that_is_away_leaves_it_serving(stage: Stage, clock:
     assert stage.row(outpost, first).state is DeploymentState.LEAVING
     new.away = ""
     clock.advance(minutes=1)
-    stage.settle()
+    stage.ask(TaskKind.CHECK, second.id)
     assert (old.names(), new.names()) == ([], ["ak-outpost-edge"])
     assert stage.row(outpost).integration == second.id
 
@@ -517,3 +517,62 @@ def test_the_same_name_on_two_outposts_is_two_containers(stage: Stage) -> None:
     stage.outpost(integration, "edge")
     stage.settle()
     assert len(set(engine.names())) == 2
+
+
+def test_an_engine_that_is_known_to_be_away_is_asked_by_nobody_but_people_and_checks(stage: Stage) -> None:
+    integration, engine = stage.engine()
+    outposts = [stage.outpost(integration, name) for name in ("a", "b", "c")]
+    asked: list[str] = []
+    engine.away = "engine_away"
+    answer = engine.ask
+
+    def ask() -> None:
+        asked.append("")
+        answer()
+
+    engine.ask = ask  # type: ignore[method-assign]  # it is counted
+    with stage.store.write(ADMIN) as unit:
+        for outpost in outposts:
+            unit.runs.submit(TaskKind.DEPLOY, Cause.CHANGE, outpost.id, outpost.name)
+    while stage.step() is not None:
+        pass
+    assert len(asked) == 1
+    assert {stage.row(outpost).error for outpost in outposts} == {"engine_away"}
+    assert not stage.health(integration).healthy
+    stage.ask(TaskKind.DEPLOY, outposts[0].id, cause="akadmin")
+    assert len(asked) == 2
+
+
+def test_what_is_mended_over_and_over_rests_in_between(stage: Stage, clock: Clock) -> None:
+    integration, engine = stage.engine()
+    outpost = stage.outpost(integration)
+    stage.settle()
+    engine.done.clear()
+    for _ in range(1000):
+        clock.advance(seconds=10)
+        engine.become(engine.only().id, Condition.UNHEALTHY)
+        stage.ask(TaskKind.SURVEY, integration.id, cause=Cause.EVENT)
+    assert 5 <= len(engine.done) <= 12
+    clock.advance(hours=2)
+    stage.ask(TaskKind.SURVEY, integration.id)
+    clock.advance(hours=2)
+    stage.ask(TaskKind.SURVEY, integration.id)
+    row = stage.row(outpost)
+    assert (row.state, row.tries, row.retry) == (DeploymentState.DEPLOYED, 0, None)
+
+
+def test_what_still_starts_has_not_arrived_and_what_was_told_of_it_counts(stage: Stage, clock: Clock) -> None:
+    integration, engine = stage.engine(broken={OLD})
+    outpost = stage.outpost(integration)
+    stage.settle()
+    engine.become(engine.only().id, Condition.STARTING)
+    clock.advance(seconds=31)
+    stage.settle()
+    row = stage.row(outpost)
+    assert (row.state, row.error, row.tries) == (DeploymentState.FAILED, "not_healthy", 1)
+    [look] = stage.runs(TaskKind.SURVEY, TaskState.QUEUED)
+    assert look.due > clock()
+    engine.become(engine.only().id, Condition.RUNNING)
+    clock.advance(seconds=31)
+    stage.settle()
+    assert stage.row(outpost).state is DeploymentState.DEPLOYED

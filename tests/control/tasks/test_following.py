@@ -1,9 +1,11 @@
 """Events of an engine lead to a survey soon, and to few of them; what stops, is refused or is away does no harm."""
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 from uuid import uuid4
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from control.domain.task import Cause, TaskKind, TaskState
 from control.store import Store
 from control.tasks import following
-from control.tasks.following import APART, SETTLING, Follower
+from control.tasks.following import APART, FURTHEST_APART, SETTLING, Followed, Follower
 from tests.support.deploying import Stage, make_stage
 from tests.support.peers_program import eventually
 from tests.support.stores import ADMIN, Clock
@@ -127,3 +129,34 @@ def test_integrations_that_change_are_followed_as_they_are(stage: Stage, followe
     follower.look()
     eventually(lambda: surveys(stage) == 1, "it is followed there")
     assert stage.clock() + timedelta(seconds=10) > stage.runs(TaskKind.SURVEY)[0].due
+
+
+def test_what_goes_on_and_on_is_looked_at_less_and_less_often(stage: Stage) -> None:
+    integration, _ = stage.engine()
+    followed = Followed(stage.store, MEANS, integration)
+    now = stage.clock()
+    dues: list[datetime] = []
+    for at in range(600):
+        moment = now + timedelta(seconds=at)
+        if not dues or moment >= dues[-1]:
+            dues.append(followed._next(moment))
+            followed._due = dues[-1]
+    pauses = [later - earlier for earlier, later in pairwise(dues)]
+    assert pauses[0] == APART
+    assert max(pauses) <= FURTHEST_APART + SETTLING
+    assert len(dues) < 20
+    calm = dues[-1] + timedelta(minutes=5)
+    assert followed._next(calm) == calm + SETTLING
+
+
+def test_an_end_does_not_wait_for_an_engine_that_hangs(stage: Stage, follower: Follower) -> None:
+    _, engine = stage.engine()
+    hanging = threading.Event()
+    engine.ask = lambda: bool(hanging.wait(10))  # type: ignore[method-assign,assignment]  # it doesn't answer
+    follower.look()
+    began = time.monotonic()
+    follower.start()
+    follower.stop()
+    assert time.monotonic() - began < 3
+    hanging.set()
+    follower._thread = threading.Thread(target=lambda: None)
