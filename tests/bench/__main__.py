@@ -4,12 +4,19 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.bench import changes, checks, decisions, directory, fleets, ldap, report, start
+from tests.bench import changes, checks, decisions, deployments, directory, fleets, ldap, report, start
 from tests.bench.stage import staged
 from tests.support.peers_program import MissingPeer, require
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
-PEERS = {"nginx": "nginx-light", "wrk": "wrk", "taskset": "util-linux", "slapd": "slapd", "gcc": "gcc"}
+PEERS = {
+    "nginx": "nginx-light",
+    "wrk": "wrk",
+    "taskset": "util-linux",
+    "slapd": "slapd",
+    "gcc": "gcc",
+    "dockerd": "docker.io",
+}
 
 
 def main() -> int:
@@ -48,6 +55,8 @@ def _measure() -> report.Figures:
     _say(f"a directory of {directory.USERS:,} users, about 2 minutes")
     feeds = directory.measure()
     _say(f"LDAP beside slapd, {' and '.join(f'{users:,}' for users, _, _ in ldap.SIZES)} users, about 4 minutes")
+    served = ldap.measure()
+    _say(f"deployments, and {deployments.OUTPOSTS} outposts on an engine, about 4 minutes")
     return report.Figures(
         checks=asked,
         stored=stored,
@@ -57,7 +66,8 @@ def _measure() -> report.Figures:
         starts=starts,
         fleets=fleet,
         feeds=feeds,
-        ldap=ldap.measure(),
+        ldap=served,
+        deployments=deployments.measure(),
     )
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench import changes, checks, decisions, directory, fleets, ldap, load, start
+from tests.bench import changes, checks, decisions, deployments, directory, fleets, ldap, load, start
 from tests.bench.load import Run
 from tests.bench.samples import median, percentile, spread
 from tests.support.peers_program import require
@@ -27,6 +27,7 @@ class Figures:
     fleets: fleets.Fleets
     feeds: list[directory.Feed]
     ldap: list[ldap.Size]
+    deployments: deployments.Deployments
 
 
 def page(figures: Figures) -> str:
@@ -40,6 +41,7 @@ def page(figures: Figures) -> str:
             *_fleets(figures.fleets),
             *_feeds(figures.feeds),
             *_ldap(figures.ldap),
+            *deployments.section(figures.deployments),
             *_starts(figures.starts),
             *_machine(),
         ]
