@@ -13,7 +13,7 @@ HOLDER = uuid4()
 LEASE = timedelta(seconds=30)
 
 
-def said(run: TaskRun, code: str, /, level: LineLevel = LineLevel.INFO, **values: str) -> TaskLine:
+def said(run: TaskRun, code: str, level: LineLevel = LineLevel.INFO, /, **values: str) -> TaskLine:
     """A line of a run."""
     name = ordered_id(run.created)
     return TaskLine(id=name, run=run.id, at=run.created, attempt=run.attempt, level=level, code=code, values=values)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import control
 from control.domain.task import TaskKind
-from control.tasks.cleaning import KEPT, ROUTINE_KEPT
+from control.tasks.cleaning import DEPLOYS_KEPT, KEPT, ROUTINE_KEPT
 from control.tasks.context import MOST_LINES
 from control.tasks.kinds import FIRST_DELAY, KINDS, LONGEST_DELAY
 from control.tasks.schedules import SCHEDULES
@@ -34,5 +34,7 @@ def test_figures() -> None:
     text = " ".join(PAGE.split())
     assert f"after {FIRST_DELAY.seconds} s, then twice as long each time, at most {spoken(LONGEST_DELAY)}" in text
     assert f"kept for {KEPT.days} days after their end" in text
-    assert f"only the newest {ROUTINE_KEPT} of each subject" in text
+    assert (
+        f"newest {ROUTINE_KEPT} checks, {ROUTINE_KEPT} surveys and {DEPLOYS_KEPT} deployments of each subject" in text
+    )
     assert f"keeps {MOST_LINES} lines of each attempt" in text
