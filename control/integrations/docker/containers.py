@@ -22,12 +22,14 @@ _TOLD_EACH = 10.0
 class Containers:
     """What can be done to containers of an engine while somebody is told of it.
 
-    `is_ready` says whether a container (by its id) is known to do its work: then its health check need not say so too.
+    `is_ready` says whether a container (by its id) is known to do its work: then its health check need not say so too,
+    and where it `must_connect`, that is not enough.
     """
 
     engine: Engine
     is_ready: Callable[[str], bool]
     report: Report
+    must_connect: bool = False
 
     def create(self, wanted: Wanted, name: str) -> str:
         """Make it under a name, instead of what was left of it. Raises ActionFailed: "name_taken" or "not_made"."""
@@ -51,14 +53,14 @@ class Containers:
             raise ActionFailed("not_started", error.words) from error
 
     def settle(self, container: str, name: str) -> None:
-        """Wait until it is healthy. Raises ActionFailed ("not_healthy")."""
+        """Wait until it is healthy. Raises ActionFailed ("not_healthy", "not_connected")."""
         limits, began = self.engine.limits, time.monotonic()
         told = began
         self.report(Said(code="waiting_healthy", values={"name": name, "seconds": f"{limits.healthy:g}"}))
         while not self._is_well(container, time.monotonic() - began):
             now = time.monotonic()
             if now - began > limits.healthy:
-                raise ActionFailed("not_healthy", self._last_words(container) or f"not within {limits.healthy:g} s")
+                raise self._too_late(container)
             # Without a code, only to hear whether to go on.
             code, told = ("still_waiting", now) if now - told >= _TOLD_EACH else ("", told)
             self.report(Said(code=code, values={"name": name, "seconds": f"{now - began:.0f}"}))
@@ -156,7 +158,14 @@ class Containers:
             raise ActionFailed("not_healthy", _ending(state))
         if status != "running":
             return False
-        return self.is_ready(container) or self._says_well(state, seconds)
+        # In this order: its own health check may say that it is of no use to wait.
+        return self.is_ready(container) or (self._says_well(state, seconds) and not self.must_connect)
+
+    def _too_late(self, container: str) -> ActionFailed:
+        within = f"{self.engine.limits.healthy:g} s"
+        if self.must_connect and self.runs(container):
+            return ActionFailed("not_connected", within)
+        return ActionFailed("not_healthy", self._last_words(container) or f"not within {within}")
 
     def _says_well(self, state: Mapping[str, Any], seconds: float) -> bool:
         health = (state["State"].get("Health") or {}).get("Status", "none")

@@ -5,6 +5,7 @@ SystemEvents and SystemVersion. Each ends in time and is answered in values of J
 TargetAway (nobody answers, or no engine does), NotAllowed (this call is refused to us), Refused (it answers and can't).
 """
 
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -37,6 +38,8 @@ from control.integrations.model import TargetAway
 
 # What no container can be called: to ask whether a call is allowed, without any effect.
 NOBODY = "_nobody"
+_VERSION = re.compile(r"[0-9]{1,2}\.[0-9]{1,3}", re.ASCII)
+_OLDEST: str = docker.constants.MINIMUM_DOCKER_API_VERSION
 _BROKEN = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
@@ -44,7 +47,11 @@ _BROKEN = (
     paramiko.SSHException,
     OSError,
     EOFError,
+    # What answers is in no shape that docker-py knows.
     ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
 )
 
 
@@ -56,7 +63,7 @@ class Engine:
         self.host_key = host_key
         self.software = ""
         self._dialer = dialer
-        self._client = Client(dialer, docker.constants.MINIMUM_DOCKER_API_VERSION, limits)
+        self._client = Client(dialer, _OLDEST, limits)
         self.api = self._learn()
 
     def close(self) -> None:
@@ -71,12 +78,18 @@ class Engine:
     def containers(self, label: str) -> list[dict[str, Any]]:
         """All containers that have a label, running or not, as ContainerList tells of them."""
         with self._asking("GET /containers/json"):
-            return list(self._client.containers(all=True, filters={"label": [label]}))
+            found = self._client.containers(all=True, filters={"label": [label]})
+            if not (isinstance(found, list) and all(isinstance(each, dict) and "Id" in each for each in found)):
+                raise TargetAway("not_an_engine", "GET /containers/json: expected a list of containers")
+            return found
 
     def inspect(self, container: str) -> dict[str, Any]:
         """All about a container, by id or name. Raises Missing."""
         with self._asking("GET /containers/{id}/json"):
-            return dict(self._client.inspect_container(container))
+            found = dict(self._client.inspect_container(container))
+            if not {"Id", "Name", "Image", "Config", "State"} <= found.keys():
+                raise TargetAway("not_an_engine", "GET /containers/{id}/json: expected a container")
+            return found
 
     def create(self, body: Mapping[str, Any], name: str) -> str:
         """A new container, which does not run yet: its id. Raises Refused (Missing: no such image; Taken: the name)."""
@@ -134,13 +147,16 @@ class Engine:
             yield from self._stream("GET", "/events", params, quiet)
         except Quiet:
             return
+        except Refused as error:
+            # Such as of engines that have no events, or none of these.
+            raise NotAllowed("GET /events", error.words) from error
 
     def version(self) -> str:
         """What the engine calls its version, asked where that is allowed; else what its answers say of it."""
         try:
             with self._asking("GET /version"):
                 return str(self._client.version()["Version"])
-        except (NotAllowed, Refused, KeyError):
+        except (NotAllowed, Refused):
             return self.software
 
     def is_allowed(self, method: str, path: str, params: Mapping[str, str], body: str | None = None) -> bool:
@@ -163,6 +179,10 @@ class Engine:
             # A proxy stands there without its engine, or something else.
             code = "engine_away" if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR else "not_an_engine"
             raise TargetAway(code, f"HTTP {response.status_code}: {words_of(response)}")
+        if not _VERSION.fullmatch(version) or docker.utils.version_lt(version, _OLDEST):
+            raise TargetAway(
+                "not_an_engine", f"expected an API of version {_OLDEST} or later, found {short(version)[:20]}"
+            )
         self._client.close()
         self._client = Client(self._dialer, version, self.limits)
         return version

@@ -17,6 +17,8 @@ from control.integrations.model import ActionFailed, Cancelled, Found, Replace, 
 
 # Parts of ContainerInspect's Config that are of the container itself, and not of how it was made.
 _OWN = frozenset({"MacAddress"})
+# Networks in which a container has another's host name: nobody can tell then which one has connected.
+_HOSTS_OF_OTHERS = ("host", "container:")
 
 
 def replace(containers: Containers, action: Replace, *, can_rename: bool) -> None:
@@ -24,6 +26,8 @@ def replace(containers: Containers, action: Replace, *, can_rename: bool) -> Non
     wanted, found = action.wanted, action.found
     # Before anything is hurt: whether the name can be had at all.
     containers.check_name(wanted.name, wanted.key)
+    if containers.is_ready(found.id) and not wanted.spec["network"].startswith(_HOSTS_OF_OTHERS):
+        containers = with_changes(containers, must_connect=True)
     if can_rename and action.beside:
         _beside(containers, wanted, found)
     elif can_rename:
@@ -78,19 +82,25 @@ def _anew(containers: Containers, wanted: Wanted, found: Found) -> None:
 
 def _name_of_old(wanted: Wanted, found: Found) -> str:
     """What the old one is called when it serves again: not as what is only so called on the way."""
-    return wanted.name if found.name in {_aside_name(wanted), _next_name(wanted)} else found.name
+    return wanted.name if found.name in {aside_name(wanted), _next_name(wanted)} else found.name
+
+
+def _piece(wanted: Wanted) -> str:
+    """Of the outpost's id, so that no other one is called so."""
+    return wanted.key.owner.hex[:8]
 
 
 def _next_name(wanted: Wanted) -> str:
-    return f"{wanted.name}-next"
+    return f"{wanted.name}-next-{_piece(wanted)}"
 
 
-def _aside_name(wanted: Wanted) -> str:
-    return f"{wanted.name}-old"
+def aside_name(wanted: Wanted) -> str:
+    """What one is called that is to go, as soon as its successor is there."""
+    return f"{wanted.name}-old-{_piece(wanted)}"
 
 
 def _step_aside(containers: Containers, wanted: Wanted, found: Found) -> None:
-    containers.rename(found.id, _aside_name(wanted), wanted.key)
+    containers.rename(found.id, aside_name(wanted), wanted.key)
 
 
 def _return(containers: Containers, wanted: Wanted, found: Found) -> None:

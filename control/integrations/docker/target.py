@@ -14,7 +14,7 @@ from control.integrations.docker.containers import Containers
 from control.integrations.docker.engine import Engine
 from control.integrations.docker.images import ensure, fetch
 from control.integrations.docker.refusals import Missing
-from control.integrations.docker.replacing import replace
+from control.integrations.docker.replacing import aside_name, replace
 from control.integrations.docker.spec import FINGERPRINT_LABEL, find_key, found_container
 from control.integrations.model import (
     Action,
@@ -23,10 +23,12 @@ from control.integrations.model import (
     Condition,
     Create,
     Found,
+    Key,
     Remove,
     Replace,
     Report,
     Revive,
+    TargetAway,
     Wanted,
 )
 
@@ -35,6 +37,7 @@ CODES = (
     "name_in_use",
     "name_taken",
     "no_image",
+    "not_connected",
     "not_ended",
     "not_healthy",
     "not_made",
@@ -102,7 +105,7 @@ class DockerTarget:
             inspected = self._engine.inspect(str(listed["Id"]))
         except Missing:
             return
-        found = found_container(inspected, self._image(inspected, images), key)
+        found = _found(inspected, self._image(inspected, images), key)
         if found.condition is not Condition.RUNNING and _runs(inspected) and self._is_ready(found.id):
             found = with_changes(found, condition=Condition.RUNNING)
         yield found
@@ -152,11 +155,19 @@ class DockerTarget:
             containers.settle(found.id, wanted.name)
 
 
+def _found(inspected: dict[str, Any], image: str, key: Key) -> Found:
+    try:
+        return found_container(inspected, image, key)
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        # Whatever else speaks so: what it tells of a container has not the shape of one.
+        raise TargetAway("not_an_engine", f"GET /containers/{{id}}/json: {type(error).__name__} {error}") from error
+
+
 def _rename(containers: Containers, wanted: Wanted, found: Found) -> None:
     holder = containers.check_name(wanted.name, wanted.key)
     if holder and holder != found.id:
         # Of the same deployment, and not kept: it goes by an action of its own, after this one.
-        containers.rename(holder, f"{wanted.name}-old", wanted.key)
+        containers.rename(holder, aside_name(wanted), wanted.key)
     containers.rename(found.id, wanted.name, wanted.key)
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
@@ -328,6 +328,38 @@ def test_who_is_known_to_work_need_not_have_a_health_check_that_says_so(
 
     (found,) = everybody.observe(frozenset({owner}))
     assert found.condition is Condition.RUNNING
+
+
+def test_what_had_connected_is_replaced_only_by_what_connects_too(bench: Bench, outpost: tuple[UUID, str]) -> None:
+    """Its health check tells only that its process lives: not that it reaches control, where it is sent now."""
+    owner, name = outpost
+    bench.bring(wanted_container(owner, name), owner=owner)
+    (old,) = bench.look(owner)
+    bench.ready.add(old.id)
+    wanted = wanted_container(owner, name, env={"AUTHENTIK_HOST": "https://mistyped.example"})
+    hasty = replace(QUICK, healthy=0.8)
+    with connect(Connection(url=bench.proxy.url), hasty) as connected:
+        target = DockerTarget(connected, bench.ready.__contains__)
+        with pytest.raises(ActionFailed) as failed:
+            target.apply(Replace(wanted=wanted, found=old, differences=(), beside=True), Ear())
+        assert (failed.value.code, failed.value.restored) == ("not_connected", True)
+        (kept,) = bench.look(owner)
+        assert kept.spec["env"] == old.spec["env"]
+
+        everybody = DockerTarget(connected, lambda _: True)
+        everybody.apply(Replace(wanted=wanted, found=kept, differences=(), beside=True), Ear())
+    assert bench.look(owner)[0].fingerprint == wanted.fingerprint
+
+
+def test_outposts_whose_names_end_alike(bench: Bench) -> None:
+    """What is called so on the way is no outpost's name."""
+    _, name = owner_and_name()
+    owners = {f"{name}{ending}": owner_and_name()[0] for ending in ("", "-next", "-old")}
+    for image in ("well:1", "well:2"):
+        for each, owner in owners.items():
+            bench.bring(wanted_container(owner, each, image), owner=owner)
+    for owner in owners.values():
+        bench.bring(owner=owner)
 
 
 def test_without_a_health_check_running_for_a_while_is_enough(bench: Bench, outpost: tuple[UUID, str]) -> None:

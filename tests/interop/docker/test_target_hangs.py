@@ -6,14 +6,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from control.integrations.docker.connect import Connection, connect
 from control.integrations.docker.limits import Limits
+from control.integrations.docker.target import DockerTarget
 from control.integrations.model import TargetAway
 from tests.support.engine_wanted import QUICK
 from tests.support.peers_tls import self_signed
@@ -53,9 +55,10 @@ def test_an_engine_that_was_stopped(engine_socket: Path) -> None:
         pytest.param(
             b"HTTP/1.1 302 Found\r\nLocation: http://x/\r\nContent-Length: 0\r\n\r\n", "not_an_engine", id="sent on"
         ),
-        pytest.param(
-            b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy", "engine_away", id="a proxy without engine"
-        ),
+        pytest.param(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy", "engine_away", id="a proxy without engine"),
+        pytest.param(_LIST.replace(b"1.41", b"banana"), "not_an_engine", id="no version"),
+        pytest.param(_LIST.replace(b"1.41", b"1.5"), "not_an_engine", id="an engine of old times"),
+        pytest.param(_LIST.replace(b"1.41", b"9" * 5000), "not_an_engine", id="a long version"),
         pytest.param(_LIST + b"Content-Length: 9\r\n\r\n[", "engine_away", id="cut off"),
         pytest.param(_LIST + b"Content-Length: 200000\r\n\r\n" + b" " * 200_000, "engine_away", id="too much"),
     ],
@@ -63,6 +66,25 @@ def test_an_engine_that_was_stopped(engine_socket: Path) -> None:
 def test_what_is_no_engine(folder: Path, answer: bytes, code: str) -> None:
     with _server(folder, lambda client: client.sendall(answer)) as url:
         assert _told(lambda: _away(url)) == code
+
+
+@pytest.mark.parametrize("answer", [b'["a", 1, null]', b'{"message": "x"}', b"[[]]", b'{"Id": "abc"}', b"null", b"7"])
+def test_answers_of_no_engine(folder: Path, answer: bytes) -> None:
+    """It may say whatever it wants: nothing but TargetAway comes of it."""
+    head = _LIST + f"Content-Length: {len(answer)}\r\n\r\n".encode()
+
+    def serve(client: socket.socket) -> None:
+        client.sendall(head + answer)
+        while client.recv(1 << 16):
+            client.sendall(head + answer)
+
+    with _server(folder, serve) as url, connect(Connection(url=url), HASTY) as connected:
+        for ask in (
+            lambda: DockerTarget(connected, lambda _: False).observe(frozenset({uuid4()})),
+            lambda: connected.inspect("x"),
+            connected.version,
+        ):
+            assert _told(ask) in {"not_an_engine", "engine_away"}
 
 
 def test_nobody_answers(folder: Path) -> None:
@@ -139,15 +161,21 @@ def _server(folder: Path, answer: Callable[[socket.socket], object]) -> Iterator
         server.listen()
 
         def serve() -> None:
-            client, _ = server.accept()
-            with client:
-                client.recv(1 << 16)
-                try:
-                    answer(client)
-                except OSError:
-                    return
+            while not ending.is_set():
+                client, _ = server.accept()
+                with client, suppress(OSError):
+                    client.settimeout(3)
+                    if client.recv(1 << 16):
+                        answer(client)
 
-        thread = threading.Thread(target=serve)
+        ending = threading.Event()
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        yield f"unix://{path}"
-        thread.join(10)
+        try:
+            yield f"unix://{path}"
+        finally:
+            ending.set()
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as last:
+                last.connect(str(path))
+            thread.join(10)
+        assert not thread.is_alive()
