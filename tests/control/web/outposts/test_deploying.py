@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -157,6 +158,32 @@ def test_states_in_words(
     assert ">rack</a>" in listed
     assert ("</span>Deployed</span>" in listed) is False
     assert (words[0] in listed) is (state is not DeploymentState.DEPLOYED)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"state": DeploymentState.ROLLED_BACK, "failed": "f", "tries": 2}, ["serves on. It is tried again when the"]),
+        (
+            {"state": DeploymentState.ROLLED_BACK, "tries": 2},
+            ["serves on.", "failed 2 times on end", "tried again <time"],
+        ),
+        ({"state": DeploymentState.FAILED, "tries": 1}, ["It is tried again <time"]),
+        ({"state": DeploymentState.DEPLOYED, "tries": 3}, []),
+        ({"state": DeploymentState.DEPLOYED, "tries": 4}, ["had to be mended 4 times"]),
+    ],
+)
+def test_when_it_is_tried_again(
+    site: Site, rack: Integration, edge: Outpost, fields: dict[str, object], words: list[str]
+) -> None:
+    with site.store.read() as unit:
+        retry = unit.now + timedelta(minutes=2)
+    is_well = fields["state"] is DeploymentState.DEPLOYED
+    deploy(site.store, edge, rack, **{"retry": retry, "error": "" if is_well else "no_image", **fields})
+    found = " ".join(card(site, edge).split())
+    for each in words:
+        assert each in found
+    assert bool(words) is ("tried again" in found or "mended" in found)
 
 
 def test_an_engine_that_is_away(site: Site, rack: Integration, edge: Outpost) -> None:
