@@ -18,7 +18,7 @@ RUNS = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntegrationView:
-    """An integration with what the last look has shown; `offered` says that another host key waits to be trusted."""
+    """An integration with what the last look has shown."""
 
     integration: Integration
     health: IntegrationHealth | None
@@ -84,12 +84,13 @@ def read_page(unit: Unit, integration: Integration) -> Mapping[str, object]:
 
 def leftovers(unit: Unit, integration: UUID) -> Sequence[Placement]:
     """What lies on an engine for outposts that are gone or elsewhere."""
-    return _left(unit.deployments.of_integration(integration), _outposts(unit, integration), integration)
+    deployments = unit.deployments.of_integration(integration)
+    return _left(deployments, _outposts(unit, integration, deployments), integration)
 
 
 def _placements(unit: Unit, integration: UUID) -> Mapping[str, object]:
     deployments = unit.deployments.of_integration(integration)
-    outposts = _outposts(unit, integration)
+    outposts = _outposts(unit, integration, deployments)
     by_outpost = {each.outpost: each for each in deployments}
     here = [
         Placement(outpost=outpost, deployment=by_outpost.get(outpost.id))
@@ -99,9 +100,9 @@ def _placements(unit: Unit, integration: UUID) -> Mapping[str, object]:
     return {"placements": here, "leftovers": _left(deployments, outposts, integration)}
 
 
-def _outposts(unit: Unit, integration: UUID) -> Mapping[UUID, Outpost]:
+def _outposts(unit: Unit, integration: UUID, deployments: Sequence[Deployment]) -> Mapping[UUID, Outpost]:
     """The outposts that are wanted or lie there, by id, in the order of their names."""
-    lying = {each.outpost for each in unit.deployments.of_integration(integration)}
+    lying = {each.outpost for each in deployments}
     return {each.id: each for each in unit.outposts.all() if each.integration == integration or each.id in lying}
 
 

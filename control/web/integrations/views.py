@@ -2,8 +2,7 @@
 
 from uuid import UUID
 
-from flask import Blueprint, render_template, url_for
-from flask import request as asked
+from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from control.domain.integration import Integration
@@ -63,7 +62,7 @@ def check(key: UUID) -> ResponseReturnValue:
     with web().store.write(actor()) as unit:
         integration = unit.integrations.get(key)
         ask_run(unit, TaskKind.CHECK, integration.id, integration.name)
-    if asked.headers.get("HX-Target") == "integration":
+    if request.headers.get("HX-Target") == "integration":
         return live_detail(key)
     return done(url_for(".detail", key=key), "check_asked", name=integration.name)
 
