@@ -87,11 +87,9 @@ def test_a_process_that_is_told_to_end_lets_its_run_finish(start: Start, real: S
     waiting = submit(real)
     begun(tmp_path, 2)
     program.process.send_signal(signal.SIGTERM)
-    late = submit(real)
     (tmp_path / "go").touch()
     assert program.process.wait(10) == 0
     assert [stored(real, each).state for each in (run, waiting)] == [TaskState.DONE, TaskState.DONE]
-    assert stored(real, late).state is TaskState.QUEUED
 
 
 def test_a_run_that_does_not_finish_in_time_stops_and_is_given_back(start: Start, real: Store, tmp_path: Path) -> None:
