@@ -2,10 +2,14 @@
 
 Not one whose subject somebody works on, and not too many of one integration: an engine that hangs holds up whoever asks
 it, and must not hold up what is to be done elsewhere. Checks go free, since they tell which engines are away.
+
+Clocks go back, by days at times: a run that was handed in or begun later than now is due, and a lease that ends later
+than any would is none.
 """
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +22,8 @@ from control.store.base import Context
 # Runs of one integration that go on at once, over all processes: of one that answers, and of one that is away.
 MOST_THERE, MOST_AWAY = 4, 1
 _FREE = TaskKind.CHECK
+# Longer than any lease.
+_TOO_LONG = timedelta(minutes=5)
 _C = tables.task_runs.c
 _OTHER = tables.task_runs.alias("other")
 _IS_WORKED_ON = sa.exists().where(
@@ -31,8 +37,11 @@ _IS_WORKED_ON = sa.exists().where(
 
 def claimable(context: Context, kinds: Collection[TaskKind]) -> sa.Select[Any]:
     """The run of these kinds to be done next, if there is one; one that was left in the middle waits for nothing."""
-    is_lost = sa.and_(_C.state == TaskState.RUNNING, _C.lease < context.now)
-    is_due = sa.and_(_C.state.in_(WAITING), _C.due <= context.now, ~_IS_WORKED_ON, _has_room(context))
+    now = context.now
+    is_over = sa.or_(_C.lease < now, _C.lease > now + _TOO_LONG)
+    is_lost = sa.and_(_C.state == TaskState.RUNNING, is_over)
+    is_time = sa.or_(_C.due <= now, _C.created > now, _C.started > now)
+    is_due = sa.and_(_C.state.in_(WAITING), is_time, ~_IS_WORKED_ON, _has_room(context))
     wanted = sa.select(tables.task_runs).where(_C.kind.in_(kinds), sa.or_(is_lost, is_due))
     return wanted.order_by(_C.cause.in_(CAUSES), _C.due, _C.id).limit(1)
 

@@ -112,9 +112,14 @@ class Runs(Repository[TaskRun]):
         return found[0] if found else None
 
     def latest_of(self, kinds: Collection[TaskKind]) -> dict[tuple[TaskKind, UUID | None], datetime]:
-        """When the newest run of each of these kinds was handed in, by kind and subject; now where one still waits."""
+        """When the newest run of each of these kinds was handed in, by kind and subject; now where one still waits.
+
+        What was handed in later than now, before a clock went back, doesn't count.
+        """
         handed_in = sa.case((_C.state.in_(WAITING), sa.literal(self.context.now, _C.created.type)), else_=_C.created)
-        newest = sa.select(_C.kind, _C.subject, sa.func.max(handed_in).label("newest")).where(_C.kind.in_(kinds))
+        newest = sa.select(_C.kind, _C.subject, sa.func.max(handed_in).label("newest")).where(
+            _C.kind.in_(kinds), sa.or_(_C.created <= self.context.now, _C.state.in_(WAITING))
+        )
         return {(row.kind, row.subject): row.newest for row in self.context.rows(newest.group_by(_C.kind, _C.subject))}
 
     def lines(self, run_id: UUID, after: UUID | None = None) -> list[TaskLine]:

@@ -93,4 +93,5 @@ class Timetable:
 
 
 def _is_due(schedule: Schedule, last: datetime | None, now: datetime) -> bool:
-    return last is None or now - last >= schedule.period
+    """Whether the last time is long ago, or lies in the future as only a clock that went back can make it."""
+    return last is None or abs(now - last) >= schedule.period

@@ -107,3 +107,16 @@ def test_a_run_that_was_left_waits_for_nothing(store: Store, clock: Clock, slow:
     be_away(store, slow)
     clock.advance(seconds=31)
     assert {run.id for run in claims(store)} == {run.id for run in first}
+
+
+def test_a_clock_that_goes_back_leaves_nothing_for_later(store: Store, clock: Clock) -> None:
+    queued, retried, left = uuid4(), uuid4(), uuid4()
+    submit(store, TaskKind.DEPLOY, retried, left)
+    first, _ = claims(store)
+    with store.write(ADMIN) as unit:
+        unit.runs.end(replace(first, state=TaskState.RETRYING, due=unit.now + timedelta(minutes=5)))
+        unit.runs.submit(TaskKind.DEPLOY, "event", queued, due=unit.now + timedelta(seconds=5))
+    assert claims(store) == []
+    clock.advance(days=-2)
+    assert {run.subject for run in claims(store)} == {queued, retried, left}
+    assert claims(store) == []

@@ -123,3 +123,20 @@ def test_a_start_while_the_database_is_away_is_made_up_for(database: Database, c
     store.away = False
     timetable.look()
     assert len(runs(store, TaskKind.DISCOVER)) == 1
+
+
+def test_a_clock_that_goes_back_stops_nothing(store: Store, clock: Clock) -> None:
+    with store.write(ADMIN) as unit:
+        unit.integrations.add(builders.integration("engine", created=clock.now))
+    timetable = Timetable(store, SCHEDULES)
+    for _ in range(5):
+        clock.advance(minutes=1)
+        timetable.look()
+        end_all(store)
+    before = len(runs(store, TaskKind.CHECK))
+    clock.advance(days=-2)
+    for _ in range(60):
+        timetable.look()
+        end_all(store)
+        clock.advance(minutes=1)
+    assert len(runs(store, TaskKind.CHECK)) == before + 60
