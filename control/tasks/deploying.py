@@ -176,7 +176,9 @@ def _tell(work: Work, desire: Desire, row: Deployment, brought: Brought) -> None
         again = brought.outcome.retry_after
         if again is not None and desire.integration is not None:
             unit.runs.submit(TaskKind.SURVEY, Cause.EVENT, row.integration, desire.integration.name, unit.now + again)
-        return places.mended(noted, unit.now) if is_mended else noted
+        if is_mended:
+            return places.mended(noted, unit.now)
+        return replace(noted, changed=unit.now) if brought.outcome.applied else noted
 
     _rewrite(work, row, after, ids)
 
@@ -286,5 +288,6 @@ def _rewrite(
         known = unit.deployments.find(row.id)
         if known is not None:
             unit.deployments.update(after(unit, known))
-        if there is not None:
-            forget_gone(unit, row.outpost, there)
+        integration = unit.integrations.find(row.integration)
+        if there is not None and forget_gone(unit, row.outpost, there) and integration is not None:
+            places.look_again(unit, integration, Cause.EVENT)

@@ -9,17 +9,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from control.domain.integration import Deployment, DeploymentState
+from control.domain.integration import Deployment, DeploymentState, Integration
+from control.domain.task import TaskKind
 from control.fleet.integrations import settle_deployments
 from control.integrations.model import Action, ActionFailed, Change, Condition, Found, Key, Replace, TargetAway
 from control.store import Unit
 from control.tasks.wanted import BAD_OPTIONS, NO_TOKEN, Desire
 
 # How long nobody tries by himself what has failed: twice as long each time.
-FIRST_RETRY = timedelta(seconds=30)
+FIRST_RETRY = timedelta(seconds=10)
 LONGEST_RETRY = timedelta(hours=1)
 # So often something is mended without a rest; whatever has been well for CALM starts from there again.
 FREE_MENDINGS, CALM = 3, timedelta(hours=1)
+# By then the link has noted of a container that is gone that it is.
+NOTED = timedelta(minutes=2)
+# What is being deployed is looked at again when that is likely over.
+AGAIN = timedelta(seconds=15)
 # Failures before anything is touched: to try again interrupts nothing.
 UNTOUCHED = frozenset({"no_image", "name_taken"})
 FAULTS = frozenset({BAD_OPTIONS, NO_TOKEN})
@@ -99,6 +104,16 @@ def is_held(row: Deployment, action: Action, images: Mapping[Key, str]) -> bool:
             return is_same and found.condition in _SERVING and not is_outcast
         case _:
             return False
+
+
+def has_just_changed(row: Deployment, now: datetime) -> bool:
+    """Whether something was done there so lately that the link may not have noted yet who is gone."""
+    return row.changed is not None and now - row.changed < NOTED
+
+
+def look_again(unit: Unit, integration: Integration, cause: str) -> None:
+    """Hand in another survey, for when what goes on there is likely over."""
+    unit.runs.submit(TaskKind.SURVEY, cause, integration.id, integration.name, unit.now + AGAIN)
 
 
 def is_resting(row: Deployment, now: datetime) -> bool:

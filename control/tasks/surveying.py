@@ -7,7 +7,7 @@ a survey: its health tells of it, and the survey is made when it is back.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 from uuid import UUID
@@ -23,8 +23,6 @@ from control.tasks.counting import AWAY
 from control.tasks.engines import open_engine
 from control.tasks.wanted import Desire, Readiness, desires, forget_gone
 
-# What is being deployed is looked at again when that is likely over.
-AGAIN = timedelta(seconds=15)
 MOST_RUNNING = 10_000
 CODES = ("surveyed", "survey_differs", "survey_away")
 
@@ -124,7 +122,7 @@ def judge(scene: Scene, sight: Sight, owner: UUID, now: datetime) -> Verdict:
 def _concluded(work: Work, scene: Scene, sight: Sight) -> list[UUID]:
     """Write down what was seen, and hand in what is to be done; which outposts are to be deployed."""
     verdicts = {owner: judge(scene, sight, owner, work.now()) for owner in sorted(scene.owners)}
-    differing = []
+    differing, is_unsettled = [], False
     with work.store.write(SYSTEM) as unit:
         busy = _busy(unit)
         known = {row.outpost: row for row in unit.deployments.of_integration(scene.integration.id)}
@@ -137,14 +135,12 @@ def _concluded(work: Work, scene: Scene, sight: Sight) -> list[UUID]:
                 unit.runs.submit(TaskKind.DEPLOY, _cause(work), owner, _name(scene, owner))
                 differing.append(owner)
             if row is not None:
-                _write(unit, row, verdict, scene.desires.get(owner), sight.found.get(owner, ()))
-        if busy & scene.owners:
-            _look_again(unit, work, scene.integration)
+                found = sight.found.get(owner, ())
+                _write(unit, row, verdict, scene.desires.get(owner), found)
+                is_unsettled |= verdict is Verdict.AS_WANTED and _is_unsettled(unit, row, found)
+        if is_unsettled or busy & scene.owners:
+            places.look_again(unit, scene.integration, work.run.cause)
     return differing
-
-
-def _look_again(unit: Unit, work: Work, integration: Integration) -> None:
-    unit.runs.submit(TaskKind.SURVEY, work.run.cause, integration.id, integration.name, unit.now + AGAIN)
 
 
 def _busy(unit: Unit) -> frozenset[UUID]:
@@ -157,7 +153,6 @@ def _write(unit: Unit, row: Deployment, verdict: Verdict, desire: Desire | None,
     match verdict:
         case Verdict.AS_WANTED if desire is not None:
             unit.deployments.update(places.arrived(row, desire.fingerprint, found, "", unit.now))
-            forget_gone(unit, row.outpost, [each.id for each in found])
         case Verdict.FAULTY if desire is not None and desire.fault is not None:
             error = ActionFailed(desire.fault.code, desire.fault.detail)
             unit.deployments.update(places.failed(row, error, places.NOTHING_TRIED, unit.now))
@@ -165,6 +160,11 @@ def _write(unit: Unit, row: Deployment, verdict: Verdict, desire: Desire | None,
             unit.deployments.update(replace(row, checked=unit.now))
         case _:
             assert_never(verdict)
+
+
+def _is_unsettled(unit: Unit, row: Deployment, found: Sequence[Found]) -> bool:
+    """Forget instances of what is gone; whether the link hasn't noted yet that one of them is."""
+    return forget_gone(unit, row.outpost, [each.id for each in found]) and places.has_just_changed(row, unit.now)
 
 
 def _cause(work: Work) -> str:

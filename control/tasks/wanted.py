@@ -159,16 +159,19 @@ def _is_up(instance: Instance, now: datetime) -> bool:
     return is_heard and instance.applied_revision > 0 and not instance.rejections
 
 
-def forget_gone(unit: Unit, outpost: UUID, there: Collection[str]) -> None:
+def forget_gone(unit: Unit, outpost: UUID, there: Collection[str]) -> bool:
     """Take instances off the list that ran in containers which are no more; `there` are the ids of those that are.
 
-    A container's state goes with it, so its instance never comes back. What is connected is left to the next look.
+    A container's state goes with it, so its instance never comes back. True where the link has not noted of one yet
+    that it is gone: that is left to a later look.
     """
     names = {key[:HOSTNAME_LENGTH] for key in there}
-    for instance in unit.instances.of_outpost(outpost):
-        is_gone = instance.state is InstanceState.DISCONNECTED and instance.hostname not in names
-        if is_gone and _is_container(instance.hostname):
+    found = [each for each in unit.instances.of_outpost(outpost) if _is_container(each.hostname)]
+    gone = [each for each in found if each.hostname not in names]
+    for instance in gone:
+        if instance.state is InstanceState.DISCONNECTED:
             unit.instances.remove(instance)
+    return any(each.state is not InstanceState.DISCONNECTED for each in gone)
 
 
 def _is_container(hostname: str) -> bool:

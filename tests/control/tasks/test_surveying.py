@@ -9,7 +9,7 @@ from control.domain.outpost import InstanceState, Rejection
 from control.domain.task import Cause, TaskKind, TaskState
 from control.integrations.model import Condition
 from control.store import Store
-from control.tasks.surveying import AGAIN
+from control.tasks.places import AGAIN
 from tests.support.deploying import IMAGE, LEASE, NEW, OLD, Stage, make_stage
 from tests.support.stores import ADMIN, Clock
 
@@ -71,7 +71,7 @@ def test_what_is_being_deployed_is_looked_at_again_later(stage: Stage, store: St
     engine.found.clear()
     with store.write(ADMIN) as unit:
         unit.runs.submit(TaskKind.DEPLOY, Cause.CHANGE, outpost.id, "edge")
-        assert unit.runs.claim(frozenset({TaskKind.DEPLOY}), uuid4(), 100 * LEASE) is not None
+        assert unit.runs.claim(frozenset({TaskKind.DEPLOY}), uuid4(), LEASE) is not None
     run = stage.ask(TaskKind.SURVEY, integration.id)
     assert run.result == {"outposts": 1, "deploys": 0}
     [again] = stage.runs(TaskKind.SURVEY, TaskState.QUEUED)
