@@ -10,6 +10,7 @@ import requests
 import urllib3.exceptions
 
 from control.integrations.docker.dialing import DialAdapter, Dialer
+from control.integrations.docker.hiding import hide
 from control.integrations.docker.limits import Limits
 
 
@@ -24,6 +25,8 @@ class Client(docker.APIClient):
         # Only for the header of HTTP that names the host: where connections go is the dialer's.
         super().__init__(base_url=f"http://{dialer.host}", version=version)
         self._limits = limits
+        # What is in no error, whatever the engine repeats.
+        self.hidden: frozenset[str] = frozenset()
         # Neither proxies nor certificates nor passwords from the environment, and no other way out than ours.
         self.trust_env = False
         self.adapters.clear()
@@ -42,10 +45,14 @@ class Client(docker.APIClient):
         known = timeout if isinstance(timeout, tuple) else (self._limits.connect, quiet)
         response = super().send(request, **(options | {"allow_redirects": False}), stream=True, timeout=known)
         if not stream or not response.ok or response.is_redirect:
-            response.raw = BytesIO(_read(response, self._limits.answer))
+            content = _read(response, self._limits.answer)
+            response.raw = BytesIO(content if response.ok else self._without_secrets(content))
             # Now, since who looks at an error may have closed it.
             _ = response.content
         return response
+
+    def _without_secrets(self, content: bytes) -> bytes:
+        return hide(content.decode(errors="replace"), self.hidden).encode()
 
 
 def messages(response: requests.Response, most: int) -> Iterator[Mapping[str, Any]]:

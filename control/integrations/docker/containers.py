@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from control.integrations.docker.engine import Engine
+from control.integrations.docker.hiding import hide, tokens_in
 from control.integrations.docker.refusals import Missing, Refused, Taken, short
 from control.integrations.docker.spec import creation, find_key
 from control.integrations.model import ActionFailed, Key, Report, Said, TargetAway, Wanted
 
 # As often as that started again within the time to become healthy: it does not stay up.
 _RESTARTS = 3
+NAME_IN_USE = "name_in_use"
 _TOLD_EACH = 10.0
 
 
@@ -136,7 +138,7 @@ class Containers:
         if found == key:
             return str(holder["Id"])
         if found is not None:
-            raise TargetAway("name_in_use", name)
+            raise TargetAway(NAME_IN_USE, name)
         raise ActionFailed("name_taken", name)
 
     def _holder(self, name: str) -> dict[str, Any] | None:
@@ -193,8 +195,8 @@ class Containers:
 
 def _ending(inspected: Mapping[str, Any]) -> str:
     """Why it isn't healthy: the last answer of its health check, or how it ended."""
-    state = inspected.get("State") or {}
+    state, secrets = inspected.get("State") or {}, tokens_in(inspected.get("Config") or {})
     log = (state.get("Health") or {}).get("Log") or []
     if state.get("Status") == "running":
-        return short(f"health check: {log[-1].get('Output', '')}") if log else ""
-    return short(f"exit code {state.get('ExitCode', '')} {state.get('Error') or ''}")
+        return short(hide(f"health check: {log[-1].get('Output', '')}", secrets)) if log else ""
+    return short(hide(f"exit code {state.get('ExitCode', '')} {state.get('Error') or ''}", secrets))

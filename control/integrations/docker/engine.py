@@ -13,7 +13,6 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import Any
 
-import docker.auth
 import docker.constants
 import docker.errors
 import docker.utils
@@ -23,6 +22,7 @@ import urllib3.exceptions
 
 from control.integrations.docker.client import Client, Quiet, messages
 from control.integrations.docker.dialing import Dialer, cutting
+from control.integrations.docker.hiding import tokens_in
 from control.integrations.docker.limits import Limits
 from control.integrations.docker.refusals import (
     NotAllowed,
@@ -93,6 +93,7 @@ class Engine:
 
     def create(self, body: Mapping[str, Any], name: str) -> str:
         """A new container, which does not run yet: its id. Raises Refused (Missing: no such image; Taken: the name)."""
+        self._client.hidden |= tokens_in(body)
         with self._asking("POST /containers/create"):
             return str(self._client.create_container_from_config(dict(body), name)["Id"])  # type: ignore[no-untyped-call]
 
@@ -132,7 +133,10 @@ class Engine:
                 return None
 
     def pull(self, reference: str) -> Iterator[Mapping[str, Any]]:
-        """Messages of progress, until the image is there. Raises Refused where the registry does not give it."""
+        """Messages of progress, until the image is there. Raises Refused where the registry does not give it.
+
+        With the engine's own rights: no password of this machine's goes to whoever answers there.
+        """
         repository, tag = docker.utils.parse_repository_tag(reference)
         params = {"fromImage": repository, "tag": tag or "latest"}
         with cutting(self._dialer, self.limits.pull):
@@ -190,19 +194,10 @@ class Engine:
     def _url(self, path: str) -> str:
         return f"{self._client.base_url}{f'/v{self.api}' if self.api else ''}{path}"
 
-    def _credentials(self, repository: str) -> dict[str, str]:
-        """What `docker login` has left in ~/.docker/config.json for the registry of an image."""
-        registry, _ = docker.auth.resolve_repository_name(repository)
-        found = docker.auth.get_config_header(self._client, registry)
-        return {"X-Registry-Auth": found.decode() if isinstance(found, bytes) else str(found)} if found else {}
-
     def _stream(self, method: str, path: str, params: Mapping[str, str], quiet: float) -> Iterator[Mapping[str, Any]]:
         timeout = (self.limits.connect, quiet)
         with self._translating(f"{method} {path}", quiet):
-            headers = self._credentials(params["fromImage"]) if "fromImage" in params else {}
-            response = self._client.request(
-                method, self._url(path), params=params, headers=headers, stream=True, timeout=timeout
-            )
+            response = self._client.request(method, self._url(path), params=params, stream=True, timeout=timeout)
             with response:
                 response.raise_for_status()
                 yield from messages(response, self.limits.message)

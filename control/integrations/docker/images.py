@@ -34,18 +34,30 @@ def fetch(engine: Engine, reference: str, report: Report) -> str:
     return engine.find_image(reference) or ""
 
 
-def ensure(engine: Engine, reference: str, report: Report) -> None:
-    """Have it there, pulling only what is not. Raises ActionFailed ("no_image"), TargetAway, Cancelled."""
-    if engine.find_image(reference) is not None:
-        return
-    words: list[str] = []
+class Images:
+    """Images of one engine while something is done there: what nobody had a moment ago is not asked for again."""
 
-    def listen(said: Said) -> None:
-        words.append(said.values.get("detail", ""))
-        report(said)
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._absent: dict[str, str] = {}
 
-    if not fetch(engine, reference, listen):
-        raise ActionFailed("no_image", next((each for each in reversed(words) if each), reference))
+    def fetch(self, reference: str, report: Report) -> str:
+        """As the function, and remember why nobody has it."""
+
+        def listen(said: Said) -> None:
+            if said.code == "no_image":
+                self._absent[reference] = said.values["detail"]
+            report(said)
+
+        self._absent.pop(reference, None)
+        return fetch(self._engine, reference, listen)
+
+    def ensure(self, reference: str, report: Report) -> None:
+        """Have it there, pulling only what is not. Raises ActionFailed ("no_image"), TargetAway, Cancelled."""
+        if self._engine.find_image(reference) is not None:
+            return
+        if reference in self._absent or not self.fetch(reference, report):
+            raise ActionFailed("no_image", self._absent.get(reference, reference))
 
 
 def _pull(engine: Engine, reference: str, report: Report) -> None:

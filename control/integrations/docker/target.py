@@ -5,14 +5,15 @@ by the next plan, since nothing here is remembered between two of them.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace as with_changes
 from typing import Any, assert_never
 from uuid import UUID
 
 from control.fleet.launch import OUTPOST_LABEL
-from control.integrations.docker.containers import Containers
+from control.integrations.docker.containers import NAME_IN_USE, Containers
 from control.integrations.docker.engine import Engine
-from control.integrations.docker.images import ensure, fetch
+from control.integrations.docker.images import Images
 from control.integrations.docker.refusals import Missing
 from control.integrations.docker.replacing import aside_name, replace
 from control.integrations.docker.spec import FINGERPRINT_LABEL, find_key, found_container
@@ -34,7 +35,7 @@ from control.integrations.model import (
 
 CODES = (
     "healthy",
-    "name_in_use",
+    NAME_IN_USE,
     "name_taken",
     "no_image",
     "not_connected",
@@ -60,6 +61,7 @@ class DockerTarget:
 
     def __init__(self, engine: Engine, is_ready: Callable[[str], bool]) -> None:
         self._engine = engine
+        self._images = Images(engine)
         self._is_ready = is_ready
 
     @property
@@ -76,7 +78,7 @@ class DockerTarget:
 
     def prepare(self, wanted: Wanted, report: Report) -> str:
         """As in Target: pull its image, and return the id of what there is then."""
-        return fetch(self._engine, str(wanted.spec["image"]), report)
+        return self._images.fetch(str(wanted.spec["image"]), report)
 
     def apply(self, action: Action, report: Report) -> None:
         """As in Target."""
@@ -85,7 +87,8 @@ class DockerTarget:
             case Create(wanted=wanted):
                 self._create(containers, wanted)
             case Change(wanted=wanted, found=found) if self._engine.can_rename:
-                _rename(containers, wanted, found)
+                with self._making_way(containers, wanted, found):
+                    _rename(containers, wanted, found)
             case Change(wanted=wanted, found=found, differences=differences):
                 self._replace(containers, Replace(wanted=wanted, found=found, differences=differences, beside=False))
             case Replace():
@@ -118,7 +121,7 @@ class DockerTarget:
         return reference if images[reference] in {None, running} else running
 
     def _create(self, containers: Containers, wanted: Wanted) -> None:
-        ensure(self._engine, str(wanted.spec["image"]), containers.report)
+        self._images.ensure(str(wanted.spec["image"]), containers.report)
         new = self._find_made(containers, wanted) or containers.create(wanted, wanted.name)
         containers.start(new)
         containers.settle(new, wanted.name)
@@ -133,14 +136,25 @@ class DockerTarget:
 
     def _replace(self, containers: Containers, action: Replace) -> None:
         try:
-            ensure(self._engine, str(action.wanted.spec["image"]), containers.report)
+            self._images.ensure(str(action.wanted.spec["image"]), containers.report)
         except ActionFailed as error:
             # Nothing has been touched.
             raise ActionFailed(error.code, error.detail, restored=True) from error
         if containers.is_there(action.found.id):
-            replace(containers, action, can_rename=self._engine.can_rename)
+            with self._making_way(containers, action.wanted, action.found):
+                replace(containers, action, can_rename=self._engine.can_rename)
         else:
             self._create(containers, action.wanted)
+
+    @contextmanager
+    def _making_way(self, containers: Containers, wanted: Wanted, found: Found) -> Iterator[None]:
+        """Where another outpost has the name, which may want ours: leave ours, so that one of both gets on."""
+        try:
+            yield
+        except TargetAway as error:
+            if error.code == NAME_IN_USE and self._engine.can_rename and found.name != wanted.name:
+                containers.rename(found.id, aside_name(wanted), wanted.key)
+            raise
 
     def _revive(self, containers: Containers, wanted: Wanted, found: Found) -> None:
         if found.condition is not Condition.STOPPED:

@@ -362,6 +362,24 @@ def test_outposts_whose_names_end_alike(bench: Bench) -> None:
         bench.bring(owner=owner)
 
 
+def test_two_that_swap_their_names(bench: Bench, outpost: tuple[UUID, str]) -> None:
+    """Each finds the other in its place; who is first leaves its own, and both have what they want in the end."""
+    first, name = outpost
+    second, other = owner_and_name()
+    bench.bring(wanted_container(first, name), owner=first)
+    bench.bring(wanted_container(second, other), owner=second)
+    if not bench.target.can_run_beside:
+        bench.bring(owner=second)
+        return
+    with pytest.raises(TargetAway):
+        bench.bring(wanted_container(first, other), owner=first)
+    bench.bring(wanted_container(second, name), owner=second)
+    bench.bring(wanted_container(first, other), owner=first)
+
+    assert (bench.names(first), bench.names(second)) == ([other], [name])
+    bench.bring(owner=second)
+
+
 def test_without_a_health_check_running_for_a_while_is_enough(bench: Bench, outpost: tuple[UUID, str]) -> None:
     owner, name = outpost
 

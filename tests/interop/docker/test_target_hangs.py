@@ -1,6 +1,8 @@
 """An engine that hangs, or is none: whoever asks is told in time, and by the right code."""
 
+import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -15,9 +17,11 @@ import pytest
 
 from control.integrations.docker.connect import Connection, connect
 from control.integrations.docker.limits import Limits
+from control.integrations.docker.refusals import Refused
+from control.integrations.docker.spec import creation
 from control.integrations.docker.target import DockerTarget
 from control.integrations.model import TargetAway
-from tests.support.engine_wanted import QUICK
+from tests.support.engine_wanted import QUICK, TOKEN, owner_and_name, wanted_container
 from tests.support.peers_tls import self_signed
 
 pytestmark = pytest.mark.interop
@@ -87,6 +91,26 @@ def test_answers_of_no_engine(folder: Path, answer: bytes) -> None:
             assert _told(ask) in {"not_an_engine", "engine_away"}
 
 
+def test_what_repeats_a_request_in_its_error_repeats_no_token(folder: Path) -> None:
+    def serve(client: socket.socket) -> None:
+        said = json.dumps({"message": f"can't do {_asked[-1].decode()}"}).encode()
+        is_list = b"GET /containers/json" in _asked[-1]
+        head = _LIST if is_list else _LIST.replace(b"200 OK", b"500 Oh")
+        body = b"[]" if is_list else said
+        client.sendall(head + f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
+
+    wanted = wanted_container(*owner_and_name())
+    with (
+        _server(folder, serve) as url,
+        connect(Connection(url=url), HASTY) as connected,
+        pytest.raises(Refused) as refused,
+    ):
+        connected.create(creation(wanted), "x")
+
+    assert "AUTHENTIK_TOKEN=" in refused.value.words
+    assert TOKEN not in refused.value.words
+
+
 def test_nobody_answers(folder: Path) -> None:
     with _server(folder, lambda client: client.recv(1)) as url:
         began = time.monotonic()
@@ -152,6 +176,17 @@ def _told(ask: Callable[[], object]) -> str:
     return away.value.code
 
 
+_asked: list[bytes] = []
+
+
+def _request(client: socket.socket) -> bytes:
+    asked = client.recv(1 << 16)
+    length = re.search(rb"content-length: (\d+)", asked.lower())
+    while length and len(asked.partition(b"\r\n\r\n")[2]) < int(length[1]):
+        asked += client.recv(1 << 16)
+    return asked
+
+
 @contextmanager
 def _server(folder: Path, answer: Callable[[socket.socket], object]) -> Iterator[str]:
     """Something that listens at a socket and answers whatever it is asked so."""
@@ -165,7 +200,8 @@ def _server(folder: Path, answer: Callable[[socket.socket], object]) -> Iterator
                 client, _ = server.accept()
                 with client, suppress(OSError):
                     client.settimeout(3)
-                    if client.recv(1 << 16):
+                    if asked := _request(client):
+                        _asked.append(asked)
                         answer(client)
 
         ending = threading.Event()

@@ -10,9 +10,9 @@ import pytest
 
 from control.integrations.docker.connect import Connection, connect
 from control.integrations.docker.engine import Engine as Connected
-from control.integrations.docker.images import ensure, fetch
+from control.integrations.docker.images import fetch
 from control.integrations.docker.target import DockerTarget
-from control.integrations.model import ActionFailed, Cancelled
+from control.integrations.model import ActionFailed, Cancelled, Create
 from tests.support.engine import Engine
 from tests.support.engine_wanted import QUICK, Ear, owner_and_name, wanted_container
 from tests.support.registry import Registry, running_registry
@@ -65,10 +65,15 @@ def test_an_image_that_nobody_has(connected: Connected, registry: Registry) -> N
 
     assert fetch(connected, f"{registry.host}/none:1", ear) == ""
     assert ear.codes == ["pulling", "no_image"]
+    target, again = DockerTarget(connected, lambda _: False), Ear()
+    wanted = wanted_container(*owner_and_name(), f"{registry.host}/none:1")
+    assert target.prepare(wanted, again) == ""
     with pytest.raises(ActionFailed) as failed:
-        ensure(connected, f"{registry.host}/none:1", Ear())
+        target.apply(Create(wanted=wanted), again)
     assert failed.value.code == "no_image"
     assert failed.value.detail == ear.said[1].values["detail"] != ""
+    # Nobody is asked, or told, twice.
+    assert again.codes == ear.codes
 
 
 def test_what_is_named_by_its_content_is_not_asked_for_again(connected: Connected, registry: Registry) -> None:
@@ -84,18 +89,17 @@ def test_what_is_named_by_its_content_is_not_asked_for_again(connected: Connecte
     assert ear.codes == []
 
 
-def test_a_registry_that_wants_a_password(
+def test_passwords_of_this_machine_go_nowhere(
     engine_socket: Path, registry: Registry, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As `docker login` leaves it in a file."""
+    """Not even those that `docker login` has left for that registry: who can name an image would have them."""
     reference = registry.put("private", "1", ["/app"])
     secret = b64encode(b"me:secret").decode()
     registry.authorization = f"Basic {secret}"
     monkeypatch.setenv("DOCKER_CONFIG", str(folder))
-    for content in ({}, {"auths": {registry.host: {"auth": secret}}}):
-        (folder / "config.json").write_text(json.dumps(content))
-        with connect(Connection(url=f"unix://{engine_socket}"), QUICK) as connected:
-            assert bool(fetch(connected, reference, Ear())) == bool(content)
+    (folder / "config.json").write_text(json.dumps({"auths": {registry.host: {"auth": secret}}}))
+    with connect(Connection(url=f"unix://{engine_socket}"), QUICK) as connected:
+        assert fetch(connected, reference, Ear()) == ""
 
 
 def test_a_pull_that_nobody_wants_any_more(connected: Connected, registry: Registry) -> None:
