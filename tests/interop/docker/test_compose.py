@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import subprocess
+import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +14,8 @@ import pytest
 import yaml
 
 from tests.interop.docker.conftest import CONTROL, OUTPOST
-from tests.support.browser_http import Visitor
 from tests.support.engine import HOST, Engine
-from tests.support.garrison import ADMIN, ADMIN_PASSWORD, short_folder
+from tests.support.garrison import ADMIN_PASSWORD, short_folder
 from tests.support.garrison_docs import ROOT
 from tests.support.peers_program import eventually, free_port, require
 
@@ -36,6 +37,8 @@ TOLD = {
     "AUTHENTIK_TOKEN": "a-token",
 }
 SMALL = "network_mode", "bridge"  # the engine's one network: another one could be one that this machine has
+LOCAL = "Local Docker connection"
+REGISTERED = "localhost:1/outpost:1"
 OWN = {"garrison": CONTROL, "outpost": OUTPOST}
 
 
@@ -138,8 +141,10 @@ def control(engine: Engine, control_image: str, outpost_image: str) -> Iterator[
         "DOCKER_SOCKET": str(socket),
         "DOCKER_GROUP": str(socket.stat().st_gid),
     }
-    # Who publishes the link at another port says so.
-    override = {"garrison": {SMALL[0]: SMALL[1], "environment": {"GARRISON_LINK_ADVERTISE": f":{link}"}}}
+    # Who publishes the link at another port says so. The registry is a port where nobody listens.
+    told = {"GARRISON_LINK_ADVERTISE": f":{link}", "AUTHENTIK_OUTPOSTS__CONTAINER_IMAGE_BASE": REGISTERED}
+    engine.run("docker", "tag", outpost_image, REGISTERED)
+    override = {"garrison": {SMALL[0]: SMALL[1], "environment": told}}
     with short_folder() as folder:
         stack = up(engine, folder, "all-in-one with Docker", environment, override)
         yield stack
@@ -155,18 +160,51 @@ def test_all_in_one(control: Stack) -> None:
     eventually(lambda: control.is_healthy("garrison"), "control is healthy", within=60)
     container = control.container("garrison")
     assert container["HostConfig"]["ReadonlyRootfs"]
-    url = control.environment["GARRISON_URL"]
-    page = Visitor().sign_in(f"{url}/admin/outposts/", ADMIN, ADMIN_PASSWORD)
-    assert "Embedded outpost" in page.text
-    assert " ".join(garrison(control, "healthcheck").split()) == ""
+    page = read_text(control, "/sign-in")
+    assert "Sign in" in page
+    style = re.search(r'href="(/[^"]+\.css)"', page)
+    assert style is not None, page
+    assert "{" in read_text(control, style[1]), "pages have their style sheet"
+    assert garrison(control, "healthcheck") == ""
+
+
+def read_text(stack: Stack, path: str) -> str:
+    """What a page has, by the published port."""
+    with urllib.request.urlopen(stack.environment["GARRISON_URL"] + path, timeout=15) as answer:
+        return bytes(answer.read()).decode()
+
+
+def make_outpost(control: Stack, folder: Path, name: str, **more: object) -> None:
+    """Have control make an outpost, by a blueprint on its standard input."""
+    eventually(lambda: control.is_healthy("garrison"), "control is healthy", within=60)
+    blueprint = folder / "outpost.json"
+    blueprint.write_text(json.dumps({"version": 1, "outposts": [{"name": name, **({"type": "proxy"} | more)}]}))
+    container = control.container("garrison")["Name"].removeprefix("/")
+    command = f"docker exec --interactive {container} garrison apply /dev/stdin < {blueprint}"
+    control.engine.run("sh", "-euc", command)
+
+
+def is_connected(control: Stack, outpost: str) -> bool:
+    """Whether control says so."""
+    rows = [row for row in json.loads(garrison(control, "outposts", "--json")) if row["outpost"] == outpost]
+    return [row.get("state") for row in rows] == ["connected"]
+
+
+def test_all_in_one_deploys_outposts_beside_itself(control: Stack, engine: Engine, folder: Path) -> None:
+    eventually(lambda: control.is_healthy("garrison"), "control is healthy", within=60)
+    eventually(lambda: LOCAL in garrison(control, "audit", "--kind", "integration"), "the engine is found", within=30)
+    config = {"docker_map_ports": False}
+    make_outpost(control, folder, "beside", integration=LOCAL, config=config)
+    eventually(lambda: is_connected(control, "beside"), "it is connected", within=60)
+    assert engine.inspect("ak-outpost-beside")["Config"]["Image"] == REGISTERED
+    make_outpost(control, folder, "beside", state="absent", type="proxy")
+    eventually(
+        lambda: "ak-outpost-beside" not in engine.run("docker", "ps", "--all"), "it goes with its outpost", within=60
+    )
 
 
 def test_an_outpost_alone(control: Stack, engine: Engine, folder: Path) -> None:
-    eventually(lambda: control.is_healthy("garrison"), "control is healthy", within=60)
-    blueprint = folder / "outpost.json"
-    blueprint.write_text(json.dumps({"version": 1, "outposts": [{"name": "alone", "type": "proxy"}]}))
-    name = control.container("garrison")["Name"].removeprefix("/")
-    engine.run("sh", "-euc", f"docker exec --interactive {name} garrison apply /dev/stdin < {blueprint}")
+    make_outpost(control, folder, "alone")
     environment = {
         "AUTHENTIK_HOST": control.environment["GARRISON_URL"],
         "AUTHENTIK_TOKEN": garrison(control, "token", "alone").strip(),
@@ -175,9 +213,6 @@ def test_an_outpost_alone(control: Stack, engine: Engine, folder: Path) -> None:
     }
     stack = up(engine, folder, "outpost", environment, {"outpost": {SMALL[0]: SMALL[1]}})
     try:
-        eventually(lambda: stack.is_healthy("outpost"), "the outpost is healthy", within=60)
-        rows = json.loads(garrison(control, "outposts", "--json"))
-        (row,) = (row for row in rows if row["outpost"] == "alone" and row.get("instance"))
-        assert row["state"] == "connected"
+        eventually(lambda: is_connected(control, "alone"), "it is connected", within=60)
     finally:
         stack.compose("down", "--volumes", "--timeout", "15")
