@@ -67,7 +67,7 @@ def note_away(unit: Unit, integration: Integration, error: TargetAway) -> None:
 def find_away(unit: Unit, integration: Integration) -> TargetAway | None:
     """That an engine is away, as the last check knows; None where that is too long ago, or it is not."""
     known = unit.integration_healths.find(integration.id)
-    if known is None or known.error not in UNREACHABLE or unit.now - known.checked > KNOWN_FOR:
+    if known is None or known.error not in UNREACHABLE or abs(unit.now - known.checked) > KNOWN_FOR:
         return None
     return TargetAway(known.error, known.detail)
 

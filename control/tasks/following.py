@@ -156,6 +156,9 @@ class Followed:
     def _hand_in(self, owner: UUID | None) -> None:
         """Have the engine surveyed soon, unless it will be anyway; `owner` is whose event it was, if it was one."""
         with self._store.read() as unit:
+            if self._due is not None and self._due - unit.now > 2 * FURTHEST_APART:
+                # The clock went back.
+                self._due = None
             is_due_anyway = self._due is not None and unit.now < self._due
             if is_due_anyway or not self._is_ours(unit, owner):
                 return

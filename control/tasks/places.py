@@ -108,7 +108,7 @@ def is_held(row: Deployment, action: Action, images: Mapping[Key, str]) -> bool:
 
 def has_just_changed(row: Deployment, now: datetime) -> bool:
     """Whether something was done there so lately that the link may not have noted yet who is gone."""
-    return row.changed is not None and now - row.changed < NOTED
+    return row.changed is not None and abs(now - row.changed) < NOTED
 
 
 def look_again(unit: Unit, integration: Integration, cause: str) -> None:
@@ -117,8 +117,8 @@ def look_again(unit: Unit, integration: Integration, cause: str) -> None:
 
 
 def is_resting(row: Deployment, now: datetime) -> bool:
-    """Whether nobody is to try by himself just now."""
-    return row.retry is not None and now < row.retry
+    """Whether nobody is to try by himself just now. A clock that went back prolongs no rest."""
+    return row.retry is not None and now < row.retry <= now + LONGEST_RETRY
 
 
 def find_retry(row: Deployment) -> datetime | None:

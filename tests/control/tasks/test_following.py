@@ -160,3 +160,13 @@ def test_an_end_does_not_wait_for_an_engine_that_hangs(stage: Stage, follower: F
     assert time.monotonic() - began < 3
     hanging.set()
     follower._thread = threading.Thread(target=lambda: None)
+
+
+def test_a_clock_that_went_back_hides_no_event(stage: Stage, follower: Follower) -> None:
+    integration, engine = stage.engine()
+    outpost = stage.outpost(integration)
+    stage.settle()
+    followed(stage, follower)
+    stage.clock.advance(days=-2)
+    engine.events.put(outpost.id)
+    eventually(lambda: surveys(stage) == 1, "a survey is handed in")

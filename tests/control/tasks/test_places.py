@@ -169,3 +169,10 @@ def test_an_engine_that_is_away_says_nothing_of_what_lies_there() -> None:
     row = places.arrived(ROW, "f", [FOUND], "", WHEN)
     gone = places.away(row, TargetAway("engine_away", "no answer"), WHEN)
     assert gone == replace(row, error="engine_away", detail="no answer")
+
+
+def test_a_clock_that_went_back_prolongs_no_rest() -> None:
+    row = failing()
+    assert places.is_resting(row, WHEN)
+    assert not places.is_resting(row, WHEN - timedelta(days=2))
+    assert not places.has_just_changed(replace(row, changed=WHEN), WHEN - timedelta(days=2))
