@@ -29,7 +29,8 @@ def standing(health: IntegrationHealth | None, now: datetime) -> IntegrationStan
     """The one word for an integration."""
     if health is None:
         return IntegrationStanding.UNCHECKED
-    if now - health.checked > STALE:
+    # A look from the future is of a clock that was wrong: it says as little.
+    if abs(now - health.checked) > STALE:
         return IntegrationStanding.STALE
     if not health.error and health.missing:
         return IntegrationStanding.LIMITED
