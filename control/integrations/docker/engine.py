@@ -63,7 +63,7 @@ class Engine:
         self.host_key = host_key
         self.software = ""
         self._dialer = dialer
-        self._client = Client(dialer, _OLDEST, limits)
+        self._client = self._speaking(_OLDEST)
         self.api = self._learn()
 
     def close(self) -> None:
@@ -188,8 +188,13 @@ class Engine:
                 "not_an_engine", f"expected an API of version {_OLDEST} or later, found {short(version)[:20]}"
             )
         self._client.close()
-        self._client = Client(self._dialer, version, self.limits)
+        self._client = self._speaking(version)
         return version
+
+    def _speaking(self, version: str) -> Client:
+        # docker-py reads that file, though nothing of it counts here.
+        with self._translating("~/.docker/config.json", 0):
+            return Client(self._dialer, version, self.limits)
 
     def _url(self, path: str) -> str:
         return f"{self._client.base_url}{f'/v{self.api}' if self.api else ''}{path}"

@@ -147,6 +147,17 @@ def test_where_nothing_is(folder: Path) -> None:
     assert _told(lambda: _away("gopher://x")) == "engine_away"
 
 
+def test_a_file_of_dockers_own_that_is_none(engine_socket: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has to mend it is told which one."""
+    (folder / "config.json").write_text('{"auths": {"registry.example": 5}}')
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+
+    with pytest.raises(TargetAway) as away:
+        _away(f"unix://{engine_socket}")
+
+    assert "config.json" in away.value.detail
+
+
 def test_an_ssh_server_that_says_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         began = time.monotonic()
