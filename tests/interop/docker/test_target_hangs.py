@@ -115,7 +115,7 @@ def test_nobody_answers(folder: Path) -> None:
     with _server(folder, lambda client: client.recv(1)) as url:
         began = time.monotonic()
         assert _told(lambda: _away(url)) == "engine_away"
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 2.5
 
 
 def test_an_answer_that_trickles(folder: Path) -> None:
@@ -123,7 +123,7 @@ def test_an_answer_that_trickles(folder: Path) -> None:
 
     def trickle(client: socket.socket) -> None:
         client.sendall(_LIST + b"Content-Length: 1000\r\n\r\n")
-        for _ in range(40):
+        for _ in range(100):
             client.sendall(b" ")
             time.sleep(0.05)
 
@@ -131,7 +131,7 @@ def test_an_answer_that_trickles(folder: Path) -> None:
         began = time.monotonic()
         with pytest.raises(TargetAway) as away:
             _away(url)
-        assert time.monotonic() - began < 1.2
+        assert time.monotonic() - began < 3
     assert (away.value.code, away.value.detail) == ("engine_away", "GET /containers/json: no answer within 0.5 s")
 
 
