@@ -206,7 +206,7 @@ HANDLERS: Mapping[str, Handler] = {
         find=lambda unit, name: unit.integrations.find_named(name),
         create=lambda unit, fields, _: integrations.create_integration(unit, fields),
         update=lambda unit, integration, fields, _: integrations.update_integration(unit, integration, fields),
-        remove=integrations.remove_integration,
+        remove=integrations.remove_empty_integration,
     ),
     "outposts": Handler(
         find=lambda unit, name: unit.outposts.find_named(name),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
 
+from control.domain.errors import InUse
 from control.domain.integration import Deployment, DeploymentState, Integration, IntegrationType
 from control.fleet.engine_urls import EngineScheme, EngineUrl, NotAnEngineUrl, parse_engine_url
 from control.fleet.fields import Fields, Reader
@@ -56,6 +57,14 @@ def remove_integration(unit: Unit, integration: Integration) -> None:
     unit.integrations.remove(integration)
     for each in left:
         unit.record(Event(action="left behind", kind="deployment", target=str(each.outpost), name=each.name))
+
+
+def remove_empty_integration(unit: Unit, integration: Integration) -> None:
+    """Remove an integration that nothing lies on. Raises InUse, also where something is yet to be removed there."""
+    for each in unit.deployments.of_integration(integration.id):
+        left = f"what lies of outpost {each.name!r} on its engine, until that is seen to be gone,"
+        raise InUse("integration", integration.name, left)
+    remove_integration(unit, integration)
 
 
 def find_integration_at(unit: Unit, url: str) -> Integration | None:

@@ -151,6 +151,21 @@ def test_groups_in_a_circle_are_refused(apply: Applier) -> None:
     assert said.startswith("0.yaml: groups[1].parents: cycle")
 
 
+def test_an_integration_goes_when_nothing_lies_on_its_engine_any_more(apply: Applier, store: Store) -> None:
+    both = "integrations: [{name: box, url: 'ssh://box'%s}]\noutposts: [{name: edge, integration: box%s}]"
+    apply(both % ("", ""))
+    with store.write(ADMIN) as unit:
+        edge, box = unit.outposts.get_named("edge"), unit.integrations.get_named("box")
+        lies = unit.deployments.add(builders.deployment(edge, box))
+    gone = ", state: absent"
+    (refusal,) = apply.refused(both % (gone, gone))
+    assert "what lies of outpost 'edge' on its engine" in refusal
+    apply("outposts: [{name: edge, state: absent}]")
+    with store.write(ADMIN) as unit:
+        unit.deployments.remove(unit.deployments.get(lies.id))
+    assert apply("integrations: [{name: box, state: absent}]") == ["removed integration box"]
+
+
 def test_state_absent_removes_in_the_order_that_works(apply: Applier, store: Store) -> None:
     apply(WHOLE)
     gone = """

@@ -11,6 +11,7 @@ from control.fleet.integrations import (
     access_of,
     create_integration,
     find_integration_at,
+    remove_empty_integration,
     remove_integration,
     update_integration,
 )
@@ -156,6 +157,19 @@ def test_one_that_an_outpost_names_stays_and_what_is_left_behind_is_in_the_trail
     with store.read() as unit:
         told = [(each.action, each.target, each.name) for each in unit.audit.latest(2)]
     assert ("left behind", str(edge.id), "edge") in told
+
+
+def test_one_that_something_lies_on_is_not_removed_by_who_was_not_told(store: Store) -> None:
+    with store.write(ADMIN) as unit:
+        remote = with_something(unit)
+        remove_outpost(unit, unit.outposts.get_named("edge"))
+        with pytest.raises(InUse) as caught:
+            remove_empty_integration(unit, remote)
+        assert caught.value.used_by == "what lies of outpost 'edge' on its engine, until that is seen to be gone,"
+        for each in unit.deployments.of_integration(remote.id):
+            unit.deployments.remove(each)
+        remove_empty_integration(unit, remote)
+        assert unit.integrations.count() == 0
 
 
 def with_something(unit: Unit) -> Integration:
