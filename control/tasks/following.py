@@ -22,8 +22,8 @@ from control.tasks.engines import Engine, open_engine
 LOOK_SECONDS = 5.0
 # How long to wait before another try: twice as long each time; and where events are refused to us.
 FIRST_SECONDS, LONGEST_SECONDS, REFUSED_SECONDS = 1.0, 60.0, 3600.0
-# Things happen several at a time; and what starts over and over is no reason to look all the time.
-SETTLING, APART, FURTHEST_APART = timedelta(seconds=1), timedelta(seconds=3), timedelta(seconds=60)
+# Things happen several at a time; what starts over and over is no reason to look all the time, nor to let others wait.
+SETTLING, APART, FURTHEST_APART = timedelta(seconds=1), timedelta(seconds=3), timedelta(seconds=12)
 # The end of a process waits so long for all threads that follow: one may be in the middle of a call to an engine.
 ENDING_SECONDS = 1.0
 NOT_ALLOWED = "not_allowed"
