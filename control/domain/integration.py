@@ -76,8 +76,8 @@ class DeploymentState(StrEnum):
 class Deployment:
     """That an outpost lies, or is about to lie, on an integration; written before anything is created there.
 
-    `fingerprint` is of what lies there and is healthy, `image` what it runs (an id that the engine keeps). `failed` is the
-    attempt that could not be had, made of `failed_image`: while something serves it is made again only when either
+    `fingerprint` is of what lies there and is healthy, `image` what it runs (an id that the engine keeps). `failed` is
+    the attempt that could not be had, made of `failed_image`: while something serves it is made again only when either
     changes or somebody asks. It has failed `tries` times on end, and nobody tries by himself before `retry`.
     """
 

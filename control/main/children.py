@@ -8,7 +8,8 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from control.main.arguments import Arguments
 from control.serve import logs
-from control.settings import Given, Settings, now, open_store, read_settings
+from control.settings import Given, Settings, now, read_settings
+from control.settings.opening import open_store
 
 
 def web(arguments: Arguments) -> int:

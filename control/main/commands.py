@@ -14,7 +14,8 @@ from control.fleet.rotation import retire_tokens, rotate_token, token_status
 from control.fleet.tokens import get_token, replace_token
 from control.main.arguments import Arguments
 from control.serve.first_start import prepare
-from control.settings import Given, Settings, expect_database, open_store, read_settings
+from control.settings import Given, Settings, read_settings
+from control.settings.opening import expect_database, open_store
 from control.store import Actor, Store, Unit
 
 CLI = Actor(name="cli")

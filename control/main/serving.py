@@ -23,16 +23,8 @@ from control.serve.observatory import Observatory, Sources
 from control.serve.ports import expect_free
 from control.serve.running import Plan, run
 from control.serve.web import listen
-from control.settings import (
-    BadSetting,
-    Given,
-    Listen,
-    Settings,
-    make_folders,
-    read_settings,
-    remember_url,
-    wait_for_store,
-)
+from control.settings import BadSetting, Given, Listen, Settings, read_settings, remember_url
+from control.settings.opening import make_folders, wait_for_store
 from control.store import Actor, Store
 
 

@@ -63,7 +63,9 @@ class Unit:
     `sealer` derives the keys of keyed hashes that are looked for in the database.
     """
 
-    def __init__(self, connection: Connection, sealer: Sealer, now: datetime, crowds: Crowds) -> None:
+    def __init__(  # long: a repository for each noun
+        self, connection: Connection, sealer: Sealer, now: datetime, crowds: Crowds
+    ) -> None:
         context = Context(connection, sealer, now, self._note)
         self.now = now
         self.sealer = sealer

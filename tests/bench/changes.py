@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from control.settings import Given, open_store, read_settings
+from control.settings import Given, read_settings
+from control.settings.opening import open_store
 from control.store import Actor
 from tests.bench.checks import QUESTION
 from tests.bench.stage import Stage

@@ -19,7 +19,8 @@ from control.auth.deciding import Decider
 from control.auth.passwords import Passwords
 from control.auth.sessions import Origin
 from control.domain.decision import Admitted, Channel
-from control.settings import Given, open_store, read_settings
+from control.settings import Given, read_settings
+from control.settings.opening import open_store
 from control.store import Actor, Store
 from dataplane.link.channel import gate_stub, open_call_channel
 from dataplane.link.target import Credentials

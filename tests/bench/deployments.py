@@ -22,7 +22,8 @@ from control.fleet.launch import Home
 from control.fleet.outposts import create_outpost
 from control.integrations.docker.connect import Connection, connect
 from control.integrations.docker.spec import creation
-from control.settings import Given, open_store, read_settings
+from control.settings import Given, read_settings
+from control.settings.opening import open_store
 from control.store import Actor, Store
 from control.tasks import places, surveying
 from control.tasks.context import Hand, Means, Work

@@ -19,7 +19,8 @@ from typing import IO
 from uuid import uuid4
 
 from control.fleet.authority import issue_server
-from control.settings import Given, open_store, read_settings
+from control.settings import Given, read_settings
+from control.settings.opening import open_store
 from control.store import Actor, Store
 from protos.outpost.v1 import resources_pb2
 from tests.bench.load import LOAD_CORE, SERVER_CORE, pinned

@@ -15,7 +15,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from control.settings import Given, open_store, read_settings
+from control.settings import Given, read_settings
+from control.settings.opening import open_store
 from tests.bench import ldap_requests as requests
 from tests.bench.ldap_requests import People
 from tests.bench.load import LOAD_CORE, SERVER_CORE, pinned, processor_time

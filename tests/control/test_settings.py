@@ -14,18 +14,8 @@ from hypothesis import strategies as st
 
 from control.fleet.tokens import ensure_embedded
 from control.serve.first_start import prepare
-from control.settings import (
-    BadSetting,
-    Given,
-    Listen,
-    make_folders,
-    open_store,
-    read_settings,
-    remember_url,
-    secret_key,
-    wait_for_store,
-    waker,
-)
+from control.settings import BadSetting, Given, Listen, read_settings, remember_url
+from control.settings.opening import make_folders, open_store, secret_key, wait_for_store, waker
 from control.store import Actor, DatabaseUnavailable
 from tests.support import builders
 from tests.support.peers_program import eventually
@@ -202,7 +192,7 @@ def test_a_key_that_opens_nothing_is_refused_at_once(tmp_path: Path, named: str)
 def test_a_start_waits_for_postgresql(
     tmp_path: Path, postgres: PostgresServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("control.settings.START_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("control.settings.opening.START_AGAIN_SECONDS", 0.01)
     with postgres.empty_database() as name:
         environment = {"GARRISON_DATABASE_URL": postgres.tcp_url(name), "GARRISON_SECRET_KEY": "k" * 32}
         settings = read_settings(Given(data=str(tmp_path)), environment)

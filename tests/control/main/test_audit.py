@@ -14,7 +14,8 @@ from uuid import uuid4
 import pytest
 
 from control.domain.security import AuditEvent
-from control.settings import Given, open_store, read_settings
+from control.settings import Given, read_settings
+from control.settings.opening import open_store
 from control.store import SYSTEM, Event, Store
 from tests.support.garrison import GARRISON
 

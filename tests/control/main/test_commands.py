@@ -11,7 +11,8 @@ import pytest
 
 from control.domain.outpost import Instance, InstanceState
 from control.fleet.tokens import get_token
-from control.settings import Given, open_store, read_settings
+from control.settings import Given, read_settings
+from control.settings.opening import open_store
 from control.store import SYSTEM, Store
 from tests.support.garrison import GARRISON
 

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from control.fleet.tokens import fingerprint
-from control.settings import Given, open_store, read_settings
+from control.settings import Given, read_settings
+from control.settings.opening import open_store
 from tests.support.browser_http import Visitor
 from tests.support.garrison import ADMIN, ADMIN_PASSWORD, Garrison, short_folder
 from tests.support.peers_http import ask

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from control.settings import Given, open_store, read_settings
+from control.settings import Given, read_settings
+from control.settings.opening import open_store
 from tests.support import ldap_ber as ber
 from tests.support.browser_http import Visitor
 from tests.support.garrison import short_folder
