@@ -75,12 +75,12 @@ def test_apply_on_a_new_database_makes_the_administrator(data: str, blueprint: s
 
 def test_a_bad_file_is_one_line_a_problem_and_code_1(data: str, tmp_path: Path) -> None:
     bad = tmp_path / "bad.yaml"
-    bad.write_text("users: [{username: a, emial: x}, {}]\nintegrations: []\n")
+    bad.write_text("users: [{username: a, emial: x}, {}]\nendpoints: []\n")
     done = garrison("apply", str(bad), "--data", data)
     assert (done.returncode, done.stdout) == (1, "")
     lines = done.stderr.splitlines()
     assert [line.split(": ")[1:3] for line in lines] == [
-        [str(bad), "integrations"],
+        [str(bad), "endpoints"],
         [str(bad), "users[0].emial"],
         [str(bad), "users[1].username"],
     ]
