@@ -1,4 +1,5 @@
 """The whole life of a deployment on a real engine, behind a proxy that refuses all calls but those control may make."""
+# long: what each action may meet, on one engine and by its few pieces
 
 import json
 from collections.abc import Iterator
