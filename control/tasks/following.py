@@ -139,6 +139,7 @@ class Followed:
         with open_engine(self._store, self.integration, self._means.ssh_config, is_looking=True) as engine:
             self._hold(engine)
             try:
+                self._greet()
                 self._hand_in(None)
                 for owner in engine.follow(self._stopping):
                     EVENTS.inc()
@@ -152,6 +153,14 @@ class Followed:
             self._engine = engine
             if engine is not None and self._stopping.is_set():
                 engine.cut()
+
+    def _greet(self) -> None:
+        """An engine that was away and answers is used again as soon as a check has said so: that needn't wait."""
+        with self._store.read() as unit:
+            known = unit.integration_healths.find(self.integration.id)
+        if known is not None and not known.healthy:
+            with self._store.write(SYSTEM) as unit:
+                unit.runs.submit(TaskKind.CHECK, Cause.EVENT, self.integration.id, self.integration.name)
 
     def _hand_in(self, owner: UUID | None) -> None:
         """Have the engine surveyed soon, unless it will be anyway; `owner` is whose event it was, if it was one."""

@@ -11,8 +11,9 @@ from uuid import uuid4
 import pytest
 
 from control.domain.task import Cause, TaskKind, TaskState
+from control.integrations.model import TargetAway
 from control.store import Store
-from control.tasks import following
+from control.tasks import checking, following
 from control.tasks.following import APART, FURTHEST_APART, SETTLING, Followed, Follower
 from tests.support.deploying import Stage, make_stage
 from tests.support.peers_program import eventually
@@ -91,8 +92,16 @@ def test_an_engine_that_is_back_is_surveyed_and_followed(stage: Stage, follower:
     engine.away = "engine_away"
     engine.events.put(None)
     eventually(engine.events.empty, "it has ended")
+    with stage.store.write(ADMIN) as unit:
+        checking.note_away(unit, integration, TargetAway("engine_away", "no answer"))
     engine.away = ""
     eventually(lambda: surveys(stage) == 1, "a survey is handed in")
+    [check] = stage.runs(TaskKind.CHECK, TaskState.QUEUED)
+    assert check.cause == Cause.EVENT
+    stage.settle()
+    with stage.store.read() as unit:
+        health = unit.integration_healths.get(integration.id)
+    assert health.healthy
 
 
 def test_where_events_are_refused_nobody_asks_all_the_time(stage: Stage, follower: Follower) -> None:
