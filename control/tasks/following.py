@@ -11,7 +11,7 @@ from time import monotonic
 from uuid import UUID
 
 from control.domain.integration import Integration
-from control.domain.task import Cause, TaskKind
+from control.domain.task import WAITING, Cause, TaskKind
 from control.integrations.model import TargetAway
 from control.store import SYSTEM, DatabaseBusy, DatabaseUnavailable, Store, Unit
 from control.tasks.context import Means
@@ -168,8 +168,7 @@ class Followed:
             if self._due is not None and self._due - unit.now > 2 * FURTHEST_APART:
                 # The clock went back.
                 self._due = None
-            is_due_anyway = self._due is not None and unit.now < self._due
-            if is_due_anyway or not self._is_ours(unit, owner):
+            if self._waits(unit) or not self._is_ours(unit, owner):
                 return
         with self._store.write(SYSTEM) as unit:
             due = self._next(unit.now)
@@ -185,6 +184,11 @@ class Followed:
         due = max(soon, self._due + self._apart)
         self._apart = min(2 * self._apart, FURTHEST_APART)
         return due
+
+    def _waits(self, unit: Unit) -> bool:
+        """Whether a survey is to come. Asked of the queue: who works there may have done it before it was due."""
+        newest = unit.runs.latest(TaskKind.SURVEY, self.integration.id)
+        return newest is not None and newest.state in WAITING
 
     def _is_ours(self, unit: Unit, owner: UUID | None) -> bool:
         if owner is None:

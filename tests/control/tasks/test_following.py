@@ -179,3 +179,18 @@ def test_a_clock_that_went_back_hides_no_event(stage: Stage, follower: Follower)
     stage.clock.advance(days=-2)
     engine.events.put(outpost.id)
     eventually(lambda: surveys(stage) == 1, "a survey is handed in")
+
+
+def test_what_happens_after_a_survey_that_came_early_is_surveyed_too(stage: Stage, follower: Follower) -> None:
+    integration, engine = stage.engine()
+    outpost = stage.outpost(integration)
+    stage.settle()
+    followed(stage, follower)
+    engine.events.put(outpost.id)
+    eventually(lambda: surveys(stage) == 1, "a survey is handed in")
+    with stage.store.write(ADMIN) as unit:
+        unit.runs.submit(TaskKind.SURVEY, Cause.CHANGE, integration.id, integration.name)
+    stage.settle()
+    assert surveys(stage) == 0
+    engine.events.put(outpost.id)
+    eventually(lambda: surveys(stage) == 1, "another survey is handed in")
