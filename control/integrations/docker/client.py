@@ -1,9 +1,11 @@
 """docker-py's low-level client over connections of our own: every request ends in time, every answer has its size."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 
 import docker
 import requests
@@ -12,6 +14,9 @@ import urllib3.exceptions
 from control.integrations.docker.dialing import DialAdapter, Dialer
 from control.integrations.docker.hiding import hide
 from control.integrations.docker.limits import Limits
+
+Value = TypeVar("Value")
+_CUT_EACH = 0.1
 
 
 class Quiet(Exception):
@@ -72,6 +77,30 @@ def messages(response: requests.Response, most: int) -> Iterator[Mapping[str, An
         raise
     if kept.strip():
         yield _value(kept)
+
+
+def with_turns(
+    values: Generator[Value, None, None], every: float, cut: Callable[[], None]
+) -> Generator[Value | None, None, None]:
+    """The same values, and None each time that none has come for `every` seconds: a turn for who waits for them.
+
+    They are waited for in another thread; `cut` ends that wait when this is closed in the middle of it.
+    """
+    with closing(values), ThreadPoolExecutor(1, "turns") as reader:
+        coming = reader.submit(next, values, None)
+        try:
+            while True:
+                while not wait([coming], every).done:
+                    yield None
+                value = coming.result()
+                if value is None:
+                    return
+                yield value
+                coming = reader.submit(next, values, None)
+        finally:
+            # More than once: what is only about to be opened can't be cut.
+            while not wait([coming], _CUT_EACH).done:
+                cut()
 
 
 def _value(line: bytes) -> Mapping[str, Any]:

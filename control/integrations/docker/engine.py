@@ -7,8 +7,8 @@ TargetAway (nobody answers, or no engine does), NotAllowed (this call is refused
 
 import re
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from functools import cached_property
 from http import HTTPStatus
 from typing import Any
@@ -20,7 +20,7 @@ import paramiko
 import requests
 import urllib3.exceptions
 
-from control.integrations.docker.client import Client, Quiet, messages
+from control.integrations.docker.client import Client, Quiet, messages, with_turns
 from control.integrations.docker.dialing import Dialer, cutting
 from control.integrations.docker.hiding import tokens_in
 from control.integrations.docker.limits import Limits
@@ -132,16 +132,21 @@ class Engine:
                     raise
                 return None
 
-    def pull(self, reference: str) -> Iterator[Mapping[str, Any]]:
+    def pull(self, reference: str) -> Generator[Mapping[str, Any] | None, None, None]:
         """Messages of progress, until the image is there. Raises Refused where the registry does not give it.
 
+        And None each `poll` seconds in which there is none: a turn for who may have to give up, and closes this then.
         With the engine's own rights: no password of this machine's goes to whoever answers there.
         """
         repository, tag = docker.utils.parse_repository_tag(reference)
         params = {"fromImage": repository, "tag": tag or "latest"}
-        with cutting(self._dialer, self.limits.pull):
-            for message in self._stream("POST", "/images/create", params, self.limits.quiet):
-                if "error" in message:
+        stream = self._stream("POST", "/images/create", params, self.limits.quiet)
+        with (
+            cutting(self._dialer, self.limits.pull),
+            closing(with_turns(stream, self.limits.poll, self._dialer.cut)) as told,
+        ):
+            for message in told:
+                if message is not None and "error" in message:
                     raise Refused(500, short(str(message["error"])))
                 yield message
 
@@ -199,7 +204,9 @@ class Engine:
     def _url(self, path: str) -> str:
         return f"{self._client.base_url}{f'/v{self.api}' if self.api else ''}{path}"
 
-    def _stream(self, method: str, path: str, params: Mapping[str, str], quiet: float) -> Iterator[Mapping[str, Any]]:
+    def _stream(
+        self, method: str, path: str, params: Mapping[str, str], quiet: float
+    ) -> Generator[Mapping[str, Any], None, None]:
         timeout = (self.limits.connect, quiet)
         with self._translating(f"{method} {path}", quiet):
             response = self._client.request(method, self._url(path), params=params, stream=True, timeout=timeout)

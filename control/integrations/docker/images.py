@@ -5,6 +5,7 @@ Told to whoever follows: what is pulled, how far it is, and that the registry re
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from typing import Any
 
 from control.domain.task import LineLevel
@@ -62,17 +63,21 @@ class Images:
 
 def _pull(engine: Engine, reference: str, report: Report) -> None:
     report(Said(code="pulling", values={"image": reference}))
-    _follow(engine.pull(reference), reference, report)
+    with closing(engine.pull(reference)) as messages:
+        _follow(messages, reference, report)
     report(Said(code="pulled", values={"image": reference}))
 
 
 def _follow(
-    messages: Iterable[Mapping[str, Any]], reference: str, report: Report, clock: Callable[[], float] = time.monotonic
+    messages: Iterable[Mapping[str, Any] | None],
+    reference: str,
+    report: Report,
+    clock: Callable[[], float] = time.monotonic,
 ) -> None:
     layers: dict[str, bool] = {}
     told = clock()
     for message in messages:
-        if "id" in message and "progressDetail" in message:
+        if message is not None and "id" in message and "progressDetail" in message:
             layers[str(message["id"])] = message.get("status") in _DONE
         if clock() - told >= _TOLD_EACH:
             told = clock()

@@ -8,10 +8,10 @@ class Limits:
     """One value for every wait: an engine that hangs must not hang who asks it.
 
     `connect` is for one connection (TCP, TLS, all of SSH), `call` for one call and its answer. A stream may be `quiet`
-    that long between two messages; a pull ends after `pull`. A container has `healthy` to become so (looked at each
-    `poll`; one without a health check has to run for `steady`), and `leave` to end by itself before it is killed.
-    `follow` is how long nothing may happen until the stream of events is asked for anew. `answer` is the most bytes of
-    one answer, `message` of one message in a stream.
+    that long between two messages; a pull ends after `pull`. A container has `healthy` to become so (one
+    without a health check has to run for `steady`), and `leave` to end by itself before it is killed. Whoever waits for
+    a pull or a container has a turn each `poll`. `follow` is how long nothing may happen until the stream of events is
+    asked for anew. `answer` is the most bytes of one answer, `message` of one message in a stream.
     """
 
     connect: float = 10.0

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -133,6 +133,28 @@ def test_an_answer_that_trickles(folder: Path) -> None:
             _away(url)
         assert time.monotonic() - began < 3
     assert (away.value.code, away.value.detail) == ("engine_away", "GET /containers/json: no answer within 0.5 s")
+
+
+@pytest.mark.parametrize("said", [b"", b'{"status": "so"}\n'])
+def test_a_pull_that_falls_silent_can_be_given_up(folder: Path, said: bytes) -> None:
+    """Whoever follows it has a turn while nothing comes, and the engine notices at once that nobody does any more."""
+    gone = threading.Event()
+
+    def serve(client: socket.socket) -> None:
+        if b"/containers/json" in _asked[-1]:
+            client.sendall(_LIST + b"Content-Length: 2\r\nConnection: close\r\n\r\n[]")
+            return
+        head = _LIST + b"Transfer-Encoding: chunked\r\n\r\n"
+        client.sendall(head + f"{len(said):x}\r\n".encode() + said + b"\r\n" if said else b"")
+        assert client.recv(1) == b""
+        gone.set()
+
+    with _server(folder, serve) as url, connect(Connection(url=url), replace(HASTY, quiet=2.5)) as connected:
+        began = time.monotonic()
+        with closing(connected.pull("x")) as messages:
+            assert [next(messages), next(messages)] == [{"status": "so"} if said else None, None]
+        assert gone.wait(1)
+        assert time.monotonic() - began < 1
 
 
 def test_where_nothing_is(folder: Path) -> None:

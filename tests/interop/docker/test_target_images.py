@@ -1,6 +1,8 @@
 """Where images come from: a registry, what the engine has already, or nowhere."""
 
 import json
+import socket
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
@@ -107,6 +109,17 @@ def test_a_pull_that_nobody_wants_any_more(connected: Connected, registry: Regis
 
     with pytest.raises(Cancelled):
         fetch(connected, reference, Ear(raising={"pulling": Cancelled()}))
+
+
+def test_a_pull_that_nobody_wants_any_more_while_the_registry_says_nothing(connected: Connected) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        with pytest.raises(Cancelled):
+            fetch(connected, f"127.0.0.1:{silent.getsockname()[1]}/app:1", Ear(raising={"": Cancelled()}))
+        assert time.monotonic() - began < QUICK.quiet / 2
+
+    # What was cut off was the pull alone.
+    assert connected.find_image("nosuch:1") is None
 
 
 def test_a_pull_has_its_time(engine_socket: Path, registry: Registry) -> None:
