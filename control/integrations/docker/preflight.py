@@ -6,7 +6,9 @@ Asked are calls that get through and are refused for another reason, such as a n
 from dataclasses import dataclass
 
 from control.domain.integration import PERMISSIONS
+from control.fleet.launch import OUTPOST_LABEL
 from control.integrations.docker.engine import NOBODY, Engine
+from control.integrations.docker.refusals import NotAllowed, Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,13 +23,12 @@ class Checked:
 
 _Probe = tuple[str, str, dict[str, str], str | None]
 _ONE = f"/containers/{NOBODY}"
-# For each permission, all that it consists of. None of these names is one; nothing can be created without an image.
+# All that the other permissions consist of. None of these names is one; nothing can be created without an image.
 _PROBES: dict[str, tuple[_Probe, ...]] = {
     "images pull": (
         ("POST", "/images/create", {"fromImage": "NOBODY", "tag": "none"}, None),
         ("GET", "/images/NOBODY/json", {}, None),
     ),
-    "containers read": (("GET", "/containers/json", {"limit": "1"}, None), ("GET", f"{_ONE}/json", {}, None)),
     "containers create": (
         ("POST", "/containers/create", {"name": NOBODY}, "{}"),
         ("POST", f"{_ONE}/start", {}, None),
@@ -39,11 +40,26 @@ _PROBES: dict[str, tuple[_Probe, ...]] = {
 
 def preflight(engine: Engine) -> Checked:
     """Ask the engine. Raises TargetAway."""
-    missing = tuple(name for name in PERMISSIONS if not all(engine.is_allowed(*probe) for probe in _PROBES[name]))
+    refused = {name for name, probes in _PROBES.items() if not all(engine.is_allowed(*probe) for probe in probes)}
+    if not _can_read(engine):
+        refused.add("containers read")
     return Checked(
         version=engine.version(),
-        missing=missing,
+        missing=tuple(name for name in PERMISSIONS if name in refused),
         can_rename=engine.can_rename,
         # A stretch of time in which nothing has happened.
         can_follow=engine.is_allowed("GET", "/events", {"since": "1", "until": "1"}),
     )
+
+
+def _can_read(engine: Engine) -> bool:
+    """By all that looking at outposts asks: an engine that can't answer that is of no use, whatever else it answers."""
+    try:
+        engine.containers(OUTPOST_LABEL)
+        engine.inspect(NOBODY)
+    except NotAllowed:
+        return False
+    except Refused:
+        # There is none.
+        return True
+    return True

@@ -17,6 +17,7 @@ import pytest
 
 from control.integrations.docker.connect import Connection, connect
 from control.integrations.docker.limits import Limits
+from control.integrations.docker.preflight import preflight
 from control.integrations.docker.refusals import Refused
 from control.integrations.docker.spec import creation
 from control.integrations.docker.target import DockerTarget
@@ -89,6 +90,21 @@ def test_answers_of_no_engine(folder: Path, answer: bytes) -> None:
             connected.version,
         ):
             assert _told(ask) in {"not_an_engine", "engine_away"}
+
+
+def test_a_check_asks_all_that_a_survey_asks(folder: Path) -> None:
+    """What answers whoever checks, and not whoever looks then, would be in health and out of it by turns."""
+    unusable = b"all=1"
+
+    def serve(client: socket.socket) -> None:
+        if unusable not in _asked[-1]:
+            body = b"[]" if b"/containers/json" in _asked[-1] else b'{"Version": "1", "Id": "abc"}'
+            client.sendall(_LIST + f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
+
+    with _server(folder, serve) as url, connect(Connection(url=url), HASTY) as connected:
+        assert _told(lambda: preflight(connected)) == "engine_away"
+        unusable = b"nothing"
+        assert _told(lambda: preflight(connected)) == "not_an_engine"
 
 
 def test_what_repeats_a_request_in_its_error_repeats_no_token(folder: Path) -> None:
