@@ -7,15 +7,31 @@ that neither an outage nor an end in the middle leaves anything behind that nobo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import assert_never
 from uuid import UUID, uuid4
 
 from control.domain.integration import Deployment, DeploymentState, Integration
 from control.domain.task import TaskKind
 from control.fleet.integrations import settle_deployments
-from control.integrations.model import Action, ActionFailed, Change, Condition, Found, Key, Replace, TargetAway
+from control.integrations.model import (
+    Action,
+    ActionFailed,
+    Change,
+    Condition,
+    Create,
+    Found,
+    Key,
+    Remove,
+    Replace,
+    Revive,
+    TargetAway,
+)
+from control.integrations.reconcile import NOT_AS_WANTED
 from control.store import Unit
 from control.tasks.wanted import BAD_OPTIONS, NO_TOKEN, Desire
 
+MENDING_RESTS = "mending_rests"
+CODES = (MENDING_RESTS,)
 # How long nobody tries by himself what has failed: twice as long each time.
 FIRST_RETRY = timedelta(seconds=10)
 LONGEST_RETRY = timedelta(hours=1)
@@ -81,8 +97,13 @@ NOTHING_TRIED = Attempt()
 
 
 def is_as_wanted(row: Deployment, fingerprint: str) -> bool:
-    """Whether just that was there at the last look."""
-    return row.state is DeploymentState.DEPLOYED and row.fingerprint == fingerprint
+    """Whether just that was there at the last look, or is missing only until it is mended again."""
+    return row.fingerprint == fingerprint and (row.state is DeploymentState.DEPLOYED or _is_worn(row))
+
+
+def _is_worn(row: Deployment) -> bool:
+    """Whether it was down at the last look, after it had been mended so often that it is to rest."""
+    return row.state is DeploymentState.FAILED and row.error == MENDING_RESTS
 
 
 def is_leaving(row: Deployment) -> bool:
@@ -104,6 +125,24 @@ def is_held(row: Deployment, action: Action, images: Mapping[Key, str]) -> bool:
             return is_same and found.condition in _SERVING and not is_outcast
         case _:
             return False
+
+
+def is_down(actions: Sequence[Action]) -> bool:
+    """Whether something wanted doesn't serve as long as these are not carried out."""
+    return any(_is_of_none(each) for each in actions)
+
+
+def _is_of_none(action: Action) -> bool:
+    """Whether nothing serves where it is to act."""
+    match action:
+        case Create() | Revive():
+            return True
+        case Change(found=found) | Replace(found=found):
+            return found.condition not in _SERVING
+        case Remove():
+            return False
+        case _:
+            assert_never(action)
 
 
 def has_just_changed(row: Deployment, now: datetime) -> bool:
@@ -134,7 +173,7 @@ def arrived(row: Deployment, fingerprint: str, found: Sequence[Found], image: st
     """
     if not found or any(each.condition is not Condition.RUNNING for each in found):
         return replace(row, checked=now)
-    is_changed = row.state is not DeploymentState.DEPLOYED or row.fingerprint != fingerprint
+    is_changed = not is_as_wanted(row, fingerprint)
     is_calm = is_changed or row.changed is None or now - row.changed > CALM
     return replace(
         row,
@@ -153,6 +192,25 @@ def arrived(row: Deployment, fingerprint: str, found: Sequence[Found], image: st
     )
 
 
+def let_be(row: Deployment, now: datetime, *, down: bool) -> Deployment:
+    """The row of one that differs and is not to be touched just now: it tells whether anything serves there."""
+    state, error = row.state, row.error
+    if down and state is DeploymentState.DEPLOYED:
+        state, error = DeploymentState.FAILED, MENDING_RESTS
+    elif down and state is DeploymentState.ROLLED_BACK:
+        state = DeploymentState.FAILED
+    elif not down and _is_worn(row):
+        state, error = DeploymentState.DEPLOYED, ""
+    elif not down and _is_fallen_back(row):
+        state = DeploymentState.ROLLED_BACK
+    return replace(row, state=state, error=error, detail=row.detail if error == row.error else "", checked=now)
+
+
+def _is_fallen_back(row: Deployment) -> bool:
+    """Whether what serves, if anything does, is what was there before the attempt that failed."""
+    return row.state is DeploymentState.FAILED and bool(row.failed) and row.error != NOT_AS_WANTED
+
+
 def mended(row: Deployment, now: datetime) -> Deployment:
     """The row of one that had to be mended; what has to be over and over rests in between, longer each time."""
     is_again = row.changed is not None and now - row.changed <= CALM
@@ -167,6 +225,8 @@ def _pause(tries: int) -> timedelta:
 
 def away(row: Deployment, error: TargetAway, now: datetime) -> Deployment:
     """The row when its engine could not be asked: as it was, as far as anybody knows."""
+    if _is_worn(row):
+        return replace(row, checked=now)
     return replace(row, error=error.code, detail=error.detail, checked=now)
 
 

@@ -24,7 +24,7 @@ from control.tasks.engines import open_engine
 from control.tasks.wanted import Desire, Readiness, desires, forget_gone
 
 MOST_RUNNING = 10_000
-CODES = ("surveyed", "survey_differs", "survey_away")
+CODES = ("surveyed", "survey_differs", "survey_away", "survey_resting")
 
 
 class Verdict(StrEnum):
@@ -32,8 +32,9 @@ class Verdict(StrEnum):
 
     AS_WANTED = "as wanted"
     DIFFERS = "differs"
-    # It differs, and that was tried already, or is to rest for a while.
+    # It differs, and that was tried already, or is to rest for a while: what is there serves, or nothing does.
     LET_BE = "let be"
+    DOWN = "down"
     FAULTY = "faulty"
 
 
@@ -73,12 +74,16 @@ def run(work: Work) -> Mapping[str, object] | None:
             checking.note_away(unit, scene.integration, error)
         work.say("survey_away", LineLevel.WARNING, code=error.code, detail=error.detail)
         return {"away": error.code}
-    differing = _concluded(work, scene, sight)
+    concluded = _concluded(work, scene, sight)
     work.progress(len(scene.owners), len(scene.owners))
-    for owner in differing:
-        work.say("survey_differs", name=_name(scene, owner))
-    work.say("surveyed", count=len(scene.owners), differing=len(differing))
-    return {"outposts": len(scene.owners), "deploys": len(differing)}
+    for owner, verdict in concluded.items():
+        if verdict is Verdict.DIFFERS:
+            work.say("survey_differs", name=_name(scene, owner))
+        elif verdict is Verdict.DOWN:
+            work.say("survey_resting", LineLevel.WARNING, name=_name(scene, owner))
+    differing = [*concluded.values()].count(Verdict.DIFFERS)
+    work.say("surveyed", count=len(scene.owners), differing=differing)
+    return {"outposts": len(scene.owners), "deploys": differing}
 
 
 def find_scene(work: Work) -> Scene | None:
@@ -115,14 +120,17 @@ def judge(scene: Scene, sight: Sight, owner: UUID, now: datetime) -> Verdict:
     actions = plan(desire.wanted, sight.found.get(owner, ()), can_run_beside=sight.can_run_beside)
     if not actions:
         return Verdict.AS_WANTED
+    if is_resting and places.is_down(actions):
+        return Verdict.DOWN
     is_let_be = is_resting or all(places.is_held(row, action, {}) for action in actions)
     return Verdict.LET_BE if is_let_be else Verdict.DIFFERS
 
 
-def _concluded(work: Work, scene: Scene, sight: Sight) -> list[UUID]:
-    """Write down what was seen, and hand in what is to be done; which outposts are to be deployed."""
+def _concluded(work: Work, scene: Scene, sight: Sight) -> Mapping[UUID, Verdict]:
+    """Write down what was seen, and hand in what is to be done; what to think of those that nobody works on."""
     verdicts = {owner: judge(scene, sight, owner, work.now()) for owner in sorted(scene.owners)}
-    differing, is_unsettled = [], False
+    concluded: dict[UUID, Verdict] = {}
+    is_unsettled = False
     with work.store.write(SYSTEM) as unit:
         busy = _busy(unit)
         known = {row.outpost: row for row in unit.deployments.of_integration(scene.integration.id)}
@@ -131,16 +139,16 @@ def _concluded(work: Work, scene: Scene, sight: Sight) -> list[UUID]:
             if owner in busy or row != scene.rows.get(owner):
                 # Whoever works on it, or has since, knows better.
                 continue
+            concluded[owner] = verdict
             if verdict is Verdict.DIFFERS:
                 unit.runs.submit(TaskKind.DEPLOY, _cause(work), owner, _name(scene, owner))
-                differing.append(owner)
             if row is not None:
                 found = sight.found.get(owner, ())
                 _write(unit, row, verdict, scene.desires.get(owner), found)
                 is_unsettled |= verdict is Verdict.AS_WANTED and _is_unsettled(unit, row, found)
         if is_unsettled or busy & scene.owners:
             places.look_again(unit, scene.integration, work.run.cause)
-    return differing
+    return concluded
 
 
 def _busy(unit: Unit) -> frozenset[UUID]:
@@ -156,10 +164,20 @@ def _write(unit: Unit, row: Deployment, verdict: Verdict, desire: Desire | None,
         case Verdict.FAULTY if desire is not None and desire.fault is not None:
             error = ActionFailed(desire.fault.code, desire.fault.detail)
             unit.deployments.update(places.failed(row, error, places.NOTHING_TRIED, unit.now))
-        case Verdict.AS_WANTED | Verdict.FAULTY | Verdict.DIFFERS | Verdict.LET_BE:
+        case Verdict.LET_BE | Verdict.DOWN:
+            _let_be(unit, places.let_be(row, unit.now, down=verdict is Verdict.DOWN))
+        case Verdict.AS_WANTED | Verdict.FAULTY | Verdict.DIFFERS:
             unit.deployments.update(replace(row, checked=unit.now))
         case _:
             assert_never(verdict)
+
+
+def _let_be(unit: Unit, row: Deployment) -> None:
+    """Leave it as it is until its rest is over, if it has one."""
+    unit.deployments.update(row)
+    retry = places.find_retry(row)
+    if retry is not None and places.is_resting(row, unit.now):
+        unit.runs.submit(TaskKind.DEPLOY, Cause.EVENT, row.outpost, row.name, retry)
 
 
 def _is_unsettled(unit: Unit, row: Deployment, found: Sequence[Found]) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -34,7 +34,8 @@ class Managed:
     """An outpost's life on engines. `view` is None where it is deployed by hand (and something is left elsewhere).
 
     `working` is the run that is under way or waits, `plan` what the newest preview says as long as nothing was done
-    since. `is_unheard`: it lies there and runs, and no instance of the outpost is connected.
+    since. `again` is when `working` is due, where it is queued for later.
+    `is_unheard`: it lies there and runs, and no instance of the outpost is connected.
     """
 
     view: IntegrationView | None
@@ -42,6 +43,7 @@ class Managed:
     leftovers: Sequence[Leftover]
     runs: Sequence[TaskRun]
     working: TaskRun | None
+    again: datetime | None
     preview: TaskRun | None
     is_unheard: bool
 
@@ -60,13 +62,15 @@ def find_managed(unit: Unit, outpost: Outpost) -> Managed | None:
     places = unit.integrations.find_many({each.integration for each in deployments} | {outpost.integration} - {None})
     runs, _ = unit.runs.page(RunFilter(subject=outpost.id), 0, RUNS)
     here = places.get(outpost.integration)
+    working = next((run for run in runs if run.state not in FINAL), None)
     deployment = next((each for each in deployments if each.integration == outpost.integration), None)
     return Managed(
         view=view_of(unit, here) if here is not None else None,
         deployment=deployment,
         leftovers=_leftovers(deployments, places, outpost.integration),
         runs=runs,
-        working=next((run for run in runs if run.state not in FINAL), None),
+        working=working,
+        again=working.due if working is not None and _is_for_later(working, unit.now) else None,
         preview=_valid_preview(runs),
         is_unheard=deployment is not None and _is_unheard(unit, deployment),
     )
@@ -82,6 +86,10 @@ def read_states(unit: Unit, outposts: Sequence[Outpost]) -> Mapping[UUID, Deploy
     wanted = {outpost.id: outpost.integration for outpost in outposts if outpost.integration is not None}
     found = unit.deployments.of_outposts(wanted)
     return {each.outpost: each for each in found if each.integration == wanted[each.outpost]}
+
+
+def _is_for_later(run: TaskRun, now: datetime) -> bool:
+    return run.state is TaskState.QUEUED and run.due > now
 
 
 def _is_unheard(unit: Unit, deployment: Deployment) -> bool:

@@ -2,15 +2,18 @@
 
 import pytest
 
-from control.domain.integration import DeploymentState
+from control.domain.integration import DeploymentState, Integration
 from control.domain.outpost import Outpost
 from control.domain.task import Cause, TaskKind, TaskState
 from control.fleet.tokens import find_token, fingerprint, get_token, replace_token, revoke_token
 from control.integrations.docker.spec import TOKEN_PATH
 from control.integrations.model import ActionFailed, Condition
 from control.store import Store
+from control.tasks import places
+from control.tasks.counting import DeploymentsCollector
+from control.tasks.watching import Watcher
 from tests.support.deploying import IMAGE, NEW, OLD, Stage, make_stage
-from tests.support.memory_engine import MemoryEngine
+from tests.support.memory_engine import MemoryEngine, as_found
 from tests.support.stores import ADMIN, Clock
 
 
@@ -230,6 +233,83 @@ def test_what_is_mended_over_and_over_rests_in_between(stage: Stage, clock: Cloc
     stage.ask(TaskKind.SURVEY, integration.id)
     row = stage.row(outpost)
     assert (row.state, row.tries, row.retry) == (DeploymentState.DEPLOYED, 0, None)
+
+
+def worn_out(stage: Stage, clock: Clock) -> tuple[Outpost, MemoryEngine, Integration]:
+    """An outpost that was mended so often that it rests now, and is gone once more."""
+    integration, engine = stage.engine()
+    outpost = stage.outpost(integration)
+    stage.settle()
+    for _ in range(places.FREE_MENDINGS + 2):
+        clock.advance(minutes=1)
+        engine.found.clear()
+        stage.ask(TaskKind.SURVEY, integration.id, cause=Cause.EVENT)
+        assert stage.row(outpost).state is DeploymentState.DEPLOYED
+    engine.found.clear()
+    stage.ask(TaskKind.SURVEY, integration.id, cause=Cause.EVENT)
+    return outpost, engine, integration
+
+
+def test_what_is_down_while_mending_rests_is_told_so_and_mended_when_the_rest_is_over(
+    stage: Stage, clock: Clock
+) -> None:
+    outpost, engine, _ = worn_out(stage, clock)
+    row = stage.row(outpost)
+    assert (row.state, row.error, row.tries) == (DeploymentState.FAILED, places.MENDING_RESTS, 5)
+    assert metrics(stage) == {DeploymentState.FAILED: 1.0}
+    [waiting] = stage.runs(TaskKind.DEPLOY, TaskState.QUEUED)
+    assert (waiting.subject, waiting.cause, waiting.due) == (outpost.id, Cause.EVENT, row.retry)
+    assert "survey_resting" in stage.codes
+    assert engine.names() == []
+    stage.watcher = Watcher(stage.store, stage.means.home)
+    assert stage.settle() == []
+    clock.advance(seconds=21)
+    stage.settle()
+    mended = stage.row(outpost)
+    assert engine.names() == ["ak-outpost-edge"]
+    assert (mended.state, mended.error, mended.tries) == (DeploymentState.DEPLOYED, "", 6)
+    assert stage.trail()[-1] == ("deployment mended", "edge")
+    assert mended.retry == clock() + 4 * places.FIRST_RETRY
+
+
+def metrics(stage: Stage) -> dict[str, float]:
+    [deployments] = [
+        each for each in DeploymentsCollector(stage.store).collect() if each.name == "garrison_deployments"
+    ]
+    return {each.labels["state"]: each.value for each in deployments.samples if each.value}
+
+
+def test_what_is_well_again_by_itself_while_mending_rests_rests_on(stage: Stage, clock: Clock) -> None:
+    outpost, engine, integration = worn_out(stage, clock)
+    resting = stage.row(outpost)
+    back = as_found(engine.done[-1].wanted)  # type: ignore[union-attr]  # it was made anew
+    engine.put(back)
+    stage.ask(TaskKind.SURVEY, integration.id, cause=Cause.EVENT)
+    row = stage.row(outpost)
+    assert (row.state, row.error) == (DeploymentState.DEPLOYED, "")
+    assert (row.tries, row.retry, row.changed) == (resting.tries, resting.retry, resting.changed)
+
+
+def test_somebody_who_asks_waits_for_no_rest(stage: Stage, clock: Clock) -> None:
+    outpost, engine, _ = worn_out(stage, clock)
+    stage.ask(TaskKind.DEPLOY, outpost.id, cause="akadmin")
+    assert engine.names() == ["ak-outpost-edge"]
+    assert stage.row(outpost).state is DeploymentState.DEPLOYED
+    assert stage.runs(TaskKind.DEPLOY, TaskState.QUEUED) == []
+
+
+def test_what_was_rolled_back_and_serves_no_more_has_failed_until_it_serves_again(stage: Stage) -> None:
+    outpost, engine = rolled_back(stage)
+    integration = stage.row(outpost).integration
+    engine.become(engine.only().id, Condition.UNHEALTHY)
+    stage.ask(TaskKind.SURVEY, integration)
+    row = stage.row(outpost)
+    assert (row.state, row.error) == (DeploymentState.FAILED, "not_healthy")
+    [waiting] = stage.runs(TaskKind.DEPLOY, TaskState.QUEUED)
+    assert waiting.due == row.retry
+    engine.become(engine.only().id, Condition.RUNNING)
+    stage.ask(TaskKind.SURVEY, integration)
+    assert stage.row(outpost).state is DeploymentState.ROLLED_BACK
 
 
 def test_what_still_starts_has_not_arrived_and_what_was_told_of_it_counts(stage: Stage, clock: Clock) -> None:

@@ -171,6 +171,37 @@ def test_an_engine_that_is_away_says_nothing_of_what_lies_there() -> None:
     assert gone == replace(row, error="engine_away", detail="no answer")
 
 
+def test_an_engine_that_is_away_ends_no_rest() -> None:
+    row = places.arrived(ROW, "f", [FOUND], "", WHEN)
+    for _ in range(5):
+        row = places.mended(row, WHEN)
+    worn = places.let_be(row, WHEN, down=True)
+    assert (worn.state, worn.error) == (DeploymentState.FAILED, places.MENDING_RESTS)
+    gone = places.away(worn, TargetAway("engine_away", ""), WHEN)
+    back = places.arrived(gone, "f", [FOUND], "", WHEN)
+    assert back == row
+
+
+@pytest.mark.parametrize("condition", [Condition.RUNNING, Condition.STARTING])
+def test_what_differs_and_serves_is_not_down(condition: Condition) -> None:
+    found = replace(FOUND, condition=condition)
+    assert not places.is_down([replacing(found=found), Remove(found=FOUND)])
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        Create(wanted=WANTED),
+        Revive(wanted=WANTED, found=FOUND),
+        replacing(found=replace(FOUND, condition=Condition.STOPPED)),
+        Change(wanted=WANTED, found=replace(FOUND, condition=Condition.UNHEALTHY), differences=IMAGE),
+    ],
+    ids=["nothing is there", "it is to be started", "it stopped", "it is ill"],
+)
+def test_what_serves_nobody_is_down(action: Action) -> None:
+    assert places.is_down([Remove(found=FOUND), action])
+
+
 def test_a_clock_that_went_back_prolongs_no_rest() -> None:
     row = failing()
     assert places.is_resting(row, WHEN)

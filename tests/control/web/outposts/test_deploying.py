@@ -8,7 +8,7 @@ import pytest
 
 from control.domain.integration import DeploymentState, Integration
 from control.domain.outpost import Outpost, OutpostType
-from control.domain.task import TaskKind, TaskState
+from control.domain.task import Cause, TaskKind, TaskState
 from control.fleet.outposts import create_outpost
 from control.store import Store
 from tests.support import runs
@@ -169,6 +169,10 @@ def test_states_in_words(
             ["serves on.", "failed 2 times on end", "tried again <time"],
         ),
         ({"state": DeploymentState.FAILED, "tries": 1}, ["It is tried again <time"]),
+        (
+            {"state": DeploymentState.FAILED, "tries": 5, "error": "mending_rests"},
+            ["It is down again", "had to be mended 5 times of late. It is tried again <time"],
+        ),
         ({"state": DeploymentState.DEPLOYED, "tries": 3}, []),
         ({"state": DeploymentState.DEPLOYED, "tries": 4}, ["had to be mended 4 times"]),
     ],
@@ -184,6 +188,17 @@ def test_when_it_is_tried_again(
     for each in words:
         assert each in found
     assert bool(words) is ("tried again" in found or "mended" in found)
+
+
+def test_what_is_queued_for_later_waits_for_no_turn(site: Site, rack: Integration, edge: Outpost) -> None:
+    with site.store.write(ADMIN) as unit:
+        retry = unit.now + timedelta(minutes=2)
+        unit.runs.submit(TaskKind.DEPLOY, Cause.EVENT, edge.id, "edge", retry)
+    deploy(site.store, edge, rack, state=DeploymentState.FAILED, error="mending_rests", tries=5, retry=retry)
+    found = " ".join(card(site, edge).split())
+    assert ">is tried again <time" in found
+    assert "It is tried again <time" in found
+    assert "waits for its turn" not in found
 
 
 def test_an_engine_that_is_away(site: Site, rack: Integration, edge: Outpost) -> None:
