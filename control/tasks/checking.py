@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from uuid import UUID
 
 from control.domain.integration import Integration, IntegrationHealth
 from control.domain.task import Cause, LineLevel, TaskKind
@@ -44,9 +45,10 @@ def run(work: Work) -> Mapping[str, object] | None:
     """Check the integration that the run is about."""
     with work.store.read() as unit:
         integration = unit.integrations.find(work.run.subject)
-    if integration is None:
-        return None
-    shown = _shown(work, integration)
+        if integration is None:
+            return None
+        owners = frozenset(row.outpost for row in unit.deployments.of_integration(integration.id))
+    shown = _shown(work, integration, owners)
     with work.store.write(trail.actor_of(work.run)) as unit:
         if unit.integrations.find(integration.id) != integration:
             # Changed or gone meanwhile: whoever changed it has asked for another check.
@@ -92,10 +94,14 @@ def health_after(
     )
 
 
-def _shown(work: Work, integration: Integration) -> Shown:
+def _shown(work: Work, integration: Integration, owners: frozenset[UUID]) -> Shown:
     try:
         with open_engine(work.store, integration, work.means.ssh_config, is_looking=True) as engine:
-            return _checked(engine.preflight())
+            shown = _checked(engine.preflight())
+            if not shown.error:
+                # As surveys do: what they can't look at is not healthy.
+                engine.target.observe(owners)
+            return shown
     except TargetAway as error:
         AWAY.labels(error.code).inc()
         offered = error.detail if error.code == HOST_KEY_CHANGED else ""
@@ -123,7 +129,7 @@ def _save(unit: Unit, integration: Integration, shown: Shown) -> None:
     known = unit.integration_healths.find(integration.id)
     health = health_after(known, integration, shown, unit)
     unit.integration_healths.save(health)
-    if known is not None and known.healthy == health.healthy and known.version:
+    if known is not None and known.healthy == health.healthy and known.was_checked:
         return
     unit.record(_turned(integration, health))
     if health.healthy:

@@ -120,7 +120,7 @@ def _pin(store: Store, integration: Integration, shown: str) -> None:
         if unit.integrations.find(integration.id) is None:
             return
         known = unit.integration_healths.find(integration.id)
-        fresh = IntegrationHealth(id=integration.id, healthy=True, checked=unit.now, since=unit.now)
+        fresh = IntegrationHealth(id=integration.id, healthy=False, checked=unit.now, since=unit.now)
         pinned = known.host_key if known is not None else ""
         if not pinned:
             unit.integration_healths.save(replace(known or fresh, host_key=shown))

@@ -27,7 +27,7 @@ class IntegrationStanding(StrEnum):
 
 def standing(health: IntegrationHealth | None, now: datetime) -> IntegrationStanding:
     """The one word for an integration."""
-    if health is None:
+    if health is None or not health.was_checked:
         return IntegrationStanding.UNCHECKED
     # A look from the future is of a clock that was wrong: it says as little.
     if abs(now - health.checked) > STALE:

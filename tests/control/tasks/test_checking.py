@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from control.domain.task import TaskKind, TaskState
+from control.integrations.model import Found, TargetAway
 from control.store import Store
 from tests.support.deploying import Stage, make_stage
 from tests.support.memory_engine import HOST_KEY
@@ -110,6 +111,63 @@ def test_health_of_many_minutes_is_few_events(stage: Stage, clock: Clock) -> Non
         stage.ask(TaskKind.CHECK, integration.id)
     assert stage.trail() == [("reachable", "local")]
     assert stage.health(integration).checked - stage.health(integration).since == timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("url", ["", "ssh://host.example"])
+def test_an_engine_that_was_never_reached_is_one_event(stage: Stage, clock: Clock, url: str) -> None:
+    integration, engine = stage.engine(url=url, away="not_an_engine")
+    outpost = stage.outpost(integration)
+    for _ in range(5):
+        stage.settle()
+        clock.advance(minutes=1)
+        for kind, subject in (
+            (TaskKind.CHECK, integration.id),
+            (TaskKind.SURVEY, integration.id),
+            (TaskKind.DEPLOY, outpost.id),
+        ):
+            stage.ask(kind, subject)
+    assert stage.trail() == [("unreachable", "local")]
+    engine.away = ""
+    stage.ask(TaskKind.CHECK, integration.id)
+    assert stage.trail()[1] == ("reachable", "local")
+
+
+def test_what_was_only_pinned_was_not_checked(stage: Stage) -> None:
+    integration, engine = stage.engine(url="ssh://host.example", host_key=HOST_KEY, missing=("containers read",))
+    stage.ask(TaskKind.SURVEY, integration.id)
+    pinned = stage.health(integration)
+    assert (pinned.healthy, pinned.error, pinned.host_key) == (False, "", HOST_KEY)
+    stage.ask(TaskKind.CHECK, integration.id)
+    assert stage.trail() == [("unreachable", "local")]
+
+
+def test_an_engine_that_no_survey_can_look_at_is_not_healthy(stage: Stage, clock: Clock) -> None:
+    integration, engine = stage.engine()
+    stage.outpost(integration)
+    stage.settle()
+    before = stage.trail()
+
+    def hangs(_: object) -> tuple[Found, ...]:
+        raise TargetAway("engine_away", "GET /containers/{id}/json: no answer within 10 s")
+
+    engine.observed = hangs  # type: ignore[method-assign]  # one container that is stuck
+    for _ in range(5):
+        clock.advance(minutes=1)
+        stage.ask(TaskKind.CHECK, integration.id)
+        stage.ask(TaskKind.SURVEY, integration.id)
+    assert stage.trail() == [*before, ("unreachable", "local")]
+    assert stage.health(integration).error == "engine_away"
+
+
+def test_what_may_not_be_read_is_told_as_lacking(stage: Stage) -> None:
+    integration, engine = stage.engine(missing=("containers read",))
+
+    def refused(_: object) -> tuple[Found, ...]:
+        raise TargetAway("not_allowed", "GET /containers/json")
+
+    engine.observed = refused  # type: ignore[method-assign]  # as it says itself
+    stage.settle()
+    assert stage.health(integration).error == "permissions_missing"
 
 
 def test_an_engine_that_says_what_nobody_foresaw_is_not_healthy(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:

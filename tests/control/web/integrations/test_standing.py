@@ -19,6 +19,7 @@ WELL = {"id": UUID(int=1), "healthy": True, "checked": NOW, "since": NOW}
         ({"checked": NOW - STALE}, IntegrationStanding.HEALTHY),
         ({"checked": NOW - STALE - timedelta(seconds=1)}, IntegrationStanding.STALE),
         ({"checked": NOW + timedelta(days=2)}, IntegrationStanding.STALE),
+        ({"healthy": False, "host_key": "ssh-ed25519 AAAA"}, IntegrationStanding.UNCHECKED),
         ({"healthy": False, "error": "engine_away"}, IntegrationStanding.UNHEALTHY),
         (
             {"healthy": False, "error": "permissions_missing", "missing": ("containers kill",)},
