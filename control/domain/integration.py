@@ -44,7 +44,7 @@ class IntegrationHealth:
     """What the last look at an integration has shown. `id` is the integration's.
 
     `error` is a code of `control.integrations` with `detail` in the words of whoever refused; both empty where it
-    answers. Where it isn't healthy without one, nobody has looked yet: only its host key was seen. `since` is when it became healthy or not. `missing` are those of PERMISSIONS that it refuses. `host_key` is
+    answers. `since` is when it became healthy or not. `missing` are those of PERMISSIONS that it refuses. `host_key` is
     the SSH host key (`type base64`) pinned on first use, `offered_key` another one that was shown and refused.
     """
 
@@ -61,7 +61,7 @@ class IntegrationHealth:
 
     @property
     def was_checked(self) -> bool:
-        """Whether anybody has looked yet."""
+        """Whether anybody has looked yet; its host key may have been seen before."""
         return self.healthy or bool(self.error)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -133,7 +134,7 @@ def test_an_engine_that_was_never_reached_is_one_event(stage: Stage, clock: Cloc
 
 
 def test_what_was_only_pinned_was_not_checked(stage: Stage) -> None:
-    integration, engine = stage.engine(url="ssh://host.example", host_key=HOST_KEY, missing=("containers read",))
+    integration, _ = stage.engine(url="ssh://host.example", host_key=HOST_KEY, missing=("containers read",))
     stage.ask(TaskKind.SURVEY, integration.id)
     pinned = stage.health(integration)
     assert (pinned.healthy, pinned.error, pinned.host_key) == (False, "", HOST_KEY)
@@ -147,7 +148,7 @@ def test_an_engine_that_no_survey_can_look_at_is_not_healthy(stage: Stage, clock
     stage.settle()
     before = stage.trail()
 
-    def hangs(_: object) -> tuple[Found, ...]:
+    def hangs(_: frozenset[UUID]) -> tuple[Found, ...]:
         raise TargetAway("engine_away", "GET /containers/{id}/json: no answer within 10 s")
 
     engine.observed = hangs  # type: ignore[method-assign]  # one container that is stuck
@@ -162,7 +163,7 @@ def test_an_engine_that_no_survey_can_look_at_is_not_healthy(stage: Stage, clock
 def test_what_may_not_be_read_is_told_as_lacking(stage: Stage) -> None:
     integration, engine = stage.engine(missing=("containers read",))
 
-    def refused(_: object) -> tuple[Found, ...]:
+    def refused(_: frozenset[UUID]) -> tuple[Found, ...]:
         raise TargetAway("not_allowed", "GET /containers/json")
 
     engine.observed = refused  # type: ignore[method-assign]  # as it says itself
