@@ -30,7 +30,7 @@ from control.tasks.context import Hand, Means, Work
 from control.tasks.wanted import desires
 from control.tasks.watching import Watcher
 from tests.bench.samples import median, spread
-from tests.support.engine import GATEWAY, Engine, running_engine
+from tests.support.engine import GATEWAY, Engine, import_base, running_engine
 from tests.support.engine_images import import_images
 from tests.support.garrison import Garrison, short_folder
 from tests.support.garrison_docs import ROOT
@@ -67,6 +67,7 @@ def measure() -> Deployments:
             passes = [_timed(lambda: _survey(store, integration)) for _ in range(PASSES)]
             inspected = [_timed(lambda: _inspect(engine)) for _ in range(PASSES)]
             looks = _looks(store)
+        import_base(engine, folder / "base.tar")
         engine.run("make", "image", f"ARGS=--quiet {engine.build_arguments()}", folder=ROOT)
         return Deployments(
             created=_created(engine, folder),

@@ -1,8 +1,8 @@
 """A container engine of the tests' own: Debian's dockerd on its own socket, data folder and bridge.
 
 Nothing of an engine that may run on the machine already is touched, nor the firewall, nor any port: those that
-containers publish are of a host of the bridge, `HOST`. No registry is reached: the base image is Debian as mmdebstrap
-makes it, under the name of the one that the Dockerfile asks for.
+containers publish are of a host of the bridge, `HOST`. No registry is reached: the base image of builds is Debian as
+mmdebstrap makes it, under the name of the one that the Dockerfile asks for.
 """
 
 import json
@@ -76,7 +76,7 @@ class Engine:
 
 @contextmanager
 def running_engine(folder: Path) -> Iterator[Engine]:
-    """An engine with the base image, and the bridge at which its containers reach this machine."""
+    """An engine without any image, and the bridge at which its containers reach this machine."""
     environment = {**os.environ, **plain_environment(), "DOCKER_HOST": f"unix://{folder}/docker.sock"}
     engine = Engine(environment=environment)
     name = f"g-{os.getpid()}"[:15]
@@ -84,7 +84,6 @@ def running_engine(folder: Path) -> Iterator[Engine]:
         program = Program("dockerd", _command(folder, bridge))
         try:
             eventually(lambda: _answers(engine), "the engine answers", within=60, alive=program)
-            _import_base(engine, folder / "base.tar")
             yield engine
         finally:
             program.stop(within=30)
@@ -143,7 +142,8 @@ def _answers(engine: Engine) -> bool:
     return bool(engine.run("docker", "version", "--format", "{{.Server.Version}}"))
 
 
-def _import_base(engine: Engine, archive: Path) -> None:
+def import_base(engine: Engine, archive: Path) -> None:
+    """Have the base image there; the archive, which is made on the way, goes."""
     packages = ["--variant=apt", "--include=python3-venv,ca-certificates"]
     copies = [f"--customize-hook=copy-in {name} {Path(name).parent}" for name in PIP_FILES if Path(name).exists()]
     # In memory, and without waiting for the disk after each file of each package.

@@ -54,6 +54,7 @@ def engine_proxy(folder: Path, engine: str, allowed: Sequence[Call]) -> Iterator
     """A proxy that listens in a folder and leads to the socket of an engine."""
     path = folder / f"{next(_NUMBERS)}.sock"
     proxy = EngineProxy(url=f"unix://{path}")
+    open_now: set[socket.socket] = set()
 
     class Handler(StreamRequestHandler):
         def handle(self) -> None:
@@ -67,8 +68,16 @@ def engine_proxy(folder: Path, engine: str, allowed: Sequence[Call]) -> Iterator
                 self.wfile.write(_FORBIDDEN)
                 return
             proxy.passed.append(call)
-            with suppress(ConnectionError):
+            with suppress(OSError):
                 _hand_on(engine, [*head, "Connection: close"], body, self.connection)
+
+        def setup(self) -> None:
+            super().setup()
+            open_now.add(self.connection)
+
+        def finish(self) -> None:
+            open_now.discard(self.connection)
+            super().finish()
 
     class Server(ThreadingMixIn, UnixStreamServer):
         daemon_threads = True
@@ -82,6 +91,10 @@ def engine_proxy(folder: Path, engine: str, allowed: Sequence[Call]) -> Iterator
         finally:
             server.shutdown()
             thread.join(5)
+            # As when a proxy or engine ends: whoever follows events is told.
+            for connection in tuple(open_now):
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
 
 def _request(reader: BufferedIOBase) -> tuple[list[str], bytes]:

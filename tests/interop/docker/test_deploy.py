@@ -103,7 +103,8 @@ class Site:
             assert image in container["Config"]["Image"], container["Config"]["Image"]
             # Last, as it takes a process.
             states = [row["state"] for row in self.garrison.instances(outpost)]
-            assert [state for state in states if state != "disconnected"] == ["connected"], states
+            log = self.client.logs(container["Id"], tail=20).decode()
+            assert [state for state in states if state != "disconnected"] == ["connected"], (states, log)
             return container
 
         return eventually(look, f"{name} is up", within=SECONDS) or {}

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,6 @@ from control.integrations.model import Condition, TargetAway
 from control.integrations.reconcile import reconcile
 from tests.support.engine_wanted import QUICK, deaf, owner_and_name, wanted_container
 from tests.support.garrison import short_folder
-from tests.support.peers_program import Program
 from tests.support.sshd import Sshd, new_key, running_sshd
 
 pytestmark = pytest.mark.interop
@@ -241,27 +241,25 @@ def test_a_host_that_hangs(key: str, sshd: Sshd, folder: Path, engine_socket: Pa
         other.trust((sshd.folder / "authorized").read_text())
         connection = Connection(url=f"ssh://127.0.0.1:{other.port}", key=key)
         with connect(connection, limits) as engine:
-            _stop(other.program, signal.SIGSTOP)
+            _signal(other.program.process.pid, signal.SIGSTOP)
             began = time.monotonic()
             with pytest.raises(TargetAway) as away:
                 engine.containers("x")
             with pytest.raises(TargetAway), connect(connection, limits):
                 pass
             assert time.monotonic() - began < 8
-            _stop(other.program, signal.SIGCONT)
+            _signal(other.program.process.pid, signal.SIGCONT)
 
     assert away.value.code == "engine_away"
 
 
-def _stop(program: Program, number: int) -> None:
-    # Each session is a process of its own, in a group of its own.
-    for process in _family(program.process.pid):
+def _signal(process: int, number: int) -> None:
+    """Send it to a process and all below it: each session of sshd is in a group of its own."""
+    # The parent first, so that it has no more children than those that are seen then; one may just end.
+    with suppress(ProcessLookupError, FileNotFoundError):
         os.kill(process, number)
-
-
-def _family(process: int) -> list[int]:
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return [process, *(each for child in children for each in _family(int(child)))]
+        for child in Path(f"/proc/{process}/task/{process}/children").read_text().split():
+            _signal(int(child), number)
 
 
 def _refused(connection: Connection) -> TargetAway:

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,8 @@ class Guarded:
     """An engine over TLS, and what leads to it."""
 
     connection: Connection
+    path: Path
+    """Its socket, for whoever is on the machine."""
     program: Program
     authority: Pair
 
@@ -61,8 +64,8 @@ def guarded() -> Iterator[Guarded]:
         program = Program("dockerd-tls", _command(folder, url))
         connection = Connection(url=url, ca=authority.pem, certificate=client.pem, key=client.key_pem)
         try:
-            eventually(lambda: "API listen" in program.output(), "the engine listens", within=60, alive=program)
-            yield Guarded(connection=connection, program=program, authority=authority)
+            eventually(partial(_listens, program), "the engine listens", within=60, alive=program)
+            yield Guarded(connection=connection, path=folder / "docker.sock", program=program, authority=authority)
         finally:
             program.stop(within=30)
             subprocess.run(["umount", str(folder / "exec/netns/default")], check=False, stderr=subprocess.DEVNULL)
@@ -73,6 +76,9 @@ def test_a_certificate_of_the_same_authority_is_let_in(guarded: Guarded) -> None
         checked = preflight(engine)
 
     assert checked == Checked(version="20.10.24+dfsg1", missing=(), can_rename=True, can_follow=True)
+    # What is asked to know that has no effect.
+    for held in (["ps", "--all", "--quiet"], ["images", "--all", "--quiet"], ["volume", "ls", "--quiet"]):
+        assert subprocess.check_output(["docker", "--host", f"unix://{guarded.path}", *held]) == b""
 
 
 def test_without_our_certificate_the_engine_refuses(guarded: Guarded) -> None:
@@ -116,6 +122,11 @@ def test_the_key_of_another_certificate(guarded: Guarded) -> None:
     assert _refused(replace(guarded.connection, key=_pair("other").key_pem)).code == "bad_key"
 
 
+def _listens(program: Program) -> bool:
+    # At the port and at its socket.
+    return program.output().count("API listen") == 2
+
+
 def _refused(connection: Connection) -> TargetAway:
     with pytest.raises(TargetAway) as away, connect(connection, QUICK):
         pass
@@ -128,7 +139,17 @@ def _command(folder: Path, url: str) -> list[str]:
     named = [f"{folder}/{each}" if index % 2 else each for index, each in enumerate(places)]
     tls = [f"--tls{name}={folder}/{file}.pem" for name, file in (("cacert", "ca"), ("cert", "cert"), ("key", "key"))]
     network = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
-    return [require("dockerd", "docker.io"), *named, "--host", url, "--tlsverify", *tls, *network]
+    return [
+        require("dockerd", "docker.io"),
+        *named,
+        "--host",
+        url,
+        "--host",
+        f"unix://{folder}/docker.sock",
+        "--tlsverify",
+        *tls,
+        *network,
+    ]
 
 
 def _pair(name: str, authority: Pair | None = None, hosts: tuple[str, ...] = ()) -> Pair:
