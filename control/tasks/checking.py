@@ -67,11 +67,11 @@ def note_away(unit: Unit, integration: Integration, error: TargetAway) -> None:
 
 
 def find_away(unit: Unit, integration: Integration) -> TargetAway | None:
-    """That an engine is away, as the last check knows; None where that is too long ago, or it is not."""
+    """That an engine is away, as was found last, and when; None where that is too long ago, or it is not."""
     known = unit.integration_healths.find(integration.id)
     if known is None or known.error not in UNREACHABLE or abs(unit.now - known.checked) > KNOWN_FOR:
         return None
-    return TargetAway(known.error, known.detail)
+    return TargetAway(known.error, f"{known.detail} (found at {known.checked:%H:%M:%S} UTC)")
 
 
 def health_after(
@@ -96,7 +96,7 @@ def health_after(
 
 def _shown(work: Work, integration: Integration, owners: frozenset[UUID]) -> Shown:
     try:
-        with open_engine(work.store, integration, work.means.ssh_config, is_looking=True) as engine:
+        with open_engine(work.store, integration, work.means.ssh_config) as engine:
             shown = _checked(engine.preflight())
             if not shown.error:
                 # As surveys do: what they can't look at is not healthy.

@@ -16,15 +16,12 @@ from control.fleet.integrations import access_of
 from control.fleet.launch import Launch
 from control.integrations.docker.connect import Connection, connect
 from control.integrations.docker.events import follow
-from control.integrations.docker.limits import LIMITS
 from control.integrations.docker.preflight import Checked, preflight
 from control.integrations.docker.render import render
 from control.integrations.docker.target import DockerTarget
 from control.integrations.model import Target, TargetAway, Wanted
 from control.store import SYSTEM, Store, Unit
 
-# For an answer of an engine that is only looked at, which takes it milliseconds.
-LOOK_SECONDS = 10.0
 HOST_KEY_CHANGED = "host_key_changed"
 
 IsReady = Callable[[str], bool]
@@ -47,19 +44,15 @@ class Engine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineKind:
-    """What is particular to a type of engines. `open` raises TargetAway, as does all that is done there.
+    """What is particular to a type of engines. `open` raises TargetAway, as does all that is done there."""
 
-    Its last argument is whether somebody only looks: then what takes long is away.
-    """
-
-    open: Callable[[Connection, IsReady, bool], AbstractContextManager[Engine]]
+    open: Callable[[Connection, IsReady], AbstractContextManager[Engine]]
     render: Callable[[Launch, Sequence[str], frozenset[str]], tuple[Wanted, ...]]
 
 
 @contextmanager
-def _open_docker(connection: Connection, is_ready: IsReady, is_looking: bool) -> Iterator[Engine]:
-    limits = replace(LIMITS, call=LOOK_SECONDS) if is_looking else LIMITS
-    with connect(connection, limits) as engine:
+def _open_docker(connection: Connection, is_ready: IsReady) -> Iterator[Engine]:
+    with connect(connection) as engine:
         yield Engine(
             target=DockerTarget(engine, is_ready),
             host_key=engine.host_key,
@@ -85,17 +78,14 @@ def open_engine(
     integration: Integration,
     ssh_config: Path | None,
     is_ready: IsReady = nobody_is_ready,
-    *,
-    is_looking: bool = False,
 ) -> Iterator[Engine]:
     """Reach an integration, with the certificates that are stored just now. Raises TargetAway.
 
-    `is_looking`: nothing will be done there, and what takes long to be told is away. An SSH host key that is seen for
-    the first time is kept, and any other one refused from then on.
+    An SSH host key that is seen for the first time is kept, and any other one refused from then on.
     """
     with store.read() as unit:
         connection = connection_of(unit, integration, ssh_config)
-    with KINDS[integration.type].open(connection, is_ready, is_looking) as engine:
+    with KINDS[integration.type].open(connection, is_ready) as engine:
         if engine.host_key and not connection.host_key:
             _pin(store, integration, engine.host_key)
         yield engine

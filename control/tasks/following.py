@@ -136,7 +136,7 @@ class Followed:
         return ""
 
     def _listen(self) -> None:
-        with open_engine(self._store, self.integration, self._means.ssh_config, is_looking=True) as engine:
+        with open_engine(self._store, self.integration, self._means.ssh_config) as engine:
             self._hold(engine)
             try:
                 self._greet()

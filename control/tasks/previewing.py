@@ -42,10 +42,10 @@ def _here(work: Work, desire: Desire | None) -> Iterator[tuple[Integration, tupl
         work.say("preview_fault", LineLevel.WARNING, code=error.code, detail=error.detail)
         raise
     is_ready = Readiness(work.store, [desire.outpost.id])
-    with open_engine(work.store, desire.integration, work.means.ssh_config, is_ready, is_looking=True) as engine:
+    with open_engine(work.store, desire.integration, work.means.ssh_config, is_ready) as engine:
         yield desire.integration, dry_run(engine.target, wanted, frozenset({desire.outpost.id}))
 
 
 def _elsewhere(work: Work, outpost: UUID, integration: Integration) -> tuple[Integration, tuple[Action, ...]]:
-    with open_engine(work.store, integration, work.means.ssh_config, is_looking=True) as engine:
+    with open_engine(work.store, integration, work.means.ssh_config) as engine:
         return integration, dry_run(Ours(engine.target), (), frozenset({outpost}))

@@ -101,7 +101,7 @@ def look(work: Work, scene: Scene) -> Sight:
     """What lies there. Raises TargetAway."""
     found: defaultdict[UUID, list[Found]] = defaultdict(list)
     is_ready = Readiness(work.store, scene.owners)
-    with open_engine(work.store, scene.integration, work.means.ssh_config, is_ready, is_looking=True) as engine:
+    with open_engine(work.store, scene.integration, work.means.ssh_config, is_ready) as engine:
         for each in engine.target.observe(scene.owners):
             found[each.key.owner].append(each)
         return Sight(found=found, can_run_beside=engine.target.can_run_beside)

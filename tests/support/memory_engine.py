@@ -55,7 +55,6 @@ class MemoryEngine:
     done: list[Action] = field(default_factory=list)
     before: Callable[[Action], None] = lambda _: None
     looks: int = 0
-    opened: list[bool] = field(default_factory=list)
     events: "Queue[UUID | None]" = field(default_factory=Queue)
 
     def names(self) -> list[str]:
@@ -184,14 +183,13 @@ def memory_kind(engines: dict[str, MemoryEngine]) -> EngineKind:
     """Engines by URL, in the table of kinds. One that isn't there is away."""
 
     @contextmanager
-    def open_memory(connection: Connection, is_ready: IsReady, is_looking: bool) -> Iterator[Engine]:
+    def open_memory(connection: Connection, is_ready: IsReady) -> Iterator[Engine]:
         engine = engines.get(connection.url)
         if engine is None:
             raise TargetAway("engine_away", connection.url)
         if connection.host_key and engine.host_key != connection.host_key:
             raise TargetAway("host_key_changed", engine.host_key)
         engine.ask()
-        engine.opened.append(is_looking)
         yield Engine(
             target=MemoryTarget(engine, is_ready),
             host_key=engine.host_key,

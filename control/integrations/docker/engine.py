@@ -176,7 +176,7 @@ class Engine:
             return not is_refusal(response)
 
     def _learn(self) -> str:
-        with self._asking("GET /containers/json"):
+        with self._asking("GET /containers/json", min(self.limits.first, self.limits.call)):
             response = self._client.get(f"{self._client.base_url}/containers/json", params={"limit": "1"})
         version = response.headers.get("Api-Version", "")
         # Such as "Docker/20.10.24 (linux)".
@@ -215,8 +215,8 @@ class Engine:
                 yield from messages(response, self.limits.message)
 
     @contextmanager
-    def _asking(self, call: str) -> Iterator[None]:
-        within = self.limits.call
+    def _asking(self, call: str, seconds: float | None = None) -> Iterator[None]:
+        within = self.limits.call if seconds is None else seconds
         with cutting(self._dialer, within) as was_cut, self._translating(call, within, was_cut):
             yield
 

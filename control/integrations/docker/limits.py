@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Limits:
     """One value for every wait: an engine that hangs must not hang who asks it.
 
-    `connect` is for one connection (TCP, TLS, all of SSH), `call` for one call and its answer. A stream may be `quiet`
+    `connect` is for one connection (TCP, TLS, all of SSH), `first` for the first answer, by which an engine that hangs
+    is told from one that is slow, and `call` for any other call and its answer. A stream may be `quiet`
     that long between two messages; a pull ends after `pull`. A container has `healthy` to become so (one
     without a health check has to run for `steady`), and `leave` to end by itself before it is killed. Whoever waits for
     a pull or a container has a turn each `poll`. `follow` is how long nothing may happen until the stream of events is
@@ -15,6 +16,7 @@ class Limits:
     """
 
     connect: float = 10.0
+    first: float = 10.0
     call: float = 60.0
     quiet: float = 60.0
     pull: float = 900.0

@@ -142,7 +142,9 @@ def test_what_was_only_pinned_was_not_checked(stage: Stage) -> None:
     assert stage.trail() == [("unreachable", "local")]
 
 
-def test_an_engine_that_no_survey_can_look_at_is_not_healthy(stage: Stage, clock: Clock) -> None:
+def test_an_engine_that_no_survey_can_look_at_is_not_healthy(
+    stage: Stage, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     integration, engine = stage.engine()
     stage.outpost(integration)
     stage.settle()
@@ -151,7 +153,8 @@ def test_an_engine_that_no_survey_can_look_at_is_not_healthy(stage: Stage, clock
     def hangs(_: frozenset[UUID]) -> tuple[Found, ...]:
         raise TargetAway("engine_away", "GET /containers/{id}/json: no answer within 10 s")
 
-    engine.observed = hangs  # type: ignore[method-assign]  # one container that is stuck
+    # One container that is stuck.
+    monkeypatch.setattr(engine, "observed", hangs)
     for _ in range(5):
         clock.advance(minutes=1)
         stage.ask(TaskKind.CHECK, integration.id)
@@ -160,13 +163,13 @@ def test_an_engine_that_no_survey_can_look_at_is_not_healthy(stage: Stage, clock
     assert stage.health(integration).error == "engine_away"
 
 
-def test_what_may_not_be_read_is_told_as_lacking(stage: Stage) -> None:
+def test_what_may_not_be_read_is_told_as_lacking(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     integration, engine = stage.engine(missing=("containers read",))
 
     def refused(_: frozenset[UUID]) -> tuple[Found, ...]:
         raise TargetAway("not_allowed", "GET /containers/json")
 
-    engine.observed = refused  # type: ignore[method-assign]  # as it says itself
+    monkeypatch.setattr(engine, "observed", refused)
     stage.settle()
     assert stage.health(integration).error == "permissions_missing"
 
@@ -184,10 +187,3 @@ def test_an_engine_that_says_what_nobody_foresaw_is_not_healthy(stage: Stage, ca
     assert run.state is TaskState.DONE
     assert (health.healthy, health.error, health.detail) == (False, "crashed", "KeyError")
     assert "an engine could not be checked" in caplog.text
-
-
-def test_an_engine_that_hangs_is_not_waited_for(stage: Stage) -> None:
-    _, engine = stage.engine()
-    stage.settle()
-    assert engine.opened
-    assert all(engine.opened)

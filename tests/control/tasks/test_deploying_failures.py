@@ -212,6 +212,9 @@ def test_an_engine_that_is_known_to_be_away_is_asked_by_nobody_but_people_and_ch
         pass
     assert len(asked) == 1
     assert {stage.row(outpost).error for outpost in outposts} == {"engine_away"}
+    # Who wasn't asked says so.
+    found = f"no answer (found at {stage.health(integration).checked:%H:%M:%S} UTC)"
+    assert sorted(stage.row(outpost).detail for outpost in outposts) == ["no answer", found, found]
     assert not stage.health(integration).healthy
     stage.ask(TaskKind.DEPLOY, outposts[0].id, cause="akadmin")
     assert len(asked) == 2

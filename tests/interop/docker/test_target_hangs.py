@@ -134,6 +134,24 @@ def test_nobody_answers(folder: Path) -> None:
         assert time.monotonic() - began < 2.5
 
 
+def test_an_engine_that_is_slow_is_told_from_one_that_hangs(folder: Path) -> None:
+    """Only its first answer has to come soon: a list of many containers may take its time."""
+    limits = replace(HASTY, first=0.2, call=2)
+
+    def serve(client: socket.socket) -> None:
+        if b"all=1" in _asked[-1]:
+            time.sleep(0.4)
+        client.sendall(_LIST + b"Content-Length: 2\r\nConnection: close\r\n\r\n[]")
+
+    with _server(folder, serve) as url, connect(Connection(url=url), limits) as connected:
+        assert connected.containers("x") == []
+    (folder / "any.sock").unlink()
+    with _server(folder, lambda client: client.recv(1)) as url:
+        began = time.monotonic()
+        assert _told(lambda: _away(url, limits=limits)) == "engine_away"
+        assert time.monotonic() - began < 1.5
+
+
 def test_an_answer_that_trickles(folder: Path) -> None:
     """Never silent for as long as is waited for, and never at an end."""
 
