@@ -4,7 +4,8 @@ The next plan brings the engine to what is wanted, or back to what served; nothi
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from uuid import UUID
@@ -32,29 +33,41 @@ class Scissors(Connected):
     left: float = math.inf
 
     @contextmanager
-    def _asking(self, call: str) -> Iterator[None]:
+    def _asking(self, call: str, seconds: float | None = None) -> Iterator[None]:
         if not call.startswith("GET") and "_nobody" not in call:
             if self.left == 0:
                 raise CutOff
             self.left -= 1
-        with super()._asking(call):
+        with super()._asking(call, seconds):
             yield
 
 
-@pytest.fixture
-def scissors(engine_socket: Path) -> Iterator[Scissors]:
-    """Connected, and not cut off yet."""
-    with closing(Scissors(UnixDialer(str(engine_socket)), QUICK)) as engine:
-        yield engine
+# Whether containers may be renamed, and whether a port is mapped, which two can't have at once.
+WAYS = {"beside": (True, False), "aside": (True, True), "anew": (False, True)}
 
 
-WAYS = {"beside": (True, ()), "aside": (True, ("{port}:9000/tcp",)), "anew": (False, ("{port}:9000/tcp",))}
+def test_cut_off_anywhere(engine_socket: Path) -> None:
+    """All of them beside each other, since each waits most of the time; none has anything of another's."""
+    cases = [(_what_is_wanted_is_there_in_the_end, way) for way in WAYS]
+    # What had to go first (anew) can't be had back.
+    cases += [(_what_served_serves_where_the_new_one_comes_to_nothing, way) for way in ("beside", "aside")]
+    with ThreadPoolExecutor(len(cases)) as pool:
+        for ended in [pool.submit(_run, case, way, engine_socket) for case, way in cases]:
+            ended.result()
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_what_is_wanted_is_there_in_the_end(scissors: Scissors, way: str) -> None:
+Case = Callable[[Scissors, str], None]
+
+
+def _run(case: Case, way: str, path: Path) -> None:
+    with closing(Scissors(UnixDialer(str(path)), QUICK)) as engine:
+        case(engine, way)
+
+
+def _what_is_wanted_is_there_in_the_end(scissors: Scissors, way: str) -> None:
     owner, name = owner_and_name()
-    old, new = (_wanted(owner, name, image, way) for image in ("well:1", "well:2"))
+    port = free_port()
+    old, new = (_wanted(owner, name, image, way, port) for image in ("well:1", "well:2"))
     scissors.can_rename = WAYS[way][0]
     _bring(scissors, old)
     for calls in range(20):
@@ -70,11 +83,11 @@ def test_what_is_wanted_is_there_in_the_end(scissors: Scissors, way: str) -> Non
     assert calls >= 4
 
 
-@pytest.mark.parametrize("way", ["beside", "aside"])
-def test_what_served_serves_where_the_new_one_comes_to_nothing(scissors: Scissors, way: str) -> None:
-    """Even where the attempt before was cut off. What had to go first (anew) can't be had back then."""
+def _what_served_serves_where_the_new_one_comes_to_nothing(scissors: Scissors, way: str) -> None:
+    """Even where the attempt before was cut off."""
     owner, name = owner_and_name()
-    old, new = _wanted(owner, name, "well:1", way), _wanted(owner, name, "sick:1", way)
+    port = free_port()
+    old, new = _wanted(owner, name, "well:1", way, port), _wanted(owner, name, "sick:1", way, port)
     _bring(scissors, old)
     for calls in range(20):
         was_cut = _bring_cut(scissors, new, calls)
@@ -91,12 +104,9 @@ def test_what_served_serves_where_the_new_one_comes_to_nothing(scissors: Scissor
     assert calls >= 3
 
 
-def _wanted(owner: UUID, name: str, image: str, way: str) -> Wanted:
-    ports = tuple(each.format(port=_PORT) for each in WAYS[way][1])
+def _wanted(owner: UUID, name: str, image: str, way: str, port: int) -> Wanted:
+    ports = (f"{port}:9000/tcp",) if WAYS[way][1] else ()
     return wanted_container(owner, name, image, ports=ports)
-
-
-_PORT = free_port()
 
 
 def _target(engine: Connected) -> DockerTarget:
