@@ -36,6 +36,8 @@ GATEWAY = f"{_NETWORK}.1"
 """Where containers find this machine."""
 HOST = f"{_NETWORK}.254"
 """Where this machine and containers find the ports that containers publish, whatever else listens on this machine."""
+# Bytes; both images with all that is built on the way take less than one GiB.
+_ROOM = 4 << 30
 # How this machine's pip reaches its index; the build has to, too.
 PIP_FILES = ("/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt")
 PIP_VARIABLES = ("PIP_INDEX_URL", "http_proxy", "https_proxy", "no_proxy")
@@ -80,7 +82,7 @@ def running_engine(folder: Path) -> Iterator[Engine]:
     environment = {**os.environ, **plain_environment(), "DOCKER_HOST": f"unix://{folder}/docker.sock"}
     engine = Engine(environment=environment)
     name = f"g-{os.getpid()}"[:15]
-    with _bridge(name) as bridge, _host_of(bridge):
+    with _in_memory(folder / "data"), _bridge(name) as bridge, _host_of(bridge):
         program = Program("dockerd", _command(folder, bridge))
         try:
             eventually(lambda: _answers(engine), "the engine answers", within=60, alive=program)
@@ -105,6 +107,21 @@ def _command(folder: Path, bridge: str) -> list[str]:
     proxy.chmod(0o755)
     ports = ["--userland-proxy-path", str(proxy)]
     return [require("dockerd", "docker.io"), "--config-file", str(config), *places, *files, *network, *ports]
+
+
+@contextmanager
+def _in_memory(folder: Path) -> Iterator[None]:
+    """A folder for what needn't outlast the block: builds wait for no disk, where there is memory enough."""
+    folder.mkdir()
+    if os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") < _ROOM:
+        yield
+        return
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_ROOM // 2}", "engine", str(folder)], check=True)
+    try:
+        yield
+    finally:
+        # With what an engine that was killed has left mounted in it.
+        subprocess.run(["umount", "--recursive", "--lazy", str(folder)], check=True)
 
 
 @contextmanager

@@ -104,13 +104,19 @@ class Stack:
 
     def container(self, service: str) -> dict[str, Any]:
         """What the engine knows of the one container of a service."""
-        return self.engine.inspect(self.compose("ps", "--quiet", service).strip())
+        # Compose itself takes a second to say so.
+        label = "label=com.docker.compose."
+        named = ["--filter", f"{label}project={self.name}", "--filter", f"{label}service={service}"]
+        return self.engine.inspect(self.engine.run("docker", "ps", "--all", "--quiet", *named).strip())
 
     def is_healthy(self, service: str) -> bool:
         """Whether its own health check says so; what it wrote if not."""
         container = self.container(service)
         health = container["State"]["Health"]
-        assert health["Status"] == "healthy", (health, self.compose("logs", "--tail", "20", service))
+        assert health["Status"] == "healthy", (
+            health,
+            self.engine.run("docker", "logs", "--tail", "20", container["Id"]),
+        )
         return True
 
 
@@ -144,20 +150,21 @@ def control(engine: Engine, control_image: str, outpost_image: str) -> Iterator[
     # Who publishes the link at another port says so. The registry is a port where nobody listens.
     told = {"GARRISON_LINK_ADVERTISE": f":{link}", "AUTHENTIK_OUTPOSTS__CONTAINER_IMAGE_BASE": REGISTERED}
     engine.run("docker", "tag", outpost_image, REGISTERED)
-    override = {"garrison": {SMALL[0]: SMALL[1], "environment": told}}
+    # The image's own check, asked more often.
+    override = {"garrison": {SMALL[0]: SMALL[1], "environment": told, "healthcheck": {"interval": "1s"}}}
     with short_folder() as folder:
         stack = up(engine, folder, "all-in-one with Docker", environment, override)
+        eventually(lambda: stack.is_healthy("garrison"), "control is healthy", within=60)
         yield stack
         stack.compose("down", "--volumes", "--timeout", "15")
 
 
 def garrison(stack: Stack, *words: str) -> str:
     """What a command of garrison prints inside the container of control."""
-    return stack.compose("exec", "-T", "garrison", "garrison", *words)
+    return stack.engine.run("docker", "exec", stack.container("garrison")["Id"], "garrison", *words)
 
 
 def test_all_in_one(control: Stack) -> None:
-    eventually(lambda: control.is_healthy("garrison"), "control is healthy", within=60)
     container = control.container("garrison")
     assert container["HostConfig"]["ReadonlyRootfs"]
     page = read_text(control, "/sign-in")
@@ -176,7 +183,6 @@ def read_text(stack: Stack, path: str) -> str:
 
 def make_outpost(control: Stack, folder: Path, name: str, **more: object) -> None:
     """Have control make an outpost, by a blueprint on its standard input."""
-    eventually(lambda: control.is_healthy("garrison"), "control is healthy", within=60)
     blueprint = folder / "outpost.json"
     blueprint.write_text(json.dumps({"version": 1, "outposts": [{"name": name, **({"type": "proxy"} | more)}]}))
     container = control.container("garrison")["Name"].removeprefix("/")
@@ -191,7 +197,6 @@ def is_connected(control: Stack, outpost: str) -> bool:
 
 
 def test_all_in_one_deploys_outposts_beside_itself(control: Stack, engine: Engine, folder: Path) -> None:
-    eventually(lambda: control.is_healthy("garrison"), "control is healthy", within=60)
     eventually(lambda: LOCAL in garrison(control, "audit", "--kind", "integration"), "the engine is found", within=30)
     config = {"docker_map_ports": False}
     make_outpost(control, folder, "beside", integration=LOCAL, config=config)
