@@ -4,8 +4,7 @@ A deployment outlives its outpost: it is the record of what still lies on an eng
 shown that nothing of it is left.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -84,6 +83,7 @@ class Deployment:
     `fingerprint` is of what lies there and is healthy, `image` what it runs (an id that the engine keeps). `failed` is
     the attempt that could not be had, made of `failed_image`: while something serves it is made again only when either
     changes or somebody asks. It has failed `tries` times on end, and nobody tries by himself before `retry`.
+    `hosts` are the host names of what was seen there and may be among the instances yet.
     """
 
     id: UUID
@@ -99,7 +99,7 @@ class Deployment:
     retry: datetime | None = None
     error: str = ""
     detail: str = ""
-    values: Mapping[str, str] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
     created: datetime
     checked: datetime | None = None
     changed: datetime | None = None

@@ -249,7 +249,7 @@ deployments = Table(
     Column("retry", UtcDateTime),
     Column("error", String(80), nullable=False),
     Column("detail", Text, nullable=False),
-    Column("values", JSON, nullable=False),
+    Column("hosts", Listed(), nullable=False),
     Column("created", UtcDateTime, nullable=False),
     Column("checked", UtcDateTime),
     Column("changed", UtcDateTime),

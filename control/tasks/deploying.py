@@ -19,7 +19,7 @@ from control.tasks.context import Work
 from control.tasks.counting import AWAY, SECONDS
 from control.tasks.engines import Engine, open_engine
 from control.tasks.recorded import Ours, Recorded
-from control.tasks.wanted import Desire, Readiness, find_desire, forget_gone
+from control.tasks.wanted import Desire, Readiness, find_desire, note_there
 
 STILL_THERE = "still_there"
 CODES = (
@@ -248,9 +248,13 @@ def _emptied(work: Work, target: Recorded, row: Deployment) -> None:
 def _forget(work: Work, row: Deployment, kept: frozenset[str]) -> None:
     with work.store.write(trail.actor_of(work.run)) as unit:
         known = unit.deployments.find(row.id)
-        if known is not None:
-            unit.deployments.remove(known)
-        forget_gone(unit, row.outpost, kept)
+        if known is None:
+            return
+        late = note_there(unit, known, kept)
+        unit.deployments.remove(known)
+        for other in unit.deployments.of_outpost(row.outpost):
+            # Who looks there later can forget them, too.
+            unit.deployments.update(replace(other, hosts=tuple(sorted({*other.hosts, *late}))))
 
 
 def _note_away(work: Work, row: Deployment, error: TargetAway) -> None:
@@ -286,8 +290,9 @@ def _rewrite(
     """Write the row as it is now, if it is yet; `there` are the ids of what lies on the engine, where that is known."""
     with work.store.write(trail.actor_of(work.run)) as unit:
         known = unit.deployments.find(row.id)
-        if known is not None:
-            unit.deployments.update(after(unit, known))
+        if known is None:
+            return
+        noted = unit.deployments.update(after(unit, known))
         integration = unit.integrations.find(row.integration)
-        if there is not None and forget_gone(unit, row.outpost, there) and integration is not None:
+        if there is not None and note_there(unit, noted, there) and integration is not None:
             places.look_again(unit, integration, Cause.EVENT)

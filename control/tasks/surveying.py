@@ -21,7 +21,7 @@ from control.tasks import checking, places
 from control.tasks.context import Work
 from control.tasks.counting import AWAY
 from control.tasks.engines import open_engine
-from control.tasks.wanted import Desire, Readiness, desires, forget_gone
+from control.tasks.wanted import Desire, Readiness, desires, note_there
 
 MOST_RUNNING = 10_000
 CODES = ("surveyed", "survey_differs", "survey_away", "survey_resting")
@@ -182,7 +182,8 @@ def _let_be(unit: Unit, row: Deployment) -> None:
 
 def _is_unsettled(unit: Unit, row: Deployment, found: Sequence[Found]) -> bool:
     """Forget instances of what is gone; whether the link hasn't noted yet that one of them is."""
-    return forget_gone(unit, row.outpost, [each.id for each in found]) and places.has_just_changed(row, unit.now)
+    late = note_there(unit, unit.deployments.get(row.id), [each.id for each in found])
+    return bool(late) and places.has_just_changed(row, unit.now)
 
 
 def _cause(work: Work) -> str:

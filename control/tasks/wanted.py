@@ -6,13 +6,13 @@ answered here touches no engine.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
 from control.domain.errors import Invalid
-from control.domain.integration import Integration
+from control.domain.integration import Deployment, Integration
 from control.domain.outpost import Instance, InstanceState, Outpost, Token
 from control.fleet.instances import SILENCE
 from control.fleet.launch import Home, launch_of
@@ -159,20 +159,17 @@ def _is_up(instance: Instance, now: datetime) -> bool:
     return is_heard and instance.applied_revision > 0 and not instance.rejections
 
 
-def forget_gone(unit: Unit, outpost: UUID, there: Collection[str]) -> bool:
-    """Take instances off the list that ran in containers which are no more; `there` are the ids of those that are.
+def note_there(unit: Unit, row: Deployment, there: Collection[str]) -> tuple[str, ...]:
+    """Write down what lies there, by id, and take instances off the list that ran in what is no more.
 
-    A container's state goes with it, so its instance never comes back. True where the link has not noted of one yet
-    that it is gone: that is left to a later look.
+    A container's state goes with it, so its instance never comes back; one that somebody runs by hand was never seen
+    there and stays. What is returned are the host names of which the link has not noted yet that they are gone.
     """
     names = {key[:HOSTNAME_LENGTH] for key in there}
-    found = [each for each in unit.instances.of_outpost(outpost) if _is_container(each.hostname)]
-    gone = [each for each in found if each.hostname not in names]
+    gone = [each for each in unit.instances.of_outpost(row.outpost) if each.hostname in {*row.hosts} - names]
+    late = {each.hostname for each in gone if each.state is not InstanceState.DISCONNECTED}
     for instance in gone:
         if instance.state is InstanceState.DISCONNECTED:
             unit.instances.remove(instance)
-    return any(each.state is not InstanceState.DISCONNECTED for each in gone)
-
-
-def _is_container(hostname: str) -> bool:
-    return len(hostname) == HOSTNAME_LENGTH and set(hostname) <= set("0123456789abcdef")
+    unit.deployments.update(replace(row, hosts=tuple(sorted(names | late))))
+    return tuple(sorted(late))

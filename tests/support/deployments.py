@@ -56,7 +56,7 @@ def fill_engine(store: Store, outpost: Outpost, name: str = "rack") -> Integrati
     set_health(store, made, healthy=False, error="host_key_changed", detail=name, **keys)
     set_health(store, before, healthy=False, error=name, detail=name, version=name, missing=("containers kill",))
     deploy(store, place(store, outpost, made), made, state=DeploymentState.FAILED, error="no_image", detail=name)
-    deploy(store, outpost, before, state=DeploymentState.LEAVING, error=name, values={name: name})
+    deploy(store, outpost, before, state=DeploymentState.LEAVING, error=name)
     with store.write(ADMIN) as unit:
         unit.runs.submit(TaskKind.CHECK, name, made.id, name)
     return made

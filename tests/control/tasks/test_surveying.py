@@ -144,13 +144,13 @@ def test_instances_of_containers_that_are_gone_are_forgotten(stage: Stage) -> No
     outpost = stage.outpost(integration)
     stage.settle()
     old = stage.connect(outpost, engine.only().id, state=InstanceState.DISCONNECTED)
-    stage.connect(outpost, "edge.example.com", state=InstanceState.DISCONNECTED)
+    by_hand = stage.connect(outpost, "feedfacefeed", state=InstanceState.DISCONNECTED)
     stage.ask(TaskKind.SURVEY, integration.id)
     assert old.hostname in stage.instances(outpost)
     engine.found.clear()
     stage.ask(TaskKind.SURVEY, integration.id)
     stage.ask(TaskKind.SURVEY, integration.id)
-    assert stage.instances(outpost) == ["edge.example"]
+    assert stage.instances(outpost) == [by_hand.hostname]
 
 
 def test_an_image_that_somebody_pulled_by_hand_is_used(stage: Stage) -> None:

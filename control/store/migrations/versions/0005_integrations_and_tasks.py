@@ -92,7 +92,7 @@ def upgrade() -> None:
         sa.Column("retry", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error", sa.String(length=80), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
-        sa.Column("values", sa.JSON(), nullable=False),
+        sa.Column("hosts", sa.JSON(), nullable=False),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
         sa.Column("checked", sa.DateTime(timezone=True), nullable=True),
         sa.Column("changed", sa.DateTime(timezone=True), nullable=True),
