@@ -70,7 +70,9 @@ def running_sshd(folder: Path, engine: Path, kinds: tuple[str, ...] = ("ed25519"
     (folder / "authorized").touch()
     (folder / "authorities").touch()
     (folder / "passwd").write_text(f"{Path('/etc/passwd').read_text()}{USER}:*:0:0::{folder}:/bin/sh\n")
-    command = ["unshare", "--mount", "sh", "-c", _START, "sh", str(folder), require("sshd", "openssh-server")]
+    # Sessions are in groups of their own, and end with it, even if they are stopped.
+    unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+    command = [*unshare, "sh", "-c", _START, "sh", str(folder), require("sshd", "openssh-server")]
     program = Program("sshd", command)
     try:
         eventually(lambda: _answers(port), "sshd answers", alive=program)
