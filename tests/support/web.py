@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2.bccache import Bucket, BytecodeCache
 from prometheus_client import CollectorRegistry
 from werkzeug.test import TestResponse
 
@@ -16,11 +17,29 @@ from control.web import WebSettings, create_app
 URL = "http://localhost"
 
 
+class _Compiled(BytecodeCache):
+    """Templates as one process of tests has compiled them: that takes longer than most of these tests."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
+
+
 def make_app(store: Store, clock: Callable[[], datetime], **settings: object) -> Flask:
     """The whole app on a test store; CSRF stays on."""
     values = {"url": URL, "secret_key": b"w" * 32, "version": "0.1.0", **settings}
     app = create_app(WebSettings(**values), store, clock, CollectorRegistry())  # type: ignore[arg-type] # by keyword
     app.testing = True
+    app.jinja_env.bytecode_cache = _COMPILED
     return app
 
 
