@@ -50,7 +50,9 @@ class EngineProxy:
 
 
 @contextmanager
-def engine_proxy(folder: Path, engine: str, allowed: Sequence[Call]) -> Iterator[EngineProxy]:
+def engine_proxy(  # long: the server and what it hands on are of one place
+    folder: Path, engine: str, allowed: Sequence[Call]
+) -> Iterator[EngineProxy]:
     """A proxy that listens in a folder and leads to the socket of an engine."""
     path = folder / f"{next(_NUMBERS)}.sock"
     proxy = EngineProxy(url=f"unix://{path}")
