@@ -95,6 +95,8 @@ def test_an_integration_by_keyboard_alone(browser: Browser, site: Site) -> None:
         page.keyboard.press("Enter")
         dialog = page.locator("#modal")
         expect(dialog.get_by_text("over SSH")).to_be_visible()
+        # By then its links open in the dialog; before, on a page of their own.
+        expect(page.locator("#modal .htmx-added, #modal.htmx-added")).to_have_count(0)
         dialog.get_by_role("link", name="over SSH").focus()
         page.keyboard.press("Enter")
         expect(dialog.locator("[name=url]")).to_have_value("ssh://")
