@@ -1,6 +1,7 @@
 """Integrations and deployments in a browser: readable everywhere, live, by keyboard alone, without JavaScript."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import pytest
@@ -13,6 +14,7 @@ from control.fleet.outposts import create_outpost
 from control.store import Store
 from tests.control.web.frontend.serving import DESK, MEASURE, PHONE, serving
 from tests.support.deployments import deploy, host_key, make_integration, place, set_health
+from tests.support.peers_program import eventually
 from tests.support.runs import begin, finish, queue
 from tests.support.site import Site
 from tests.support.stores import ADMIN, Clock
@@ -86,6 +88,10 @@ def shown(page: Page, of: Sequence[str]) -> set[str]:
     return {name for name in of if page.locator(f"[name={name}]").is_visible()}
 
 
+def _are_shown(page: Page, names: tuple[str, ...], expected: set[str]) -> bool:
+    return shown(page, names) == expected
+
+
 def test_an_integration_by_keyboard_alone(browser: Browser, site: Site) -> None:
     selects = ("tls_verification", "tls_authentication")
     with serving(site) as served, served.signed_in(browser.new_context(viewport=DESK)) as context:
@@ -100,10 +106,10 @@ def test_an_integration_by_keyboard_alone(browser: Browser, site: Site) -> None:
         dialog.get_by_role("link", name="over SSH").focus()
         page.keyboard.press("Enter")
         expect(dialog.locator("[name=url]")).to_have_value("ssh://")
-        assert shown(page, selects) == {"tls_authentication"}
+        eventually(partial(_are_shown, page, selects, {"tls_authentication"}), "fields follow the address")
         for url, expected in (("tcp://127.0.0.1:2376", set(selects)), ("unix:///run/docker.sock", set())):
             dialog.locator("[name=url]").fill(url)
-            assert shown(page, selects) == expected
+            eventually(partial(_are_shown, page, selects, expected), "fields follow what is typed")
         dialog.locator("[name=name]").focus()
         page.keyboard.type("rack")
         page.keyboard.press("Enter")
