@@ -21,7 +21,7 @@ PARALLEL = ("--numprocesses=auto", "--maxprocesses=4")
 PARTS = {
     "core": ("-m", "not interop", *PARALLEL),
     "databases": ("-m", "interop and postgresql", *PARALLEL),
-    "interop": ("-m", "interop and not postgresql", "--numprocesses=4", "--dist=loadscope", "--no-loadscope-reorder"),
+    "interop": ("-m", "interop and not postgresql", "--numprocesses=3", "--dist=loadscope", "--no-loadscope-reorder"),
 }
 NO_TESTS = 5  # pytest's exit code
 

@@ -1,4 +1,4 @@
-"""Which interop tests come one after the other while four workers share them (scripts/test.py).
+"""Which interop tests come one after the other while three workers share them (scripts/test.py).
 
 Whatever starts whole installations is in a lane: no more of them are at work at a time than there are workers, and what
 is expensive is made once (the installation behind five fronts, the one that faults hit, the browser). All other interop
