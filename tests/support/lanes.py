@@ -10,19 +10,18 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 LANES = {
-    "browser": (
+    # One after the other: a browser gives up when the machine's networks change, as an engine changes them; and disks
+    # are unmounted by faults, which whatever has mounts of its own meanwhile would hold on to.
+    "machine": (
         "tests/control/web/frontend/",
         "tests/e2e/",
         "tests/interop/test_workers_under_load.py",
-    ),
-    # Disks are unmounted here: what has mounts of its own meanwhile would hold on to them.
-    "faults": (
+        "tests/interop/docker/",
         "tests/interop/faults/",
         "tests/interop/test_outpost_disk.py",
         "tests/interop/ldap/test_sssd.py",
         "tests/interop/ldap/test_nslcd.py",
     ),
-    "docker": ("tests/interop/docker/",),
     "ldap": ("tests/interop/ldap/",),
     "fronts": ("tests/interop/",),
 }
