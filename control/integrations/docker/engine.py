@@ -30,6 +30,7 @@ from control.integrations.docker.refusals import (
     away,
     is_forbidden,
     is_refusal,
+    late,
     refusal,
     short,
     words_of,
@@ -226,9 +227,11 @@ class Engine:
             yield
         except requests.HTTPError as error:
             raise refusal(call, error) from error
-        except _BROKEN as error:
-            is_late = was_cut is not None and was_cut.is_set()
-            words = "" if is_late else self._dialer.words()
-            if words:
-                raise TargetAway("ssh_refused", short(words)) from error
-            raise away(call, error, within, was_cut=is_late) from error
+        except (TargetAway, *_BROKEN) as error:
+            # Whatever it says then: a dialer that is cut can't know that it was.
+            if was_cut is not None and was_cut.is_set():
+                raise late(call, within) from error
+            if isinstance(error, TargetAway):
+                raise
+            words = self._dialer.words()
+            raise TargetAway("ssh_refused", short(words)) if words else away(call, error, within) from error

@@ -65,18 +65,21 @@ def refusal(call: str, error: requests.HTTPError) -> TargetAway | Refused:
     return kinds.get(response.status_code, Refused)(response.status_code, words)
 
 
-def away(call: str, error: BaseException, within: float, *, was_cut: bool = False) -> TargetAway:
-    """What an error of a connection means; `was_cut`: that it took longer than `within` seconds."""
+def late(call: str, within: float) -> TargetAway:
+    """What it means that a call took longer than `within` seconds."""
+    return TargetAway("engine_away", f"{call}: no answer within {within:g} s")
+
+
+def away(call: str, error: BaseException, within: float) -> TargetAway:
+    """What an error of a connection means, of which each wait was for `within` seconds at most."""
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, TargetAway):
             return cause
-        if isinstance(cause, ssl.SSLError) and not was_cut:
+        if isinstance(cause, ssl.SSLError):
             return TargetAway("tls_refused", short(getattr(cause, "verify_message", "") or str(cause)))
-    if was_cut or any(
-        isinstance(cause, TimeoutError | requests.Timeout | urllib3.exceptions.TimeoutError) for cause in causes
-    ):
-        return TargetAway("engine_away", f"{call}: no answer within {within:g} s")
+    if any(isinstance(cause, TimeoutError | requests.Timeout | urllib3.exceptions.TimeoutError) for cause in causes):
+        return late(call, within)
     return TargetAway("engine_away", f"{call}: {short(_words(causes))}")
 
 
