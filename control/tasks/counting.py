@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from control.domain.integration import DeploymentState
 from control.integrations.model import Action
-from control.store import DatabaseUnavailable, Store
+from control.store import Store
 
 BUCKETS = (0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 ACTIONS = Counter(
@@ -37,14 +37,11 @@ class DeploymentsCollector(Collector):
         self._store = store
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The gauges of now; none while the database is away."""
-        try:
-            with self._store.read() as unit:
-                names = {each.id: each.name for each in unit.integrations.all()}
-                health = unit.integration_healths.all()
-                states = Tally(each.state for each in unit.deployments.all())
-        except DatabaseUnavailable:
-            return
+        """The gauges of now. Raises DatabaseUnavailable."""
+        with self._store.read() as unit:
+            names = {each.id: each.name for each in unit.integrations.all()}
+            health = unit.integration_healths.all()
+            states = Tally(each.state for each in unit.deployments.all())
         healthy = GaugeMetricFamily(
             "garrison_integration_healthy", "Whether an engine answers and allows what is needed.", labels=["name"]
         )

@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from control.store import DatabaseUnavailable, Store
+from control.store import Store
 from control.tasks.counting import ACTIONS, DeploymentsCollector
 from tests.support.deploying import Stage, make_stage
 from tests.support.stores import Clock
@@ -41,11 +41,3 @@ def test_integrations_and_deployments_are_gauges(stage: Stage) -> None:
     assert 'garrison_deployments{state="deployed"} 1.0' in text
     assert 'garrison_deployments{state="failed"} 0.0' in text
     assert engine.names() == ["ak-outpost-edge"]
-
-
-def test_without_a_database_there_is_nothing_to_tell(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(_: Store) -> None:
-        raise DatabaseUnavailable("", None, Exception())
-
-    monkeypatch.setattr(Store, "read", away)
-    assert exposed(stage.store) == ""

@@ -26,7 +26,9 @@ def test_what_is_counted_and_what_waits(database: Database, clock: Clock) -> Non
     clock.advance(seconds=91)
     assert registry.get_sample_value("garrison_tasks_waiting", {"kind": "discover integrations"}) == 1
     assert registry.get_sample_value("garrison_tasks_overdue_seconds") == 90
+    assert registry.get_sample_value("garrison_deployments", {"state": "deployed"}) == 0
     store.away = True
     text = generate_latest(registry).decode()
     assert "garrison_task_runs_total" in text
     assert "garrison_tasks_overdue_seconds" not in text
+    assert "garrison_deployments{" not in text
