@@ -148,6 +148,14 @@ class Said:
     level: LineLevel = LineLevel.INFO
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What an engine has shown when it was checked: its version, and which permissions it refuses."""
+
+    version: str
+    missing: tuple[str, ...]
+
+
 Report = Callable[[Said], None]
 """Told while the work goes on. May raise `Cancelled`: then the work stops where it is safe to."""
 

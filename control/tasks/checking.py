@@ -11,8 +11,7 @@ from uuid import UUID
 
 from control.domain.integration import Integration, IntegrationHealth
 from control.domain.task import Cause, LineLevel, TaskKind
-from control.integrations.docker.preflight import Checked
-from control.integrations.model import TargetAway
+from control.integrations.model import Checked, TargetAway
 from control.store import DatabaseUnavailable, Event, Unit
 from control.tasks import trail
 from control.tasks.context import Work

@@ -16,10 +16,10 @@ from control.fleet.integrations import access_of
 from control.fleet.launch import Launch
 from control.integrations.docker.connect import Connection, connect
 from control.integrations.docker.events import follow
-from control.integrations.docker.preflight import Checked, preflight
+from control.integrations.docker.preflight import preflight
 from control.integrations.docker.render import render
 from control.integrations.docker.target import DockerTarget
-from control.integrations.model import Target, TargetAway, Wanted
+from control.integrations.model import Checked, Target, TargetAway, Wanted
 from control.store import SYSTEM, Store, Unit
 
 HOST_KEY_CHANGED = "host_key_changed"

@@ -12,12 +12,12 @@ from typing import assert_never
 from uuid import UUID, uuid4
 
 from control.integrations.docker.connect import Connection
-from control.integrations.docker.preflight import Checked
 from control.integrations.docker.render import render
 from control.integrations.model import (
     Action,
     ActionFailed,
     Change,
+    Checked,
     Condition,
     Create,
     Found,
@@ -31,6 +31,7 @@ from control.integrations.model import (
     Wanted,
 )
 from control.tasks.engines import Engine, EngineKind, IsReady
+from tests.support import model_engine
 
 HOST_KEY = "ssh-ed25519 AAAA"
 
@@ -102,22 +103,20 @@ class MemoryEngine:
         self.looks += 1
         return tuple(self._shown(found, image) for found, image in self.found.values() if found.key.owner in owners)
 
-    def make(self, wanted: Wanted, name: str) -> str:
+    def make(self, wanted: Wanted) -> None:
         """Make and start it. Raises ActionFailed."""
         reference = str(wanted.spec["image"])
         image = self.images.get(reference) or self.pull(reference)
         if not image:
             raise ActionFailed("no_image", reference)
-        if name in self.foreign_names or name in self.names():
-            raise ActionFailed("name_taken", name)
+        if wanted.name in self.foreign_names or wanted.name in self.names():
+            raise ActionFailed("name_taken", wanted.name)
         key = uuid4().hex * 2
-        new = Found(key=wanted.key, id=key, name=name, spec=wanted.spec, fingerprint=wanted.fingerprint)
-        self.found[key] = (new, image)
+        self.found[key] = (model_engine.as_found(wanted, key), image)
         if image in self.broken:
             # It stays, so that somebody may look at why.
             self.become(key, Condition.UNHEALTHY)
             raise ActionFailed("not_healthy", "unhealthy")
-        return key
 
 
 @dataclass
@@ -152,7 +151,7 @@ class MemoryTarget:
         self.engine.done.append(action)
         match action:
             case Create(wanted=wanted):
-                self.engine.make(wanted, wanted.name)
+                self.engine.make(wanted)
             case Change(wanted=wanted, found=found):
                 known, image = self.engine.found[found.id]
                 self.engine.found[found.id] = (replace(known, name=wanted.name), image)
@@ -171,7 +170,7 @@ class MemoryTarget:
     def _replace(self, wanted: Wanted, found: Found) -> None:
         old = self.engine.found.pop(found.id)
         try:
-            self.engine.make(wanted, wanted.name)
+            self.engine.make(wanted)
         except ActionFailed as error:
             for key in [key for key, (each, _) in self.engine.found.items() if each.name == wanted.name]:
                 del self.engine.found[key]
@@ -203,9 +202,7 @@ def memory_kind(engines: dict[str, MemoryEngine]) -> EngineKind:
 
 def as_found(wanted: Wanted, **fields: object) -> Found:
     """What is there when it is as wanted, or nearly."""
-    found = Found(
-        key=wanted.key, id=uuid4().hex * 2, name=wanted.name, spec=wanted.spec, fingerprint=wanted.fingerprint
-    )
+    found = model_engine.as_found(wanted, uuid4().hex * 2)
     return replace(found, **fields)  # type: ignore[arg-type]  # a test names what it changes
 
 
@@ -217,7 +214,7 @@ def foreign(owner: UUID, name: str = "hand-made") -> Found:
 
 def _checked(engine: MemoryEngine) -> Checked:
     engine.ask()
-    return Checked(version="24.0", missing=engine.missing, can_rename=engine.renames, can_follow=True)
+    return Checked(version="24.0", missing=engine.missing)
 
 
 def _followed(engine: MemoryEngine, stopping: Event) -> Iterator[UUID]:

@@ -3,23 +3,11 @@
 Asked are calls that get through and are refused for another reason, such as a name that nothing can have.
 """
 
-from dataclasses import dataclass
-
 from control.domain.integration import PERMISSIONS
 from control.fleet.launch import OUTPOST_LABEL
 from control.integrations.docker.engine import NOBODY, Engine
 from control.integrations.docker.refusals import NotAllowed, Refused
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """What was found: the engine's version, which of PERMISSIONS are refused, and which further calls are allowed."""
-
-    version: str
-    missing: tuple[str, ...]
-    can_rename: bool
-    can_follow: bool
-
+from control.integrations.model import Checked
 
 _Probe = tuple[str, str, dict[str, str], str | None]
 _ONE = f"/containers/{NOBODY}"
@@ -43,13 +31,7 @@ def preflight(engine: Engine) -> Checked:
     refused = {name for name, probes in _PROBES.items() if not all(engine.is_allowed(*probe) for probe in probes)}
     if not _can_read(engine):
         refused.add("containers read")
-    return Checked(
-        version=engine.version(),
-        missing=tuple(name for name in PERMISSIONS if name in refused),
-        can_rename=engine.can_rename,
-        # A stretch of time in which nothing has happened.
-        can_follow=engine.is_allowed("GET", "/events", {"since": "1", "until": "1"}),
-    )
+    return Checked(version=engine.version(), missing=tuple(name for name in PERMISSIONS if name in refused))
 
 
 def _can_read(engine: Engine) -> bool:

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from control.integrations.docker.connect import Connection, connect
-from control.integrations.docker.preflight import Checked, preflight
-from control.integrations.model import TargetAway
+from control.integrations.docker.preflight import preflight
+from control.integrations.model import Checked, TargetAway
 from tests.support.engine_wanted import QUICK
 from tests.support.garrison import short_folder
 from tests.support.peers_program import Program, eventually, free_port, require
@@ -75,7 +75,7 @@ def test_a_certificate_of_the_same_authority_is_let_in(guarded: Guarded) -> None
     with connect(guarded.connection, QUICK) as engine:
         checked = preflight(engine)
 
-    assert checked == Checked(version="20.10.24+dfsg1", missing=(), can_rename=True, can_follow=True)
+    assert checked == Checked(version="20.10.24+dfsg1", missing=())
     # What is asked to know that has no effect.
     for held in (["ps", "--all", "--quiet"], ["images", "--all", "--quiet"], ["volume", "ls", "--quiet"]):
         assert subprocess.check_output(["docker", "--host", f"unix://{guarded.path}", *held]) == b""
