@@ -43,7 +43,7 @@ class Client(docker.APIClient):
         *,
         stream: bool = False,
         timeout: object = None,
-        **options: Any,  # noqa: ANN401
+        **options: Any,  # noqa: ANN401 - requests' own
     ) -> requests.Response:
         """As in requests.Session: all requests come here, and docker-py gives some of them no time-out."""
         quiet = self._limits.quiet if stream else self._limits.call
