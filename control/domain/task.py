@@ -97,7 +97,6 @@ class LineLevel(StrEnum):
 
     INFO = "info"
     WARNING = "warning"
-    ERROR = "error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
