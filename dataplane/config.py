@@ -22,6 +22,14 @@ class ProxyMode(StrEnum):
     FORWARD_DOMAIN = "forward_domain"
 
 
+class Logged(StrEnum):
+    """How much of what happens is written down."""
+
+    ALL = "all"
+    PROBLEMS = "problems"
+    NOTHING = "nothing"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """Settings of the outpost as a whole. `browser_url` has no trailing slash; times are in seconds.
@@ -38,6 +46,8 @@ class Options:
     insecure: bool = False
     bind_cache: float = 0.0
     offline_grace: float = 0.0
+    access_log: Logged = Logged.ALL
+    decision_log: Logged = Logged.PROBLEMS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +59,36 @@ class SessionKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """How the application of a provider in mode proxy is reached; times in seconds.
+
+    `addresses` are URLs in order of preference: http, https, or `unix:///path`, the first two with a path if need be.
+    `host_header` and `server_name` (SNI, and what the certificate has to bear) are empty for the obvious one.
+    `authorities` is PEM, empty for those of the system; `certificate` the key of a Certificate to show, or empty.
+    `connect_timeout` covers TLS, `response_timeout` runs from the end of a request to the head of its answer,
+    `idle_timeout` while no byte of a body moves. `connections` is how many each worker may have to each address.
+    """
+
+    addresses: tuple[str, ...]
+    host_header: str = ""
+    server_name: str = ""
+    authorities: str = ""
+    certificate: str = ""
+    connect_timeout: float = 5.0
+    response_timeout: float = 600.0
+    idle_timeout: float = 3600.0
+    connections: int = 256
+    security_headers: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyProvider:
     """One application behind the proxy protocol.
 
     `external_host` is scheme, host and optional port without a trailing slash; `cookie_domain` has no leading dot
     and counts only in forward_domain; `skip_path_regex` holds RE2 patterns, matched unanchored;
     `access_token_validity` is in seconds; `session_keys` has the newest first; `certificate` is the key of a
-    Certificate resource or empty.
+    Certificate resource or empty; `upstream` there is in mode proxy, and in no other.
     """
 
     id: str
@@ -74,6 +107,7 @@ class ProxyProvider:
     certificate: str
     intercept_header_auth: bool
     basic_auth_enabled: bool = False
+    upstream: Upstream | None = None
 
 
 class BindMode(StrEnum):

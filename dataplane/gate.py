@@ -11,7 +11,11 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who a person is towards applications. `groups` holds names, nested ones included, sorted."""
+    """Who a person is towards applications. `groups` holds names, nested ones included, sorted.
+
+    `backend_override` is another address of the application for this person, `host_header` another Host, where mode
+    proxy sends them on; both are mostly empty.
+    """
 
     subject: str
     username: str
@@ -20,6 +24,9 @@ class Identity:
     groups: tuple[str, ...]
     entitlements: tuple[str, ...]
     additional_headers: tuple[tuple[str, str], ...]
+    superuser: bool = False
+    backend_override: str = ""
+    host_header: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,11 +18,13 @@ from dataplane.config import (
     DirectoryUser,
     Ended,
     LdapProvider,
+    Logged,
     Options,
     ProxyMode,
     ProxyProvider,
     Resource,
     SessionKey,
+    Upstream,
 )
 from dataplane.gate import BasicCredentials, Identity
 from dataplane.link.stamps import seconds
@@ -68,7 +70,16 @@ def _options(message: resources_pb2.Options) -> Options:
         insecure=message.insecure,
         bind_cache=message.bind_cache.ToMilliseconds() / 1000,
         offline_grace=message.offline_grace.ToMilliseconds() / 1000,
+        access_log=_LOGGED.get(message.access_log, Logged.ALL),
+        decision_log=_LOGGED.get(message.decision_log, Logged.PROBLEMS),
     )
+
+
+_LOGGED = {
+    resources_pb2.Options.LOGGED_ALL: Logged.ALL,
+    resources_pb2.Options.LOGGED_PROBLEMS: Logged.PROBLEMS,
+    resources_pb2.Options.LOGGED_NOTHING: Logged.NOTHING,
+}
 
 
 _MODES = {
@@ -99,6 +110,22 @@ def _proxy_provider(message: resources_pb2.ProxyProvider) -> ProxyProvider:
         certificate=message.certificate,
         intercept_header_auth=message.intercept_header_auth,
         basic_auth_enabled=message.basic_auth_enabled,
+        upstream=_upstream(message.upstream) if message.HasField("upstream") else None,
+    )
+
+
+def _upstream(message: resources_pb2.Upstream) -> Upstream:
+    return Upstream(
+        addresses=tuple(message.addresses),
+        host_header=message.host_header,
+        server_name=message.server_name,
+        authorities=message.authorities,
+        certificate=message.certificate,
+        connect_timeout=message.connect_timeout.ToMilliseconds() / 1000,
+        response_timeout=message.response_timeout.ToMilliseconds() / 1000,
+        idle_timeout=message.idle_timeout.ToMilliseconds() / 1000,
+        connections=message.connections,
+        security_headers=message.security_headers,
     )
 
 
@@ -213,6 +240,9 @@ def identity(message: identity_pb2.Identity) -> Identity:
         groups=tuple(message.groups),
         entitlements=tuple(message.entitlements),
         additional_headers=tuple(sorted(message.additional_headers.items())),
+        superuser=message.superuser,
+        backend_override=message.backend_override,
+        host_header=message.host_header,
     )
 
 

@@ -18,7 +18,7 @@ from dataplane.protocols.proxy.headerauth import HeaderAuth
 from dataplane.protocols.proxy.messages import Request, Response
 from dataplane.protocols.proxy.metrics import Metrics
 from dataplane.protocols.proxy.pages import STATIC_PATH, Pages, json_response, redirect
-from dataplane.protocols.proxy.relay import Exchange, Relay
+from dataplane.protocols.proxy.relay.relay import Exchange, Relay
 from dataplane.protocols.proxy.routes import Routes
 from dataplane.protocols.proxy.session import HttpSession
 from dataplane.protocols.proxy.sessions import Sessions

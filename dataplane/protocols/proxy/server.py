@@ -17,9 +17,9 @@ from dataplane.io.tls import ServerNames, self_signed, server_context
 from dataplane.metering import Snapshot, gauge
 from dataplane.protocols.proxy.config import Prepared, prepare
 from dataplane.protocols.proxy.doors import Doors
-from dataplane.protocols.proxy.flow import RelayLimits
 from dataplane.protocols.proxy.handler import ProxyHandler
-from dataplane.protocols.proxy.relay import Relay
+from dataplane.protocols.proxy.relay.flow import RelayLimits
+from dataplane.protocols.proxy.relay.relay import Relay
 from dataplane.protocols.proxy.session import HttpSession
 from dataplane.protocols.proxy.trust import Trust
 from dataplane.sansio.clients import DEFAULT_TRUSTED

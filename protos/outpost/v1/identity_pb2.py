@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n protos/outpost/v1/identity.proto\x12\noutpost.v1\"\xf3\x01\n\x08Identity\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05\x65mail\x18\x04 \x01(\t\x12\x0e\n\x06groups\x18\x05 \x03(\t\x12\x14\n\x0c\x65ntitlements\x18\x06 \x03(\t\x12G\n\x12\x61\x64\x64itional_headers\x18\x07 \x03(\x0b\x32+.outpost.v1.Identity.AdditionalHeadersEntry\x1a\x38\n\x16\x41\x64\x64itionalHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\x10\x42\x61sicCredentials\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x15\n\x08password\x18\x02 \x01(\tB\x03\x80\x01\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n protos/outpost/v1/identity.proto\x12\noutpost.v1\"\xb5\x02\n\x08Identity\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05\x65mail\x18\x04 \x01(\t\x12\x0e\n\x06groups\x18\x05 \x03(\t\x12\x14\n\x0c\x65ntitlements\x18\x06 \x03(\t\x12G\n\x12\x61\x64\x64itional_headers\x18\x07 \x03(\x0b\x32+.outpost.v1.Identity.AdditionalHeadersEntry\x12\x11\n\tsuperuser\x18\x08 \x01(\x08\x12\x18\n\x10\x62\x61\x63kend_override\x18\t \x01(\t\x12\x13\n\x0bhost_header\x18\n \x01(\t\x1a\x38\n\x16\x41\x64\x64itionalHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\x10\x42\x61sicCredentials\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x15\n\x08password\x18\x02 \x01(\tB\x03\x80\x01\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,9 +36,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BASICCREDENTIALS'].fields_by_name['password']._loaded_options = None
   _globals['_BASICCREDENTIALS'].fields_by_name['password']._serialized_options = b'\200\001\001'
   _globals['_IDENTITY']._serialized_start=49
-  _globals['_IDENTITY']._serialized_end=292
-  _globals['_IDENTITY_ADDITIONALHEADERSENTRY']._serialized_start=236
-  _globals['_IDENTITY_ADDITIONALHEADERSENTRY']._serialized_end=292
-  _globals['_BASICCREDENTIALS']._serialized_start=294
-  _globals['_BASICCREDENTIALS']._serialized_end=353
+  _globals['_IDENTITY']._serialized_end=358
+  _globals['_IDENTITY_ADDITIONALHEADERSENTRY']._serialized_start=302
+  _globals['_IDENTITY_ADDITIONALHEADERSENTRY']._serialized_end=358
+  _globals['_BASICCREDENTIALS']._serialized_start=360
+  _globals['_BASICCREDENTIALS']._serialized_end=419
 # @@protoc_insertion_point(module_scope)

@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Identity(_message.Message):
-    __slots__ = ("subject", "username", "name", "email", "groups", "entitlements", "additional_headers")
+    __slots__ = ("subject", "username", "name", "email", "groups", "entitlements", "additional_headers", "superuser", "backend_override", "host_header")
     class AdditionalHeadersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -22,6 +22,9 @@ class Identity(_message.Message):
     GROUPS_FIELD_NUMBER: _ClassVar[int]
     ENTITLEMENTS_FIELD_NUMBER: _ClassVar[int]
     ADDITIONAL_HEADERS_FIELD_NUMBER: _ClassVar[int]
+    SUPERUSER_FIELD_NUMBER: _ClassVar[int]
+    BACKEND_OVERRIDE_FIELD_NUMBER: _ClassVar[int]
+    HOST_HEADER_FIELD_NUMBER: _ClassVar[int]
     subject: str
     username: str
     name: str
@@ -29,7 +32,10 @@ class Identity(_message.Message):
     groups: _containers.RepeatedScalarFieldContainer[str]
     entitlements: _containers.RepeatedScalarFieldContainer[str]
     additional_headers: _containers.ScalarMap[str, str]
-    def __init__(self, subject: _Optional[str] = ..., username: _Optional[str] = ..., name: _Optional[str] = ..., email: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., entitlements: _Optional[_Iterable[str]] = ..., additional_headers: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    superuser: bool
+    backend_override: str
+    host_header: str
+    def __init__(self, subject: _Optional[str] = ..., username: _Optional[str] = ..., name: _Optional[str] = ..., email: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., entitlements: _Optional[_Iterable[str]] = ..., additional_headers: _Optional[_Mapping[str, str]] = ..., superuser: _Optional[bool] = ..., backend_override: _Optional[str] = ..., host_header: _Optional[str] = ...) -> None: ...
 
 class BasicCredentials(_message.Message):
     __slots__ = ("username", "password")

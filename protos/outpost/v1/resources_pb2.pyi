@@ -33,7 +33,17 @@ class Resource(_message.Message):
     def __init__(self, key: _Optional[str] = ..., digest: _Optional[str] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., proxy_provider: _Optional[_Union[ProxyProvider, _Mapping]] = ..., certificate: _Optional[_Union[Certificate, _Mapping]] = ..., ended: _Optional[_Union[Ended, _Mapping]] = ..., changed: _Optional[_Union[Changed, _Mapping]] = ..., ldap_provider: _Optional[_Union[LdapProvider, _Mapping]] = ...) -> None: ...
 
 class Options(_message.Message):
-    __slots__ = ("outpost_id", "outpost_name", "log_level", "refresh_interval", "browser_url", "insecure", "bind_cache", "offline_grace")
+    __slots__ = ("outpost_id", "outpost_name", "log_level", "refresh_interval", "browser_url", "insecure", "bind_cache", "offline_grace", "access_log", "decision_log")
+    class Logged(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        LOGGED_UNSPECIFIED: _ClassVar[Options.Logged]
+        LOGGED_ALL: _ClassVar[Options.Logged]
+        LOGGED_PROBLEMS: _ClassVar[Options.Logged]
+        LOGGED_NOTHING: _ClassVar[Options.Logged]
+    LOGGED_UNSPECIFIED: Options.Logged
+    LOGGED_ALL: Options.Logged
+    LOGGED_PROBLEMS: Options.Logged
+    LOGGED_NOTHING: Options.Logged
     OUTPOST_ID_FIELD_NUMBER: _ClassVar[int]
     OUTPOST_NAME_FIELD_NUMBER: _ClassVar[int]
     LOG_LEVEL_FIELD_NUMBER: _ClassVar[int]
@@ -42,6 +52,8 @@ class Options(_message.Message):
     INSECURE_FIELD_NUMBER: _ClassVar[int]
     BIND_CACHE_FIELD_NUMBER: _ClassVar[int]
     OFFLINE_GRACE_FIELD_NUMBER: _ClassVar[int]
+    ACCESS_LOG_FIELD_NUMBER: _ClassVar[int]
+    DECISION_LOG_FIELD_NUMBER: _ClassVar[int]
     outpost_id: str
     outpost_name: str
     log_level: str
@@ -50,10 +62,12 @@ class Options(_message.Message):
     insecure: bool
     bind_cache: _duration_pb2.Duration
     offline_grace: _duration_pb2.Duration
-    def __init__(self, outpost_id: _Optional[str] = ..., outpost_name: _Optional[str] = ..., log_level: _Optional[str] = ..., refresh_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., browser_url: _Optional[str] = ..., insecure: _Optional[bool] = ..., bind_cache: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., offline_grace: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    access_log: Options.Logged
+    decision_log: Options.Logged
+    def __init__(self, outpost_id: _Optional[str] = ..., outpost_name: _Optional[str] = ..., log_level: _Optional[str] = ..., refresh_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., browser_url: _Optional[str] = ..., insecure: _Optional[bool] = ..., bind_cache: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., offline_grace: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., access_log: _Optional[_Union[Options.Logged, str]] = ..., decision_log: _Optional[_Union[Options.Logged, str]] = ...) -> None: ...
 
 class ProxyProvider(_message.Message):
-    __slots__ = ("id", "name", "application_slug", "application_name", "client_id", "mode", "external_host", "internal_host", "internal_host_ssl_validation", "cookie_domain", "skip_path_regex", "access_token_validity", "session_keys", "certificate", "intercept_header_auth", "basic_auth_enabled")
+    __slots__ = ("id", "name", "application_slug", "application_name", "client_id", "mode", "external_host", "internal_host", "internal_host_ssl_validation", "cookie_domain", "skip_path_regex", "access_token_validity", "session_keys", "certificate", "intercept_header_auth", "basic_auth_enabled", "upstream")
     class Mode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         MODE_UNSPECIFIED: _ClassVar[ProxyProvider.Mode]
@@ -80,6 +94,7 @@ class ProxyProvider(_message.Message):
     CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
     INTERCEPT_HEADER_AUTH_FIELD_NUMBER: _ClassVar[int]
     BASIC_AUTH_ENABLED_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     application_slug: str
@@ -96,7 +111,32 @@ class ProxyProvider(_message.Message):
     certificate: str
     intercept_header_auth: bool
     basic_auth_enabled: bool
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., application_slug: _Optional[str] = ..., application_name: _Optional[str] = ..., client_id: _Optional[str] = ..., mode: _Optional[_Union[ProxyProvider.Mode, str]] = ..., external_host: _Optional[str] = ..., internal_host: _Optional[str] = ..., internal_host_ssl_validation: _Optional[bool] = ..., cookie_domain: _Optional[str] = ..., skip_path_regex: _Optional[_Iterable[str]] = ..., access_token_validity: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., session_keys: _Optional[_Iterable[_Union[SessionKey, _Mapping]]] = ..., certificate: _Optional[str] = ..., intercept_header_auth: _Optional[bool] = ..., basic_auth_enabled: _Optional[bool] = ...) -> None: ...
+    upstream: Upstream
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., application_slug: _Optional[str] = ..., application_name: _Optional[str] = ..., client_id: _Optional[str] = ..., mode: _Optional[_Union[ProxyProvider.Mode, str]] = ..., external_host: _Optional[str] = ..., internal_host: _Optional[str] = ..., internal_host_ssl_validation: _Optional[bool] = ..., cookie_domain: _Optional[str] = ..., skip_path_regex: _Optional[_Iterable[str]] = ..., access_token_validity: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., session_keys: _Optional[_Iterable[_Union[SessionKey, _Mapping]]] = ..., certificate: _Optional[str] = ..., intercept_header_auth: _Optional[bool] = ..., basic_auth_enabled: _Optional[bool] = ..., upstream: _Optional[_Union[Upstream, _Mapping]] = ...) -> None: ...
+
+class Upstream(_message.Message):
+    __slots__ = ("addresses", "host_header", "server_name", "authorities", "certificate", "connect_timeout", "response_timeout", "idle_timeout", "connections", "security_headers")
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    HOST_HEADER_FIELD_NUMBER: _ClassVar[int]
+    SERVER_NAME_FIELD_NUMBER: _ClassVar[int]
+    AUTHORITIES_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    CONNECT_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    IDLE_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
+    SECURITY_HEADERS_FIELD_NUMBER: _ClassVar[int]
+    addresses: _containers.RepeatedScalarFieldContainer[str]
+    host_header: str
+    server_name: str
+    authorities: str
+    certificate: str
+    connect_timeout: _duration_pb2.Duration
+    response_timeout: _duration_pb2.Duration
+    idle_timeout: _duration_pb2.Duration
+    connections: int
+    security_headers: bool
+    def __init__(self, addresses: _Optional[_Iterable[str]] = ..., host_header: _Optional[str] = ..., server_name: _Optional[str] = ..., authorities: _Optional[str] = ..., certificate: _Optional[str] = ..., connect_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., response_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., idle_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., connections: _Optional[int] = ..., security_headers: _Optional[bool] = ...) -> None: ...
 
 class LdapProvider(_message.Message):
     __slots__ = ("id", "name", "application_slug", "application_name", "base_dn", "bind_mode", "mfa_support", "search_group", "uid_start_number", "gid_start_number", "certificate", "tls_server_name", "user_attributes", "group_attributes", "size_limit", "time_limit")

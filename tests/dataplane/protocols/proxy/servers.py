@@ -10,7 +10,7 @@ import h11
 from gevent import socket as gevent_socket
 
 from dataplane.io.limits import Limits
-from dataplane.protocols.proxy.flow import RelayLimits
+from dataplane.protocols.proxy.relay.flow import RelayLimits
 from dataplane.protocols.proxy.server import ProxyServer, ProxySettings
 from dataplane.sansio.clients import DEFAULT_TRUSTED
 from tests.dataplane.protocols.proxy.builders import Clock, Randomness, TableGate

@@ -18,8 +18,6 @@ from gevent.lock import BoundedSemaphore
 from dataplane.io.connection import Connection
 from dataplane.io.dial import Address, Upstream, dial
 from dataplane.io.stream import Expired
-from dataplane.protocols.proxy.flow import Held, Intake, Outbox, RelayLimits
-from dataplane.protocols.proxy.lanes import LaneFull, Lanes, Place
 from dataplane.protocols.proxy.messages import (
     Body,
     Data,
@@ -34,9 +32,11 @@ from dataplane.protocols.proxy.messages import (
     UpstreamHead,
     UpstreamRequest,
 )
+from dataplane.protocols.proxy.relay.flow import Held, Intake, Outbox, RelayLimits
+from dataplane.protocols.proxy.relay.lanes import LaneFull, Lanes, Place
+from dataplane.protocols.proxy.relay.session import UpstreamSession
 from dataplane.protocols.proxy.session import HttpSession
 from dataplane.protocols.proxy.trust import Seen
-from dataplane.protocols.proxy.upstream import UpstreamSession
 from dataplane.protocols.proxy.wire import HOP_BY_HOP, is_managed
 from dataplane.sansio import PeerError
 

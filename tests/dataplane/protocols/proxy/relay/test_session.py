@@ -3,8 +3,8 @@
 import pytest
 
 from dataplane.protocols.proxy.messages import Body, Data, End, UpstreamHead, UpstreamRequest
+from dataplane.protocols.proxy.relay.session import UpstreamSession
 from dataplane.protocols.proxy.session import MAX_HEAD
-from dataplane.protocols.proxy.upstream import UpstreamSession
 from dataplane.sansio import PeerError
 
 

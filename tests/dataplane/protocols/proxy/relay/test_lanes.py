@@ -1,7 +1,7 @@
 import gevent
 import pytest
 
-from dataplane.protocols.proxy.lanes import LaneFull, Lanes
+from dataplane.protocols.proxy.relay.lanes import LaneFull, Lanes
 
 
 def test_a_place_is_free_again_when_it_was_left() -> None:

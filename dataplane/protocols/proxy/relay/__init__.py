@@ -1,0 +1,1 @@
+"""How requests go on to who answers them, and the answers back."""
