@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from control.domain.outpost import Drain, Instance, InstanceEvent, InstanceState, LinkProcess, Outpost, Token
 from control.store import tables
-from control.store.base import Context, LinkTable, Repository, chunks
+from control.store.base import Context, LinkTable, Quiet, Repository, chunks
 
 
 class Outposts(Repository[Outpost]):
@@ -62,7 +62,14 @@ class Tokens(Repository[Token]):
 
     def of_user(self, user: UUID) -> list[Token]:
         """The tokens of one account, the newest first."""
-        return sorted(self._select(self.table.c.user == user), key=lambda token: token.created, reverse=True)
+        return self.of_users([user])[user]
+
+    def of_users(self, users: Collection[UUID]) -> dict[UUID, list[Token]]:
+        """The tokens of each of these accounts, the newest first."""
+        found: dict[UUID, list[Token]] = {user: [] for user in users}
+        for token in (token for some in chunks(found) for token in self._of(self.table.c.user, some)):
+            found[token.user].append(token)
+        return {user: sorted(tokens, key=lambda token: token.created, reverse=True) for user, tokens in found.items()}
 
     def users_with_several(self) -> frozenset[UUID]:
         """The accounts with more than one valid token, as there are while one is being rotated."""
@@ -85,8 +92,8 @@ class Held:
     holder: UUID | None
 
 
-class Instances(Repository[Instance]):
-    """The running copies of outposts. Their beats are no changes: nothing here is audited or wakes anyone."""
+class Instances(Quiet[Instance]):
+    """The running copies of outposts. Their beats are no changes."""
 
     table = tables.instances
     entity = Instance
@@ -122,21 +129,8 @@ class Instances(Repository[Instance]):
         rows = self.context.rows(sa.select(self.table.c.outpost, self.table.c.uid).where(theirs))
         return frozenset((row.outpost, row.uid) for row in rows)
 
-    def save(self, instances: Iterable[Instance]) -> None:
-        """Create or replace instances: in three statements, however many there are."""
-        given = {instance.id: instance for instance in instances}
-        known = self.known(given)
-        self._insert_many(instance for key, instance in given.items() if key not in known)
-        rows = [{**self._row(self.table, given[key]), "known": key} for key in known]
-        if rows:
-            statement = sa.update(self.table).where(self.table.c.id == sa.bindparam("known"))
-            self.context.connection.execute(statement, rows)
 
-    def _note(self, before: Instance | None, after: Instance | None) -> None:
-        """Nothing: an instance's life is no change of configuration."""
-
-
-class InstanceEvents(Repository[InstanceEvent]):
+class InstanceEvents(Quiet[InstanceEvent]):
     """The history of instances; as little a change as their beats."""
 
     table = tables.instance_events
@@ -171,11 +165,10 @@ class Drains(Repository[Drain]):
 
     def forget(self, drains: Iterable[UUID]) -> None:
         """Drop those that were carried out or came too late."""
-        for some in chunks(drains):
-            self.context.connection.execute(sa.delete(self.table).where(self.table.c.id.in_(some)))
+        self._delete_many(drains)
 
 
-class LinkProcesses(Repository[LinkProcess]):
+class LinkProcesses(Quiet[LinkProcess]):
     """The link processes; that they live is no change."""
 
     table = tables.link_processes
@@ -187,6 +180,3 @@ class LinkProcesses(Repository[LinkProcess]):
         """It lives; False when it is not on the list."""
         statement = sa.update(self.table).where(self.table.c.id == process).values(last_seen=self.context.now)
         return self.context.connection.execute(statement).rowcount > 0
-
-    def _note(self, before: LinkProcess | None, after: LinkProcess | None) -> None:
-        """Nothing, as with instances."""

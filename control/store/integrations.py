@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from control.domain.integration import Deployment, Integration, IntegrationHealth
 from control.store import tables
-from control.store.base import Repository, chunks
+from control.store.base import Quiet, Repository, chunks
 
 
 class Integrations(Repository[Integration]):
@@ -24,8 +24,8 @@ class Integrations(Repository[Integration]):
             yield f"outpost {name!r}"
 
 
-class IntegrationHealths(Repository[IntegrationHealth]):
-    """What the last look at each integration has shown: no change of configuration, so nobody is woken."""
+class IntegrationHealths(Quiet[IntegrationHealth]):
+    """What the last look at each integration has shown: what was found, and not what is wanted."""
 
     table = tables.integration_health
     entity = IntegrationHealth
@@ -33,19 +33,12 @@ class IntegrationHealths(Repository[IntegrationHealth]):
     name = "id"
     order = "checked"
 
-    def save(self, health: IntegrationHealth) -> None:
-        """Create or replace."""
-        if self.find(health.id) is None:
-            self._insert(health)
-        else:
-            self._update(health)
 
-    def _note(self, before: IntegrationHealth | None, after: IntegrationHealth | None) -> None:
-        """Nothing: it says what was found, and not what is wanted."""
+class Deployments(Quiet[Deployment]):
+    """What lies on engines: it follows from the configuration and what was found.
 
-
-class Deployments(Repository[Deployment]):
-    """What lies on engines. The trail is told in words of its own (`Unit.record`), when something is done there."""
+    The trail is told in words of its own (`Unit.record`), when something is done there.
+    """
 
     table = tables.deployments
     entity = Deployment
@@ -66,6 +59,3 @@ class Deployments(Repository[Deployment]):
     def find_on(self, outpost: UUID, integration: UUID) -> Deployment | None:
         """What is known of an outpost on one engine."""
         return self._one(sa.and_(self.table.c.outpost == outpost, self.table.c.integration == integration))
-
-    def _note(self, before: Deployment | None, after: Deployment | None) -> None:
-        """Nothing: it follows from the configuration and what was found."""

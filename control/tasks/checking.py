@@ -127,7 +127,7 @@ def _checked(checked: Checked) -> Shown:
 def _save(unit: Unit, integration: Integration, shown: Shown) -> None:
     known = unit.integration_healths.find(integration.id)
     health = health_after(known, integration, shown, unit)
-    unit.integration_healths.save(health)
+    unit.integration_healths.save([health])
     if known is not None and known.healthy == health.healthy and known.was_checked:
         return
     unit.record(_turned(integration, health))

@@ -19,7 +19,7 @@ from control.tasks.context import Work
 from control.tasks.counting import AWAY, SECONDS
 from control.tasks.engines import Engine, open_engine
 from control.tasks.recorded import Ours, Recorded
-from control.tasks.wanted import Desire, Readiness, find_desire, note_there
+from control.tasks.wanted import Desire, Readiness, find_desire, without_gone
 
 STILL_THERE = "still_there"
 CODES = (
@@ -250,11 +250,12 @@ def _forget(work: Work, row: Deployment, kept: frozenset[str]) -> None:
         known = unit.deployments.find(row.id)
         if known is None:
             return
-        late = note_there(unit, known, kept)
+        _, gone = without_gone(known, kept, unit.instances.of_outpost(row.outpost))
+        unit.instances.forget(gone.noted)
         unit.deployments.remove(known)
         for other in unit.deployments.of_outpost(row.outpost):
             # Who looks there later can forget them, too.
-            unit.deployments.update(replace(other, hosts=tuple(sorted({*other.hosts, *late}))))
+            unit.deployments.update(replace(other, hosts=tuple(sorted({*other.hosts, *gone.late}))))
 
 
 def _note_away(work: Work, row: Deployment, error: TargetAway) -> None:
@@ -292,7 +293,11 @@ def _rewrite(
         known = unit.deployments.find(row.id)
         if known is None:
             return
-        noted = unit.deployments.update(after(unit, known))
-        integration = unit.integrations.find(row.integration)
-        if there is not None and note_there(unit, noted, there) and integration is not None:
-            places.look_again(unit, integration, Cause.EVENT)
+        noted = after(unit, known)
+        if there is not None:
+            noted, gone = without_gone(noted, there, unit.instances.of_outpost(row.outpost))
+            unit.instances.forget(gone.noted)
+            integration = unit.integrations.find(row.integration)
+            if gone.late and integration is not None:
+                places.look_again(unit, integration, Cause.EVENT)
+        unit.deployments.update(noted)

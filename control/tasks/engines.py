@@ -113,6 +113,6 @@ def _pin(store: Store, integration: Integration, shown: str) -> None:
         fresh = IntegrationHealth(id=integration.id, healthy=False, checked=unit.now, since=unit.now)
         pinned = known.host_key if known is not None else ""
         if not pinned:
-            unit.integration_healths.save(replace(known or fresh, host_key=shown))
+            unit.integration_healths.save([replace(known or fresh, host_key=shown)])
     if pinned not in ("", shown):
         raise TargetAway(HOST_KEY_CHANGED, shown)

@@ -21,7 +21,7 @@ from control.tasks import checking, places
 from control.tasks.context import Work
 from control.tasks.counting import AWAY
 from control.tasks.engines import open_engine
-from control.tasks.wanted import Desire, Readiness, desires, note_there
+from control.tasks.wanted import Desire, Readiness, desires, instances_of, without_gone
 
 MOST_RUNNING = 10_000
 CODES = ("surveyed", "survey_differs", "survey_away", "survey_resting")
@@ -100,7 +100,7 @@ def find_scene(work: Work) -> Scene | None:
 def look(work: Work, scene: Scene) -> Sight:
     """What lies there. Raises TargetAway."""
     found: defaultdict[UUID, list[Found]] = defaultdict(list)
-    is_ready = Readiness(work.store, scene.owners)
+    is_ready = Readiness(work.store, scene.owners).as_of_now()
     with open_engine(work.store, scene.integration, work.means.ssh_config, is_ready) as engine:
         for each in engine.target.observe(scene.owners):
             found[each.key.owner].append(each)
@@ -129,23 +129,16 @@ def judge(scene: Scene, sight: Sight, owner: UUID, now: datetime) -> Verdict:
 def _concluded(work: Work, scene: Scene, sight: Sight) -> Mapping[UUID, Verdict]:
     """Write down what was seen, and hand in what is to be done; what to think of those that nobody works on."""
     verdicts = {owner: judge(scene, sight, owner, work.now()) for owner in sorted(scene.owners)}
-    concluded: dict[UUID, Verdict] = {}
-    is_unsettled = False
     with work.store.write(SYSTEM) as unit:
         busy = _busy(unit)
         known = {row.outpost: row for row in unit.deployments.of_integration(scene.integration.id)}
-        for owner, verdict in verdicts.items():
-            row = known.get(owner)
-            if owner in busy or row != scene.rows.get(owner):
-                # Whoever works on it, or has since, knows better.
-                continue
-            concluded[owner] = verdict
+        # Whoever works on the others, or has since, knows better.
+        untouched = {each for each in scene.owners - busy if known.get(each) == scene.rows.get(each)}
+        concluded = {owner: verdict for owner, verdict in verdicts.items() if owner in untouched}
+        is_unsettled = _write(unit, scene, sight, concluded)
+        for owner, verdict in concluded.items():
             if verdict is Verdict.DIFFERS:
                 unit.runs.submit(TaskKind.DEPLOY, _cause(work), owner, _name(scene, owner))
-            if row is not None:
-                found = sight.found.get(owner, ())
-                _write(unit, row, verdict, scene.desires.get(owner), found)
-                is_unsettled |= verdict is Verdict.AS_WANTED and _is_unsettled(unit, row, found)
         if is_unsettled or busy & scene.owners:
             places.look_again(unit, scene.integration, work.run.cause)
     return concluded
@@ -157,33 +150,52 @@ def _busy(unit: Unit) -> frozenset[UUID]:
     return frozenset(each.subject for each in running if each.subject is not None)
 
 
-def _write(unit: Unit, row: Deployment, verdict: Verdict, desire: Desire | None, found: Sequence[Found]) -> None:
+def _write(unit: Unit, scene: Scene, sight: Sight, concluded: Mapping[UUID, Verdict]) -> bool:
+    """Write the rows and forget instances of what is gone; whether the link has yet to note that one of them is."""
+    instances = instances_of(unit, scene.rows)
+    rows: list[Deployment] = []
+    forgotten: set[UUID] = set()
+    is_unsettled = False
+    for owner, verdict in concluded.items():
+        if owner not in scene.rows:
+            continue
+        found = sight.found.get(owner, ())
+        row = row_after(scene.rows[owner], verdict, scene.desires.get(owner), found, unit.now)
+        if verdict is Verdict.AS_WANTED:
+            row, gone = without_gone(row, [each.id for each in found], instances[owner])
+            forgotten |= gone.noted
+            is_unsettled |= bool(gone.late) and places.has_just_changed(row, unit.now)
+        elif verdict in {Verdict.LET_BE, Verdict.DOWN}:
+            _try_later(unit, row)
+        rows.append(row)
+    unit.instances.forget(forgotten)
+    unit.deployments.save(rows)
+    return is_unsettled
+
+
+def row_after(
+    row: Deployment, verdict: Verdict, desire: Desire | None, found: Sequence[Found], now: datetime
+) -> Deployment:
+    """The row of an outpost of which that was found. Pure."""
     match verdict:
         case Verdict.AS_WANTED if desire is not None:
-            unit.deployments.update(places.arrived(row, desire.fingerprint, found, "", unit.now))
+            return places.arrived(row, desire.fingerprint, found, "", now)
         case Verdict.FAULTY if desire is not None and desire.fault is not None:
             error = ActionFailed(desire.fault.code, desire.fault.detail)
-            unit.deployments.update(places.failed(row, error, places.NOTHING_TRIED, unit.now))
+            return places.failed(row, error, places.NOTHING_TRIED, now)
         case Verdict.LET_BE | Verdict.DOWN:
-            _let_be(unit, places.let_be(row, unit.now, down=verdict is Verdict.DOWN))
+            return places.let_be(row, now, down=verdict is Verdict.DOWN)
         case Verdict.AS_WANTED | Verdict.FAULTY | Verdict.DIFFERS:
-            unit.deployments.update(replace(row, checked=unit.now))
+            return replace(row, checked=now)
         case _:
             assert_never(verdict)
 
 
-def _let_be(unit: Unit, row: Deployment) -> None:
+def _try_later(unit: Unit, row: Deployment) -> None:
     """Leave it as it is until its rest is over, if it has one."""
-    unit.deployments.update(row)
     retry = places.find_retry(row)
     if retry is not None and places.is_resting(row, unit.now):
         unit.runs.submit(TaskKind.DEPLOY, Cause.EVENT, row.outpost, row.name, retry)
-
-
-def _is_unsettled(unit: Unit, row: Deployment, found: Sequence[Found]) -> bool:
-    """Forget instances of what is gone; whether the link hasn't noted yet that one of them is."""
-    late = note_there(unit, unit.deployments.get(row.id), [each.id for each in found])
-    return bool(late) and places.has_just_changed(row, unit.now)
 
 
 def _cause(work: Work) -> str:

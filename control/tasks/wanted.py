@@ -4,8 +4,7 @@ An outpost that can't be rendered has a fault instead: what runs of it is left a
 answered here touches no engine.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
@@ -76,7 +75,7 @@ def find_desire(unit: Unit, home: Home, outpost: UUID) -> Desire | None:
 def desires(unit: Unit, home: Home, outposts: Iterable[Outpost]) -> dict[UUID, Desire]:
     """What is wanted of each of these, by id."""
     reader = _Reader.of(unit, [*outposts])
-    return {outpost.id: _desire(unit, home, outpost, reader) for outpost in reader.outposts}
+    return {outpost.id: _desire(home, outpost, reader, unit.now) for outpost in reader.outposts}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,33 +85,32 @@ class _Reader:
     outposts: tuple[Outpost, ...]
     integrations: Mapping[UUID, Integration]
     hosts: Mapping[UUID, str]
+    tokens: Mapping[UUID, list[Token]]
     instances: Mapping[UUID, list[Instance]]
 
     @classmethod
     def of(cls, unit: Unit, outposts: Collection[Outpost]) -> "_Reader":
         managed = [each for each in outposts if each.integration is not None]
         named = {key for each in managed for key in each.providers}
-        instances: defaultdict[UUID, list[Instance]] = defaultdict(list)
-        for instance in unit.instances.of_outposts([each.id for each in managed]):
-            instances[instance.outpost].append(instance)
         proxies = unit.proxy_providers.find_many(named).values()
         return cls(
             outposts=tuple(outposts),
             integrations={each.id: each for each in unit.integrations.all()},
             hosts={each.id: each.external_host for each in proxies},
-            instances=instances,
+            tokens=unit.tokens.of_users([each.service_account for each in managed]),
+            instances=instances_of(unit, [each.id for each in managed]),
         )
 
 
-def _desire(unit: Unit, home: Home, outpost: Outpost, reader: _Reader) -> Desire:
+def _desire(home: Home, outpost: Outpost, reader: _Reader, now: datetime) -> Desire:
     integration = reader.integrations.get(outpost.integration) if outpost.integration is not None else None
     if integration is None:
         return Desire(outpost=outpost, integration=None)
-    tokens = valid_tokens(unit.tokens.of_user(outpost.service_account), unit.now)
+    tokens = valid_tokens(reader.tokens[outpost.service_account], now)
     if not tokens:
         return Desire(outpost=outpost, integration=integration, fault=Fault(code=NO_TOKEN))
     hosts = sorted(reader.hosts[key] for key in outpost.providers if key in reader.hosts)
-    accepted = accepted_tokens(tokens, reader.instances.get(outpost.id, ()))
+    accepted = accepted_tokens(tokens, reader.instances[outpost.id])
     try:
         launch = launch_of(outpost, tokens[0].secret, home)
         wanted = KINDS[integration.type].render(launch, hosts, accepted)
@@ -137,6 +135,14 @@ def accepted_tokens(valid: Collection[Token], instances: Iterable[Instance]) -> 
     return frozenset(token.fingerprint for token in valid) | rotated
 
 
+def instances_of(unit: Unit, outposts: Iterable[UUID]) -> dict[UUID, list[Instance]]:
+    """The instances of each of these outposts."""
+    found: dict[UUID, list[Instance]] = {outpost: [] for outpost in outposts}
+    for instance in unit.instances.of_outposts(found):
+        found[instance.outpost].append(instance)
+    return found
+
+
 class Readiness:
     """Whether the object of an id is an instance that is up: connected, configured, and it has refused nothing.
 
@@ -149,9 +155,17 @@ class Readiness:
 
     def __call__(self, key: str) -> bool:
         """Whether control's own link knows it as one, just now."""
+        return key[:HOSTNAME_LENGTH] in self._up()
+
+    def as_of_now(self) -> Callable[[str], bool]:
+        """The same by what is known now, for one look at many."""
+        up = self._up()
+        return lambda key: key[:HOSTNAME_LENGTH] in up
+
+    def _up(self) -> frozenset[str]:
         with self._store.read() as unit:
             found = unit.instances.of_outposts(self._outposts)
-            return any(each.hostname == key[:HOSTNAME_LENGTH] and _is_up(each, unit.now) for each in found)
+            return frozenset(each.hostname for each in found if _is_up(each, unit.now))
 
 
 def _is_up(instance: Instance, now: datetime) -> bool:
@@ -159,17 +173,22 @@ def _is_up(instance: Instance, now: datetime) -> bool:
     return is_heard and instance.applied_revision > 0 and not instance.rejections
 
 
-def note_there(unit: Unit, row: Deployment, there: Collection[str]) -> tuple[str, ...]:
-    """Write down what lies there, by id, and take instances off the list that ran in what is no more.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """Instances that ran in what is no more: the link has noted that of some (by id), and will of others (host names)."""
+
+    noted: frozenset[UUID]
+    late: frozenset[str]
+
+
+def without_gone(row: Deployment, there: Collection[str], instances: Iterable[Instance]) -> tuple[Deployment, Gone]:
+    """The row with what lies there, by id, and which of its instances are to be taken off the list. Pure.
 
     A container's state goes with it, so its instance never comes back; one that somebody runs by hand was never seen
-    there and stays. What is returned are the host names of which the link has not noted yet that they are gone.
+    there and stays.
     """
-    names = {key[:HOSTNAME_LENGTH] for key in there}
-    gone = [each for each in unit.instances.of_outpost(row.outpost) if each.hostname in {*row.hosts} - names]
-    late = {each.hostname for each in gone if each.state is not InstanceState.DISCONNECTED}
-    for instance in gone:
-        if instance.state is InstanceState.DISCONNECTED:
-            unit.instances.remove(instance)
-    unit.deployments.update(replace(row, hosts=tuple(sorted(names | late))))
-    return tuple(sorted(late))
+    names = frozenset(key[:HOSTNAME_LENGTH] for key in there)
+    gone = [each for each in instances if each.hostname in {*row.hosts} - names]
+    late = frozenset(each.hostname for each in gone if each.state is not InstanceState.DISCONNECTED)
+    noted = frozenset(each.id for each in gone if each.state is InstanceState.DISCONNECTED)
+    return replace(row, hosts=tuple(sorted(names | late))), Gone(noted=noted, late=late)

@@ -28,7 +28,7 @@ def set_health(store: Store, integration: Integration, **fields: object) -> Inte
     with store.write(ADMIN) as unit:
         usual = {"healthy": True, "checked": unit.now, "since": unit.now, "version": "28.5.1"}
         health = IntegrationHealth(id=integration.id, **{**usual, **fields})  # type: ignore[arg-type] # by keyword
-        unit.integration_healths.save(health)
+        unit.integration_healths.save([health])
     return health
 
 

@@ -1,7 +1,7 @@
 """A tasks process without its threads: runs are claimed and done when a test says so, by a clock that it moves."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -123,12 +123,12 @@ class Leaving(Store):
 
 
 @contextmanager
-def counted_writes() -> Iterator[list[str]]:
-    """The statements that write, by anybody, while the block lasts."""
+def counted_statements(*verbs: str) -> Iterator[list[str]]:
+    """The statements that begin with one of these words, by anybody, while the block lasts."""
     seen: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if statement.startswith(("INSERT", "UPDATE", "DELETE")):
+        if statement.startswith(verbs):
             seen.append(statement)
 
     sa.event.listen(sa.Engine, "before_cursor_execute", note)
@@ -136,3 +136,8 @@ def counted_writes() -> Iterator[list[str]]:
         yield seen
     finally:
         sa.event.remove(sa.Engine, "before_cursor_execute", note)
+
+
+def counted_writes() -> AbstractContextManager[list[str]]:
+    """Those that write."""
+    return counted_statements("INSERT", "UPDATE", "DELETE")

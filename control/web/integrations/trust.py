@@ -58,6 +58,6 @@ def _pin(unit: Unit, integration: Integration, seen: str) -> None:
     if health.offered_key != seen:
         expected = "the key that the server shows now"
         raise Invalid([Problem(field="offered_key", code="another_key", found="", expected=expected)])
-    unit.integration_healths.save(replace(health, host_key=seen, offered_key=""))
+    unit.integration_healths.save([replace(health, host_key=seen, offered_key="")])
     unit.record(Event(action="host key trusted", kind="integration", target=str(integration.id), name=integration.name))
     ask_run(unit, TaskKind.CHECK, integration.id, integration.name)

@@ -178,5 +178,5 @@ def with_something(unit: Unit) -> Integration:
     edge = create_outpost(unit, {"name": "edge", "integration": "remote"})
     unit.deployments.add(builders.deployment(edge, remote))
     health = IntegrationHealth(id=remote.id, healthy=True, checked=unit.now, since=unit.now)
-    unit.integration_healths.save(replace(health, host_key="ssh-ed25519 pinned"))
+    unit.integration_healths.save([replace(health, host_key="ssh-ed25519 pinned")])
     return remote

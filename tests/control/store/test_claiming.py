@@ -56,7 +56,7 @@ def claims(store: Store) -> list[TaskRun]:
 def be_away(store: Store, at: Integration) -> None:
     with store.write(ADMIN) as unit:
         health = IntegrationHealth(id=at.id, healthy=False, checked=unit.now, since=unit.now, error="engine_away")
-        unit.integration_healths.save(health)
+        unit.integration_healths.save([health])
 
 
 def test_what_hangs_at_one_integration_holds_up_no_other(

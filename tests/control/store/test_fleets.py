@@ -8,7 +8,7 @@ from control.domain.identity import UserKind
 from control.domain.outpost import Instance, InstanceState, Outpost, OutpostType, Token
 from control.store import Store, Unit
 from tests.support import builders
-from tests.support.stores import ADMIN
+from tests.support.stores import ADMIN, Clock
 
 
 def account(unit: Unit, name: str) -> UUID:
@@ -53,6 +53,23 @@ def test_how_many_instances_a_link_process_holds(store: Store) -> None:
         unit.instances.save(instance(unit, edge, "held", holder=holder, state=state) for holder, state in held)
     with store.read() as unit:
         assert unit.instances.counts_by_holder() == {here: 2, there: 1}
+
+
+def test_tokens_of_several_accounts_the_newest_first(store: Store, clock: Clock) -> None:
+    with store.write(ADMIN) as unit:
+        first, second, third, bare = (account(unit, name) for name in ("a", "b", "c", "d"))
+        for user in (first, second, third):
+            token(unit, user)
+    clock.advance(seconds=1)
+    with store.write(ADMIN) as unit:
+        token(unit, first)
+    with store.read() as unit:
+        found = unit.tokens.of_users([first, third, bare])
+        assert {user: len(tokens) for user, tokens in found.items()} == {first: 2, third: 1, bare: 0}
+        newest, oldest = found[first]
+        assert newest.created > oldest.created
+        assert unit.tokens.of_user(first) == [newest, oldest]
+        assert unit.tokens.of_users([]) == {}
 
 
 def test_accounts_with_tokens_side_by_side(store: Store) -> None:

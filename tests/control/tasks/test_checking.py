@@ -91,7 +91,7 @@ def test_a_new_host_key_that_is_trusted_is_used(stage: Stage, store: Store) -> N
     stage.ask(TaskKind.CHECK, integration.id)
     with store.write(ADMIN) as unit:
         known = unit.integration_healths.get(integration.id)
-        unit.integration_healths.save(replace(known, host_key=known.offered_key, offered_key=""))
+        unit.integration_healths.save([replace(known, host_key=known.offered_key, offered_key="")])
     stage.ask(TaskKind.CHECK, integration.id)
     health = stage.health(integration)
     assert (health.healthy, health.host_key, health.offered_key) == (True, "ssh-ed25519 BBBB", "")

@@ -28,7 +28,7 @@ def furnish(site: Site, clock: Clock) -> tuple[str, ...]:
     with site.store.write(ADMIN) as unit:
         added = unit.integrations.add(builders.integration(LONG))
         told = IntegrationHealth(id=added.id, healthy=False, checked=unit.now, since=unit.now, error="engine_away")
-        unit.integration_healths.save(replace(told, detail=LONG))
+        unit.integration_healths.save([replace(told, detail=LONG)])
     differences = [
         {"path": path, "wanted": wanted, "found": found}
         for path, wanted, found in (("image", LONG, LONG), ("env.TOKEN", "", ""), ("labels.team", "", "blue"))

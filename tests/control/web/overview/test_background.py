@@ -20,7 +20,7 @@ def engine(store: Store, name: str, **health: object) -> None:
         added = unit.integrations.add(builders.integration(name))
         usual: dict[str, object] = {"healthy": True, "checked": unit.now, "since": unit.now - timedelta(hours=3)}
         found = {**usual, **health}
-        unit.integration_healths.save(IntegrationHealth(id=added.id, **found))  # type: ignore[arg-type] # by name
+        unit.integration_healths.save([IntegrationHealth(id=added.id, **found)])  # type: ignore[arg-type] # by name
 
 
 def test_nothing_to_tell(site: Site) -> None:
