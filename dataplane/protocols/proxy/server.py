@@ -33,7 +33,7 @@ class ProxySettings:
     """What doesn't come from control."""
 
     trusted_cidrs: tuple[str, ...] = DEFAULT_TRUSTED
-    """Whose X-Forwarded-* count."""
+    """Whose X-Forwarded-* count, and who may say in the PROXY protocol whose connection it is."""
     control_socket: str | None = None
     """Where requests for unclaimed hosts go; None where this is no front door."""
     passage: PassageSettings | None = None
@@ -61,7 +61,7 @@ class ProxyServer:
         self._version = settings.version
         self._random = random
         self._doors = Doors(gate, trust, relay, clock, random)
-        self._tcp = TcpServer(self._open, settings.limits, settings.passage)
+        self._tcp = TcpServer(self._open, settings.limits, settings.passage, relays=trust.is_trusted)
         now = dt.datetime.fromtimestamp(clock(), dt.UTC)
         self._names = ServerNames(server_context(*self_signed(now)))
         self._prepared = Prepared()
