@@ -48,6 +48,12 @@ class ProxyProvider:
 
     `skip_path_regex` holds one RE2 pattern a line; `certificate` names the certificate for TLS by SNI. With
     `basic_auth_enabled` the application is sent HTTP Basic credentials, from those attributes of user or groups.
+
+    All from `internal_host_header` on, and `internal_host_ssl_validation`, is for mode proxy alone: how the application
+    is reached. `internal_host` holds its addresses, one a line, the preferred one first; the header is the Host it is
+    sent, if not the one asked for. For TLS: the name to expect if not the address' own, the authorities to trust if not
+    the system's, the certificate to show. Times are for connecting, for the head of an answer, and without a byte
+    moving; connections are those of each worker to each address.
     """
 
     id: UUID
@@ -65,6 +71,15 @@ class ProxyProvider:
     basic_auth_user_attribute: str = ""
     basic_auth_password_attribute: str = ""
     certificate: UUID | None = None
+    internal_host_header: str = ""
+    internal_host_server_name: str = ""
+    internal_host_authorities: UUID | None = None
+    internal_host_certificate: UUID | None = None
+    internal_host_connect_timeout: timedelta = timedelta(seconds=5)
+    internal_host_response_timeout: timedelta = timedelta(minutes=10)
+    internal_host_idle_timeout: timedelta = timedelta(hours=1)
+    internal_host_connections: int = 256
+    security_headers: bool = False
 
     @property
     def type(self) -> ProviderType:

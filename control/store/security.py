@@ -32,8 +32,9 @@ class Certificates(Repository[Certificate]):
 
     def _users_of(self, entity: Certificate) -> Iterable[str]:
         for table in PROVIDER_TABLES:
+            naming = sa.or_(*(each.parent == entity.id for each in table.foreign_keys if each.references(self.table)))
             statement = sa.select(tables.providers.c.name).select_from(table.join(tables.providers))
-            for (name,) in self.context.rows(statement.where(table.c.certificate == entity.id)):
+            for (name,) in self.context.rows(statement.where(naming)):
                 yield f"provider {name!r}"
         named = tables.integrations.c
         shown = sa.or_(named.tls_verification == entity.id, named.tls_authentication == entity.id)

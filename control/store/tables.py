@@ -136,7 +136,7 @@ proxy_providers = Table(
     Column("client_id", String(80), nullable=False, unique=True),
     Column("mode", Word(ProxyMode), nullable=False),
     Column("external_host", String(500), nullable=False),
-    Column("internal_host", String(500), nullable=False),
+    Column("internal_host", String(2000), nullable=False),
     Column("internal_host_ssl_validation", Boolean, nullable=False),
     Column("cookie_domain", String(255), nullable=False),
     Column("skip_path_regex", Text, nullable=False),
@@ -146,6 +146,15 @@ proxy_providers = Table(
     Column("basic_auth_user_attribute", String(250), nullable=False),
     Column("basic_auth_password_attribute", String(250), nullable=False),
     Column("certificate", Uuid, _to("certificates", "RESTRICT")),
+    Column("internal_host_header", String(500), nullable=False),
+    Column("internal_host_server_name", String(255), nullable=False),
+    Column("internal_host_authorities", Uuid, _to("certificates", "RESTRICT")),
+    Column("internal_host_certificate", Uuid, _to("certificates", "RESTRICT")),
+    Column("internal_host_connect_timeout", Interval, nullable=False),
+    Column("internal_host_response_timeout", Interval, nullable=False),
+    Column("internal_host_idle_timeout", Interval, nullable=False),
+    Column("internal_host_connections", Integer, nullable=False),
+    Column("security_headers", Boolean, nullable=False),
 )
 
 ldap_providers = Table(

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from control.domain.errors import InUse
 from control.store import migrate, tables
 from control.store.engine import Begin, beginning
 from control.store.migrate import UnfitDatabase, differences, is_in_use, upgrade
@@ -177,3 +178,65 @@ def test_outposts_of_an_earlier_version_are_deployed_by_hand(empty_database: Dat
         unit.outposts.update(replace(edge, integration=local.id))
     with empty_database.store(clock).read() as unit:
         assert unit.outposts.get_named("edge").integration == local.id
+
+
+def test_a_provider_of_an_earlier_version_gets_the_times_of_today(empty_database: Database, clock: Clock) -> None:
+    engine = empty_database.engine()
+    upgrade_to(engine, "0005")
+    key = uuid4()
+    is_postgresql = engine.dialect.name == "postgresql"
+    stored = key if is_postgresql else key.hex
+    # As SQLAlchemy keeps an Interval where a database has none.
+    a_day = timedelta(days=1) if is_postgresql else datetime(1970, 1, 2)  # noqa: DTZ001 - of no zone, as it lies there
+    insert(
+        engine, "certificates", {"id": stored, "name": "web", "chain": "", "created": datetime(2026, 1, 1, tzinfo=UTC)}
+    )
+    insert(engine, "providers", {"id": stored, "name": "wiki", "type": "proxy"})
+    insert(engine, "applications", {**_APPLICATION, "id": stored, "provider": stored})
+    insert(
+        engine,
+        "cookie_keys",
+        {"id": stored, "provider": stored, "secret": b"", "created": datetime(2026, 1, 1, tzinfo=UTC)},
+    )
+    insert(
+        engine, "proxy_providers", {**_PROVIDER, "id": stored, "certificate": stored, "access_token_validity": a_day}
+    )
+    upgrade(engine)
+    assert differences(engine) == []
+    wanted = builders.provider(id=key, certificate=key, internal_host="http://127.0.0.1:3000")
+    with empty_database.store(clock).write(ADMIN) as unit:
+        assert unit.proxy_providers.get(key) == wanted
+        assert (unit.applications.get(key).provider, unit.cookie_keys.count()) == (key, 1)
+        with pytest.raises(InUse):
+            unit.certificates.remove(unit.certificates.get(key))
+        changed = replace(
+            wanted, certificate=None, internal_host_certificate=key, internal_host_idle_timeout=timedelta(1)
+        )
+        unit.proxy_providers.update(changed)
+    with empty_database.store(clock).read() as unit:
+        assert unit.proxy_providers.get(key) == changed
+
+
+_PROVIDER = {
+    "client_id": "client-wiki",
+    "mode": "forward_single",
+    "external_host": "https://wiki.example.com",
+    "internal_host": "http://127.0.0.1:3000",
+    "internal_host_ssl_validation": True,
+    "cookie_domain": "",
+    "skip_path_regex": "",
+    "intercept_header_auth": True,
+    "basic_auth_enabled": False,
+    "basic_auth_user_attribute": "",
+    "basic_auth_password_attribute": "",
+}
+_APPLICATION = {
+    "slug": "wiki",
+    "name": "Wiki",
+    "policy_mode": "any",
+    "second_factor": False,
+    "category": "",
+    "description": "",
+    "publisher": "",
+    "launch_url": "",
+}
