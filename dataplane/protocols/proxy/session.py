@@ -1,7 +1,8 @@
 """One HTTP/1.1 connection as the server sees it. Parsing is llhttp's, strictness included.
 
-What llhttp lets pass and we don't: versions other than 1.0 and 1.1, transfer codings other than chunked, a missing
-or doubled Host, header names that applications take for another's, heads without bound.
+What llhttp lets pass and we don't: RTSP and other versions than 1.0 and 1.1, request lines with more than one space,
+CONNECT, transfer codings other than chunked, a missing or doubled Host, one that the target contradicts, header names
+that applications take for another's, heads without bound.
 """
 
 from collections import deque
@@ -56,11 +57,19 @@ BODILESS_STATUS = frozenset({204, 304})
 _MAX_NAME = 64
 
 
+def _unserved(version: str) -> str:
+    return f"{version} is not served here, HTTP/1.1 and 1.0 are"
+
+
+_UNSERVED = {"Pause on PRI/Upgrade": "HTTP/2", "Invalid HTTP version": "this version of HTTP"}
+"""What the parser says, and what of."""
+
+
 class HttpSession:
     """The server's side. Requests are answered in order: `send` speaks to the request that `events` gave last."""
 
-    __slots__ = ("_append", "_between", "_closed", "_error", "_events", "_framing", "_headers", "_parser", "_pending",
-                 "_request", "_rest", "_target", "_with_body", "closing")  # fmt: skip
+    __slots__ = ("_append", "_begun", "_between", "_closed", "_error", "_events", "_framing", "_headers", "_in_head",
+                 "_parser", "_pending", "_request", "_rest", "_target", "_with_body", "closing")  # fmt: skip
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque()
@@ -68,6 +77,8 @@ class HttpSession:
         self._append = self._headers.append
         self._parser = HttpRequestParser(self)
         self._target = b""
+        self._in_head = False
+        self._begun = b""
         self._pending = 0
         self._rest = b""
         self._with_body = False
@@ -127,6 +138,10 @@ class HttpSession:
 
     # The parser calls these.
 
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        self._in_head = True
+
     def on_url(self, part: bytes) -> None:
         """A piece of the request target."""
         self._target += part
@@ -139,7 +154,8 @@ class HttpSession:
         if known is None:
             known = _learn(name)
         if known:
-            self._append((known, value))
+            # The parser leaves the space behind a value, which is no part of it (RFC 9112 5.1).
+            self._append((known, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """The head is there: make the event of it."""
@@ -152,7 +168,9 @@ class HttpSession:
         if self._pending > MAX_HEAD and sum(len(name) + len(value) for name, value in headers) > MAX_HEAD:
             raise PeerError(431, f"a head of more than {MAX_HEAD} bytes")
         version = self._parser.get_http_version()
-        target, host = self._address(version, fields, repeated)
+        method = self._parser.get_method()
+        self._check_line(method, version)
+        target, host = self._address(method, version, fields, repeated)
         body = _request_body(version, fields)
         upgrade = b"upgrade" in fields and self._parser.should_upgrade()
         if upgrade and body is not Body.NONE:
@@ -160,10 +178,11 @@ class HttpSession:
             # must never be read as requests.
             raise PeerError(400, "a request to switch protocols with a body")
         self._with_body = body is not Body.NONE
+        self._in_head = False
         self._target = b""
         self._events.append(
             Request(
-                self._parser.get_method(),
+                method,
                 target,
                 host,
                 headers,
@@ -197,6 +216,7 @@ class HttpSession:
     def _parse(self, data: bytes) -> None:
         before = len(self._events)
         self._pending += len(data)
+        self._begun += data
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
@@ -205,6 +225,8 @@ class HttpSession:
             self._parser = HttpRequestParser(self)
         except HttpParserError as error:
             self._error = blame(error)
+        if not self._in_head:
+            self._begun = b""
         added = len(self._events) - before
         if added:
             self._pending = 0
@@ -235,10 +257,19 @@ class HttpSession:
             self._error = PeerError(400, "the connection ended within a request")
         self._closed = True
 
-    def _address(self, version: str, fields: dict[bytes, bytes], repeated: frozenset[bytes]) -> tuple[bytes, str]:
-        """The target in origin form and the canonical host (RFC 9112 3.2)."""
+    def _check_line(self, method: bytes, version: str) -> None:
+        """The request line has one form (RFC 9112 3): with more space, or in RTSP, others read it otherwise."""
         if version not in {"1.1", "1.0"}:
-            raise PeerError(505, f"HTTP/{version} is not served here, HTTP/1.1 and 1.0 are")
+            raise PeerError(505, _unserved(f"HTTP/{version}"))
+        if b"%s %s HTTP/%s\r\n" % (method, self._target, version.encode()) not in self._begun:
+            raise PeerError(400, "the request line is other than: METHOD TARGET HTTP/1.1")
+        if method == b"CONNECT":
+            raise PeerError(501, "CONNECT is for proxies that browsers choose, which this is none of")
+
+    def _address(
+        self, method: bytes, version: str, fields: dict[bytes, bytes], repeated: frozenset[bytes]
+    ) -> tuple[bytes, str]:
+        """The target in origin form and the canonical host (RFC 9112 3.2)."""
         host = fields.get(b"host")
         if b"host" in repeated:
             raise PeerError(400, "more than one Host header")
@@ -246,9 +277,13 @@ class HttpSession:
             raise PeerError(400, "no Host header")
         name = parse_host(host) if host else ""
         target = self._target
-        if target.startswith(b"/") or target == b"*":
+        if target.startswith(b"/") or (target == b"*" and method == b"OPTIONS"):
             return _checked_target(target), name
-        return _absolute_form(self._parser.get_method(), target)
+        target, authority = _absolute_form(target)
+        if host is not None and name != authority:
+            # The target's would count (RFC 9112 3.2.2), but an application may look at the other one.
+            raise PeerError(400, f"the request target names the host {authority!r}, the Host header {name!r}")
+        return target, authority
 
     def _send_response(self, response: Response) -> bytes:
         head = ResponseHead(status=response.status, headers=response.headers, length=len(response.body))
@@ -326,10 +361,10 @@ def _checked_target(target: bytes) -> bytes:
     return target
 
 
-def _absolute_form(method: bytes, target: bytes) -> tuple[bytes, str]:
-    """RFC 9112 3.2.2: the authority in the target counts, whatever Host says."""
+def _absolute_form(target: bytes) -> tuple[bytes, str]:
+    """RFC 9112 3.2.2: the target in origin form, and the authority."""
     scheme, separator, rest = target.partition(b"://")
-    if method == b"CONNECT" or not separator or scheme.lower() not in {b"http", b"https"}:
+    if not separator or scheme.lower() not in {b"http", b"https"}:
         raise PeerError(400, "the request target is neither a path nor an http URL")
     authority, slash, path = rest.partition(b"/")
     if b"?" in authority:
@@ -343,4 +378,5 @@ def blame(error: HttpParserError) -> PeerError:
         return error.__context__
     if isinstance(error, HttpParserInvalidMethodError):
         return PeerError(501, "unknown request method")
-    return PeerError(400, str(error))
+    version = _UNSERVED.get(str(error))
+    return PeerError(400, str(error)) if version is None else PeerError(505, _unserved(version))
