@@ -1,0 +1,1 @@
+"""What a proxy outpost tells of requests: access log, decision log, traces. It is told of them, and judges nothing."""

@@ -1,0 +1,91 @@
+"""Who was let in or not, and by what: closed words, alike in the access log and in the decision log.
+
+Words only, no text of a client's. Admins search for them, so they stay as they are.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What became of who wanted in."""
+
+    ADMITTED = "admitted"
+    CHALLENGED = "challenged"
+    """Asked to sign in, or for other credentials."""
+    DENIED = "denied"
+    UNAVAILABLE = "unavailable"
+    """Nobody could tell."""
+    ENDED = "ended"
+    """Had been let in, and is cut off."""
+
+
+class By(StrEnum):
+    """By which rule."""
+
+    SESSION = "session"
+    """A session, by its cookie: control has vouched for it before."""
+    CONTROL = "control"
+    """Control, asked for this request."""
+    CACHE = "cache"
+    """An answer of control's to the same credentials that was kept."""
+    OFFLINE = "offline"
+    """The same, while control can't be asked."""
+    OPEN = "open"
+    """The path is open to everybody (`skip_path_regex`)."""
+    SETTINGS = "settings"
+    """What is configured here, or in the proxy in front."""
+
+
+class Reason(StrEnum):
+    """Why; empty where the rule says it all."""
+
+    NONE = ""
+    NO_SESSION = "no_session"
+    SESSION_ENDED = "session_ended"
+    ACCESS_DENIED = "access_denied"
+    INVALID_CREDENTIALS = "invalid_credentials"
+    LOCKED_OUT = "locked_out"
+    SECOND_FACTOR = "second_factor"
+    BUSY = "busy"
+    UNUSABLE_CREDENTIALS = "unusable_credentials"
+    CONTROL_AWAY = "control_away"
+    NO_APPLICATION = "no_application"
+    HOSTS_DIFFER = "hosts_differ"
+    MALFORMED = "malformed"
+    LOOP = "loop"
+    SIGNED_OUT = "signed_out"
+    EXPIRED = "expired"
+    PROVIDER_CHANGED = "provider_changed"
+    SIGN_IN_FAILED = "sign_in_failed"
+    REDIRECT_LOOP = "redirect_loop"
+    RETURN_REFUSED = "return_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One decision; `word` is what the access log says of it."""
+
+    verdict: Verdict
+    by: By
+    reason: Reason = Reason.NONE
+
+    @property
+    def word(self) -> str:
+        """By what somebody was let in, else what became of who wasn't."""
+        return self.by.value if self.verdict is Verdict.ADMITTED else self.verdict.value
+
+
+BY_SESSION = Decision(Verdict.ADMITTED, By.SESSION)
+BY_CONTROL = Decision(Verdict.ADMITTED, By.CONTROL)
+BY_CACHE = Decision(Verdict.ADMITTED, By.CACHE)
+OFFLINE = Decision(Verdict.ADMITTED, By.OFFLINE)
+OPEN = Decision(Verdict.ADMITTED, By.OPEN)
+STRANGER = Decision(Verdict.CHALLENGED, By.SESSION, Reason.NO_SESSION)
+ENDED_SESSION = Decision(Verdict.CHALLENGED, By.SESSION, Reason.SESSION_ENDED)
+NOT_ALLOWED = Decision(Verdict.DENIED, By.SESSION, Reason.ACCESS_DENIED)
+CONTROL_AWAY = Decision(Verdict.UNAVAILABLE, By.CONTROL, Reason.CONTROL_AWAY)
+NO_APPLICATION = Decision(Verdict.DENIED, By.SETTINGS, Reason.NO_APPLICATION)
+HOSTS_DIFFER = Decision(Verdict.DENIED, By.SETTINGS, Reason.HOSTS_DIFFER)
+MALFORMED = Decision(Verdict.DENIED, By.SETTINGS, Reason.MALFORMED)
+LOOP = Decision(Verdict.DENIED, By.SETTINGS, Reason.LOOP)

@@ -1,0 +1,257 @@
+"""All that is told of requests, in one place: handlers fill in a Record, this makes lines, spans and figures of it.
+
+How much of it is written down is an option of the outpost. Nothing here fails a request, or makes one wait.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import NamedTuple, Protocol
+
+from dataplane.config import Logged, Options
+from dataplane.gate import Identity
+from dataplane.metering import Sample
+from dataplane.protocols.proxy.application import Application
+from dataplane.protocols.proxy.asking import Asking
+from dataplane.protocols.proxy.messages import Headers, Request, Response
+from dataplane.protocols.proxy.metrics import Metrics
+from dataplane.protocols.proxy.told.decisions import Decision, Verdict
+from dataplane.protocols.proxy.told.lines import AccessLine, DecisionLine, Stamp, encode, referer_host, text
+from dataplane.protocols.proxy.told.record import Carried, Record
+from dataplane.protocols.proxy.told.spans import Arrived, Ending, Tracing
+from dataplane.protocols.proxy.trust import Seen
+
+_FAILED = 400
+"""The first status that is a problem."""
+
+
+class Sink(Protocol):
+    """Where lines go."""
+
+    @property
+    def dropped(self) -> int:
+        """Lines that were lost."""
+        ...
+
+    def write(self, line: bytes) -> None:
+        """Take a line with its end; never waits."""
+        ...
+
+    def settle(self, seconds: float) -> bool:
+        """Wait until all is written, for so long at most; whether it is."""
+        ...
+
+
+class Nowhere:
+    """Where lines go that nobody wants."""
+
+    dropped = 0
+
+    def write(self, line: bytes) -> None:
+        """Forget it."""
+
+    def settle(self, seconds: float) -> bool:  # noqa: ARG002  the protocol's
+        """There is nothing to wait for."""
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlets:
+    """Where a worker of this number tells: lines to `sink`, spans to `tracing` where there is any."""
+
+    worker: int = 0
+    sink: Sink = field(default_factory=Nowhere)
+    tracing: Tracing | None = None
+
+
+class _Course:
+    """How a request went that nothing upstream took part in."""
+
+    __slots__ = ("received", "sent", "status")
+
+    address = ""
+    failure = None
+    upgraded = False
+    waited = 0.0
+
+    def __init__(self, response: Response) -> None:
+        self.status = response.status
+        self.received = 0
+        self.sent = len(response.body)
+
+
+class _About(NamedTuple):
+    """What a decision was about."""
+
+    channel: str
+    id: str
+    client: str
+    method: bytes
+    host: str
+    path: str
+    application: Application | None
+    person: Identity | None
+    trace_id: str
+
+
+class Told:
+    """What the handlers of a worker tell. `clock` is the time of day; how long things took the system says."""
+
+    def __init__(
+        self, outlets: Outlets, clock: Callable[[], float], metrics: Metrics, is_trusted: Callable[[str], bool]
+    ) -> None:
+        self._write = outlets.sink.write
+        self._sink = outlets.sink
+        self._tracing = outlets.tracing
+        self._worker = outlets.worker
+        self._clock = clock
+        self._metrics = metrics
+        self._is_trusted = is_trusted
+        self._stamp = Stamp().at
+        self._access = Logged.NOTHING
+        self._decisions = Logged.NOTHING
+        self.admissions = False
+        """Whether it is told, too, who was let in."""
+
+    def commit(self, options: Options | None) -> None:
+        """Write down as much as these say; nothing without any."""
+        self._access = options.access_log if options is not None else Logged.NOTHING
+        self._decisions = options.decision_log if options is not None else Logged.NOTHING
+        self.admissions = self._decisions is Logged.ALL
+
+    def begin(self, request: Request, seen: Seen, request_id: str, peer: str) -> Record:
+        """A request has come from this peer."""
+        record = Record(request, seen, request_id, perf_counter())
+        if self._tracing is not None:
+            arrived = Arrived(request, seen.scheme, seen.host, seen.client, self._is_trusted(peer))
+            record.span = self._tracing.begin(arrived)
+        return record
+
+    def onward(self, record: Record) -> Headers:
+        """It goes on to the application: headers to send along, in place of the client's of these names."""
+        return record.span.onward() if record.span is not None else ()
+
+    def answer(self, record: Record, response: Response) -> None:
+        """It was answered here."""
+        self._end(record, _Course(response))
+
+    def finish(self, record: Record, outcome: Carried) -> None:
+        """It was passed on, and is over."""
+        if outcome.waited:
+            self._metrics.observe_upstream(record.request.method, _host(record.application), outcome.waited)
+        self._end(record, outcome)
+
+    def check(self, application: Application | None, asking: Asking, person: Identity | None, what: Decision) -> None:
+        """A reverse proxy has been told whether somebody may pass."""
+        if self._is_wanted(what):
+            path = text(asking.target.partition("?")[0].encode("latin-1"))
+            met = "check", asking.id, asking.client, asking.method, asking.host, path
+            self._write(encode(self._decision_line(_About(*met, application, person, ""), what)))
+
+    def settle(self, seconds: float) -> None:
+        """The last of it, before a worker ends."""
+        self._sink.settle(seconds)
+
+    def counters(self) -> list[Sample]:
+        """What was lost."""
+        name = "garrison_proxy_log_lines_dropped_total"
+        return counters(
+            name, "Lines of access and decision log that were lost", "stream", {"stdout": self._sink.dropped}
+        )
+
+    def _end(self, record: Record, course: Carried) -> None:
+        took = perf_counter() - record.started
+        decision = record.decision
+        if self._is_told(course):
+            self._write(encode(self._access_line(record, course, took)))
+        if decision is not None and self._is_wanted(decision):
+            self._write(encode(self._decision_line(_about(record), decision)))
+        if record.span is not None:
+            record.span.end(_ending(record, course))
+
+    def _is_told(self, course: Carried) -> bool:
+        if self._access is Logged.PROBLEMS:
+            return course.status >= _FAILED or course.failure is not None or not course.status
+        return self._access is Logged.ALL
+
+    def _is_wanted(self, decision: Decision) -> bool:
+        if self._decisions is Logged.PROBLEMS:
+            return decision.verdict is not Verdict.ADMITTED
+        return self._decisions is Logged.ALL
+
+    def _access_line(self, record: Record, course: Carried, took: float) -> AccessLine:
+        request, seen, decision, span = record.request, record.seen, record.decision, record.span
+        fields = request.fields
+        return AccessLine(
+            timestamp=self._stamp(self._clock()),
+            worker=self._worker,
+            request_id=record.id,
+            client=seen.client,
+            method=text(request.method),
+            scheme=seen.scheme,
+            host=seen.host,
+            path=text(request.path),
+            protocol=_PROTOCOLS.get(request.version, ""),
+            status=course.status,
+            bytes_in=course.received,
+            bytes_out=course.sent,
+            duration_ms=round(took * 1000, 3),
+            upstream=course.address,
+            upstream_ms=round(course.waited * 1000, 3) if course.waited else None,
+            user=record.person.username if record.person is not None else "",
+            provider=record.application.provider.name if record.application is not None else "",
+            decision=decision.word if decision is not None else "",
+            user_agent=text(fields.get(b"user-agent", b"")),
+            referer=referer_host(fields[b"referer"]) if b"referer" in fields else "",
+            failure=course.failure or "",
+            upgraded=course.upgraded,
+            trace_id=span.trace_id if span is not None else "",
+        )
+
+    def _decision_line(self, about: _About, decision: Decision) -> DecisionLine:
+        person, application = about.person, about.application
+        return DecisionLine(
+            timestamp=self._stamp(self._clock()),
+            worker=self._worker,
+            request_id=about.id,
+            channel=about.channel,
+            verdict=decision.verdict.value,
+            by=decision.by.value,
+            reason=decision.reason.value,
+            user=person.username if person is not None else "",
+            subject=person.subject if person is not None else "",
+            provider=application.provider.name if application is not None else "",
+            application=application.provider.application_slug if application is not None else "",
+            client=about.client,
+            method=text(about.method),
+            host=about.host,
+            path=about.path,
+            trace_id=about.trace_id,
+        )
+
+
+_PROTOCOLS = {b"1.1": "HTTP/1.1", b"1.0": "HTTP/1.0"}
+
+
+def _host(application: Application | None) -> str:
+    return application.origin.host if application is not None else ""
+
+
+def _about(record: Record) -> _About:
+    request, seen, span = record.request, record.seen, record.span
+    met = "proxy", record.id, seen.client, request.method, seen.host, text(request.path)
+    return _About(*met, record.application, record.person, span.trace_id if span is not None else "")
+
+
+def _ending(record: Record, course: Carried) -> Ending:
+    return Ending(
+        status=course.status,
+        failure=course.failure or "",
+        user=record.person.username if record.person is not None else "",
+        provider=record.application.provider.name if record.application is not None else "",
+        decision=record.decision.word if record.decision is not None else "",
+        address=course.address,
+        waited=course.waited,
+        received=course.received,
+        sent=course.sent,
+    )
