@@ -1,19 +1,18 @@
 """Answers the requests of one connection: checks of reverse proxies first and fast, then everything else.
 
 The check of a known session makes no call, writes no log and answers with bytes made beforehand. What is none of
-that (sign-in, pages, the front door) takes the slow road in `doors`.
+that (sign-in, pages, applications behind us, the front door) is for `doors`.
 """
 
-from typing import Any
+from typing import Any, assert_never
 
 from dataplane.io.connection import Connection
 from dataplane.protocols.proxy.application import Application, Opened
-from dataplane.protocols.proxy.asking import cookie_header
-from dataplane.protocols.proxy.dialects import DIALECTS, PREFIX, Check, Dialect, find_dialect
+from dataplane.protocols.proxy.dialects import DIALECTS, Check, Dialect, find_dialect
 from dataplane.protocols.proxy.doors import Doors
+from dataplane.protocols.proxy.judging import Open, Turned
 from dataplane.protocols.proxy.messages import Body, Data, Event, Request, Response
 from dataplane.protocols.proxy.session import HttpSession
-from dataplane.protocols.proxy.trust import forwarded_for
 from dataplane.sansio import PeerError
 
 MAX_DISCARD = 64 * 1024
@@ -23,10 +22,11 @@ MAX_DISCARD = 64 * 1024
 class ProxyHandler:
     """One connection's handler."""
 
-    __slots__ = ("_discarded", "_doors", "_session")
+    __slots__ = ("_dates", "_discarded", "_doors", "_session")
 
     def __init__(self, doors: Doors, session: HttpSession) -> None:
         self._doors = doors
+        self._dates = doors.common.dates
         self._session = session
         self._discarded = 0
 
@@ -43,7 +43,7 @@ class ProxyHandler:
     def refuse(self, error: PeerError, connection: Connection[Any]) -> bytes:
         """To a peer that broke HTTP: the reason, and the end."""
         connection.finish()
-        return self._session.refuse(self._doors.explain(error, connection.peer))
+        return self._session.refuse(self._doors.common.refusals.explain(error, connection.peer))
 
     def _check(self, request: Request, dialect: Dialect, connection: Connection[Any]) -> bytes:
         doors = self._doors
@@ -51,11 +51,11 @@ class ProxyHandler:
         try:
             check = dialect(request)
         except PeerError as error:
-            return self._answer(request, doors.explain_check(error, connection.peer), connection)
+            return self._answer(request, doors.common.refusals.explain_check(error, connection.peer), connection)
         application = doors.routes.find(check.host)
         if application is None:
             return self._answer(request, doors.refuse_unknown_host(request, check, connection), connection)
-        rival = doors.find_rival(application, check) if check.rivals else None
+        rival = doors.judge.find_rival(application, check, doors.trust.service_hosts) if check.rivals else None
         if rival is None:
             answer = self._judge(request, check, application, connection)
         else:
@@ -68,50 +68,28 @@ class ProxyHandler:
         return answer
 
     def _judge(self, request: Request, check: Check, application: Application, connection: Connection[Any]) -> bytes:
-        doors = self._doors
-        if check.redirects and (b"X-authentik-" in check.target or check.target.startswith(PREFIX)):
-            flow = doors.find_flow(application, request, check, connection)
-            if flow is not None:
-                return self._answer(request, flow, connection)
-        opened = doors.sessions.find(application, cookie_header(request))
-        if opened.__class__ is Opened and opened.head:
-            # The same session from the same place counts without anything being made for it.
-            forwarded = request.fields.get(b"x-forwarded-for") if not request.repeated else forwarded_for(request)
-            place = opened, connection.peer, forwarded
-            entry = doors.admissions.get(place) or doors.admit(place, request, application, connection)
-            entry.count += 1
-            return self._pass(request, opened.head, connection)
-        if opened is None:
-            return self._judge_stranger(request, check, application, connection)
-        return self._answer(request, doors.challenge(application, request, check, connection, opened), connection)
-
-    def _judge_stranger(
-        self, request: Request, check: Check, application: Application, connection: Connection[Any]
-    ) -> bytes:
-        """Who has no session: paths that need none, then credentials, then the way to sign in."""
-        doors, given = self._doors, request.fields.get(b"authorization")
-        if doors.is_open(application, request, check):
-            return self._pass(request, application.open_answer(given or b""), connection)
-        if given is None:
-            return self._answer(request, doors.challenge(application, request, check, connection, None), connection)
-        try:
-            judged = doors.judge_credentials(application, request, check, connection)
-        except PeerError as error:
-            judged = doors.explain(error, connection.peer)
-        if isinstance(judged, Response):
-            return self._answer(request, judged, connection)
-        return self._pass(request, judged.head, connection)
+        judged = self._doors.judge.judge(application, request, check, connection)
+        match judged:
+            case Opened(head=head):
+                return self._pass(request, head, connection)
+            case Turned(response=response):
+                return self._answer(request, response, connection)
+            case Open.OPEN:
+                given = request.fields.get(b"authorization", b"")
+                return self._pass(request, application.open_answer(given), connection)
+            case _:
+                assert_never(judged)
 
     def _pass(self, request: Request, head: bytes, connection: Connection[Any]) -> bytes:
         draining = connection.server.draining
         if request.keep_alive and request.body is Body.NONE and request.version == b"1.1" and not draining:
-            return head + self._doors.date_line()
+            return head + self._dates.line()
         self._prepare_discard(request)
         if draining:
             self._session.closing = True
         if not self._session.keeps_alive():
             connection.finish()
-        return head + self._session.connection_line() + self._doors.date_line()
+        return head + self._session.connection_line() + self._dates.line()
 
     def _visit(self, request: Request, connection: Connection[Any]) -> bytes:
         answer = self._doors.visit(request, self._session, connection)
@@ -121,7 +99,7 @@ class ProxyHandler:
         self._prepare_discard(request)
         if connection.server.draining:
             self._session.closing = True
-        encoded = self._session.send(self._doors.complete(response))
+        encoded = self._session.send(self._dates.complete(response))
         if not self._session.keeps_alive():
             connection.finish()
         return encoded

@@ -8,7 +8,8 @@ import pytest
 from dataplane.config import Changed, Ended
 from dataplane.gate import Event, EventAction, Refusal
 from dataplane.ledger import MAX_OF_PERSON
-from dataplane.protocols.proxy import doors as doors_module
+from dataplane.protocols.proxy import judging
+from dataplane.protocols.proxy.doors import Doors
 from tests.dataplane.protocols.proxy.builders import ALICE, DOMAIN, NOW, WIKI, Outpost, session
 
 URL = "https://wiki.example.com/"
@@ -95,29 +96,31 @@ class TestAdmitted:
         assert [event.count for event in told(outpost)] == [2]
 
     def test_ever_new_addresses_cost_bounded_memory(self, outpost: Outpost, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(doors_module, "_MAX_PLACES", 50)
+        monkeypatch.setattr(judging, "_MAX_PLACES", 50)
         cookie = outpost.cookie()
         for number in range(MAX_OF_PERSON + 100):
             assert status(outpost, cookie, X_Forwarded_For=f"2001:db8::{number:x}") == 200
-            assert len(outpost.doors.admissions) <= 50
+            assert len(outpost.doors.judge.admissions) <= 50
         events = told(outpost)
         assert len(events) == MAX_OF_PERSON + 1
         assert sum(event.count for event in events) == MAX_OF_PERSON + 100
-        assert len(outpost.doors.admissions) == 0
+        assert len(outpost.doors.judge.admissions) == 0
 
     def test_one_that_is_new_takes_the_oldest_ones_place_alone(
         self, outpost: Outpost, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(doors_module, "_MAX_PLACES", 3)
+        monkeypatch.setattr(judging, "_MAX_PLACES", 3)
         cookie = outpost.cookie()
         for number in range(5):
             assert status(outpost, cookie, X_Forwarded_For=f"192.0.2.{number}") == 200
-        assert [forwarded for _, _, forwarded in outpost.doors.admissions] == [b"192.0.2.%d" % n for n in (2, 3, 4)]
+        assert [forwarded for _, _, forwarded in outpost.doors.judge.admissions] == [
+            b"192.0.2.%d" % n for n in (2, 3, 4)
+        ]
         assert [event.count for event in told(outpost)] == [1] * 5
 
     @pytest.mark.parametrize("parts", [1, 2])
     def test_long_headers_are_counted_but_not_kept(self, outpost: Outpost, parts: int) -> None:
-        cookie, kept = outpost.cookie(), outpost.doors.admissions
+        cookie, kept = outpost.cookie(), outpost.doors.judge.admissions
         padding = ", ".join(["198.51.100.7"] * 1000)
         lines = f"X-Forwarded-For: {padding}\r\n" * (parts - 1) + f"X-Forwarded-For: {padding}, 192.0.2.7\r\n"
         raw = (
@@ -133,7 +136,7 @@ class TestAdmitted:
     def test_an_ordinary_chain_of_proxies_is_kept(self, outpost: Outpost) -> None:
         chain = ", ".join(["2001:db8:1111:2222:3333:4444:5555:6666"] + ["10.111.111.111"] * 8)
         assert status(outpost, outpost.cookie(), X_Forwarded_For=chain) == 200
-        assert len(outpost.doors.admissions) == 1
+        assert len(outpost.doors.judge.admissions) == 1
 
     def test_whoever_needs_no_sign_in_is_nobody(self) -> None:
         outpost = Outpost(replace(WIKI, skip_path_regex=("^/",)))
@@ -220,7 +223,7 @@ class TestMisconfigured:
 
     def test_before_the_first_config_nothing_is_wrong(self) -> None:
         outpost = Outpost(WIKI)
-        outpost.doors = doors_module.Doors(outpost.gate, outpost.doors._trust, None, outpost.clock, outpost.random)
+        outpost.doors = Doors(outpost.gate, outpost.doors.trust, None, outpost.clock, outpost.random)
         assert status(outpost, "") == 503
         assert outpost.ask("/outpost.goauthentik.io/auth/nginx").status == 400
         assert told(outpost) == []

@@ -246,14 +246,14 @@ class TestVisits:
 
     def test_before_any_config_it_asks_for_patience(self) -> None:
         outpost = Outpost()
-        outpost.doors._configured = False
+        outpost.doors.common.refusals.configured = False
         answer = outpost.ask("/", headers={"Host": "wiki.example.com"})
         assert (answer.status, answer["Retry-After"]) == (503, "5")
 
     @pytest.mark.parametrize("dialect", DIALECTS)
     def test_before_any_config_a_check_asks_for_patience_too(self, dialect: str) -> None:
         outpost = Outpost()
-        outpost.doors._configured = False
+        outpost.doors.common.refusals.configured = False
         answer = outpost.check(dialect, "https://unknown.test/")
         assert (answer.status, answer["Retry-After"]) == (503, "5")
 

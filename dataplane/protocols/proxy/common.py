@@ -1,0 +1,47 @@
+"""What everything in a worker that answers requests has in common."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+
+from dataplane.ledger import Ledger
+from dataplane.protocols.proxy.asking import Asker
+from dataplane.protocols.proxy.messages import Response
+from dataplane.protocols.proxy.metrics import Metrics
+from dataplane.protocols.proxy.pages import Pages
+from dataplane.protocols.proxy.refusals import Refusals
+
+
+class Dates:
+    """The Date that every answer bears (RFC 9110 6.6.1), made once a second."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._second = -1
+        self._line = b""
+
+    def line(self) -> bytes:
+        """The header and the end of a head."""
+        second = int(self._clock())
+        if second != self._second:
+            self._second = second
+            self._line = b"Date: " + formatdate(second, usegmt=True).encode() + b"\r\n\r\n"
+        return self._line
+
+    def complete(self, response: Response) -> Response:
+        """An answer of ours with it."""
+        date = self.line()[6:-4]
+        return Response(status=response.status, headers=(*response.headers, (b"Date", date)), body=response.body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """Made once a worker."""
+
+    clock: Callable[[], float]
+    dates: Dates
+    metrics: Metrics
+    ledger: Ledger
+    pages: Pages
+    asker: Asker
+    refusals: Refusals
