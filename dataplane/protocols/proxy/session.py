@@ -1,8 +1,8 @@
 """One HTTP/1.1 connection as the server sees it. Parsing is llhttp's, strictness included.
 
 What llhttp lets pass and we don't: RTSP and other versions than 1.0 and 1.1, request lines with more than one space,
-CONNECT, transfer codings other than chunked, a missing or doubled Host, one that the target contradicts, header names
-that applications take for another's, heads without bound.
+CONNECT and TRACE, transfer codings other than chunked, a missing or doubled Host, one that the target contradicts,
+header names that applications take for another's, heads without bound.
 """
 
 from collections import deque
@@ -53,6 +53,8 @@ _SEEN: dict[bytes, Request] = {}
 at the start of a message mean the same again. It spares the parsing only; every check is made anew."""
 _MAX_SEEN = 2048
 _MAX_SEEN_SIZE = 4096
+_UNSUPPORTED = frozenset({b"CONNECT", b"TRACE"})
+"""The one is for proxies that browsers choose, the other would show what we add for the application's eyes alone."""
 BODILESS_STATUS = frozenset({204, 304})
 _MAX_NAME = 64
 
@@ -171,6 +173,8 @@ class HttpSession:
         method = self._parser.get_method()
         self._check_line(method, version)
         target, host = self._address(method, version, fields, repeated)
+        if b"transfer-encoding" in repeated:
+            raise PeerError(501, "more than one Transfer-Encoding header")
         body = _request_body(version, fields)
         upgrade = b"upgrade" in fields and self._parser.should_upgrade()
         if upgrade and body is not Body.NONE:
@@ -263,8 +267,8 @@ class HttpSession:
             raise PeerError(505, _unserved(f"HTTP/{version}"))
         if b"%s %s HTTP/%s\r\n" % (method, self._target, version.encode()) not in self._begun:
             raise PeerError(400, "the request line is other than: METHOD TARGET HTTP/1.1")
-        if method == b"CONNECT":
-            raise PeerError(501, "CONNECT is for proxies that browsers choose, which this is none of")
+        if method in _UNSUPPORTED:
+            raise PeerError(501, f"{method.decode()} is not served here")
 
     def _address(
         self, method: bytes, version: str, fields: dict[bytes, bytes], repeated: frozenset[bytes]

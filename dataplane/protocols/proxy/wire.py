@@ -17,7 +17,7 @@ _MANAGED_NAMES = frozenset({"X_REAL_IP", "X_REQUEST_ID", "FORWARDED", "X_FORWARD
 _NAME = re.compile(rb"[A-Za-z0-9-]+")
 _FOLD = re.compile(r"[^A-Za-z0-9]")
 _UNSAFE = re.compile(rb"[\x00-\x1f\x7f]")
-_HOST = re.compile(r"(?P<name>[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])\.?(?::(?P<port>[0-9]{1,5}))?")
+_HOST = re.compile(r"(?!.*\.\.)(?P<name>[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])\.?(?::(?P<port>[0-9]{0,5}))?")
 _MAX_HOST = 261  # 255 of a name, a colon, a port
 _DEFAULT_PORTS = ("80", "443")
 
@@ -56,7 +56,7 @@ def parse_host(value: bytes) -> str:
     if match is None or len(value) > _MAX_HOST:
         raise PeerError(400, f"host {value.decode('latin-1')!r} is not a host name with an optional port")
     port = match["port"]
-    if port is None or port in _DEFAULT_PORTS:
+    if not port or port in _DEFAULT_PORTS:
         return match["name"]
     return f"{match['name']}:{int(port)}"
 

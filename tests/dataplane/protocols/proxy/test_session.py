@@ -96,6 +96,7 @@ class TestStrictness:
             b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \r\n\r\n",
             b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
             b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: a..b\r\n\r\n",
             b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
             b"GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n",
             b"GET / HTTP/1.1\r\n\r\n",
@@ -124,6 +125,12 @@ class TestStrictness:
     @pytest.mark.parametrize("coding", [b"gzip", b"gzip, chunked", b"chunked, gzip", b"xchunked", b"identity"])
     def test_other_transfer_codings_are_not_implemented(self, coding: bytes) -> None:
         assert refusal(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: " + coding + b"\r\n\r\n") in {400, 501}
+
+    @pytest.mark.parametrize("first", [b"identity", b"gzip", b"x", b"chunked"])
+    def test_transfer_codings_in_two_headers_are_refused(self, first: bytes) -> None:
+        """Others take the first, or the list (RFC 9112 6.1); llhttp lets this pass, as the last one is chunked."""
+        lines = b"Transfer-Encoding: " + first + b"\r\nTransfer-Encoding: chunked"
+        assert refusal(b"POST / HTTP/1.1\r\nHost: a\r\n" + lines + b"\r\n\r\n0\r\n\r\n") in {400, 501}
 
     @pytest.mark.parametrize("version", [b"HTTP/2.0", b"HTTP/0.9"])
     def test_other_versions_are_not_served(self, version: bytes) -> None:
@@ -159,6 +166,7 @@ class TestStrictness:
         [
             b"GET  / HTTP/1.1", b"GET /  HTTP/1.1", b"GET / RTSP/1.0", b"DESCRIBE / RTSP/1.0", b"OPTIONS * RTSP/1.0",
             b"SOURCE / ICE/1.0", b"CONNECT / HTTP/1.1", b"CONNECT b:80 HTTP/1.1", b"GET * HTTP/1.1",
+            b"TRACE / HTTP/1.1",
             b"GET http://b/ HTTP/1.1", b"GET https://a:444/ HTTP/1.1",
         ],
     )  # fmt: skip

@@ -52,6 +52,7 @@ def test_names_outside_letters_digits_and_hyphen_never_arrive(name: str) -> None
         (b"App.Example.COM", "app.example.com"),
         (b"app.example.com.", "app.example.com"),
         (b"app.example.com:443", "app.example.com"),
+        (b"app.example.com:", "app.example.com"),  # RFC 3986 3.2.3
         (b"app.example.com:80", "app.example.com"),
         (b"app.example.com:8443", "app.example.com:8443"),
         (b"[::1]:9000", "[::1]:9000"),
