@@ -3,12 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache, partial
 from html.parser import HTMLParser
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
 from prometheus_client import CollectorRegistry
+from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from control.store import Store
@@ -34,10 +37,24 @@ class _Compiled(BytecodeCache):
 _COMPILED = _Compiled()
 
 
+class _Rule(Rule):
+    """A rule that is compiled when an address is first made of it: an app has a hundred, and a test few of them."""
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        made = cache(partial(super()._compile_builder, append_unknown))
+
+        def build(rule: Rule, **values: object) -> tuple[str, str]:
+            return made()(rule, **values)
+
+        return build
+
+
 def make_app(store: Store, clock: Callable[[], datetime], **settings: object) -> Flask:
     """The whole app on a test store; CSRF stays on."""
     values = {"url": URL, "secret_key": b"w" * 32, "version": "0.1.0", **settings}
-    app = create_app(WebSettings(**values), store, clock, CollectorRegistry())  # type: ignore[arg-type] # by keyword
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Flask, "url_rule_class", _Rule)
+        app = create_app(WebSettings(**values), store, clock, CollectorRegistry())  # type: ignore[arg-type] # by keyword
     app.testing = True
     app.jinja_env.bytecode_cache = _COMPILED
     return app
