@@ -144,6 +144,7 @@ class Outpost:
     listen: str = "127.0.0.1"
     http: int = field(default_factory=free_port)
     metrics: int = field(default_factory=free_port)
+    https: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     _program: Program | None = None
 
@@ -182,7 +183,8 @@ class Outpost:
     @property
     def serving(self) -> list[str]:
         """What it serves and where, as its command line says it."""
-        return ["proxy", "--http", self.address]
+        secure = ["--https", f"{self.listen}:{self.https}"] if self.https else []
+        return ["proxy", "--http", self.address, *secure]
 
     def is_ready(self) -> bool:
         """Whether its first config is applied."""

@@ -1,0 +1,140 @@
+"""What is open ends when its session does: WebSockets with Close 1008, downloads torn, and at once."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPResponse, IncompleteRead
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
+
+from tests.interop.proxy.asking import request, response, wire
+from tests.interop.proxy.test_websockets import connected
+from tests.interop.proxy.world import ProxyWorld
+from tests.interop.world import PASSWORD
+from tests.support.browser_http import Visitor, links
+from tests.support.garrison import ADMIN, ADMIN_PASSWORD
+from tests.support.peers_program import eventually
+from tests.support.upstreams import Call
+
+pytestmark = pytest.mark.interop
+SOON = 2.0
+POLICY_VIOLATION = 1008
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """What somebody has open at two applications."""
+
+    name: str
+    visitor: Visitor
+    websocket: ClientConnection
+    download: HTTPResponse
+
+    def ends(self, within: float = SOON) -> None:
+        """Both end in time: the one with a reason, the other torn."""
+        began = time.monotonic()
+        with pytest.raises(ConnectionClosed):
+            self.websocket.recv(timeout=within)
+        assert self.websocket.close_code == POLICY_VIOLATION
+        with pytest.raises((IncompleteRead, ConnectionError)):
+            self.download.read()
+        assert time.monotonic() - began < within
+
+    def goes_on(self) -> None:
+        """Neither has ended."""
+        self.websocket.send("still there?")
+        assert self.websocket.recv(timeout=SOON) == "still there?"
+        assert self.download.read(1) == b"x"
+
+
+def trickle(call: Call) -> None:
+    """An answer that never ends by itself."""
+    call.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while not call.ended(0.05):
+        call.send(b"1\r\nx\r\n")
+
+
+@contextmanager
+def opened(world: ProxyWorld, username: str = "") -> Iterator[Open]:
+    """Somebody, alice if nobody else is asked for, with a WebSocket and a download."""
+    name = username or world.person("staff")
+    world.scripted.answer = trickle
+    visitor = Visitor()
+    held = {}
+    for site in ("websockets", "scripted"):
+        at = world.sites[site]
+        page = visitor.get(f"{at.url}/outpost.goauthentik.io/start?rd=/outpost.goauthentik.io/ping")
+        if page.status == 200:
+            visitor.submit(page, {"username": name, "password": PASSWORD})
+        held[site] = at.cookie_header(visitor)
+        assert held[site]
+    with connected(world, "websockets", cookies=held["websockets"]) as websocket, wire(world) as connection:
+        connection.sendall(request(world, "scripted", "GET / HTTP/1.1", cookies=held["scripted"]))
+        found = Open(name=name, visitor=visitor, websocket=websocket, download=response(connection))
+        found.goes_on()
+        yield found
+
+
+def test_deactivating_somebody_in_the_admin_interface(scripted: ProxyWorld) -> None:
+    admin = Visitor()
+    admin.sign_in(f"{scripted.garrison.url}/admin/", ADMIN, ADMIN_PASSWORD)
+    with opened(scripted) as it:
+        listed = admin.get(f"{scripted.garrison.url}/admin/users/?q={it.name}")
+        (address,) = {address for text, address in links(listed) if text.startswith(it.name)}
+        page = admin.get(address.rstrip("/") + "/deactivate")
+        admin.submit(page, {})
+        it.ends()
+
+
+def test_signing_out_at_the_application(scripted: ProxyWorld) -> None:
+    with opened(scripted) as it:
+        it.visitor.get(scripted.sites["websockets"].own("sign_out"))
+        it.ends()
+
+
+def test_signing_out_at_garrison(scripted: ProxyWorld) -> None:
+    with opened(scripted) as it:
+        it.visitor.submit(it.visitor.get(f"{scripted.garrison.url}/sign-out"), {})
+        it.ends()
+
+
+def test_a_group_taken_away(scripted: ProxyWorld) -> None:
+    with opened(scripted) as it:
+        scripted.garrison.apply({"users": [{"username": it.name, "groups": []}]})
+        it.ends()
+
+
+def test_a_new_password(scripted: ProxyWorld) -> None:
+    new = {"password": "another-long-one", "password_policy": "enforce"}
+    with opened(scripted) as it:
+        scripted.garrison.apply({"users": [{"username": it.name, **new}]})
+        it.ends()
+
+
+def test_what_concerns_others_ends_nothing(scripted: ProxyWorld) -> None:
+    with opened(scripted) as it, opened(scripted) as other:
+        scripted.garrison.apply({"users": [{"username": other.name, "active": False}]})
+        other.ends()
+        scripted.garrison.apply({"users": [{"username": it.name, "name": "Newly Wed"}]})
+        it.goes_on()
+
+
+def test_a_session_that_expires(world: ProxyWorld) -> None:
+    cookies = world.session("brief", "alice")
+    with connected(world, "brief", cookies=cookies) as websocket:
+        websocket.send("hello")
+        assert websocket.recv(timeout=SOON) == "hello"
+        with pytest.raises(ConnectionClosed):
+            websocket.recv(timeout=7)
+        assert websocket.close_code == POLICY_VIOLATION
+
+
+def test_the_application_hears_of_it_too(scripted: ProxyWorld) -> None:
+    before = len(scripted.websockets.closed)
+    with opened(scripted) as it:
+        scripted.garrison.apply({"users": [{"username": it.name, "active": False}]})
+        it.ends()
+        eventually(lambda: len(scripted.websockets.closed) > before, "the application's WebSocket has ended")
