@@ -63,7 +63,7 @@ def bound(unit: Unit, admitted: Admitted) -> IssuedSession:
     ends = unit.now + LDAP_SESSION
     return IssuedSession(
         id=admitted.session,
-        identity=identity_of(admitted.person, with_headers=False),
+        identity=identity_of(admitted.person, is_proxied=False),
         authenticated=unit.moments.of_session(),
         expires=min(ends, admitted.expires) if admitted.expires is not None else ends,
         clock=unit.now,

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from control.domain.errors import Problem
-from control.domain.identity import Attributes, Group, User, UserKind
+from control.domain.identity import PROXY_SETTINGS, Attributes, Group, User, UserKind
 
 USERNAME_LENGTH, NAME_LENGTH, EMAIL_LENGTH, GROUP_LENGTH = 150, 200, 320, 150
 ATTRIBUTES_BYTES, ATTRIBUTES_DEPTH = 65_536, 16
@@ -23,6 +23,7 @@ RESERVED_PREFIX = "outpost/"
 _EMAIL = re.compile(r"[^\s@\"(),:;<>\[\]\\]+@[^\s@\"(),:;<>\[\]\\.]+(\.[^\s@\"(),:;<>\[\]\\.]+)*")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,100}")
 _HEADER_VALUE_LENGTH = 4096
+_PROXY_SETTINGS = frozenset({"backend_override", "host_header"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,7 @@ def attribute_problems(attributes: object) -> list[Problem]:
         return [wrong]
     if len(json.dumps(attributes)) > ATTRIBUTES_BYTES:
         return [Problem(field="attributes", code="too_long", expected=f"at most {ATTRIBUTES_BYTES} bytes as JSON")]
-    return list(_header_problems(attributes))
+    return [*_header_problems(attributes), *_proxy_problems(attributes)]
 
 
 def cycle_problems(group: UUID, parents: Iterable[UUID], groups: Mapping[UUID, Group]) -> list[Problem]:
@@ -172,6 +173,21 @@ def _header_problems(attributes: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(field=f"{place}.{name}", code="not_text", found=type(value).__name__, expected="text")
         elif not str(value).isprintable() or len(str(value)) > _HEADER_VALUE_LENGTH:
             expected = f"printable characters only, at most {_HEADER_VALUE_LENGTH}"
+            yield Problem(field=f"{place}.{name}", code="unprintable_header", expected=expected)
+
+
+def _proxy_problems(attributes: Mapping[str, Any]) -> Iterator[Problem]:
+    """`ak_proxy`: where mode proxy finds applications for somebody. Its two members travel in requests."""
+    settings, place = attributes.get(PROXY_SETTINGS, {}), f"attributes.{PROXY_SETTINGS}"
+    if not isinstance(settings, Mapping):
+        yield Problem(field=place, code="not_a_mapping", found=type(settings).__name__, expected="names and values")
+        return
+    for name in _PROXY_SETTINGS & settings.keys():
+        value = settings[name]
+        if not isinstance(value, str):
+            yield Problem(field=f"{place}.{name}", code="not_text", found=type(value).__name__, expected="text")
+        elif not re.fullmatch(r"[!-~]{0,500}", value):
+            expected = "printable ASCII without spaces, at most 500 characters"
             yield Problem(field=f"{place}.{name}", code="unprintable_header", expected=expected)
 
 

@@ -86,6 +86,16 @@ class ProxyProvider:
         """The protocol it speaks."""
         return ProviderType.PROXY
 
+    @property
+    def certificates(self) -> frozenset[UUID]:
+        """Those that it names."""
+        return self.shown_certificates | _named(self.internal_host_authorities)
+
+    @property
+    def shown_certificates(self) -> frozenset[UUID]:
+        """Those that an outpost shows somebody, for which it needs their keys."""
+        return _named(self.certificate, self.internal_host_certificate)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributeMapping:
@@ -132,6 +142,20 @@ class LdapProvider:
     def type(self) -> ProviderType:
         """The protocol it speaks."""
         return ProviderType.LDAP
+
+    @property
+    def certificates(self) -> frozenset[UUID]:
+        """Those that it names."""
+        return self.shown_certificates
+
+    @property
+    def shown_certificates(self) -> frozenset[UUID]:
+        """Those that an outpost shows somebody, for which it needs their keys."""
+        return _named(self.certificate)
+
+
+def _named(*certificates: UUID | None) -> frozenset[UUID]:
+    return frozenset(each for each in certificates if each is not None)
 
 
 Provider = ProxyProvider | LdapProvider

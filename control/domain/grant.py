@@ -5,20 +5,24 @@ Made by control.auth, carried to the outpost by control.link, which alone makes 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 from control.domain.application import ProxyProvider
-from control.domain.identity import Person, additional_headers, merged_attributes
+from control.domain.identity import Person, additional_headers, merged_attributes, proxy_settings
 
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedIdentity:
-    """Who a person is, as far as an outpost has to tell applications. `groups` are names, nested ones included."""
+    """Who a person is, as far as an outpost has to tell applications. `groups` are names, nested ones included.
+
+    `superuser`: who is told what went wrong in detail. `backend_override` is another address of the application for
+    this person, `host_header` another Host header, in mode proxy; both are mostly empty.
+    """
 
     subject: UUID
     username: str
@@ -27,6 +31,9 @@ class IssuedIdentity:
     groups: tuple[str, ...]
     entitlements: tuple[str, ...] = ()
     additional_headers: Mapping[str, str] = field(default_factory=dict)
+    superuser: bool = False
+    backend_override: str = ""
+    host_header: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,15 +103,24 @@ class PasswordRefused:
     retry_after: timedelta = timedelta()
 
 
-def identity_of(person: Person, *, with_headers: bool = True) -> IssuedIdentity:
-    """The identity that applications are told; headers of attributes for those alone that are asked over HTTP."""
-    return IssuedIdentity(
+def identity_of(person: Person, *, is_proxied: bool = True) -> IssuedIdentity:
+    """The identity that applications are told; what attributes say for those alone that are asked over HTTP."""
+    identity = IssuedIdentity(
         subject=person.user.id,
         username=person.user.username,
         name=person.user.name,
         email=person.user.email,
         groups=person.group_names,
-        additional_headers=additional_headers(person) if with_headers else {},
+    )
+    if not is_proxied:
+        return identity
+    settings = proxy_settings(person)
+    return replace(
+        identity,
+        additional_headers=additional_headers(person),
+        superuser=person.superuser,
+        backend_override=settings.backend_override,
+        host_header=settings.host_header,
     )
 
 

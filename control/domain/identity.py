@@ -9,6 +9,8 @@ from typing import Any
 from uuid import UUID
 
 Attributes = Mapping[str, Any]
+# The attribute that says how mode proxy reaches applications for somebody, by authentik's name for it.
+PROXY_SETTINGS = "ak_proxy"
 
 
 class UserKind(StrEnum):
@@ -138,10 +140,36 @@ def merged_attributes(person: Person) -> dict[str, Any]:
 
 def additional_headers(person: Person) -> dict[str, str]:
     """The `additionalHeaders` of the groups in name order, then of the user, later ones winning."""
-    merged: dict[str, str] = {}
+    return {str(name): str(value) for name, value in _merged_mapping(person, "additionalHeaders").items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxySettings:
+    """What mode proxy does otherwise for one person; both are empty for nothing.
+
+    `backend_override` is another address of the application, `host_header` another Host header.
+    """
+
+    backend_override: str = ""
+    host_header: str = ""
+
+
+def proxy_settings(person: Person) -> ProxySettings:
+    """The `ak_proxy` attributes of the groups in name order, then of the user, later ones winning; only text counts."""
+    merged = _merged_mapping(person, PROXY_SETTINGS)
+    texts = {name: value for name, value in merged.items() if isinstance(value, str)}
+    return ProxySettings(
+        backend_override=texts.get("backend_override", ""),
+        host_header=texts.get("host_header", ""),
+    )
+
+
+def _merged_mapping(person: Person, name: str) -> dict[str, Any]:
+    """The mapping of that name in the attributes of the groups in name order, then of the user, later ones winning."""
+    merged: dict[str, Any] = {}
     holders = [group.attributes for group in sorted(person.groups, key=lambda group: group.name)]
     for attributes in [*holders, person.user.attributes]:
-        headers = attributes.get("additionalHeaders")
-        if isinstance(headers, Mapping):
-            merged.update({str(name): str(value) for name, value in headers.items()})
+        found = attributes.get(name)
+        if isinstance(found, Mapping):
+            merged.update(found)
     return merged

@@ -15,6 +15,14 @@ class OutpostType(StrEnum):
     LDAP = "ldap"
 
 
+class Logged(StrEnum):
+    """How much of what happens an outpost writes down; the options say so by these words."""
+
+    ALL = "all"
+    PROBLEMS = "problems"
+    NOTHING = "nothing"
+
+
 # Those whose server exists: what an admin can create.
 OFFERED_TYPES = (OutpostType.PROXY, OutpostType.LDAP)
 

@@ -83,7 +83,7 @@ def _checked(unit: Unit, current: Certificate, fields: Fields) -> Certificate:
     key = _key(reader, reader.text("key", current.private_key or "", _MOST_BYTES))
     if chain and key is not None and _spki(chain[0]) != _spki(key):
         reader.refuse("key", "key_of_another_certificate", "", "the private key of the first certificate")
-    if key is None and any(provider.certificate == current.id for provider in unit.providers.all()):
+    if key is None and any(current.id in provider.shown_certificates for provider in unit.providers.all()):
         reader.refuse("key", "in_use", "", "a private key, as a provider serves with it")
     if key is None and any(each.tls_authentication == current.id for each in unit.integrations.all()):
         reader.refuse("key", "in_use", "", "a private key, as an integration shows it to its engine")

@@ -6,15 +6,12 @@ Whoever may speak to an engine is root on its machine, so what is not meant here
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from posixpath import normpath
 from urllib.parse import SplitResult, urlsplit
 
-from control.fleet.origins import NotAnOrigin, normal_host
+from control.fleet.origins import NotAnOrigin, normal_host, socket_path
 
 DEFAULT_SSH_USER = "authentik"
 DEFAULT_SSH_PORT = 22
-# unix(7): sun_path has 108 bytes, the last of which is NUL.
-_LONGEST_PATH = 107
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 # No dash first: it could pass for an option of a program that is given it.
 _USER = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@+-]{0,63}")
@@ -73,23 +70,18 @@ def parse_engine_url(text: str) -> EngineUrl:
         raise NotAnEngineUrl("not_an_engine_url") from None
     match scheme:
         case EngineScheme.UNIX:
-            return _unix(parts)
+            return _unix(text)
         case EngineScheme.TCP:
             return _tcp(parts)
         case EngineScheme.SSH:
             return _ssh(parts)
 
 
-def _unix(parts: SplitResult) -> EngineUrl:
-    path = parts.path
-    # Nothing is decoded: who writes %2F means those three letters, or doesn't know what they mean.
-    if parts.netloc or not path.startswith("/") or path.endswith("/") or "%" in path:
-        raise NotAnEngineUrl("not_a_socket_path")
-    # POSIX leaves open what a second slash at the beginning means.
-    normal = normpath("/" + path.lstrip("/"))
-    if len(normal.encode()) > _LONGEST_PATH:
-        raise NotAnEngineUrl("not_a_socket_path")
-    return EngineUrl(scheme=EngineScheme.UNIX, path=normal)
+def _unix(text: str) -> EngineUrl:
+    try:
+        return EngineUrl(scheme=EngineScheme.UNIX, path=socket_path(text))
+    except NotAnOrigin as error:
+        raise NotAnEngineUrl(str(error)) from None
 
 
 def _tcp(parts: SplitResult) -> EngineUrl:

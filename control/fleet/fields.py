@@ -5,10 +5,12 @@ nobody knows is a problem, and `check` raises what was found. It knows nothing o
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol, TypeVar
 from uuid import UUID
 
+from control.domain.duration import format_duration, parse_duration
 from control.domain.errors import Invalid, Problem
 
 Fields = Mapping[str, object]
@@ -100,6 +102,18 @@ class Reader:
             self.refuse(name, "not_a_number", value, f"a whole number from {least} to {most}")
             return current
         return value
+
+    def duration(self, name: str, current: timedelta, most: timedelta) -> timedelta:
+        """A duration longer than none."""
+        text = self.text(name, format_duration(current), 200, required=True)
+        try:
+            found = parse_duration(text, name) if text else current
+        except Invalid as error:
+            self.refuse_all(error)
+            return current
+        if not timedelta() < found <= most:
+            self.refuse(name, "not_in_range", text, f"longer than no time, at most {format_duration(most)}")
+        return found
 
     def word(self, name: str, current: Word) -> Word:
         """A member of the enumeration that `current` belongs to."""

@@ -8,8 +8,6 @@ from datetime import timedelta
 from uuid import uuid4
 
 from control.domain.application import LdapProvider
-from control.domain.duration import format_duration, parse_duration
-from control.domain.errors import Invalid
 from control.domain.names import Dn, NotADn, parse_dn
 from control.fleet.attribute_mappings import read_mappings, shows
 from control.fleet.fields import Fields, Reader
@@ -100,21 +98,8 @@ def _read(unit: Unit, reader: Reader, current: LdapProvider) -> LdapProvider:
         user_attributes=read_mappings(reader, "user_attributes", current.user_attributes),
         group_attributes=read_mappings(reader, "group_attributes", current.group_attributes),
         size_limit=reader.whole("size_limit", current.size_limit, 0, MOST_NUMBER),
-        time_limit=_time_limit(reader, current.time_limit),
+        time_limit=reader.duration("time_limit", current.time_limit, LONGEST_TIME),
     )
-
-
-def _time_limit(reader: Reader, current: timedelta) -> timedelta:
-    text = reader.text("time_limit", format_duration(current), 200, required=True)
-    try:
-        found = parse_duration(text, "time_limit") if text else current
-    except Invalid as error:
-        reader.refuse_all(error)
-        return current
-    if not timedelta() < found <= LONGEST_TIME:
-        expected = f"longer than no time, at most {format_duration(LONGEST_TIME)}"
-        reader.refuse("time_limit", "not_in_range", text, expected)
-    return found
 
 
 def _check_base_dn(unit: Unit, reader: Reader, provider: LdapProvider) -> None:

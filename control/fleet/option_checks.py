@@ -6,6 +6,7 @@ A check raises BadOption with a problem code; `options` says the rest (which key
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,6 +44,17 @@ def one_of(*words: str) -> Check:
         if not isinstance(value, str) or value not in words:
             raise BadOption("not_a_choice")
         return value
+
+    return check
+
+
+def member_of(words: type[StrEnum]) -> Check:
+    """A check for one of the words of an enumeration, which it gives back."""
+
+    def check(value: object) -> StrEnum:
+        if not isinstance(value, str) or value not in [*words]:
+            raise BadOption("not_a_choice")
+        return words(value)
 
     return check
 

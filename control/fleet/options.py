@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from control.domain.errors import Invalid, Problem
-from control.domain.outpost import Outpost
+from control.domain.outpost import Logged, Outpost
 from control.fleet import option_checks as checks
 from control.fleet.documents import key_lines, load_mapping
 from control.fleet.fields import problem as note
@@ -33,6 +33,8 @@ class OutpostOptions:
     garrison_token_rotation: timedelta | None
     garrison_bind_cache: timedelta
     garrison_offline_grace: timedelta
+    garrison_access_log: Logged
+    garrison_decision_log: Logged
     authentik_host: str
     authentik_host_insecure: bool
     authentik_host_browser: str
@@ -104,6 +106,22 @@ OPTIONS: tuple[Option, ...] = (
         expected='a duration like hours=24, or "" for not at all',
         meaning="How long such an answer counts while control can't be reached.",
         read=checks.duration_or_never,
+    ),
+    Option(
+        key="garrison_access_log",
+        default="all",
+        expected="all, problems or nothing",
+        meaning="Which requests in mode proxy are logged, one line each; problems: those that failed.",
+        applies_to="proxy outposts",
+        read=checks.member_of(Logged),
+    ),
+    Option(
+        key="garrison_decision_log",
+        default="problems",
+        expected="all, problems or nothing",
+        meaning="Which decisions are logged, with who, at what and why; problems: those that let nobody in.",
+        applies_to="proxy outposts",
+        read=checks.member_of(Logged),
     ),
     Option(
         key="authentik_host",

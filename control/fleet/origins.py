@@ -3,12 +3,16 @@
 import ipaddress
 import re
 from dataclasses import dataclass
+from posixpath import normpath
 from urllib.parse import SplitResult, urlsplit
 
 _LABEL = re.compile(r"[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?")
 _LONGEST_NAME = 253  # RFC 1035 section 2.3.4, as text
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _PRINTABLE = re.compile(r"[^\s\x00-\x20\x7f\\]+")
+_SOCKET = re.compile(r"unix://(/[\x21-\x7e]*[\x21-\x2e\x30-\x7e])", re.IGNORECASE)
+# unix(7): sun_path has 108 bytes, the last of which is NUL.
+_LONGEST_SOCKET_PATH = 107
 
 
 class NotAnOrigin(ValueError):
@@ -22,6 +26,11 @@ class Origin:
     scheme: str
     host: str
     port: int | None
+
+    @property
+    def effective_port(self) -> int:
+        """The port, or the one that the scheme implies."""
+        return self.port or _DEFAULT_PORTS[self.scheme]
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -39,6 +48,21 @@ def parse_origin(text: str) -> Origin:
 def origin_of(url: str) -> Origin:
     """The origin of an http(s) URL, whatever follows it. Raises NotAnOrigin."""
     return _origin(_split(url))
+
+
+def socket_path(url: str) -> str:
+    """The path of the socket that a URL like unix:///run/app.sock names. Raises NotAnOrigin.
+
+    Nothing is decoded: who writes %2F means those three letters, or doesn't know what they mean.
+    """
+    found = _SOCKET.fullmatch(url)
+    if found is None or set(found[1]) & set("%?#\\"):
+        raise NotAnOrigin("not_a_socket_path")
+    # POSIX leaves open what a second slash at the beginning means.
+    normal = normpath("/" + found[1].lstrip("/"))
+    if len(normal) > _LONGEST_SOCKET_PATH or normal == "/":
+        raise NotAnOrigin("not_a_socket_path")
+    return normal
 
 
 def normal_host(text: str) -> str:

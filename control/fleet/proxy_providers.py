@@ -15,6 +15,7 @@ import re2
 from control.domain.application import ProxyMode, ProxyProvider
 from control.domain.duration import format_duration, parse_duration
 from control.domain.errors import Invalid
+from control.fleet import upstreams
 from control.fleet.attribute_mappings import shows
 from control.fleet.fields import Fields, Reader
 from control.fleet.origins import NotAnOrigin, Origin, is_address, is_below, normal_host, origin_of, parse_origin
@@ -26,8 +27,6 @@ FIELDS = (
     "client_id",
     "mode",
     "external_host",
-    "internal_host",
-    "internal_host_ssl_validation",
     "cookie_domain",
     "skip_path_regex",
     "access_token_validity",
@@ -36,17 +35,12 @@ FIELDS = (
     "basic_auth_user_attribute",
     "basic_auth_password_attribute",
     "certificate",
+    *upstreams.FIELDS,
 )
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]+")
-_SERVED = (ProxyMode.FORWARD_SINGLE, ProxyMode.FORWARD_DOMAIN)
 _MOST_PATTERNS_TEXT = 16 * 1024
 _LONGEST_ATTRIBUTE = 200
 _ORIGIN = "an origin like https://app.example.com, without path, query or user"
-
-
-def served_modes() -> tuple[ProxyMode, ...]:
-    """The modes that outposts of this version serve."""
-    return _SERVED
 
 
 def create_proxy_provider(unit: Unit, fields: Fields, own_url: str) -> ProxyProvider:
@@ -74,9 +68,8 @@ def _checked(unit: Unit, current: ProxyProvider, fields: Fields, own_url: str) -
         provider,
         external_host=str(origin or provider.external_host),
         cookie_domain=_cookie_domain(reader, provider, origin),
-        internal_host=_internal_host(reader, provider),
     )
-    _check_mode(reader, provider)
+    provider = upstreams.check_upstream(unit, reader, provider, own_url)
     _check_external_host_free(unit, reader, provider)
     _check_patterns(reader, provider.skip_path_regex)
     _check_basic_auth(unit, reader, provider)
@@ -87,13 +80,11 @@ def _checked(unit: Unit, current: ProxyProvider, fields: Fields, own_url: str) -
 
 def _read(unit: Unit, reader: Reader, current: ProxyProvider) -> ProxyProvider:
     return replace(
-        current,
+        upstreams.read_upstream(unit, reader, current),
         name=reader.text("name", current.name, 150, required=True),
         client_id=reader.text("client_id", current.client_id, 80, required=True),
         mode=reader.word("mode", current.mode),
         external_host=reader.text("external_host", current.external_host, 500, required=True),
-        internal_host=reader.text("internal_host", current.internal_host, 500),
-        internal_host_ssl_validation=reader.flag("internal_host_ssl_validation", current.internal_host_ssl_validation),
         cookie_domain=reader.text("cookie_domain", current.cookie_domain, 255),
         skip_path_regex=_lines(reader.text("skip_path_regex", current.skip_path_regex, _MOST_PATTERNS_TEXT)),
         access_token_validity=_validity(reader, current),
@@ -141,16 +132,6 @@ def _external_host(reader: Reader, provider: ProxyProvider, own_url: str) -> Ori
     return origin
 
 
-def _internal_host(reader: Reader, provider: ProxyProvider) -> str:
-    if not provider.internal_host:
-        return ""
-    try:
-        return str(parse_origin(provider.internal_host))
-    except NotAnOrigin as error:
-        reader.refuse("internal_host", str(error), provider.internal_host, _ORIGIN)
-        return provider.internal_host
-
-
 def _cookie_domain(reader: Reader, provider: ProxyProvider, origin: Origin | None) -> str:
     """The domain of forward_domain; the other modes have none, so a change of mode leaves no stale one behind."""
     if provider.mode is not ProxyMode.FORWARD_DOMAIN:
@@ -175,11 +156,6 @@ def _check_client_id(unit: Unit, reader: Reader, provider: ProxyProvider) -> Non
     reader.expect_free("client_id", unit.proxy_providers.find_by_client_id(provider.client_id), provider.id)
     if provider.client_id and not _CLIENT_ID.fullmatch(provider.client_id):
         reader.refuse("client_id", "not_a_client_id", provider.client_id, "letters, digits, ., _, - and ~")
-
-
-def _check_mode(reader: Reader, provider: ProxyProvider) -> None:
-    if provider.mode not in _SERVED:
-        reader.refuse("mode", "not_served_yet", provider.mode, "one of " + ", ".join(_SERVED))
 
 
 def _check_external_host_free(unit: Unit, reader: Reader, provider: ProxyProvider) -> None:

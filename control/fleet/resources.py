@@ -11,6 +11,7 @@ from uuid import UUID
 
 from control.domain.application import AttributeMapping, BindMode, ProxyMode
 from control.domain.grant import BasicCredentials, IssuedIdentity
+from control.domain.outpost import Logged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,8 @@ class Options:
     insecure: bool = False
     bind_cache: timedelta = timedelta()
     offline_grace: timedelta = timedelta()
+    access_log: Logged = Logged.ALL
+    decision_log: Logged = Logged.PROBLEMS
 
     @property
     def key(self) -> str:
@@ -41,8 +44,30 @@ class SessionKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """How the application of a provider in mode proxy is reached.
+
+    `authorities` is PEM or empty, `certificate` the key of a Certificate or empty.
+    """
+
+    addresses: tuple[str, ...]
+    host_header: str
+    server_name: str
+    authorities: str
+    certificate: str
+    connect_timeout: timedelta
+    response_timeout: timedelta
+    idle_timeout: timedelta
+    connections: int
+    security_headers: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyProvider:
-    """A proxy provider with its application; `certificate` is the key of a Certificate or empty."""
+    """A proxy provider with its application; `certificate` is the key of a Certificate or empty.
+
+    `upstream` there is in mode proxy, and in no other.
+    """
 
     id: UUID
     name: str
@@ -60,6 +85,7 @@ class ProxyProvider:
     certificate: str
     intercept_header_auth: bool
     basic_auth_enabled: bool = False
+    upstream: Upstream | None = None
 
     @property
     def key(self) -> str:

@@ -21,9 +21,7 @@ from control.fleet.options import options_of
 from control.fleet.resources import Changed, Ended, Options, Resource, SessionKey
 from control.fleet.session_keys import keys_in_use
 from control.fleet.snapshot import Facts
-
-# The modes whose server exists.
-SERVED_MODES = frozenset({ProxyMode.FORWARD_SINGLE, ProxyMode.FORWARD_DOMAIN})
+from control.fleet.upstreams import addresses_of
 
 
 def scope(facts: Facts, outpost: Outpost, url: str) -> tuple[Resource, ...]:
@@ -31,31 +29,22 @@ def scope(facts: Facts, outpost: Outpost, url: str) -> tuple[Resource, ...]:
     served = served_providers(facts, outpost)
     found: list[Resource] = [options_resource(outpost, url)]
     found.extend(provider_resource(facts, provider) for provider in served.values())
-    certificates = (find_certificate(facts, provider) for provider in served.values())
-    found.extend({each.key: each for each in certificates if each is not None}.values())
+    certificates = (each for provider in served.values() for each in certificates_of(facts, provider))
+    found.extend({each.key: each for each in certificates}.values())
     for revocation in facts.revocations.values():
         found.extend(revoked(facts, served, revocation))
     return tuple(found)
 
 
 def served_providers(facts: Facts, outpost: Outpost) -> dict[UUID, Provider]:
-    """The providers the outpost serves: those assigned to it that belong to an application and whose mode exists."""
+    """The providers the outpost serves: those assigned to it that belong to an application."""
     to_serve = assigned_by_id(outpost, facts.outposts.values(), facts.providers)
     return {key: each for key, each in to_serve.items() if is_served(facts, key)}
 
 
 def is_served(facts: Facts, provider: UUID) -> bool:
     """Whether a provider can be served, wherever that is to be."""
-    found = facts.providers.get(provider)
-    if found is None or provider not in facts.applications:
-        return False
-    match found:
-        case ProxyProvider(mode=mode):
-            return mode in SERVED_MODES
-        case LdapProvider():
-            return True
-        case _:
-            assert_never(found)
+    return provider in facts.providers and provider in facts.applications
 
 
 def options_resource(outpost: Outpost, url: str) -> Options:
@@ -71,6 +60,8 @@ def options_resource(outpost: Outpost, url: str) -> Options:
         insecure=options.authentik_host_insecure,
         bind_cache=options.garrison_bind_cache,
         offline_grace=options.garrison_offline_grace,
+        access_log=options.garrison_access_log,
+        decision_log=options.garrison_decision_log,
     )
 
 
@@ -89,7 +80,7 @@ def _proxy_resource(facts: Facts, provider: ProxyProvider) -> resources.ProxyPro
     """With the keys of its cookies."""
     application = facts.applications[provider.id]
     keys = keys_of(facts, provider)
-    certificate = find_certificate(facts, provider)
+    certificate = find_certificate(facts, provider.certificate)
     return resources.ProxyProvider(
         id=provider.id,
         name=provider.name,
@@ -107,12 +98,31 @@ def _proxy_resource(facts: Facts, provider: ProxyProvider) -> resources.ProxyPro
         certificate=certificate.key if certificate else "",
         intercept_header_auth=provider.intercept_header_auth,
         basic_auth_enabled=provider.basic_auth_enabled,
+        upstream=_upstream(facts, provider) if provider.mode is ProxyMode.PROXY else None,
+    )
+
+
+def _upstream(facts: Facts, provider: ProxyProvider) -> resources.Upstream:
+    trusted = provider.internal_host_authorities
+    authorities = facts.certificates.get(trusted) if trusted is not None else None
+    shown = find_certificate(facts, provider.internal_host_certificate)
+    return resources.Upstream(
+        addresses=addresses_of(provider),
+        host_header=provider.internal_host_header,
+        server_name=provider.internal_host_server_name,
+        authorities=authorities.chain if authorities is not None else "",
+        certificate=shown.key if shown is not None else "",
+        connect_timeout=provider.internal_host_connect_timeout,
+        response_timeout=provider.internal_host_response_timeout,
+        idle_timeout=provider.internal_host_idle_timeout,
+        connections=provider.internal_host_connections,
+        security_headers=provider.security_headers,
     )
 
 
 def _ldap_resource(facts: Facts, provider: LdapProvider) -> resources.LdapProvider:
     application = facts.applications[provider.id]
-    certificate = find_certificate(facts, provider)
+    certificate = find_certificate(facts, provider.certificate)
     return resources.LdapProvider(
         id=provider.id,
         name=provider.name,
@@ -140,9 +150,18 @@ def keys_of(facts: Facts, provider: Provider) -> tuple[CookieKey, ...]:
     return keys_in_use(facts.cookie_keys.get(provider.id, ()), provider.access_token_validity, facts.at)
 
 
-def find_certificate(facts: Facts, provider: Provider) -> resources.Certificate | None:
-    """The certificate the provider names; one without a private key can't serve."""
-    named = facts.certificates.get(provider.certificate) if provider.certificate else None
+def certificates_of(facts: Facts, provider: Provider) -> tuple[resources.Certificate, ...]:
+    """The certificates that the provider's outposts show: to clients, and in mode proxy to its application."""
+    named: tuple[UUID | None, ...] = (provider.certificate,)
+    if isinstance(provider, ProxyProvider) and provider.mode is ProxyMode.PROXY:
+        named = (provider.certificate, provider.internal_host_certificate)
+    found = (find_certificate(facts, key) for key in dict.fromkeys(named))
+    return tuple(each for each in found if each is not None)
+
+
+def find_certificate(facts: Facts, key: UUID | None) -> resources.Certificate | None:
+    """The certificate of that id; one without a private key can't serve."""
+    named = facts.certificates.get(key) if key is not None else None
     if named is None or named.private_key is None:
         return None
     return resources.Certificate(id=named.id, name=named.name, chain=named.chain, private_key=named.private_key)
@@ -179,11 +198,11 @@ def _changed(facts: Facts, served: Mapping[UUID, Provider], revocation: Revocati
     denied = tuple(sorted((key for key in served if _is_denied(facts, key, person)), key=str))
     shut_out = len(denied) == len(served)
     # Attributes are for proxied applications alone.
-    has_headers = any(isinstance(each, ProxyProvider) for each in served.values())
+    is_proxied = any(isinstance(each, ProxyProvider) for each in served.values())
     return Changed(
         subject=person.user.id,
         # Who may go nowhere here is nobody's business here.
-        identity=_nobody(person) if shut_out else identity_of(person, with_headers=has_headers),
+        identity=_nobody(person) if shut_out else identity_of(person, is_proxied=is_proxied),
         at=revocation.at,
         until=revocation.until,
         denied_providers=denied,

@@ -57,7 +57,7 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Provided:
-    """A provider, with its certificate where it has one, and what they were made of."""
+    """A provider, with the certificates that it shows, and what they were made of."""
 
     inputs: tuple[object, ...]
     encoded: tuple[Encoded, ...]
@@ -133,14 +133,14 @@ class _Computation:
         return getattr(self._facts, group) is getattr(self._before.facts, group)
 
     def _touched_providers(self) -> frozenset[UUID]:
-        """Those that are new, different or gone, or whose application, keys or certificate are."""
+        """Those that are new, different or gone, or whose application, keys or certificates are."""
         now, then = self._facts, self._before.facts
         touched = _differing(then.providers, now.providers)
         touched |= _differing(then.applications, now.applications)
         touched |= _differing(then.cookie_keys, now.cookie_keys)
         certificates = _differing(then.certificates, now.certificates)
         if certificates:
-            touched |= {key for key, each in now.providers.items() if each.certificate in certificates}
+            touched |= {key for key, each in now.providers.items() if not certificates.isdisjoint(each.certificates)}
         return frozenset(touched)
 
     def _is_untouched(self, outpost: Outpost) -> bool:
@@ -246,13 +246,13 @@ class _Computation:
 
     def _provide(self, provider: Provider) -> _Provided:
         facts = self._facts
-        certificate = facts.certificates.get(provider.certificate) if provider.certificate else None
-        inputs = (provider, facts.applications[provider.id], certificate, *scope.keys_of(facts, provider))
+        certificates = (facts.certificates.get(key) for key in sorted(provider.certificates))
+        inputs = (provider, facts.applications[provider.id], *certificates, *scope.keys_of(facts, provider))
         known = self._before.shared.providers.get(provider.id)
         if known is not None and _is_same_sequence(known.inputs, inputs):
             return known
-        resources = (scope.provider_resource(facts, provider), scope.find_certificate(facts, provider))
-        return _Provided(inputs=inputs, encoded=tuple(self._encode(each) for each in resources if each is not None))
+        resources = (scope.provider_resource(facts, provider), *scope.certificates_of(facts, provider))
+        return _Provided(inputs=inputs, encoded=tuple(map(self._encode, resources)))
 
     # Revocations, as far as outposts are told different things.
 

@@ -14,11 +14,18 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from control.domain.application import AttributeMapping, BindMode, ProxyMode
 from control.domain.directory import DirectoryGroup, DirectoryUser, Entry, Position
-from control.domain.grant import (
-    BasicCredentials,
-    IssuedIdentity,
+from control.domain.grant import BasicCredentials, IssuedIdentity
+from control.domain.outpost import Logged
+from control.fleet.resources import (
+    Certificate,
+    Changed,
+    Ended,
+    LdapProvider,
+    Options,
+    ProxyProvider,
+    Resource,
+    Upstream,
 )
-from control.fleet.resources import Certificate, Changed, Ended, LdapProvider, Options, ProxyProvider, Resource
 from control.link.messages import Push
 from protos.outpost.v1 import directory_pb2, identity_pb2, link_pb2, resources_pb2
 
@@ -33,6 +40,11 @@ _MODES = {
     ProxyMode.PROXY: resources_pb2.ProxyProvider.MODE_PROXY,
     ProxyMode.FORWARD_SINGLE: resources_pb2.ProxyProvider.MODE_FORWARD_SINGLE,
     ProxyMode.FORWARD_DOMAIN: resources_pb2.ProxyProvider.MODE_FORWARD_DOMAIN,
+}
+_LOGGED = {
+    Logged.ALL: resources_pb2.Options.LOGGED_ALL,
+    Logged.PROBLEMS: resources_pb2.Options.LOGGED_PROBLEMS,
+    Logged.NOTHING: resources_pb2.Options.LOGGED_NOTHING,
 }
 _BIND_MODES = {
     BindMode.DIRECT: resources_pb2.LdapProvider.BIND_MODE_DIRECT,
@@ -83,6 +95,8 @@ def _options(options: Options) -> resources_pb2.Options:
         log_level=options.log_level,
         browser_url=options.browser_url,
         insecure=options.insecure,
+        access_log=_LOGGED[options.access_log],
+        decision_log=_LOGGED[options.decision_log],
     )
     message.bind_cache.FromTimedelta(options.bind_cache)
     message.offline_grace.FromTimedelta(options.offline_grace)
@@ -107,8 +121,25 @@ def _provider(provider: ProxyProvider) -> resources_pb2.ProxyProvider:
         certificate=provider.certificate,
         intercept_header_auth=provider.intercept_header_auth,
         basic_auth_enabled=provider.basic_auth_enabled,
+        upstream=None if provider.upstream is None else _upstream(provider.upstream),
     )
     message.access_token_validity.FromTimedelta(provider.access_token_validity)
+    return message
+
+
+def _upstream(upstream: Upstream) -> resources_pb2.Upstream:
+    message = resources_pb2.Upstream(
+        addresses=upstream.addresses,
+        host_header=upstream.host_header,
+        server_name=upstream.server_name,
+        authorities=upstream.authorities,
+        certificate=upstream.certificate,
+        connections=upstream.connections,
+        security_headers=upstream.security_headers,
+    )
+    message.connect_timeout.FromTimedelta(upstream.connect_timeout)
+    message.response_timeout.FromTimedelta(upstream.response_timeout)
+    message.idle_timeout.FromTimedelta(upstream.idle_timeout)
     return message
 
 
@@ -177,6 +208,9 @@ def identity(who: IssuedIdentity) -> identity_pb2.Identity:
         groups=who.groups,
         entitlements=who.entitlements,
         additional_headers=who.additional_headers,
+        superuser=who.superuser,
+        backend_override=who.backend_override,
+        host_header=who.host_header,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
-from control.domain.application import Binding, PolicyMode
+from control.domain.application import Binding, PolicyMode, ProxyMode
 from control.domain.errors import InUse, Invalid, NotFound
 from control.domain.outpost import OutpostType
 from control.domain.security import Certificate
@@ -166,8 +166,27 @@ def another_key(unit: Unit, dice: random.Random) -> None:
 
 
 def add_certificate(unit: Unit, dice: random.Random) -> None:
-    found = unit.certificates.add(Certificate(id=uuid4(), name=name(dice), chain="c", created=unit.now))
+    key = dice.choice([None, "key"])
+    found = unit.certificates.add(
+        Certificate(id=uuid4(), name=name(dice), chain="c", private_key=key, created=unit.now)
+    )
     unit.proxy_providers.update(replace(some(dice, unit.proxy_providers.all()), certificate=found.id))
+
+
+def proxy_through(unit: Unit, dice: random.Random) -> None:
+    certificates = [None, *ids(unit.certificates.all())]
+    changed = replace(
+        some(dice, unit.proxy_providers.all()),
+        mode=dice.choice([*ProxyMode]),
+        internal_host="https://127.0.0.1",
+        internal_host_authorities=dice.choice(certificates),
+        internal_host_certificate=dice.choice(certificates),
+    )
+    unit.proxy_providers.update(changed)
+
+
+def renew_certificate(unit: Unit, dice: random.Random) -> None:
+    unit.certificates.update(replace(some(dice, unit.certificates.all()), chain=name(dice)))
 
 
 def remove_certificate(unit: Unit, dice: random.Random) -> None:
@@ -211,6 +230,8 @@ ACTS: tuple[Act, ...] = (
     another_account,
     another_key,
     add_certificate,
+    proxy_through,
+    renew_certificate,
     remove_certificate,
     make_authority,
     drain,

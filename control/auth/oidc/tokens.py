@@ -12,7 +12,7 @@ from control.auth.oidc.issuer import Issuer
 from control.auth.oidc.keys import ALGORITHM, TYPE, signer
 from control.domain.application import Application, ProxyProvider
 from control.domain.factors import Method
-from control.domain.identity import Person, merged_attributes
+from control.domain.identity import PROXY_SETTINGS, Person, merged_attributes
 from control.domain.security import SigningKey
 
 # What its session counts from, in microseconds: seconds don't tell whether it was ended before or after.
@@ -66,7 +66,7 @@ def id_token_claims(issuer: Issuer, subject: TokenSubject) -> dict[str, Any]:
         "email_verified": bool(user.email),
         "groups": list(subject.person.group_names),
         "entitlements": [],
-        "ak_proxy": {"user_attributes": merged_attributes(subject.person), "is_superuser": subject.person.superuser},
+        "ak_proxy": {"user_attributes": _shown_attributes(subject.person), "is_superuser": subject.person.superuser},
         MOMENT: (subject.dated - _EPOCH) // timedelta(microseconds=1),
     }
     if subject.authenticated is not None:
@@ -93,3 +93,8 @@ def sign(claims: dict[str, Any], key: SigningKey) -> str:
     """The claims as a signed token."""
     private = signer(key)
     return jwt.encode({"alg": ALGORITHM, "typ": TYPE, "kid": private.kid or ""}, claims, private, [ALGORITHM])
+
+
+def _shown_attributes(person: Person) -> dict[str, Any]:
+    """All but where mode proxy finds applications: that is between control and its outposts."""
+    return {name: value for name, value in merged_attributes(person).items() if name != PROXY_SETTINGS}

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from control.domain.application import Application, Provider, ProxyProvider
 from control.domain.errors import Invalid, Problem
 from control.fleet.applications import create_application, launch_url_of, remove_application, update_application
-from control.fleet.proxy_providers import create_proxy_provider, served_modes
+from control.fleet.proxy_providers import create_proxy_provider
 from control.store import Unit
 from control.web.applications.bindings import blueprint as bindings
 from control.web.applications.bindings import read_rules
@@ -91,8 +91,7 @@ def create_with_provider() -> ResponseReturnValue:
             return done(url_for(".detail", key=application.id), "created", name=application.name)
     with web().store.read() as unit:
         groups = [(str(group.id), group.name) for group in unit.groups.all()]
-    values = {"groups": groups, "modes": list(served_modes())}
-    return show_form("applications/form_with_provider.html", form, url_for(".index"), **values)
+    return show_form("applications/form_with_provider.html", form, url_for(".index"), groups=groups)
 
 
 @blueprint.route("/<uuid:key>/edit", methods=["GET", "POST"])

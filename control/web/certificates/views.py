@@ -29,7 +29,8 @@ def index() -> ResponseReturnValue:
         certificates = unit.certificates.all()
         users: dict[UUID | None, list[str]] = {}
         for provider in unit.providers.all():
-            users.setdefault(provider.certificate, []).append(provider.name)
+            for certificate in provider.certificates:
+                users.setdefault(certificate, []).append(provider.name)
         for integration in unit.integrations.all():
             for certificate in {integration.tls_verification, integration.tls_authentication}:
                 users.setdefault(certificate, []).append(integration.name)
@@ -125,7 +126,7 @@ def _users(unit: Unit, key: UUID) -> list[tuple[str, str]]:
     providers = [
         (provider.name, url_for("admin.providers.detail", key=provider.id))
         for provider in unit.providers.all()
-        if provider.certificate == key
+        if key in provider.certificates
     ]
     integrations = [
         (integration.name, url_for("admin.integrations.detail", key=integration.id))

@@ -7,7 +7,7 @@ from flask import render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from control.domain.application import ProxyProvider
-from control.fleet.proxy_providers import create_proxy_provider, served_modes, update_proxy_provider
+from control.fleet.proxy_providers import create_proxy_provider, update_proxy_provider
 from control.web.context import web
 from control.web.forms import saving
 from control.web.lookups import certificate_choices
@@ -47,5 +47,5 @@ def _show(form: ProviderForm, provider: ProxyProvider | None) -> ResponseReturnV
     with web().store.read() as unit:
         certificates = certificate_choices(unit)
     back = url_for(".detail", key=provider.id) if provider is not None else url_for(".create")
-    values = {"provider": provider, "certificates": certificates, "modes": list(served_modes())}
+    values = {"provider": provider, "certificates": certificates}
     return show_form("providers/form.html", form, back, **values)

@@ -1,5 +1,6 @@
 """Codes for sessions: each code fits one provider, redirect URI, verifier and moment, and fits once."""
 
+import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -45,6 +46,12 @@ def claim(session: IssuedSession, world: World, /, **changed: Any) -> SessionCla
 def change(world: World, act: Callable[[Unit], object]) -> None:
     with world.store.write(ADMIN) as unit:
         act(unit)
+
+
+def read_claims(world: World, session: IssuedSession) -> dict[str, Any]:
+    with world.store.read() as unit:
+        keys = KeySet.import_key_set(public_keys(unit))
+    return jwt.decode(session.id_token, keys, ["ES256"]).claims
 
 
 def test_a_code_becomes_a_session(world: World, clock: Clock) -> None:
@@ -240,13 +247,27 @@ def test_a_session_is_looked_up_with_the_identity_as_it_is_now(world: World) -> 
     assert (found.authenticated, found.expires) == (session.authenticated, session.expires)
 
 
+def test_where_mode_proxy_finds_applications_is_told_at_the_sign_in_and_looked_up(world: World) -> None:
+    def lead(address: str) -> None:
+        attributes = {"ak_proxy": {"backend_override": address}}
+        change(world, lambda unit: people.update_user(unit, replace(world.alice, attributes=attributes)))
+
+    lead("http://10.0.0.7")
+    session = issued(world)
+    assert (session.identity.backend_override, session.identity.superuser) == ("http://10.0.0.7", False)
+    lead("http://10.0.0.8")
+    change(world, lambda unit: unit.groups.update(replace(world.staff, superuser=True)))
+    found = world.gatekeeper.look_up_session(claim(session, world))
+    assert isinstance(found, IssuedSession)
+    assert (found.identity.backend_override, found.identity.superuser) == ("http://10.0.0.8", True)
+    assert "10.0.0.8" not in json.dumps(read_claims(world, found))
+
+
 def test_a_session_looked_up_has_a_token_that_applications_can_verify(world: World) -> None:
     session = issued(world)
     found = world.gatekeeper.look_up_session(claim(session, world))
     assert isinstance(found, IssuedSession)
-    with world.store.read() as unit:
-        keys = KeySet.import_key_set(public_keys(unit))
-    first, again = (jwt.decode(token, keys, ["ES256"]).claims for token in (session.id_token, found.id_token))
+    first, again = read_claims(world, session), read_claims(world, found)
     assert first.pop("nonce")
     assert again == first
 

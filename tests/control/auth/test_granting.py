@@ -144,6 +144,17 @@ def test_attributes_are_those_of_the_groups_and_the_person(door: Door, ask: Ask)
     assert granted(ask(ALICE)).attributes == {"team": "blue", "floor": 2}
 
 
+def test_where_mode_proxy_finds_the_application_goes_with_the_identity(door: Door, ask: Ask) -> None:
+    with door.world.store.write(ADMIN) as unit:
+        settings = {"ak_proxy": {"backend_override": "http://10.0.0.7:3000", "host_header": "blue.internal"}}
+        unit.groups.update(replace(door.world.staff, attributes={**settings, "team": "blue"}, superuser=True))
+    session = granted(ask(ALICE)).session
+    assert (session.identity.superuser, session.identity.backend_override) == (True, "http://10.0.0.7:3000")
+    assert session.identity.host_header == "blue.internal"
+    # Applications can read the token.
+    assert claims(door, session)["ak_proxy"] == {"user_attributes": {"team": "blue"}, "is_superuser": True}
+
+
 def test_a_provider_without_an_application_lets_nobody_in(door: Door, ask: Ask) -> None:
     assert ask(ALICE, provider=uuid4()) == DENIED
     with door.world.store.write(ADMIN) as unit:

@@ -65,12 +65,14 @@ def granted(answer: object) -> Granted:
 
 def test_a_bind_is_a_session_of_a_day(directory: Directory) -> None:
     with directory.door.world.store.write(ADMIN) as unit:
-        secrets = {"salary": 7, "additionalHeaders": {"X-A": "b"}}
+        secrets = {"salary": 7, "additionalHeaders": {"X-A": "b"}, "ak_proxy": {"backend_override": "http://a"}}
+        unit.groups.update(replace(directory.door.world.staff, superuser=True))
         people.update_user(unit, replace(directory.door.world.alice, attributes=secrets))
     answer = granted(directory.bind("alice"))
     session = answer.session
     assert (session.identity.username, session.identity.groups) == ("alice", ("staff",))
     assert (session.identity.subject, dict(session.identity.additional_headers)) == (directory.door.world.alice.id, {})
+    assert (session.identity.backend_override, session.identity.superuser) == ("", False)
     assert (session.id_token, session.proof, session.basic, dict(answer.attributes)) == ("", "", None, {})
     assert session.expires == directory.door.clock.now + timedelta(hours=24)
     assert answer.lasting

@@ -4,10 +4,20 @@ from dataclasses import replace
 from itertools import pairwise
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.domain.identity import Group, Person, additional_headers, ancestors, descendants, find_path
+from control.domain.identity import (
+    Group,
+    Person,
+    ProxySettings,
+    additional_headers,
+    ancestors,
+    descendants,
+    find_path,
+    proxy_settings,
+)
 from tests.support import builders
 
 TOP = builders.group("top")
@@ -67,3 +77,20 @@ def test_headers_of_groups_come_before_those_of_the_user() -> None:
 def test_malformed_headers_are_no_headers() -> None:
     alice = builders.user("alice", attributes={"additionalHeaders": ["X-Team"]})
     assert additional_headers(Person(user=alice, groups=())) == {}
+
+
+def test_where_mode_proxy_finds_applications_is_merged_part_by_part() -> None:
+    first = builders.group("a", attributes={"ak_proxy": {"backend_override": "http://a", "host_header": "a"}})
+    second = builders.group("b", attributes={"ak_proxy": {"host_header": "b"}, "backend_override": "http://b"})
+    alice = builders.user("alice", attributes={"ak_proxy": {"backend_override": "http://alice"}})
+    assert proxy_settings(Person(user=alice, groups=(second, first))) == ProxySettings(
+        backend_override="http://alice", host_header="b"
+    )
+    bob = builders.user("bob", attributes={"ak_proxy": {"backend_override": ""}})
+    assert proxy_settings(Person(user=bob, groups=(first,))) == ProxySettings(host_header="a")
+
+
+@pytest.mark.parametrize("value", [["http://a"], "http://a", None, {"backend_override": 7, "host_header": ["a"]}, {}])
+def test_only_text_leads_elsewhere(value: object) -> None:
+    alice = builders.user("alice", attributes={"ak_proxy": value})
+    assert proxy_settings(Person(user=alice, groups=())) == ProxySettings()

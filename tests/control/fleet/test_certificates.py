@@ -110,6 +110,23 @@ def test_a_key_in_use_is_not_taken_away(store: Store) -> None:
     assert caught.value.problems[0].code == "in_use"
 
 
+def test_one_on_the_way_to_an_application_stays(store: Store) -> None:
+    """What is shown to an application keeps its key; what it is recognised by needs none."""
+    proxied = {"mode": "proxy", "internal_host": "https://app.internal", "external_host": "https://w.example.com"}
+    with store.write(ADMIN) as unit:
+        shown = create_certificate(unit, {"name": "shown", "certificate": LEAF, "key": pem(LEAF_KEY)})
+        trusted = create_certificate(unit, {"name": "trusted", "certificate": LEAF, "key": pem(LEAF_KEY)})
+        named = {"internal_host_certificate": "shown", "internal_host_authorities": "trusted"}
+        create_proxy_provider(unit, {"name": "w", **proxied, **named}, OWN)
+        with pytest.raises(Invalid) as caught:
+            update_certificate(unit, shown, {"key": ""})
+        assert update_certificate(unit, trusted, {"key": ""}).private_key is None
+        for each in (shown, trusted):
+            with pytest.raises(InUse):
+                remove_certificate(unit, each)
+    assert caught.value.problems[0].code == "in_use"
+
+
 @pytest.mark.parametrize(("algorithm", "key_type"), [("ecdsa", "EC secp256r1"), ("rsa", "RSA 3072")])
 def test_generating_one(store: Store, clock: Clock, algorithm: str, key_type: str) -> None:
     fields = {

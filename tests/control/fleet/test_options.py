@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control.domain.errors import Invalid
+from control.domain.outpost import Logged
 from control.fleet.options import OPTIONS, OutpostOptions, parse_options, problem_line, read_yaml, write_yaml
 
 DEFAULTS: dict[str, Any] = {
@@ -17,6 +18,8 @@ DEFAULTS: dict[str, Any] = {
     "garrison_token_rotation": None,
     "garrison_bind_cache": timedelta(minutes=10),
     "garrison_offline_grace": timedelta(hours=24),
+    "garrison_access_log": Logged.ALL,
+    "garrison_decision_log": Logged.PROBLEMS,
     "authentik_host": "",
     "authentik_host_insecure": False,
     "authentik_host_browser": "",
@@ -78,6 +81,8 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("garrison_bind_cache", "", timedelta()),
     ("garrison_bind_cache", "seconds=5", timedelta(seconds=5)),
     ("garrison_offline_grace", "", timedelta()),
+    ("garrison_access_log", "problems", Logged.PROBLEMS),
+    ("garrison_decision_log", "nothing", Logged.NOTHING),
     ("authentik_host", "https://auth.example.com/sub/", "https://auth.example.com/sub/"),
     ("authentik_host_browser", None, ""),
     ("object_naming_template", "x-%(uuid)s-100%%", "x-%(uuid)s-100%%"),
@@ -108,6 +113,9 @@ BAD: list[tuple[str, Any, str]] = [
     ("garrison_bind_cache", "0", "not_a_duration"),
     ("garrison_bind_cache", None, "not_a_duration"),
     ("garrison_offline_grace", 24, "not_a_duration"),
+    ("garrison_access_log", "some", "not_a_choice"),
+    ("garrison_access_log", True, "not_a_choice"),
+    ("garrison_decision_log", None, "not_a_choice"),
     ("authentik_host", "auth.example.com", "not_a_url"),
     ("authentik_host", "javascript:alert(1)", "not_a_url"),
     ("authentik_host", "https://user:pw@auth.example.com", "not_a_url"),

@@ -10,7 +10,7 @@ from control.domain.errors import InUse, Invalid
 from control.fleet.applications import create_application
 from control.fleet.certificates import create_certificate, generate_certificate
 from control.fleet.providers import remove_provider
-from control.fleet.proxy_providers import create_proxy_provider, served_modes, update_proxy_provider
+from control.fleet.proxy_providers import create_proxy_provider, update_proxy_provider
 from control.store import Store
 from tests.support.stores import ADMIN
 
@@ -107,10 +107,6 @@ def test_hosts_that_are_refused(store: Store, written: str, code: str) -> None:
     assert refusals(store, external_host=written) == {"external_host": code}
 
 
-def test_an_internal_host_is_an_origin_too(store: Store) -> None:
-    assert refusals(store, internal_host="http://127.0.0.1:3000/app") == {"internal_host": "more_than_an_origin"}
-
-
 def test_two_providers_do_not_share_a_host(store: Store) -> None:
     with store.write(ADMIN) as unit:
         create_proxy_provider(unit, {**WIKI, "client_id": "one"}, OWN)
@@ -150,11 +146,6 @@ def test_a_change_of_mode_leaves_no_cookie_domain_behind(store: Store) -> None:
     with store.write(ADMIN) as unit:
         made = create_proxy_provider(unit, {**WIKI, "mode": "forward_domain", "cookie_domain": "example.com"}, OWN)
         assert update_proxy_provider(unit, made, {"mode": "forward_single"}, OWN).cookie_domain == ""
-
-
-def test_mode_proxy_is_not_served_yet(store: Store) -> None:
-    assert refusals(store, mode="proxy") == {"mode": "not_served_yet"}
-    assert ProxyMode.PROXY not in served_modes()
 
 
 def test_patterns_name_the_line(store: Store) -> None:

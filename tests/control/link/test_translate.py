@@ -1,8 +1,10 @@
 """The border to protobuf: digests, parts, and that fields which hold secrets are marked as such."""
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -11,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from control.domain.application import AttributeMapping, BindMode, ProxyMode
 from control.domain.grant import BasicCredentials, IssuedIdentity
+from control.domain.outpost import Logged
 from control.fleet.resources import (
     Certificate,
     Changed,
@@ -20,6 +23,7 @@ from control.fleet.resources import (
     ProxyProvider,
     Resource,
     SessionKey,
+    Upstream,
 )
 from control.link.messages import Push
 from control.link.reading import read_id, read_time
@@ -92,6 +96,46 @@ RESOURCES: list[Resource] = [
 ]
 
 
+UPSTREAM = Upstream(
+    addresses=("http://127.0.0.1:3000", "unix:///run/app.sock"),
+    host_header="app.internal",
+    server_name="a.internal",
+    authorities="CHAIN",
+    certificate="certificate/1",
+    connect_timeout=timedelta(milliseconds=500),
+    response_timeout=timedelta(minutes=10),
+    idle_timeout=timedelta(hours=1),
+    connections=256,
+    security_headers=False,
+)
+OTHERWISE: dict[str, Any] = {
+    "addresses": UPSTREAM.addresses[::-1],
+    "host_header": "",
+    "server_name": "",
+    "authorities": "",
+    "certificate": "",
+    "connect_timeout": timedelta(seconds=1),
+    "response_timeout": timedelta(seconds=1),
+    "idle_timeout": timedelta(seconds=1),
+    "connections": 1,
+    "security_headers": True,
+}
+
+
+def test_how_an_application_is_reached_travels_whole() -> None:
+    _, provider, *_ = RESOURCES
+    assert isinstance(provider, ProxyProvider)
+    assert OTHERWISE.keys() == {each.name for each in dataclasses.fields(Upstream)}
+    message = resources_pb2.Resource.FromString(encode(replace(provider, upstream=UPSTREAM)).data).proxy_provider
+    assert list(message.upstream.addresses) == [*UPSTREAM.addresses]
+    for name in ("host_header", "server_name", "authorities", "certificate", "connections", "security_headers"):
+        assert getattr(message.upstream, name) == getattr(UPSTREAM, name)
+    for name in ("connect_timeout", "response_timeout", "idle_timeout"):
+        assert getattr(message.upstream, name).ToTimedelta() == getattr(UPSTREAM, name)
+    without = resources_pb2.Resource.FromString(encode(provider).data).proxy_provider
+    assert not without.HasField("upstream")
+
+
 @pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: type(resource).__name__)
 def test_a_resource_travels_under_its_key_and_digest(resource: Resource) -> None:
     encoded = encode(resource)
@@ -119,6 +163,13 @@ def test_every_difference_makes_another_digest() -> None:
         replace(changed, basic={ID: BasicCredentials(username="al", password="other")}),
         replace(provider, session_keys=()),
         replace(provider, intercept_header_auth=False),
+        replace(options, access_log=Logged.NOTHING),
+        replace(options, decision_log=Logged.ALL),
+        replace(provider, upstream=UPSTREAM),
+        *(replace(provider, upstream=replace(UPSTREAM, **{name: other})) for name, other in OTHERWISE.items()),
+        replace(changed, identity=replace(IDENTITY, superuser=True)),
+        replace(changed, identity=replace(IDENTITY, backend_override="http://a")),
+        replace(changed, identity=replace(IDENTITY, host_header="a")),
         replace(certificate, private_key="OTHER"),
         replace(ldap, application_slug="d"),
         replace(ldap, application_name="D"),

@@ -124,6 +124,8 @@ ELSEWHERE = {
     "garrison_token_rotation",
     "garrison_bind_cache",
     "garrison_offline_grace",
+    "garrison_access_log",
+    "garrison_decision_log",
 }
 
 
