@@ -5,6 +5,7 @@
 
 from typing import NamedTuple, Protocol
 
+from dataplane.metering import Sample
 from dataplane.protocols.proxy.messages import Headers, Request
 
 
@@ -48,8 +49,21 @@ class Span(Protocol):
 
 
 class Tracing(Protocol):
-    """What makes spans."""
+    """What makes spans, and sends them."""
+
+    @property
+    def names(self) -> frozenset[bytes]:
+        """Headers that take traces on, in lower case: ours go in place of a client's."""
+        ...
 
     def begin(self, arrived: Arrived) -> Span:
         """The span of a request that has just come."""
+        ...
+
+    def settle(self, seconds: float) -> None:
+        """Send what waits, for so long at most."""
+        ...
+
+    def counters(self) -> list[Sample]:
+        """What became of spans."""
         ...

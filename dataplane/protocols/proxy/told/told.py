@@ -110,6 +110,8 @@ class Told:
         self._stamp = Stamp().at
         self._access = Logged.NOTHING
         self._decisions = Logged.NOTHING
+        self.trace_names = outlets.tracing.names if outlets.tracing is not None else frozenset[bytes]()
+        """Headers of a client's that don't go on to the application, for `onward` has others; in lower case."""
         self.admissions = False
         """Whether it is told, too, who was let in."""
 
@@ -128,7 +130,7 @@ class Told:
         return record
 
     def onward(self, record: Record) -> Headers:
-        """It goes on to the application: headers to send along, in place of the client's of these names."""
+        """It goes on to the application: headers to send along, `trace_names` of the client's being dropped."""
         return record.span.onward() if record.span is not None else ()
 
     def answer(self, record: Record, response: Response) -> None:
@@ -151,13 +153,14 @@ class Told:
     def settle(self, seconds: float) -> None:
         """The last of it, before a worker ends."""
         self._sink.settle(seconds)
+        if self._tracing is not None:
+            self._tracing.settle(seconds)
 
     def counters(self) -> list[Sample]:
-        """What was lost."""
-        name = "garrison_proxy_log_lines_dropped_total"
-        return counters(
-            name, "Lines of access and decision log that were lost", "stream", {"stdout": self._sink.dropped}
-        )
+        """What was lost, and became of spans."""
+        name, help_ = "garrison_proxy_log_lines_dropped_total", "Lines of access and decision log that were lost"
+        lost: Sample = {"name": name, "help": help_, "labels": {}, "value": self._sink.dropped}
+        return [lost, *(self._tracing.counters() if self._tracing is not None else ())]
 
     def _end(self, record: Record, course: Carried) -> None:
         took = perf_counter() - record.started
