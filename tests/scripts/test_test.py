@@ -41,6 +41,11 @@ def test_a_failure_is_counted_and_fails(tmp_path: Path, capfd: pytest.CaptureFix
     assert capfd.readouterr().out.splitlines()[-1] == "1 passed, 1 failed"
 
 
+def test_bytecode_is_kept_for_the_other_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert main(["core", *suite(tmp_path, "import sys\n\ndef test_a(): assert not sys.dont_write_bytecode\n")]) == 0
+
+
 def test_peers_that_cannot_be_installed_fail_the_run_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
