@@ -46,6 +46,17 @@ class Home:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sites:
+    """The external hosts (URLs) of an outpost's proxy providers, which whatever routes to it has to know.
+
+    Of those `asked` about only the outpost's own paths lead to it, of those `proxied` all.
+    """
+
+    asked: frozenset[str] = frozenset()
+    proxied: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """What an instance needs to be told. `image_base` is a checked template of `%(type)s` and `%(version)s`."""
 

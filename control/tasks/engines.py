@@ -3,7 +3,7 @@
 What is stored of an integration becomes a connection here; the SSH host key that is shown first is pinned here too.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +13,7 @@ from uuid import UUID
 
 from control.domain.integration import Integration, IntegrationHealth, IntegrationType
 from control.fleet.integrations import access_of
-from control.fleet.launch import Launch
+from control.fleet.launch import Launch, Sites
 from control.integrations.docker.connect import Connection, connect
 from control.integrations.docker.events import follow
 from control.integrations.docker.preflight import preflight
@@ -47,7 +47,7 @@ class EngineKind:
     """What is particular to a type of engines. `open` raises TargetAway, as does all that is done there."""
 
     open: Callable[[Connection, IsReady], AbstractContextManager[Engine]]
-    render: Callable[[Launch, Sequence[str], frozenset[str]], tuple[Wanted, ...]]
+    render: Callable[[Launch, Sites, frozenset[str]], tuple[Wanted, ...]]
 
 
 @contextmanager

@@ -10,11 +10,12 @@ from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
+from control.domain.application import ProxyMode, ProxyProvider
 from control.domain.errors import Invalid
 from control.domain.integration import Deployment, Integration
 from control.domain.outpost import Instance, InstanceState, Outpost, Token
 from control.fleet.instances import SILENCE
-from control.fleet.launch import Home, launch_of
+from control.fleet.launch import Home, Sites, launch_of
 from control.fleet.tokens import valid_tokens
 from control.integrations.model import ActionFailed, Wanted
 from control.store import Store, Unit
@@ -84,7 +85,7 @@ class _Reader:
 
     outposts: tuple[Outpost, ...]
     integrations: Mapping[UUID, Integration]
-    hosts: Mapping[UUID, str]
+    proxies: Mapping[UUID, ProxyProvider]
     tokens: Mapping[UUID, list[Token]]
     instances: Mapping[UUID, list[Instance]]
 
@@ -92,14 +93,19 @@ class _Reader:
     def of(cls, unit: Unit, outposts: Collection[Outpost]) -> "_Reader":
         managed = [each for each in outposts if each.integration is not None]
         named = {key for each in managed for key in each.providers}
-        proxies = unit.proxy_providers.find_many(named).values()
         return cls(
             outposts=tuple(outposts),
             integrations={each.id: each for each in unit.integrations.all()},
-            hosts={each.id: each.external_host for each in proxies},
+            proxies=unit.proxy_providers.find_many(named),
             tokens=unit.tokens.of_users([each.service_account for each in managed]),
             instances=instances_of(unit, [each.id for each in managed]),
         )
+
+    def sites_of(self, outpost: Outpost) -> Sites:
+        """What the outpost serves that something could route to it."""
+        proxies = [self.proxies[key] for key in outpost.providers if key in self.proxies]
+        proxied = frozenset(each.external_host for each in proxies if each.mode is ProxyMode.PROXY)
+        return Sites(asked=frozenset(each.external_host for each in proxies) - proxied, proxied=proxied)
 
 
 def _desire(home: Home, outpost: Outpost, reader: _Reader, now: datetime) -> Desire:
@@ -109,11 +115,10 @@ def _desire(home: Home, outpost: Outpost, reader: _Reader, now: datetime) -> Des
     tokens = valid_tokens(reader.tokens[outpost.service_account], now)
     if not tokens:
         return Desire(outpost=outpost, integration=integration, fault=Fault(code=NO_TOKEN))
-    hosts = sorted(reader.hosts[key] for key in outpost.providers if key in reader.hosts)
     accepted = accepted_tokens(tokens, reader.instances[outpost.id])
     try:
         launch = launch_of(outpost, tokens[0].secret, home)
-        wanted = KINDS[integration.type].render(launch, hosts, accepted)
+        wanted = KINDS[integration.type].render(launch, reader.sites_of(outpost), accepted)
     except Invalid as error:
         return Desire(outpost=outpost, integration=integration, fault=Fault(code=BAD_OPTIONS, detail=str(error)))
     known = frozenset(token.fingerprint for token in tokens)
@@ -175,7 +180,7 @@ def _is_up(instance: Instance, now: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gone:
-    """Instances that ran in what is no more: the link has noted that of some (by id), and will of others (host names)."""
+    """Instances that ran in what is no more: the link has noted that of some (ids), and will of others (host names)."""
 
     noted: frozenset[UUID]
     late: frozenset[str]

@@ -4,12 +4,12 @@ What types differ in is a table: which ports clients come to, which labels a rev
 go along. Port 9300 is never published: its metrics are for whoever is on the container's network.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from control.domain.outpost import OutpostType
-from control.fleet.launch import Launch
+from control.fleet.launch import Launch, Sites
 from control.integrations.differences import NAME
 from control.integrations.docker.spec import COMPONENT_LABEL, OUTPOST_COMPONENT, TOKEN_PATH, Container
 from control.integrations.model import Key, Wanted
@@ -23,26 +23,26 @@ _PATHS = "/outpost.goauthentik.io"
 class Shape:
     """What containers of one type have: `ports` as `389:3389/tcp` (the host's, then the container's).
 
-    `labels` says more by the name of the container and the hosts it serves; `companions` go along with it.
+    `labels` says more by the name of the container and the sites it serves; `companions` go along with it.
     """
 
     ports: tuple[str, ...] = ()
-    labels: Callable[[str, Sequence[str]], Mapping[str, str]] = lambda _name, _hosts: {}
+    labels: Callable[[str, Sites], Mapping[str, str]] = lambda _name, _sites: {}
     companions: tuple[Callable[[Launch], Wanted], ...] = ()
 
 
-def traefik_labels(name: str, hosts: Sequence[str]) -> Mapping[str, str]:
-    """What Traefik's Docker provider reads: paths of the outpost at each of the hosts lead to it.
+def traefik_labels(name: str, sites: Sites) -> Mapping[str, str]:
+    """What Traefik's Docker provider reads: paths of the outpost at each of the hosts lead to it, or all of a host.
 
     Without hosts there is nothing to route, and a rule for none would be no rule.
     """
-    if not hosts:
+    rule = _rule(_hosts(sites.asked), _hosts(sites.proxied))
+    if not rule:
         return {"traefik.enable": "false"}
-    at_hosts = " || ".join(f"Host(`{host}`)" for host in hosts)
     router, service = f"traefik.http.routers.{name}-router", f"traefik.http.services.{name}-service.loadbalancer"
     return {
         "traefik.enable": "true",
-        f"{router}.rule": f"({at_hosts}) && PathPrefix(`{_PATHS}`)",
+        f"{router}.rule": rule,
         f"{router}.tls": "true",
         f"{router}.service": f"{name}-service",
         f"{service}.healthcheck.path": f"{_PATHS}/ping",
@@ -51,30 +51,40 @@ def traefik_labels(name: str, hosts: Sequence[str]) -> Mapping[str, str]:
     }
 
 
+def _rule(asked: frozenset[str], proxied: frozenset[str]) -> str:
+    """In words of Traefik's; empty where there is nothing to route."""
+    only_asked = asked - proxied
+    paths = f"({_at(only_asked)}) && PathPrefix(`{_PATHS}`)" if only_asked else ""
+    if not paths or not proxied:
+        return paths or _at(proxied)
+    return f"({paths}) || {_at(proxied)}"
+
+
+def _hosts(urls: Iterable[str]) -> frozenset[str]:
+    return frozenset(urlsplit(url).hostname or "" for url in urls) - {""}
+
+
+def _at(hosts: Iterable[str]) -> str:
+    return " || ".join(f"Host(`{host}`)" for host in sorted(hosts))
+
+
 SHAPES: Mapping[OutpostType, Shape] = {
     OutpostType.PROXY: Shape(ports=("9000:9000/tcp", "9443:9443/tcp"), labels=traefik_labels),
     OutpostType.LDAP: Shape(ports=("389:3389/tcp", "636:6636/tcp")),
 }
 
 
-def render(launch: Launch, hosts: Sequence[str], accepted_tokens: frozenset[str]) -> tuple[Wanted, ...]:
-    """The containers of an outpost.
-
-    `hosts` are the external hosts (URLs) of its proxy providers, `accepted_tokens` the fingerprints of the tokens that
-    it may have been started with.
-    """
-    return render_as(SHAPES[launch.outpost.type], launch, hosts, accepted_tokens)
+def render(launch: Launch, sites: Sites, accepted_tokens: frozenset[str]) -> tuple[Wanted, ...]:
+    """The containers of an outpost; `accepted_tokens` are the fingerprints of those it may have been started with."""
+    return render_as(SHAPES[launch.outpost.type], launch, sites, accepted_tokens)
 
 
-def render_as(
-    shape: Shape, launch: Launch, hosts: Sequence[str], accepted_tokens: frozenset[str]
-) -> tuple[Wanted, ...]:
+def render_as(shape: Shape, launch: Launch, sites: Sites, accepted_tokens: frozenset[str]) -> tuple[Wanted, ...]:
     """The containers of an outpost, its own one first."""
-    names = sorted({urlsplit(host).hostname or "" for host in hosts} - {""})
     own = Wanted(
         key=Key(owner=launch.outpost.id, component=OUTPOST_COMPONENT),
         name=launch.name,
-        spec=_container(shape, launch, names).spec,
+        spec=_container(shape, launch, sites).spec,
         in_place=frozenset({NAME}),
         accepts={TOKEN_PATH: accepted_tokens},
         hidden=frozenset({TOKEN_PATH}),
@@ -84,13 +94,13 @@ def render_as(
     return (own, *(companion(launch) for companion in shape.companions))
 
 
-def _container(shape: Shape, launch: Launch, names: Sequence[str]) -> Container:
+def _container(shape: Shape, launch: Launch, sites: Sites) -> Container:
     of_admin = {key: value for key, value in launch.labels.items() if not key.startswith(_OURS)}
     return Container(
         image=launch.image,
         command=(launch.outpost.type.value,),
         env=launch.environment,
-        labels={**of_admin, **shape.labels(launch.name, names), COMPONENT_LABEL: OUTPOST_COMPONENT},
+        labels={**of_admin, **shape.labels(launch.name, sites), COMPONENT_LABEL: OUTPOST_COMPONENT},
         ports=shape.ports if launch.publishes else (),
         network=launch.network_mode or launch.network,
     )

@@ -32,8 +32,8 @@ def index() -> ResponseReturnValue:
             for certificate in provider.certificates:
                 users.setdefault(certificate, []).append(provider.name)
         for integration in unit.integrations.all():
-            for certificate in {integration.tls_verification, integration.tls_authentication}:
-                users.setdefault(certificate, []).append(integration.name)
+            for named in {integration.tls_verification, integration.tls_authentication}:
+                users.setdefault(named, []).append(integration.name)
     infos = {each.id: describe(each) for each in certificates}
     return render_template(
         "certificates/index.html", certificates=certificates, infos=infos, users=users, now=web().clock()

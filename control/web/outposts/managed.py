@@ -9,7 +9,7 @@ from uuid import UUID
 from control.domain.integration import Deployment, DeploymentState, Integration
 from control.domain.outpost import InstanceState, Outpost
 from control.domain.task import FINAL, RunFilter, TaskKind, TaskRun, TaskState
-from control.fleet.launch import Launch
+from control.fleet.launch import Launch, Sites
 from control.integrations.docker.render import render
 from control.store import Unit
 from control.web.integrations.reading import IntegrationView, view_of
@@ -78,7 +78,7 @@ def find_managed(unit: Unit, outpost: Outpost) -> Managed | None:
 
 def is_exclusive(launch: Launch) -> bool:
     """Whether nothing can run beside it, since it takes ports that are there once: a replacement is a pause."""
-    return any(wanted.exclusive for wanted in render(launch, (), frozenset()))
+    return any(wanted.exclusive for wanted in render(launch, Sites(), frozenset()))
 
 
 def read_states(unit: Unit, outposts: Sequence[Outpost]) -> Mapping[UUID, Deployment]:

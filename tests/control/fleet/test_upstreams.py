@@ -223,5 +223,7 @@ def test_certificates_for_the_way_there(store: Store) -> None:
         named = {"internal_host_authorities": "bare", "internal_host_certificate": "web"}
         made = create_proxy_provider(unit, {**WIKI, **AT, **named}, OWN)
     assert (made.internal_host_authorities, made.internal_host_certificate) == (bare.id, whole.id)
-    fields = {"name": "b", "external_host": "https://b.example.com", "internal_host_certificate": "bare", **AT}
-    assert refusals(store, **fields) == [("internal_host_certificate", "no_private_key", "bare")]
+    at = "https://b.example.com"
+    assert refusals(store, name="b", external_host=at, internal_host_certificate="bare", **AT) == [
+        ("internal_host_certificate", "no_private_key", "bare")
+    ]

@@ -5,11 +5,13 @@ from uuid import uuid4
 
 import pytest
 
+from control.domain.application import ProxyMode
 from control.domain.outpost import InstanceState, Outpost, Token
 from control.fleet.rotation import retire_tokens, rotate_token
 from control.fleet.tokens import get_token
 from control.store import Store
 from control.tasks.wanted import Desire, accepted_tokens, find_desire
+from tests.support import builders
 from tests.support.deploying import Stage, make_stage
 from tests.support.stores import ADMIN, Clock
 from tests.support.tasks import MEANS
@@ -108,3 +110,19 @@ def test_an_integration_that_is_gone_is_nowhere(stage: Stage, store: Store) -> N
     with store.write(ADMIN) as unit:
         unit.outposts.update(replace(outpost, integration=uuid4()))
     assert desire(stage, outpost).integration is None
+
+
+def test_what_is_routed_to_a_container_follows_the_modes_of_what_it_serves(stage: Stage) -> None:
+    integration, _ = stage.engine()
+    with stage.store.write(ADMIN) as unit:
+        asked = unit.providers.add(builders.provider("wiki"))
+        shop = unit.providers.add(builders.provider("shop", mode=ProxyMode.PROXY, internal_host="http://127.0.0.1"))
+    outpost = stage.outpost(integration, providers=frozenset({asked.id, shop.id}))
+    (before,) = desire(stage, outpost).wanted
+    rule = "traefik.http.routers.ak-outpost-edge-router.rule"
+    paths = "PathPrefix(`/outpost.goauthentik.io`)"
+    assert before.spec["labels"][rule] == f"((Host(`wiki.example.com`)) && {paths}) || Host(`shop.example.com`)"
+    with stage.store.write(ADMIN) as unit:
+        unit.providers.update(replace(shop, mode=ProxyMode.FORWARD_SINGLE))
+    (after,) = desire(stage, outpost).wanted
+    assert after.spec["labels"][rule] == f"(Host(`shop.example.com`) || Host(`wiki.example.com`)) && {paths}"

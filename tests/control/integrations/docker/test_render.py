@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from control.domain.outpost import OFFERED_TYPES, Outpost, OutpostType
-from control.fleet.launch import Home, Launch, launch_of
+from control.fleet.launch import Home, Launch, Sites, launch_of
 from control.fleet.options import OPTIONS
 from control.fleet.tokens import fingerprint
 from control.integrations.docker.render import SHAPES, Shape, render, render_as, traefik_labels
@@ -20,7 +20,7 @@ from tests.support.model_engine import as_found
 OWNER = UUID("0190a000-0000-7000-8000-000000000001")
 HOME = Home(url="https://garrison.example.com", version="1.0", image_base="registry/%(type)s:%(version)s")
 TOKEN = "hush"
-HOSTS = ("https://b.example.com:8443", "http://a.example.com")
+HOSTS = Sites(asked=frozenset({"https://b.example.com:8443", "http://a.example.com"}))
 
 
 def outpost(kind: OutpostType = OutpostType.PROXY, **config: Any) -> Outpost:
@@ -86,10 +86,32 @@ def test_every_type_has_a_shape_that_publishes_where_it_listens() -> None:
 
 @pytest.mark.parametrize("hosts", [(), ("nonsense",)])
 def test_without_hosts_traefik_is_told_to_leave_it(hosts: tuple[str, ...]) -> None:
-    (wanted,) = render(launch(), hosts, frozenset())
+    (wanted,) = render(launch(), Sites(asked=frozenset(hosts)), frozenset())
     assert {key: value for key, value in wanted.spec["labels"].items() if key.startswith("traefik")} == {
         "traefik.enable": "false"
     }
+
+
+@pytest.mark.parametrize(
+    ("asked", "proxied", "rule"),
+    [
+        ((), ("https://b.test",), "Host(`b.test`)"),
+        ((), ("https://c.test", "https://b.test:8443"), "Host(`b.test`) || Host(`c.test`)"),
+        (
+            ("https://a.test",),
+            ("https://b.test",),
+            "((Host(`a.test`)) && PathPrefix(`/outpost.goauthentik.io`)) || Host(`b.test`)",
+        ),
+        # One host by two ports: all of it leads there.
+        (("https://b.test",), ("https://b.test:8443",), "Host(`b.test`)"),
+    ],
+)
+def test_all_of_a_host_in_mode_proxy_leads_to_the_outpost(
+    asked: tuple[str, ...], proxied: tuple[str, ...], rule: str
+) -> None:
+    labels = traefik_labels("x", Sites(asked=frozenset(asked), proxied=frozenset(proxied)))
+    assert labels["traefik.http.routers.x-router.rule"] == rule
+    assert len(labels) == 7
 
 
 def test_an_admins_labels_dont_take_the_place_of_ours() -> None:
@@ -170,7 +192,10 @@ def test_another_type_version_or_host_is_seen() -> None:
     for wish, path in (
         (rendered(OutpostType.LDAP), "command"),
         (render(upgraded, HOSTS, frozenset())[0], "image"),
-        (render(launch(), HOSTS[:1], frozenset())[0], "labels.traefik.http.routers.ak-outpost-edge-router.rule"),
+        (
+            render(launch(), Sites(asked=HOSTS.asked - {"http://a.example.com"}), frozenset())[0],
+            "labels.traefik.http.routers.ak-outpost-edge-router.rule",
+        ),
     ):
         (action,) = plan([wish], [found], can_run_beside=True)
         assert isinstance(action, Replace)
@@ -217,11 +242,11 @@ def test_a_type_with_a_companion_is_a_row_of_the_table() -> None:
         return Wanted(key=Key(owner=of.outpost.id, component="guacd"), name=f"{of.name}-guacd", spec=spec, order=-1)
 
     shape = Shape(companions=(companion,))
-    own, beside = render_as(shape, launch(), (), frozenset())
+    own, beside = render_as(shape, launch(), Sites(), frozenset())
     assert (own.spec["ports"], own.exclusive) == ([], False)
     actions = plan([own, beside], [], can_run_beside=True)
     assert actions == (Create(wanted=beside), Create(wanted=own))
 
 
 def test_labels_of_traefik_are_seven() -> None:
-    assert len(traefik_labels("x", ["a"])) == 7
+    assert len(traefik_labels("x", HOSTS)) == 7
