@@ -23,6 +23,7 @@ LANES = {
         "tests/interop/ldap/test_nslcd.py",
     ),
     "ldap": ("tests/interop/ldap/",),
+    "hostile": ("tests/interop/proxy/hostile/",),
     "fronts": ("tests/interop/",),
 }
 

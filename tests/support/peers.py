@@ -38,7 +38,7 @@ def start_nginx(folder: Path, servers: str, ports: Sequence[int]) -> Program:
     config = folder / "nginx.conf"
     config.write_text(NGINX_FRAME.format(folder=folder, servers=servers))
     command = [require("nginx", "nginx-light"), "-p", str(folder), "-c", str(config), "-e", "stderr"]
-    return _await_ports(Program("nginx", command), ports)
+    return await_ports(Program("nginx", command), ports)
 
 
 def start_caddy(folder: Path, caddyfile: str, ports: Sequence[int]) -> Program:
@@ -48,10 +48,11 @@ def start_caddy(folder: Path, caddyfile: str, ports: Sequence[int]) -> Program:
     config.write_text("{\n\tadmin off\n\tauto_https off\n}\n" + caddyfile)
     command = [require("caddy", "caddy"), "run", "--config", str(config), "--adapter", "caddyfile"]
     environment = {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-    return _await_ports(Program("caddy", command, environment), ports)
+    return await_ports(Program("caddy", command, environment), ports)
 
 
-def _await_ports(program: Program, ports: Sequence[int]) -> Program:
+def await_ports(program: Program, ports: Sequence[int]) -> Program:
+    """The program, when it accepts on all of these."""
     for port in ports:
         eventually(partial(_accepts, port), f"{program.name} listens on {port}", alive=program)
     return program

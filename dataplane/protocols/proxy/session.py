@@ -6,7 +6,7 @@ header names that applications take for another's, heads without bound.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from httptools import (
     HttpParserCallbackError,
@@ -165,19 +165,19 @@ class HttpSession:
         self._headers.clear()
         fields = dict(headers)
         repeated = _NO_REPEATS if len(fields) == len(headers) else _repeated(headers)
-        if len(headers) > MAX_HEADERS:
-            raise PeerError(431, f"more than {MAX_HEADERS} headers")
-        if self._pending > MAX_HEAD and sum(len(name) + len(value) for name, value in headers) > MAX_HEAD:
-            raise PeerError(431, f"a head of more than {MAX_HEAD} bytes")
+        self._check_size(headers)
         version = self._parser.get_http_version()
         method = self._parser.get_method()
         self._check_line(method, version)
         target, host = self._address(method, version, fields, repeated)
+        if b"host" not in fields:  # whoever gets this in HTTP/1.1 has to have one (RFC 9112 3.2)
+            fields[b"host"] = host.encode()
+            headers = (*headers, (b"host", fields[b"host"]))
         if b"transfer-encoding" in repeated:
             raise PeerError(501, "more than one Transfer-Encoding header")
         body = _request_body(version, fields)
-        upgrade = b"upgrade" in fields and self._parser.should_upgrade()
-        if upgrade and body is not Body.NONE:
+        switch = b"upgrade" in fields and self._parser.should_upgrade()
+        if switch and body is not Body.NONE:
             # The switch would come behind the body (RFC 9110 7.8), but the parser stops before it; what it leaves there
             # must never be read as requests.
             raise PeerError(400, "a request to switch protocols with a body")
@@ -195,7 +195,7 @@ class HttpSession:
                 version.encode(),
                 self._parser.should_keep_alive(),
                 body,
-                upgrade,
+                switch and version == "1.1",  # in 1.0 it means nothing (RFC 9110 7.8)
             )
         )
 
@@ -206,6 +206,7 @@ class HttpSession:
     def on_message_complete(self) -> None:
         """Trailers end here, unread: nobody may smuggle a header behind a body."""
         if self._with_body:
+            self._check_size(self._headers)
             self._headers.clear()
             self._with_body = False
             self._events.append(End())
@@ -260,6 +261,13 @@ class HttpSession:
         if self._error is None and not self._closed and (self._target or self._headers or self._with_body):
             self._error = PeerError(400, "the connection ended within a request")
         self._closed = True
+
+    def _check_size(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        if len(headers) > MAX_HEADERS:
+            raise PeerError(431, f"more than {MAX_HEADERS} headers")
+        may_be_large = self._pending > MAX_HEAD or self._with_body
+        if may_be_large and sum(len(name) + len(value) for name, value in headers) > MAX_HEAD:
+            raise PeerError(431, f"a head of more than {MAX_HEAD} bytes")
 
     def _check_line(self, method: bytes, version: str) -> None:
         """The request line has one form (RFC 9112 3): with more space, or in RTSP, others read it otherwise."""

@@ -1,0 +1,109 @@
+"""One worker of a proxy outpost without control, with an application behind, as a process of its own.
+
+Run as `python -m tests.support.hostile_program SETTINGS`, which are JSON (see Settings). In the folder: `application`
+is where the application listens, `ports` appears when HTTP and HTTPS are served, and `counts` tells what was counted to
+who connects.
+"""
+
+import json
+import secrets
+import signal
+import socket
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gevent
+from gevent import socket as gevent_socket
+from gevent.event import Event
+
+from dataplane.io.limits import Limits
+from dataplane.protocols.proxy.server import ProxyServer, ProxySettings
+from tests.dataplane.protocols.proxy.builders import TableGate
+from tests.support.peers_program import Program, eventually
+
+BACKLOG = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where it works, whom it trusts, and what differs from the usual limits."""
+
+    folder: str
+    trusted: tuple[str, ...] = ("127.0.0.0/8",)
+    limits: dict[str, Any] = field(default_factory=dict)
+
+
+class Worker:
+    """The process, as tests see it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = Path(settings.folder)
+        command = [sys.executable, "-m", "tests.support.hostile_program", json.dumps(asdict(settings))]
+        self.program = Program("worker", command)
+        text = eventually((self._folder / "ports").read_text, "the worker serves", alive=self.program)
+        self.http, self.https = (int(word) for word in text.split())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Hits of limits, and `open` connections."""
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.settimeout(10)
+            asking.connect(str(self._folder / "counts"))
+            data = b""
+            while piece := asking.recv(65536):
+                data += piece
+        counts: dict[str, int] = json.loads(data)
+        return counts
+
+
+def main(settings: Settings) -> int:
+    """Serve until SIGTERM."""
+    folder = Path(settings.folder)
+    server = ProxyServer(
+        ProxySettings(
+            version="1",
+            trusted_cidrs=tuple(settings.trusted),
+            control_socket=str(folder / "application"),
+            limits=Limits(**settings.limits),
+        ),
+        TableGate(),
+        time.time,
+        secrets.token_bytes,
+    )
+    ports = [_listen(server, tls=tls) for tls in (False, True)]
+    gevent.spawn(_tell, server, folder / "counts")
+    (folder / "ports.new").write_text(" ".join(map(str, ports)))
+    (folder / "ports.new").rename(folder / "ports")
+    ended = Event()
+    gevent.signal_handler(signal.SIGTERM, ended.set)
+    ended.wait()
+    server.drain(0.1)
+    return 0
+
+
+def _listen(server: ProxyServer, *, tls: bool) -> int:
+    listener = socket.create_server(("0.0.0.0", 0), backlog=BACKLOG)
+    server.serve(listener, tls=tls)
+    return int(listener.getsockname()[1])
+
+
+def _tell(server: ProxyServer, path: Path) -> None:
+    listener = gevent_socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(16)
+    while True:
+        peer, _ = listener.accept()
+        hits = {
+            each["labels"]["limit"]: each["value"]
+            for each in server.metrics()["counters"]
+            if each["name"] == "garrison_proxy_limits_total"
+        }
+        with peer:
+            peer.sendall(json.dumps({"open": server.connections, **hits}).encode())
+
+
+if __name__ == "__main__":
+    sys.exit(main(Settings(**json.loads(sys.argv[1]))))
