@@ -22,9 +22,9 @@ from scripts.tree import ROOT
 DOCUMENT = Path("docs/dependencies.md")
 NPM = (Path("control/web/frontend/package.json"), Path("scripts/tools/package.json"))
 LOCKS = {  # lock to the extras it is compiled from
-    "development": ("control", "outpost", "dev"),
+    "development": ("control", "outpost", "tracing", "dev"),
     "control": ("control",),
-    "outpost": ("outpost",),
+    "outpost": ("outpost", "tracing"),
 }
 SBOM = "sbom"  # the dependency group of what lists an image's parts, and the lock of that group alone
 ROW = re.compile(r"^\| `(?P<name>[^`]+)` \| (?P<reason>[^|]*\S[^|]*) \|")
