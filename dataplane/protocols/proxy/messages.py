@@ -91,12 +91,16 @@ Message = Response | ResponseHead | Interim | Data | End
 
 
 class UpstreamHead(NamedTuple):
-    """The head of an upstream's answer."""
+    """The head of an upstream's answer, or of an interim one before it (1xx)."""
 
     status: int
     headers: Headers
+    """Without hop-by-hop headers and Content-Length, but as sent with 101; names in any case."""
     body: Body
     length: int | None
+    """What Content-Length said."""
+    keep_alive: bool
+    """Whether the upstream's connection may serve another exchange."""
 
 
 class Upgraded(NamedTuple):

@@ -20,6 +20,7 @@ from dataplane.protocols.proxy.doors import Doors
 from dataplane.protocols.proxy.handler import ProxyHandler
 from dataplane.protocols.proxy.relay.flow import RelayLimits
 from dataplane.protocols.proxy.relay.relay import Relay
+from dataplane.protocols.proxy.relay.standin import Upstreams
 from dataplane.protocols.proxy.session import HttpSession
 from dataplane.protocols.proxy.trust import Trust
 from dataplane.sansio.clients import DEFAULT_TRUSTED
@@ -56,7 +57,7 @@ class ProxyServer:
         random: Callable[[int], bytes],
     ) -> None:
         control = settings.control_socket
-        relay = Relay(UnixAddress(path=control), settings.relay) if control else None
+        relay = Relay(Upstreams(UnixAddress(path=control), settings.relay.dial), settings.relay) if control else None
         trust = Trust(settings.trusted_cidrs, settings.service_hosts)
         self._version = settings.version
         self._random = random

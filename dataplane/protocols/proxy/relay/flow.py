@@ -6,11 +6,12 @@ upstream as far as `ahead` reaches. What is larger flows through, at a pace that
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import gevent
 from gevent.event import Event as Signal
 
+from dataplane.config import Upstream
 from dataplane.io.connection import Connection
 from dataplane.io.stream import Expired, loop_now
 from dataplane.protocols.proxy.messages import Data
@@ -18,11 +19,13 @@ from dataplane.protocols.proxy.messages import Data
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayLimits:
-    """What an exchange may take; times in seconds, sizes in bytes."""
+    """What an exchange may take; times in seconds, sizes in bytes. By default as control's own pages need it."""
 
     dial: float = 5.0
     answer: float = 60.0
-    """Between two reads of an answer; and for the upstream to take a piece of the request."""
+    """From the end of a request to the head of its answer."""
+    idle: float = 60.0
+    """For the upstream to take, or to send, another piece of a body."""
     stall: float = 10.0
     """How far a client may fall behind `rate` in sending."""
     lag: float = 30.0
@@ -30,8 +33,10 @@ class RelayLimits:
     rate: int = 4096
     """The slowest client served, in bytes a second."""
     spool: int = 64 * 1024
-    """Of a request's body, held before the upstream is dialled."""
-    uploads: int = 4
+    """Of a request's body, held before the upstream hears of it."""
+    gather: float | None = None
+    """How long a body of unknown length is held for its end; None for as long as the client may take."""
+    uploads: int | None = 4
     """Larger bodies at once, for all clients together: each occupies the upstream as long as its client likes."""
     ahead: int = 1024 * 1024
     """Of an answer, held for a client slower than the upstream."""
@@ -40,7 +45,32 @@ class RelayLimits:
     per_client: int = 32
     """Exchanges of one client at once."""
     patience: float = 5.0
-    """How long a further one waits for its turn."""
+    """How long a further one waits for its turn, and any for a connection to the upstream."""
+    reuse: bool = False
+    """Whether a connection to the upstream serves one exchange after the other."""
+    ask: float = 1.0
+    """How long an upstream may take to ask for a body that the client would rather be asked for (RFC 9110 10.1.1)."""
+    left: float = 5.0
+    """How long an answer may still take to begin, or to go on, for a client that has closed its side."""
+    parting: float = 2.0
+    """For a WebSocket that is to end to come to the end of a frame, and for its ends to take the last ones."""
+
+    @classmethod
+    def of(cls, upstream: Upstream) -> Self:
+        """For an application: generous, but for what protects everybody else."""
+        return cls(
+            dial=upstream.connect_timeout,
+            answer=upstream.response_timeout,
+            idle=upstream.idle_timeout,
+            stall=60.0,
+            lag=60.0,
+            rate=512,
+            gather=0.25,
+            uploads=None,
+            per_client=1024,
+            patience=10.0,
+            reuse=True,
+        )
 
 
 class Pace:
@@ -69,23 +99,37 @@ class Intake:
         self._connection = connection
         self._pace = Pace(limits.stall, limits.rate)
         self._spool = limits.spool
+        self.received = 0
+        """Bytes so far."""
 
-    def find_next(self) -> bytes | None:
-        """The next piece; None at the end. Raises Expired and PeerError."""
+    def find_next(self, within: float | None = None) -> bytes | None:
+        """The next piece; None at the end. Raises Expired("slow_body") and PeerError.
+
+        Where it isn't there `within` so many seconds, which is no fault, Expired("gather").
+        """
         since = loop_now()
-        event = self._connection.find_next_event(self._pace.time_for(0), "slow_body")
+        time = self._pace.time_for(0)
+        early = within is not None and within < time
+        event = self._connection.find_next_event(within if early else time, "gather" if early else "slow_body")
         if not isinstance(event, Data):
             return None
         self._pace.spend(since, len(event.data))
+        self.received += len(event.data)
         return event.data
 
-    def spool(self) -> tuple[bytes, bool]:
+    def spool(self, within: float | None) -> tuple[bytes, bool]:
         """The body as far as it may be held, and whether that is all of it."""
         held = bytearray()
-        while (piece := self.find_next()) is not None:
-            held += piece
-            if len(held) > self._spool:
-                return bytes(held), False
+        since = loop_now()
+        try:
+            while (piece := self.find_next(within and max(0.001, since + within - loop_now()))) is not None:
+                held += piece
+                if len(held) > self._spool:
+                    return bytes(held), False
+        except Expired as expired:
+            if expired.limit != "gather":
+                raise
+            return bytes(held), False
         return bytes(held), True
 
 
@@ -99,7 +143,10 @@ class Held:
 
 
 class Outbox:
-    """What a client has yet to take of an answer: filled as fast as the upstream is, emptied as fast as the client."""
+    """What a client has yet to take of an answer: filled as fast as the upstream is, emptied as fast as the client.
+
+    What the kernel takes at once never lies here, and costs no greenlet.
+    """
 
     def __init__(self, connection: Connection[Any], limits: RelayLimits, held: Held) -> None:
         self._connection = connection
@@ -108,20 +155,28 @@ class Outbox:
         self._waiting: deque[bytes] = deque()
         self._size = 0
         self._pace = Pace(limits.lag, limits.rate)
-        self._taken = Signal()
+        self._taken: Signal | None = None
         self._writer: gevent.Greenlet[..., None] | None = None
         self._error: Exception | None = None
 
     def put(self, data: bytes) -> None:
         """Send in time; waits while too much is held. Raises what sending raised: ConnectionError or Expired."""
-        if data:
+        if self._writer is None and self._error is None:
+            if not data or self._connection.stream.post(data):
+                return
+            self.adopt()
+        elif data:
             self._waiting.append(data)
             self._keep(len(data))
-        if self._waiting and self._writer is None:
-            self._writer = gevent.spawn(self._write)
         while self._error is None and self._is_full():
             self._wait()
         self._check()
+
+    def adopt(self) -> None:
+        """See to it that what was posted goes out."""
+        posted = self._connection.unsent
+        self._keep(posted)
+        self._writer = gevent.spawn(self._write, posted)
 
     def flush(self) -> None:
         """Wait until the client has it all. Raises as put does."""
@@ -137,13 +192,13 @@ class Outbox:
         self._keep(-self._size)
 
     def _is_full(self) -> bool:
-        if len(self._waiting) <= 1:
+        if not self._waiting:
             return False
         return self._size > self._limits.ahead or self._held.size > self._limits.ahead_of_all
 
     def _wait(self) -> None:
-        self._taken.clear()
-        self._taken.wait()
+        taken = self._taken = Signal()
+        taken.wait()
 
     def _check(self) -> None:
         if self._error is not None:
@@ -153,18 +208,29 @@ class Outbox:
         self._size += size
         self._held.size += size
 
-    def _write(self) -> None:
+    def _write(self, posted: int) -> None:
         try:
+            self._send(None, posted)
             while self._waiting:
                 piece = self._waiting.popleft()
-                since = loop_now()
-                with gevent.Timeout(self._pace.time_for(len(piece)), Expired("slow_reader")):
-                    self._connection.send(piece)
-                self._pace.spend(since, len(piece))
-                self._keep(-len(piece))
-                self._taken.set()
+                self._send(piece, len(piece))
         except (Expired, OSError) as error:
             self._error = error
         finally:
             self._writer = None
+            self._tell()
+
+    def _send(self, piece: bytes | None, size: int) -> None:
+        since = loop_now()
+        with gevent.Timeout(self._pace.time_for(size), Expired("slow_reader")):
+            if piece is None:
+                self._connection.settle()
+            else:
+                self._connection.send(piece)
+        self._pace.spend(since, size)
+        self._keep(-size)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._taken is not None:
             self._taken.set()

@@ -296,11 +296,11 @@ class TestWebSocket:
     ASK = (
         GET
         + b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
-        + b"Sec-WebSocket-Key: a\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        + b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
     ACCEPT = (
         b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        b"Sec-WebSocket-Accept: b\r\n\r\n"
+        b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
     )
 
     def test_flows_both_ways_until_one_side_ends(self, path: Path) -> None:
@@ -317,7 +317,7 @@ class TestWebSocket:
             client.sendall(self.ASK + b"early ")
             head = read_head(client)
             assert head.startswith(b"HTTP/1.1 101 ")
-            assert re.search(rb"(?i)\r\nsec-websocket-accept: b\r\n", head)
+            assert re.search(rb"(?i)\r\nsec-websocket-accept: s3pP", head)
             assert re.search(rb"(?i)\r\nupgrade: websocket\r\n", head)
             client.sendall(b"late")
             client.shutdown(1)

@@ -199,13 +199,15 @@ class TestShares:
             assert fetch(port, of(b"198.51.100.2"))[0].status_code == status
 
     def test_an_open_websocket_is_no_exchange_any_more(self, path: Path) -> None:
-        ask = GET[:-2] + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        ask = GET[:-2] + b"Connection: Upgrade\r\nUpgrade: websocket\r\n" + key + b"\r\n"
+        accept = b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
 
         def play(peer: Peer) -> None:
             if b"websocket" not in read_head(peer):
                 peer.sendall(OK)
                 return
-            peer.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+            peer.sendall(b"HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" + accept + b"\r\n")
             peer.recv(1)
 
         with upstream(path, play), running(path) as (_, port), connect(port) as one, connect(port) as two:

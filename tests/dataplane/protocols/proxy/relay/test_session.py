@@ -2,16 +2,14 @@
 
 import pytest
 
-from dataplane.protocols.proxy.messages import Body, Data, End, UpstreamHead, UpstreamRequest
+from dataplane.protocols.proxy.messages import Data, End, UpstreamHead
 from dataplane.protocols.proxy.relay.session import UpstreamSession
 from dataplane.protocols.proxy.session import MAX_HEAD
 from dataplane.sansio import PeerError
 
 
 def asked(method: bytes = b"GET") -> UpstreamSession:
-    session = UpstreamSession()
-    session.send(UpstreamRequest(method=method, target=b"/", headers=((b"Host", b"control"),), body=Body.NONE))
-    return session
+    return UpstreamSession(method)
 
 
 def test_a_body_larger_than_any_head_arrives_whole() -> None:
@@ -30,7 +28,7 @@ def test_a_body_larger_than_any_head_arrives_whole() -> None:
 def test_a_head_without_end_is_refused(start: bytes) -> None:
     session = asked()
     session.receive(start)
-    with pytest.raises(PeerError, match="head of more than"):
+    with pytest.raises(PeerError, match="head of more than|answers before its answer"):
         for _ in range(3 * MAX_HEAD // 1024):
             session.receive(b"HTTP/1.1 100 Continue\r\n\r\n" * 40 if b"100" in start else b"x" * 1024)
             list(session.events())
