@@ -13,6 +13,7 @@ from typing import Protocol
 import gevent
 from gevent import Greenlet, get_hub, getcurrent
 from gevent.event import Event
+from gevent.hub import Waiter
 from gevent.timeout import Timeout
 
 READ, WRITE = 1, 2
@@ -49,6 +50,10 @@ class Stream(Protocol):
         """Send all of `data`. Raises Expired and OSError."""
         ...
 
+    def post(self, data: bytes) -> bool:
+        """Send what can go at once, and keep the rest until `settle`; whether that was all. Raises OSError."""
+        ...
+
     @property
     def unsent(self) -> int:
         """Bytes that the peer has not taken yet."""
@@ -56,6 +61,18 @@ class Stream(Protocol):
 
     def settle(self) -> None:
         """Wait until the peer has taken all. Raises Expired and OSError."""
+        ...
+
+    def rest(self, notice: Callable[[bool], object]) -> None:
+        """Nobody reads for now: have `notice` called, once and in the hub, when there is something, or for False."""
+        ...
+
+    def stir(self) -> None:
+        """The end of a rest."""
+        ...
+
+    def has_left(self) -> bool:
+        """Whether the peer has closed its side, as far as nothing unread hides it. Raises OSError if it is gone."""
         ...
 
     def until(self, deadline: float, limit: str) -> None:
@@ -83,6 +100,7 @@ class SocketStream:
         "_armed",
         "_backlog",
         "_begun",
+        "_blocked",
         "_broken",
         "_deadline",
         "_hub",
@@ -95,9 +113,9 @@ class SocketStream:
         "_socket",
         "_switch",
         "_watcher",
-        "_write_timeout",
         "_writer",
         "_written",
+        "write_timeout",
     )
 
     def __init__(self, sock: socket.socket, write_timeout: float, backlog: "Backlog | None" = None) -> None:
@@ -114,12 +132,14 @@ class SocketStream:
         self._switch: Callable[[bool], object] | None = None
         self._deadline = float("inf")
         self._limit = ""
-        self._write_timeout = write_timeout
+        self.write_timeout = write_timeout
+        """Seconds without any progress of a write."""
         self._begun = b""
         self._rest = bytearray()
         self._written: Event | None = None
         self._broken: BaseException | None = None
         self._writer: object = None
+        self._blocked: tuple[Callable[[], object], Waiter[bool]] | None = None
 
     def until(self, deadline: float, limit: str) -> None:
         """Let reads wait until `deadline`, named `limit`."""
@@ -174,6 +194,19 @@ class SocketStream:
         if sent < len(data):
             self._write_slowly(memoryview(data)[sent:])
 
+    def post(self, data: bytes) -> bool:
+        """Send what the kernel takes at once, and keep the rest until `settle`; whether that was all."""
+        if not self._rest:
+            try:
+                sent = self._send(data)
+            except BlockingIOError:
+                sent = 0
+            if sent == len(data):
+                return True
+            data = data[sent:]
+        self._rest += data
+        return False
+
     @property
     def unsent(self) -> int:
         """Bytes that the peer has not taken yet."""
@@ -192,12 +225,18 @@ class SocketStream:
     def expire(self, now: float) -> None:
         """Called by the ticker, in the hub: wake a reader whose deadline has passed."""
         if self._deadline <= now:
-            self._wake_up()
+            self.wake()
+
+    def wake(self) -> None:
+        """Called in the hub: wake a waiting reader with Expired."""
+        resume, self._resume = self._resume, None
+        if resume is not None:
+            resume(_LATE)
 
     def interrupt(self, limit: str) -> None:
         """Wake the reader, with Expired(`limit`); through the hub, for a caller that switched to it would not go on."""
         self._limit = limit
-        self._hub.loop.run_callback(self._wake_up)
+        self._hub.loop.run_callback(self.wake)
 
     def half_close(self) -> None:
         """Shut down our side; the peer may be gone already. After abort there is nothing to shut down."""
@@ -213,10 +252,48 @@ class SocketStream:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._aborted = True
 
+    def rest(self, notice: Callable[[bool], object]) -> None:
+        """Nobody reads for now: have `notice` called, once and in the hub, when the peer says something or ends."""
+        self._resume = notice
+        if not self._armed:
+            self._watcher.start(self._readable)
+            self._armed = True
+
+    def stir(self) -> None:
+        """The end of a rest."""
+        self._resume = None
+
+    def has_left(self) -> bool:
+        """Whether the end is the next thing to read."""
+        try:
+            return not self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing has arrived that nobody has read, not even the end."""
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
     def close(self) -> None:
-        """Stop the watcher before the descriptor goes, for another connection may get its number."""
+        """Stop the watcher before the descriptor goes, for another connection may get its number.
+
+        Whoever still waits to read gets Expired("closed"), whoever waits to write ConnectionAbortedError.
+        """
         self._watcher.stop()
         self._watcher.close()
+        if self._blocked is not None:
+            stop, waiter = self._blocked
+            stop()
+            self._hub.loop.run_callback(waiter.throw, ConnectionAbortedError("closed"))
+        if self._resume is not None:
+            self.interrupt("closed")
         self._socket.close()
 
     def _readable(self) -> None:
@@ -228,33 +305,28 @@ class SocketStream:
             self._resume = None
             resume(_READY)
 
-    def _wake_up(self) -> None:
-        resume, self._resume = self._resume, None
-        if resume is not None:
-            resume(_LATE)
-
     def _write_after(self, data: bytes) -> None:
         """Let the greenlet that waits for the socket send this too: nothing may come between the parts of a piece."""
         if self._broken is not None:
             raise self._broken
+        written = self._written
+        if written is None or self._writer is None:  # what was posted waits for somebody
+            self._write_slowly(memoryview(data))
+            return
         self._rest += data
         self._backlog.grow(self, len(data))
-        written = self._written
-        assert written is not None  # noqa: S101  # somebody is at it
         written.wait()
         if self._broken is not None:
             raise self._broken
 
     def _write_slowly(self, rest: memoryview) -> None:
-        watcher = self._hub.loop.io(self._socket.fileno(), WRITE)
         written = self._written = Event()
         self._writer = getcurrent()
         self._rest += rest
         try:
-            self._backlog.grow(self, len(rest))
+            self._backlog.grow(self, len(self._rest))
             while self._rest:
-                with Timeout(self._write_timeout, Expired("write_timeout")):
-                    self._hub.wait(watcher)
+                self._wait_for_room()
                 try:
                     sent = self._send(self._rest)
                 except BlockingIOError:
@@ -269,9 +341,20 @@ class SocketStream:
             self._backlog.leave(self, len(self._rest))
             # What is left of a piece says that nothing may follow it.
             del self._rest[1:]
+            written.set()
+
+    def _wait_for_room(self) -> None:
+        watcher = self._hub.loop.io(self._socket.fileno(), WRITE)
+        waiter: Waiter[bool] = Waiter()
+        self._blocked = (watcher.stop, waiter)
+        try:
+            with Timeout(self.write_timeout, Expired("write_timeout")):
+                watcher.start(waiter.switch, _READY)
+                waiter.get()
+        finally:
+            self._blocked = None
             watcher.stop()
             watcher.close()
-            written.set()
 
 
 class Backlog:

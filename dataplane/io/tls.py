@@ -1,4 +1,4 @@
-"""TLS for servers: contexts by server name, a self-signed default, and the stream that speaks it.
+"""TLS for servers: contexts by server name, a self-signed default; and the stream that speaks it, in either role.
 
 TLS runs over memory buffers, so an encrypted connection uses the same socket driver as a plain one.
 """
@@ -22,15 +22,25 @@ _SystemContext: Any = get_original("ssl", "SSLContext")
 
 
 class TlsStream:
-    """TLS upon a SocketStream."""
+    """TLS upon a SocketStream: as the server, or as the client of `server_name`."""
 
-    __slots__ = ("_below", "_incoming", "_object", "_outgoing")
+    __slots__ = ("_ahead", "_below", "_incoming", "_is_client", "_object", "_outgoing")
 
-    def __init__(self, below: SocketStream, context: ssl.SSLContext) -> None:
+    def __init__(
+        self,
+        below: SocketStream,
+        context: ssl.SSLContext,
+        server_name: str | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> None:
         self._below = below
+        self._is_client = server_name is not None
+        self._ahead = b""
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._object = context.wrap_bio(
+            self._incoming, self._outgoing, not self._is_client, server_hostname=server_name, session=session
+        )
 
     def begin_with(self, data: bytes) -> None:
         """Take what has been read of the connection before the handshake."""
@@ -53,27 +63,64 @@ class TlsStream:
 
     def read(self) -> bytes:
         """The next decrypted bytes."""
+        if self._ahead:
+            data, self._ahead = self._ahead, b""
+            return data
         while True:
             try:
                 return self._object.read(65536)
             except ssl.SSLWantReadError:
                 self._flush()
                 self._fill()
-            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            except ssl.SSLZeroReturnError:
+                return b""
+            except ssl.SSLEOFError as error:
+                if self._is_client:  # whoever cuts the wire must not make a part look whole (RFC 9112 9.8)
+                    raise ConnectionAbortedError("TLS was cut off: no close_notify") from error
                 return b""
 
     def take(self) -> bytes:
         """What lies there, decrypted, without waiting."""
+        if self._ahead:
+            data, self._ahead = self._ahead, b""
+            return data
         self._incoming.write(self._below.take())
         try:
             return self._object.read(65536)
         except (ssl.SSLWantReadError, ssl.SSLZeroReturnError, ssl.SSLEOFError):
             return b""
 
+    def hears_nothing(self) -> bool:
+        """Whether what has arrived, if anything, is TLS' own affair (tickets, keys): no data, no end."""
+        data = self._below.take()
+        self._incoming.write(data)
+        try:
+            self._object.read(1)
+        except ssl.SSLWantReadError:
+            return bool(data) or self._below.is_silent
+        except OSError:
+            return False
+        return False
+
+    @property
+    def session(self) -> ssl.SSLSession | None:
+        """What resumes this session; of TLS 1.3 there is something once the server has said it."""
+        return self._object.session
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the handshake has resumed a session, so that no certificate was looked at."""
+        return bool(self._object.session_reused)
+
     def write(self, data: bytes) -> None:
         """Encrypt and send."""
         self._object.write(data)
         self._flush()
+
+    def post(self, data: bytes) -> bool:
+        """Encrypt, send what can go at once, and keep the rest."""
+        self._object.write(data)
+        return self._below.post(self._outgoing.read())
 
     @property
     def unsent(self) -> int:
@@ -83,6 +130,29 @@ class TlsStream:
     def settle(self) -> None:
         """Wait until the peer has taken all."""
         self._below.settle()
+
+    def rest(self, notice: Callable[[bool], object]) -> None:
+        """Have what comes noticed, TLS' own affairs too."""
+        self._below.rest(notice)
+
+    def stir(self) -> None:
+        """The end of a rest."""
+        self._below.stir()
+
+    def has_left(self) -> bool:
+        """Whether the end is the next thing to read; what comes before it is kept for the reader."""
+        if self._ahead:
+            return False
+        if self._below.has_left():
+            return True
+        self._incoming.write(self._below.take())
+        try:
+            self._ahead = self._object.read(65536)
+        except ssl.SSLWantReadError:
+            return False
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return True
+        return False
 
     def until(self, deadline: float, limit: str) -> None:
         """Let reads wait until `deadline`, named `limit`."""
@@ -162,6 +232,12 @@ def server_context(chain: str, private_key: str, protocols: tuple[str, ...] = ("
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     if protocols:
         context.set_alpn_protocols([*protocols])
+    load_chain(context, chain, private_key)
+    return context
+
+
+def load_chain(context: ssl.SSLContext, chain: str, private_key: str) -> None:
+    """Have the context show this chain (PEM, leaf first). Raises ValueError saying what is wrong with it or its key."""
     # OpenSSL takes files only; this one has no name and lies in memory, so the key never touches a disk.
     descriptor = os.memfd_create("certificate")
     try:
@@ -172,7 +248,6 @@ def server_context(chain: str, private_key: str, protocols: tuple[str, ...] = ("
         raise ValueError(f"certificate and private key can't be used for TLS: {error}") from error
     finally:
         os.close(descriptor)
-    return context
 
 
 def self_signed(now: dt.datetime) -> tuple[str, str]:
