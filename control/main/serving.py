@@ -39,7 +39,7 @@ def serve(arguments: Arguments) -> int:
     store = wait_for_store(settings)
     admin = say_admin(settings, store)
     remember_url(settings)
-    demo = make_demo(settings.data) if arguments.demo else None
+    demo = make_demo(settings.data, settings.http.port) if arguments.demo else None
     _apply_blueprints(settings, store, arguments.blueprints, demo)
     lines = demo.lines(settings.url, _admin_words(admin)) if demo is not None else ()
     _observe_and_run(settings, store, demo, lines)

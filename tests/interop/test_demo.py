@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -37,9 +38,20 @@ def demo() -> Iterator[Demo]:
         garrison = Garrison(folder / "garrison", flags=["--demo"], environment={"GARRISON_BOOTSTRAP_PASSWORD": ""})
         garrison.start()
         match = eventually(lambda: re.search(r"(http://demo.\S+)", printed(garrison)), "the demo is announced")
-        eventually(lambda: Visitor().get(match[1] + "/").status == 200, "the demo application answers")
+        for address in (match[1], proxied_url(garrison)):
+            eventually(partial(answers, address), f"the demo application answers at {address}")
         yield Demo(garrison=garrison, text=printed(garrison), url=match[1].rstrip("/"))
         garrison.stop()
+
+
+def answers(address: str) -> bool:
+    return Visitor().get(f"{address}/").status == 200
+
+
+def proxied_url(garrison: Garrison) -> str:
+    match = re.search(r"(http://proxied.\S+)", printed(garrison))
+    assert match is not None
+    return match[1]
 
 
 def printed(garrison: Garrison) -> str:
@@ -57,6 +69,23 @@ def test_who_has_access_sees_the_headers_of_the_application(demo: Demo) -> None:
 
 def test_who_has_none_is_refused(demo: Demo) -> None:
     assert Visitor().sign_in(demo.url + "/", "bob", demo.password("bob")).status == 403
+
+
+def test_the_same_in_mode_proxy(demo: Demo) -> None:
+    url = proxied_url(demo.garrison)
+    assert url == f"http://proxied.localhost:{demo.garrison.http}"
+    page = Visitor().sign_in(url + "/", "alice", demo.password("alice"))
+    assert (page.status, page.url) == (200, url + "/")
+    assert "Hello, Alice Doe" in page.text
+    assert Visitor().sign_in(url + "/", "bob", demo.password("bob")).status == 403
+
+
+def test_the_lines_for_curl_work_as_they_are_printed(demo: Demo) -> None:
+    lines = [line for line in demo.text.splitlines() if line.strip().startswith("curl ")]
+    assert len(lines) == 2
+    for line in lines:
+        done = subprocess.run(["sh", "-euc", line], capture_output=True, text=True, check=True, timeout=20)
+        assert done.stdout.split()[1] in ("302", "401"), done.stdout
 
 
 def test_the_administrator_signs_in_with_the_password_printed_once(demo: Demo) -> None:

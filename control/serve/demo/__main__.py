@@ -1,4 +1,8 @@
-"""`python -m control.serve.demo LISTEN OUTPOST`: the demo's process."""
+"""`python -m control.serve.demo LISTEN OUTPOST APPLICATION`: the demo's process.
+
+At LISTEN the reverse proxy before OUTPOST, at APPLICATION the application alone, which outposts in mode proxy stand
+before.
+"""
 
 import signal
 import sys
@@ -6,22 +10,27 @@ from collections.abc import Sequence
 from threading import Thread
 from types import FrameType
 
-from control.serve.demo.reverse_proxy import make_server
+from control.serve.demo import application, reverse_proxy
 
 
 def main(arguments: Sequence[str]) -> int:
     """Serve until SIGTERM."""
-    listen, outpost = arguments
-    host, _, port = listen.rpartition(":")
-    server = make_server((host, int(port)), outpost)
+    listen, outpost, alone = arguments
+    proxy, page = reverse_proxy.make_server(_address(listen), outpost), application.make_server(_address(alone))
 
     def stop(number: int, frame: FrameType | None) -> None:
         del number, frame
-        Thread(target=server.shutdown).start()  # it waits for the loop that this handler interrupted
+        Thread(target=proxy.shutdown).start()  # it waits for the loop that this handler interrupted
 
     signal.signal(signal.SIGTERM, stop)
-    server.serve_forever(poll_interval=0.1)
+    Thread(target=page.serve_forever, daemon=True).start()
+    proxy.serve_forever(poll_interval=0.1)
     return 0
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host, int(port)
 
 
 if __name__ == "__main__":

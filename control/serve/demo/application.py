@@ -1,13 +1,20 @@
-"""The demo application: a page with the identity headers that reached it. It knows nothing of Garrison."""
+"""The demo application: a page with the identity headers that reached it. It knows nothing of Garrison.
+
+The demo's reverse proxy shows the page itself; behind an outpost in mode proxy it is a server of its own.
+"""
 
 from collections.abc import Iterable
 from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from string import Template
+
+from control.serve.unix_http import QuietMixIn
 
 PAGE = Template(Path(__file__).with_name("page.html").read_text())
 PREFIX = "x-authentik-"
 WHO = ("username", "name", "email", "groups", "entitlements", "uid")
+SIGN_OUT = "/outpost.goauthentik.io/sign_out"
 
 
 def page(headers: Iterable[tuple[str, str]], sign_out: str) -> bytes:
@@ -32,3 +39,37 @@ def _row(header: tuple[str, str]) -> str:
     name, value = header
     shown = escape(value) or "<i>empty</i>"
     return f"<tr><th>{escape(name)}</th><td>{shown}</td></tr>\n"
+
+
+def make_server(listen: tuple[str, int]) -> ThreadingHTTPServer:
+    """The page as a server at `listen`, for whoever asks."""
+    return _Server(listen, _Handler)
+
+
+class _Server(QuietMixIn, ThreadingHTTPServer):
+    daemon_threads = True
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Any page is the page."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "demo"
+    # Longer than an outpost keeps a connection that nobody uses.
+    timeout = 120
+
+    def do_GET(self) -> None:
+        """Show who asks."""
+        body = page(self.headers.items(), SIGN_OUT)
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET  # noqa: N815 - the library's name
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        """Nothing: the outpost logs."""

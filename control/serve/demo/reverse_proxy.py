@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote, urlsplit
 
-from control.serve.demo.application import PREFIX, page
+from control.serve.demo.application import PREFIX, SIGN_OUT, page
 from control.serve.unix_http import QuietMixIn
 
 OUTPOST = "/outpost.goauthentik.io"
@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
             start = f"{OUTPOST}/start?rd={quote(url, safe='')}"
             self._answer(Answer(302, [*cookies, ("Location", start)], b""))
         elif verdict.status // 100 == 2:  # noqa: PLR2004 - any success
-            self._answer(Answer(200, [*cookies, *_HTML], page(verdict.headers, f"{OUTPOST}/sign_out")))
+            self._answer(Answer(200, [*cookies, *_HTML], page(verdict.headers, SIGN_OUT)))
         else:
             self._answer(verdict)
 

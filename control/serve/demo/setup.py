@@ -13,6 +13,7 @@ from control.serve.programs import Program, Stage, python
 
 BLUEPRINT = Path(__file__).with_name("blueprint.yaml")
 PREFERRED_PORT = 9080
+APPLICATION_PORT = 9081
 # An outpost's own, for clients that know them.
 LDAP_PORTS = (3389, 6636)
 LDAP_OUTPOST = "demo-ldap"
@@ -23,9 +24,14 @@ _NEEDED = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TZ")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
-    """The demo of one data folder: where it listens and with which passwords its users sign in."""
+    """The demo of one data folder: where it listens and with which passwords its users sign in.
+
+    `front` is the port of Garrison's front door, the outpost before the `application`.
+    """
 
     port: int
+    application: int
+    front: int
     ldap: int
     ldaps: int
     passwords: dict[str, str]
@@ -36,17 +42,30 @@ class Demo:
         return f"http://demo.localhost:{self.port}"
 
     @property
+    def proxied_url(self) -> str:
+        """The same where the front door itself is the reverse proxy."""
+        return f"http://proxied.localhost:{self.front}"
+
+    @property
     def environment(self) -> dict[str, str]:
         """What the demo's blueprint refers to."""
         named = {f"GARRISON_DEMO_{user.upper()}": password for user, password in self.passwords.items()}
-        addresses = {"GARRISON_DEMO_URL": self.url, "GARRISON_DEMO_BASE_DN": BASE_DN}
-        return {**named, **addresses, "GARRISON_DEMO_LDAP_OUTPOST": LDAP_OUTPOST}
+        return {
+            **named,
+            "GARRISON_DEMO_URL": self.url,
+            "GARRISON_DEMO_PROXIED_URL": self.proxied_url,
+            "GARRISON_DEMO_APPLICATION": f"http://127.0.0.1:{self.application}",
+            "GARRISON_DEMO_BASE_DN": BASE_DN,
+            "GARRISON_DEMO_LDAP_OUTPOST": LDAP_OUTPOST,
+        }
 
     def program(self, outpost: str) -> Program:
         """Its process, before the outpost at HOST:PORT."""
         return Program(
             name="demo",
-            arguments=python("-m", "control.serve.demo", f"127.0.0.1:{self.port}", outpost),
+            arguments=python(
+                *("-m", "control.serve.demo", f"127.0.0.1:{self.port}", outpost, f"127.0.0.1:{self.application}")
+            ),
             environment=_environment,
             metrics=None,
             stage=Stage.FRONT,
@@ -63,6 +82,9 @@ class Demo:
             f"  bob      {self.passwords['bob']}  (has none)",
             "Try it in a browser, or see where curl is sent:",
             f"  curl -i --resolve demo.localhost:{self.port}:127.0.0.1 {self.url}/",
+            f"Mode proxy:       {self.proxied_url}",
+            "The same, with nothing but the outpost before the application:",
+            f"  curl -i --resolve proxied.localhost:{self.front}:127.0.0.1 {self.proxied_url}/",
             f"Demo directory:   ldap://127.0.0.1:{self.ldap}, ldaps://127.0.0.1:{self.ldaps}",
             "Search it as alice, who may see everybody:",
             self._search(f"-D cn=alice,ou=users,{BASE_DN} -w {self.passwords['alice']}"),
@@ -72,17 +94,20 @@ class Demo:
         return f"  ldapsearch -x -H ldap://127.0.0.1:{self.ldap} {bind} -b {BASE_DN} '(uid=bob)'"
 
 
-def make_demo(data: Path) -> Demo:
-    """The demo of a data folder: its passwords stay the same over restarts, and its port where that is free."""
+def make_demo(data: Path, front: int) -> Demo:
+    """The demo of a data folder: its passwords stay the same over restarts, and its ports where they are free."""
     path = data / "demo.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     demo = Demo(
         port=_free_port("port", known, PREFERRED_PORT),
+        application=_free_port("application", known, APPLICATION_PORT),
+        front=front,
         ldap=_free_port("ldap", known, LDAP_PORTS[0]),
         ldaps=_free_port("ldaps", known, LDAP_PORTS[1]),
         passwords={user: str(known.get(user) or secrets.token_urlsafe(9)) for user in USERS},
     )
-    _keep(path, {**demo.passwords, "port": demo.port, "ldap": demo.ldap, "ldaps": demo.ldaps})
+    ports = {"port": demo.port, "application": demo.application, "ldap": demo.ldap, "ldaps": demo.ldaps}
+    _keep(path, {**demo.passwords, **ports})
     return demo
 
 
