@@ -270,7 +270,10 @@ class HttpSession:
             raise PeerError(431, f"a head of more than {MAX_HEAD} bytes")
 
     def _check_line(self, method: bytes, version: str) -> None:
-        """The request line has one form (RFC 9112 3): with more space, or in RTSP, others read it otherwise."""
+        """The request line has one form (RFC 9112 3): with more space, or in RTSP, others read it otherwise.
+
+        It is looked for in what has come since the message began; the parser doesn't say where that was.
+        """
         if version not in {"1.1", "1.0"}:
             raise PeerError(505, _unserved(f"HTTP/{version}"))
         if b"%s %s HTTP/%s\r\n" % (method, self._target, version.encode()) not in self._begun:
