@@ -32,9 +32,13 @@ class Origin:
         """The port, or the one that the scheme implies."""
         return self.port or _DEFAULT_PORTS[self.scheme]
 
+    @property
+    def authority_host(self) -> str:
+        """The host as URLs have it: an IPv6 address in brackets (RFC 3986 section 3.2.2)."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}" + (f":{self.port}" if self.port is not None else "")
+        return f"{self.scheme}://{self.authority_host}" + (f":{self.port}" if self.port is not None else "")
 
 
 def parse_origin(text: str) -> Origin:

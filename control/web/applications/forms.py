@@ -32,6 +32,8 @@ class ApplicationWithProviderForm(Form):
     provider_mode = StringField(default=ProxyMode.FORWARD_SINGLE)
     provider_external_host = StringField()
     provider_cookie_domain = StringField()
+    provider_internal_host = TextAreaField()
+    provider_internal_host_ssl_validation = BooleanField(default=True)
     provider_access_token_validity = StringField(default="hours=24")
     provider_skip_path_regex = TextAreaField()
     group = StringField()

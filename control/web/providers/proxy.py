@@ -6,19 +6,25 @@ from typing import Any
 from flask import render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from control.domain.application import ProxyProvider
+from control.domain.application import ProxyMode, ProxyProvider
 from control.fleet.proxy_providers import create_proxy_provider, update_proxy_provider
+from control.store import Unit
 from control.web.context import web
 from control.web.forms import saving
 from control.web.lookups import certificate_choices
 from control.web.pages import done, show_form
 from control.web.providers.forms import ProviderForm, fields_of, values_of
+from control.web.providers.proxied import upstream_of, way_to
 from control.web.providers.snippets import proxy_snippets
 
 
-def page(provider: ProxyProvider, values: Mapping[str, Any]) -> ResponseReturnValue:
+def page(unit: Unit, provider: ProxyProvider, values: Mapping[str, Any]) -> ResponseReturnValue:
     """One provider; `values` are what pages of every type show."""
-    snippets = proxy_snippets(provider, values["outposts"], web().settings.url)
+    outposts, own_url = values["outposts"], web().settings.url
+    if provider.mode is ProxyMode.PROXY:
+        way, upstream = way_to(provider, outposts, own_url), upstream_of(unit, provider)
+        return render_template("providers/proxied.html", way=way, upstream=upstream, **values)
+    snippets = proxy_snippets(provider, outposts, own_url)
     return render_template("providers/proxy.html", snippets=snippets, **values)
 
 
@@ -46,6 +52,7 @@ def edit(provider: ProxyProvider) -> ResponseReturnValue:
 def _show(form: ProviderForm, provider: ProxyProvider | None) -> ResponseReturnValue:
     with web().store.read() as unit:
         certificates = certificate_choices(unit)
+        trusted = [(str(each.id), each.name) for each in unit.certificates.all()]
     back = url_for(".detail", key=provider.id) if provider is not None else url_for(".create")
-    values = {"provider": provider, "certificates": certificates}
+    values = {"provider": provider, "certificates": certificates, "trusted": trusted}
     return show_form("providers/form.html", form, back, **values)

@@ -12,6 +12,7 @@ from flask import render_template
 
 from control.domain.application import ProxyMode, ProxyProvider
 from control.fleet.instances import OutpostHealth
+from control.fleet.upstreams import addresses_of
 
 OUTPOST_PORT = 9000
 UNKNOWN_OUTPOST = f"outpost.example.com:{OUTPOST_PORT}"
@@ -73,7 +74,7 @@ def place_of(provider: ProxyProvider, outposts: Sequence[OutpostHealth], own_url
         tls=parts.scheme != "http",
         sign_in=provider.external_host if is_domain else "",
         outpost=outpost_address(outposts, own_url),
-        application=urlsplit(provider.internal_host).netloc or UNKNOWN_APPLICATION,
+        application=_first_host(provider) or UNKNOWN_APPLICATION,
         basic=provider.basic_auth_enabled,
     )
 
@@ -83,6 +84,11 @@ def outpost_address(outposts: Sequence[OutpostHealth], own_url: str) -> str:
     if any(health.outpost.embedded for health in outposts):
         return f"{_host(own_url)}:{OUTPOST_PORT}"
     return UNKNOWN_OUTPOST
+
+
+def _first_host(provider: ProxyProvider) -> str:
+    """Host and port of the first address of the application; empty for a socket, or where none is known."""
+    return next((urlsplit(address).netloc for address in addresses_of(provider)), "")
 
 
 def _host(url: str) -> str:

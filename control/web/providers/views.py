@@ -43,7 +43,7 @@ def detail(key: UUID) -> ResponseReturnValue:
         }
         match provider:
             case ProxyProvider():
-                return proxy.page(provider, values)
+                return proxy.page(unit, provider, values)
             case LdapProvider():
                 return ldap.page(unit, provider, application, values)
             case _:

@@ -19,7 +19,7 @@ WIKI: dict[str, object] = {"name": "wiki", "mode": "proxy", "external_host": "ht
 AT = {"internal_host": "http://127.0.0.1:3000"}
 
 
-def refusals(store: Store, own: str = OWN, **fields: object) -> list[tuple[str, str, str]]:
+def refusals(store: Store, own: str = OWN, /, **fields: object) -> list[tuple[str, str, str]]:
     """Field, code and what was found of what is wrong with a provider of these fields."""
     with pytest.raises(Invalid) as caught, store.write(ADMIN) as unit:
         create_proxy_provider(unit, {**WIKI, **fields}, own)

@@ -116,13 +116,15 @@ def test_what_is_routed_to_a_container_follows_the_modes_of_what_it_serves(stage
     integration, _ = stage.engine()
     with stage.store.write(ADMIN) as unit:
         asked = unit.providers.add(builders.provider("wiki"))
-        shop = unit.providers.add(builders.provider("shop", mode=ProxyMode.PROXY, internal_host="http://127.0.0.1"))
+        shop = unit.proxy_providers.add(
+            builders.provider("shop", mode=ProxyMode.PROXY, internal_host="http://127.0.0.1")
+        )
     outpost = stage.outpost(integration, providers=frozenset({asked.id, shop.id}))
     (before,) = desire(stage, outpost).wanted
     rule = "traefik.http.routers.ak-outpost-edge-router.rule"
     paths = "PathPrefix(`/outpost.goauthentik.io`)"
     assert before.spec["labels"][rule] == f"((Host(`wiki.example.com`)) && {paths}) || Host(`shop.example.com`)"
     with stage.store.write(ADMIN) as unit:
-        unit.providers.update(replace(shop, mode=ProxyMode.FORWARD_SINGLE))
+        unit.proxy_providers.update(replace(shop, mode=ProxyMode.FORWARD_SINGLE))
     (after,) = desire(stage, outpost).wanted
     assert after.spec["labels"][rule] == f"(Host(`shop.example.com`) || Host(`wiki.example.com`)) && {paths}"

@@ -1,8 +1,12 @@
 """Providers in the admin interface."""
 
+from dataclasses import replace
+
 import pytest
 
 from control.domain.application import ProxyMode, ProxyProvider
+from control.fleet.certificates import create_certificate, generate_certificate
+from control.fleet.upstreams import FIELDS as UPSTREAM
 from control.store import Store
 from tests.support.site import Site, fill
 from tests.support.stores import ADMIN
@@ -60,7 +64,13 @@ def test_credentials_for_the_application(site: Site) -> None:
         ({"skip_path_regex": "("}, "no regular expression"),
         ({"access_token_validity": "soon"}, "no duration"),
         ({"basic_auth_password_attribute": "", "basic_auth_enabled": "y"}, "This is needed"),
-        ({"mode": "proxy"}, "no server in this version"),
+        ({"mode": "proxy", "internal_host": ""}, "This is needed"),
+        ({"mode": "proxy", "internal_host": "http://a/../b"}, "can be read in more than one way"),
+        ({"mode": "proxy", "internal_host": "http://localhost"}, "is Garrison itself"),
+        ({"mode": "proxy", "internal_host": "https://git.example.com"}, "come back to the outpost for ever"),
+        ({"mode": "proxy", "internal_host": "http://a?b"}, "a query or a fragment"),
+        ({"mode": "proxy", "internal_host": "http://a", "internal_host_connect_timeout": "days=1"}, "out of range"),
+        ({"mode": "sideways"}, "be chosen"),
         ({"mode": "forward_domain", "cookie_domain": "other.org"}, "other.org"),
         ({"name": "wiki"}, "taken already"),
     ],
@@ -69,13 +79,75 @@ def test_problems_stand_at_their_fields(site: Site, fields: dict[str, str], word
     usual = {"name": "git", "external_host": "https://git.example.com", "access_token_validity": "days=3"}
     response = site.admin.submit(NEW, **{**usual, **fields})
     assert response.status_code == 422
-    (field,) = set(fields) - {"mode", "basic_auth_enabled"} or {"mode"}
+    field = next(name for name in reversed(fields) if name != "basic_auth_enabled")
     error = response.text.split(f'id="{field}-error"')[1].split("</div></div>")[0]
     assert words in error
     for value in {**usual, **fields}.values():
         assert value in response.text
     with site.store.read() as unit:
         assert unit.providers.count() == 2
+
+
+def test_mode_proxy(site: Site) -> None:
+    """What the form says of it is stored, kept while another mode is chosen, and told on the page."""
+    with site.store.write(ADMIN) as unit:
+        shown = generate_certificate(unit, {"name": "outpost", "common_name": "outpost"})
+        authority = create_certificate(unit, {"name": "internal CA", "certificate": shown.chain})
+    fields = {
+        "mode": "proxy",
+        "internal_host": "https://10.0.0.5:8443/base\r\nhttps://10.0.0.6:8443/base",
+        "internal_host_authorities": str(authority.id),
+        "internal_host_certificate": str(shown.id),
+        "internal_host_server_name": "git.internal",
+        "internal_host_header": "git.internal:80",
+        "internal_host_idle_timeout": "hours=2",
+        "internal_host_connections": "64",
+        "security_headers": "y",
+    }
+    assert site.admin.submit(NEW, name="git", external_host="https://git.example.com", **fields).status_code == 303
+    provider = named(site.store, "git")
+    assert (provider.mode, provider.internal_host_ssl_validation, provider.security_headers) == ("proxy", True, True)
+    assert (provider.internal_host_authorities, provider.internal_host_certificate) == (authority.id, shown.id)
+    assert (provider.internal_host_header, provider.internal_host_connections) == ("git.internal", 64)
+    url = f"{LIST}{provider.id}/"
+    assert site.admin.submit(f"{url}edit").status_code == 303
+    assert named(site.store, "git") == provider
+    page = site.admin.get(url).text
+    for words in (
+        "https://10.0.0.6:8443/base",
+        "internal CA",
+        "git.internal",
+        "64 of each worker",
+        "2 hours of silence",
+    ):
+        assert words in page
+    assert "isn't verified" not in page.replace("&#39;", "'")
+    assert "--connect-to git.example.com:443:localhost:9443 https://git.example.com/" in page
+    # As a browser sends it where fields of the mode are hidden.
+    site.admin.submit(f"{url}edit", mode="forward_single", **dict.fromkeys(UPSTREAM))
+    assert named(site.store, "git") == replace(provider, mode=ProxyMode.FORWARD_SINGLE)
+    assert "Reverse proxy configuration" in site.admin.get(url).text
+
+
+def test_a_certificate_that_nobody_verifies_is_warned_of(site: Site) -> None:
+    fields = {"name": "git", "mode": "proxy", "external_host": "http://git.example.com:8080"}
+    site.admin.submit(NEW, **fields, internal_host="https://10.0.0.5", internal_host_ssl_validation=None)
+    url = f"{LIST}{named(site.store, 'git').id}/"
+    page = site.admin.get(url).text
+    assert "not verified" in page
+    assert "curl -I --connect-to git.example.com:8080:localhost:9000 http://git.example.com:8080/" in page
+    site.admin.submit(f"{url}edit", internal_host="http://10.0.0.5 unix:///run/git.sock")
+    assert "verified" not in site.admin.get(url).text
+
+
+def test_a_certificate_says_which_providers_it_is_trusted_or_shown_by(site: Site) -> None:
+    with site.store.write(ADMIN) as unit:
+        shown = generate_certificate(unit, {"name": "internal", "common_name": "internal"})
+    fields = {"name": "git", "mode": "proxy", "external_host": "https://git.example.com", "internal_host": "https://a"}
+    site.admin.submit(NEW, **fields, internal_host_authorities=str(shown.id))
+    page = site.admin.get(f"/admin/certificates/{shown.id}/").text
+    assert f"{LIST}{named(site.store, 'git').id}/" in page
+    assert site.admin.submit(f"/admin/certificates/{shown.id}/delete").status_code == 422
 
 
 def test_what_is_used_cant_be_deleted(site: Site) -> None:
