@@ -29,7 +29,7 @@ from dataplane.protocols.proxy.told.spans import Arrived, Ending
 from dataplane.protocols.proxy.told.spans import Span as ProxySpan
 
 _BATCH: Final = 64
-"""Spans that are encoded in a row, unless the environment has another number: about 5 ms of a worker's time."""
+"""Spans that are encoded in a row, unless the environment has another number: about 2 ms of a worker's time."""
 _ROOM: Final = 2048
 """Spans that wait at most, as the standard has it: some 10 MB."""
 _QUIET = 60.0
@@ -85,6 +85,11 @@ class Spans:
         """Send what waits, for so long at most: a worker ends."""
         with suppress(gevent.Timeout), gevent.Timeout(seconds):
             self._processor.force_flush()
+
+    def close(self) -> None:
+        """Send no more, not even what waits."""
+        self._exporter.shutdown()
+        self._processor.shutdown()  # type: ignore[no-untyped-call]  # the library's
 
     def counters(self) -> list[Sample]:
         """What became of spans."""
