@@ -254,7 +254,8 @@ class TcpServer:
         """Count the connection as its client's, where its peer is believed. Raises LimitHit and OSError."""
         if self._relays is None or not self._relays(connection.peer):
             return
-        stream.until(loop_now() + (self.limits.first or self.limits.handshake), "proxy_header_timeout")
+        patience = self.limits.parting if self.draining else self.limits.first or self.limits.handshake
+        stream.until(loop_now() + patience, "proxy_header_timeout")
         try:
             source = find_source(stream)
         except PeerError as error:

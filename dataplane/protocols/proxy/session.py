@@ -36,6 +36,7 @@ from dataplane.protocols.proxy.wire import (
     parse_host,
 )
 from dataplane.sansio import PeerError
+from dataplane.sansio.clients import SETTING
 
 MAX_HEAD = 32 * 1024
 """Bytes of a head, or between two events."""
@@ -63,6 +64,7 @@ def _unserved(version: str) -> str:
     return f"{version} is not served here, HTTP/1.1 and 1.0 are"
 
 
+_UNHEARD = f"the PROXY protocol is heard from proxies within {SETTING} alone"
 _UNSERVED = {"Pause on PRI/Upgrade": "HTTP/2", "Invalid HTTP version": "this version of HTTP"}
 """What the parser says, and what of."""
 
@@ -229,7 +231,8 @@ class HttpSession:
             self._rest = data[upgrade.args[0] :]
             self._parser = HttpRequestParser(self)
         except HttpParserError as error:
-            self._error = blame(error)
+            introduces = self._begun.startswith((b"PROX", b"\r\n\r\n\0"))
+            self._error = PeerError(400, _UNHEARD) if introduces else blame(error)
         if not self._in_head:
             self._begun = b""
         added = len(self._events) - before

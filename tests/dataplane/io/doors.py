@@ -82,9 +82,11 @@ def _play(peer: Peer, play: Play) -> None:
 
 
 @contextmanager
-def door(*addresses: TcpAddress, **changes: Any) -> Iterator[Door]:
+def door(*addresses: TcpAddress, behind_proxies: bool = False, **changes: Any) -> Iterator[Door]:
     names = ServerNames(server_context(*OWN))
-    server = TcpServer(open_conversation, QUICK, replace(PASSAGE, addresses=addresses, **changes))
+    server = TcpServer(
+        open_conversation, QUICK, replace(PASSAGE, addresses=addresses, **changes), relays=lambda _: behind_proxies
+    )
     with listen() as listener:
         server.serve(listener, names.context)
         try:

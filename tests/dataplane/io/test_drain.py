@@ -9,7 +9,9 @@ import pytest
 from gevent import socket as gevent_socket
 
 from dataplane.io.stream import loop_now
-from tests.dataplane.io.lines import LONG, QUICK, Start, connect, read_all, until
+from dataplane.io.tcp import TcpServer
+from tests.dataplane.io.echo import open_conversation
+from tests.dataplane.io.lines import LONG, QUICK, Start, connect, listen, read_all, until
 
 
 class TestDraining:
@@ -87,6 +89,18 @@ class TestDraining:
             with gevent.Timeout(1):
                 server.drain(30)
             assert client.recv(10) == b""
+
+    def test_who_may_say_whose_connection_it_is_and_says_nothing_does_not_either(self) -> None:
+        """Accepted in the drain, and silent where a PROXY header may come."""
+        server = TcpServer(open_conversation, replace(LONG, settle=0.3), relays=lambda _: True)
+        with listen() as listener:
+            server.serve(listener)
+            with gevent.Timeout(2):
+                draining = gevent.spawn(server.drain, 30)
+                gevent.sleep(0.05)
+                with connect(listener.getsockname()[1]) as client:
+                    draining.get()
+                    assert client.recv(10) == b""
 
     def test_what_comes_too_late_finds_a_clean_end(self, start: Start) -> None:
         """A reset might be taken for a request cut in half, which nobody may send again."""

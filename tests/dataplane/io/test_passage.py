@@ -182,6 +182,14 @@ class TestSplicing:
                 gevent.sleep(0)
             assert take(client, len(HELLO)) == HELLO
 
+    def test_behind_a_balancer_the_link_gets_what_follows_its_header(self) -> None:
+        header = b"PROXY TCP4 203.0.113.7 198.51.100.1 4000 443\r\n"
+        with there(echo) as link, door(link, behind_proxies=True) as ours, connect(ours.port) as client:
+            for piece in (header[:20], header[20:] + HELLO[:9], HELLO[9:]):
+                client.sendall(piece)
+                gevent.sleep(0.01)
+            assert take(client, len(HELLO)) == HELLO
+
     def test_the_name_may_be_written_in_any_case(self) -> None:
         hello = record(message(server_name(b"Link.GARRISON.internal")))
         with there(echo) as link, door(link) as front, connect(front.port) as client:
