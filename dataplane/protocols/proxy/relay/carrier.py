@@ -11,7 +11,7 @@ from gevent import get_hub, getcurrent
 
 from dataplane.io.connection import Connection
 from dataplane.io.dial import Upstream
-from dataplane.protocols.proxy.relay.standin import Full, Lease, Unreachable
+from dataplane.io.pool import Full, Lease, Unreachable
 from dataplane.io.stream import LimitHit, loop_now
 from dataplane.protocols.proxy.messages import Body, Data, End, Interim, Request, ResponseHead, Upgraded, UpstreamHead
 from dataplane.protocols.proxy.relay.exchange import POLICY, Broken, Exchange, Failure, Outcome
@@ -35,7 +35,6 @@ from dataplane.sansio import PeerError
 
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 _CONTINUE, _SWITCHING, _FIRST_FINAL = 100, 101, 200
-_FAILURES = {"unreachable": Failure.UNREACHABLE, "tls": Failure.TLS, "late": Failure.LATE_CONNECT}
 
 
 class Room(Protocol):
@@ -180,7 +179,7 @@ class Carrier:
             lease = self._room.take(fresh=fresh)
         except Unreachable as error:
             self.outcome.address = error.address
-            raise Broken(_FAILURES[error.failure], error.detail) from error
+            raise Broken(Failure(error.failure), error.detail) from error
         except Full as error:
             raise Broken(Failure.FULL, "all connections to the upstream are busy") from error
         self._lease = lease
@@ -414,7 +413,7 @@ class Carrier:
         if not self._over:
             self._greenlet.throw(broken)
 
-    def _heard(self, ready: bool) -> None:  # noqa: FBT001  # as the stream says it
+    def _heard(self, ready: bool) -> None:  # as the stream says it
         """In the hub: the client said something, or left, while its answer is waited for."""
         stream = self._connection.stream
         if not ready:  # a deadline that is not ours

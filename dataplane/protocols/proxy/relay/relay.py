@@ -6,7 +6,7 @@ No body is ever held whole unless it is small; see `flow` for who waits for whom
 from typing import Any
 
 from dataplane.io.connection import Connection
-from dataplane.protocols.proxy.relay.standin import Lease, Upstreams
+from dataplane.io.pool import Lease, Upstreams
 from dataplane.protocols.proxy.messages import Request
 from dataplane.protocols.proxy.relay.carrier import Carrier
 from dataplane.protocols.proxy.relay.exchange import GOING_AWAY, Broken, Exchange, Failure, Outcome
