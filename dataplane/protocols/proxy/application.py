@@ -12,17 +12,20 @@ from urllib.parse import urlsplit
 from dataplane.config import Changed, ConfigRefused, Options, ProxyMode, ProxyProvider, SessionKey
 from dataplane.gate import ProxySession, SessionReference
 from dataplane.metering import Histogram
+from dataplane.protocols.proxy.backend import Backend
 from dataplane.protocols.proxy.cookies import Scope, Sealer, cookie_name
 from dataplane.protocols.proxy.identity import (
     AUTHORIZATION,
     NOBODY,
+    Introduction,
     authorization_header,
     identity_headers,
+    introduce,
     meta_headers,
 )
 from dataplane.protocols.proxy.messages import Headers
 from dataplane.protocols.proxy.skip import SkipPaths
-from dataplane.protocols.proxy.wire import encode_head, parse_host
+from dataplane.protocols.proxy.wire import encode_head, host_name, parse_host
 from dataplane.sansio import PeerError
 
 OUTPOST_PATH = "/outpost.goauthentik.io"
@@ -46,11 +49,13 @@ class Opened:
     session: ProxySession
     denied: bool
     head: bytes
-    """The whole answer to a check but for its last lines; empty when denied."""
+    """The whole answer to a check but for its last lines; empty when denied, and in mode proxy."""
     until: float
     """When it is over, by what it was given and by what the provider allows now."""
     change: Changed | None
     """What overrode the cookie when it was judged."""
+    introduction: Introduction | None = None
+    """What the application is told in mode proxy; None when denied, and in other modes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +72,21 @@ class Origin:
 
 
 class Application:
-    """A provider in the modes of forward auth. Raises ConfigRefused for what can't be served."""
+    """A provider, with its `backend` in mode proxy. Raises ConfigRefused for what can't be served."""
 
-    def __init__(self, provider: ProxyProvider, options: Options, version: str, random: Callable[[int], bytes]) -> None:
-        if provider.mode is ProxyMode.PROXY:
-            raise ConfigRefused(f"mode proxy of {provider.name!r} is not served by outpost version {version}")
+    def __init__(
+        self,
+        provider: ProxyProvider,
+        options: Options,
+        version: str,
+        random: Callable[[int], bytes],
+        backend: Backend | None = None,
+    ) -> None:
+        if (backend is None) is (provider.mode is ProxyMode.PROXY):
+            raise ConfigRefused(f"provider {provider.name!r} in mode {provider.mode}: mode proxy alone has an upstream")
         self.provider = provider
+        self.backend = backend
+        """What it stands before; None where another proxy does."""
         self.browser_url = options.browser_url.rstrip("/")
         self.origin = parse_origin(provider.external_host)
         self.is_domain = provider.mode is ProxyMode.FORWARD_DOMAIN
@@ -102,6 +116,8 @@ class Application:
         )
         self.open_head = self.encode_pass((*NOBODY, *self._meta))
         """The answer where nobody needs to be signed in."""
+        self.nobody = introduce(self._meta)
+        """The same in mode proxy: nobody is introduced."""
 
     @property
     def redirect_uri(self) -> str:
@@ -126,8 +142,10 @@ class Application:
         """The answer for a session that may pass. Credentials it came by are kept from the application."""
         is_told = by_credentials or self.provider.basic_auth_enabled
         authorization = authorization_header(session) if is_told else ()
-        head = self.encode_pass((*identity_headers(session), *authorization, *self._meta))
-        return Opened(session, False, head, self.ends(session), change)
+        headers = (*identity_headers(session), *authorization, *self._meta)
+        if self.backend is not None:
+            return Opened(session, False, b"", self.ends(session), change, introduce(headers))
+        return Opened(session, False, self.encode_pass(headers), self.ends(session), change)
 
     def deny(self, session: ProxySession, change: Changed | None) -> Opened:
         """The same for one that may not."""
@@ -219,14 +237,6 @@ def _keep(cache: dict[_Key, Opened], key: _Key, opened: Opened, limit: int) -> N
 def is_within(host: str, domain: str) -> bool:
     """Whether `host` is `domain` or lies below it, at a dot."""
     return host == domain or host.endswith(f".{domain}")
-
-
-def host_name(host: str) -> str:
-    """A canonical host without its port."""
-    if host.endswith("]"):
-        return host
-    name, _, port = host.rpartition(":")
-    return name if name and port.isdigit() else host
 
 
 def parse_origin(url: str) -> Origin:

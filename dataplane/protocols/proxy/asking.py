@@ -68,10 +68,10 @@ class Asker:
         self._trust = trust
         self._random = random
 
-    def visit(self, request: Request, connection: Connection[Any], seen: Seen, id_: str = "") -> Asking:
-        """Of a request that came for itself; `id_` where it has one already."""
+    def visit(self, request: Request, seen: Seen, id_: str) -> Asking:
+        """Of a request that came for itself."""
         return Asking(
-            id=id_ or self.id_of(request, connection.peer),
+            id=id_,
             method=request.method,
             scheme=seen.scheme,
             host=seen.host,

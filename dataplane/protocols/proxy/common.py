@@ -1,15 +1,17 @@
 """What everything in a worker that answers requests has in common."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import formatdate
 
+from dataplane.gate import Gate
 from dataplane.ledger import Ledger
 from dataplane.protocols.proxy.asking import Asker
 from dataplane.protocols.proxy.messages import Response
 from dataplane.protocols.proxy.metrics import Metrics
 from dataplane.protocols.proxy.pages import Pages
 from dataplane.protocols.proxy.refusals import Refusals
+from dataplane.protocols.proxy.told.told import Outlets, Told
 
 
 class Dates:
@@ -35,6 +37,16 @@ class Dates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What a worker has from outside: control, time, chance, and where to tell what happens."""
+
+    gate: Gate
+    clock: Callable[[], float]
+    random: Callable[[int], bytes]
+    outlets: Outlets = field(default_factory=Outlets)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Common:
     """Made once a worker."""
 
@@ -45,3 +57,4 @@ class Common:
     pages: Pages
     asker: Asker
     refusals: Refusals
+    told: Told

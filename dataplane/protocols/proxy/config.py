@@ -9,9 +9,10 @@ import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from dataplane.config import Certificate, ConfigRefused, Edit, Options, ProxyProvider
+from dataplane.config import Certificate, ConfigRefused, Edit, Options, ProxyMode, ProxyProvider
 from dataplane.io.tls import server_context
 from dataplane.protocols.proxy.application import Application
+from dataplane.protocols.proxy.backend import prepare_backend
 from dataplane.protocols.proxy.routes import Routes
 from dataplane.revocations import revocations_of
 
@@ -23,6 +24,8 @@ class Compiled:
     resource: ProxyProvider | Certificate
     naming: "Naming | None"
     value: Application | ssl.SSLContext
+    shown: Certificate | None = None
+    """What an application is shown in mode proxy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +52,8 @@ class Prepared:
 
         A provider whose certificate is missing or refused is served with the default one.
         """
-        for application in sorted(self.routes.named(name), key=lambda each: each.provider.id):
+        # No two have the same host. Who is at the scheme's own port comes first.
+        for application in sorted(self.routes.named(name), key=lambda each: each.origin.host):
             context = self._find_context_of(application)
             if context is not None:
                 return context
@@ -63,6 +67,49 @@ class Prepared:
 
 Random = Callable[[int], bytes]
 _Source = ProxyProvider | Certificate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Workshop:
+    """What compiling takes besides a resource; `made` holds what is compiled by now, certificates first."""
+
+    options: Options | None
+    version: str
+    random: Random
+    made: dict[str, Compiled]
+
+    def compile(self, source: _Source, known: Compiled | None) -> Compiled:
+        """The resource, compiled; as it is known, or with what of that is still good. Raises ConfigRefused."""
+        match source:
+            case Certificate():
+                if known is not None and known.resource == source:
+                    return known
+                return Compiled(resource=source, naming=None, value=_context(source))
+            case ProxyProvider():
+                return self._compile_provider(source, known)
+
+    def _compile_provider(self, provider: ProxyProvider, known: Compiled | None) -> Compiled:
+        options, naming, shown = self.options, _naming(self.options), self._find_shown(provider)
+        if known is not None and (known.resource, known.naming, known.shown) == (provider, naming, shown):
+            return known
+        if options is None:
+            raise ConfigRefused(f"provider {provider.name!r} came without the outpost's options")
+        backend = None
+        if provider.mode is ProxyMode.PROXY:
+            before = known.value.backend if known is not None and isinstance(known.value, Application) else None
+            backend = prepare_backend(provider, options.outpost_id, shown, before)
+        value = Application(provider, options, self.version, self.random, backend)
+        return Compiled(resource=provider, naming=naming, value=value, shown=shown)
+
+    def _find_shown(self, provider: ProxyProvider) -> Certificate | None:
+        """The certificate that the provider's application is shown. Raises ConfigRefused where it isn't there."""
+        key = _shown_key(provider)
+        if not key:
+            return None
+        found = self.made.get(key)
+        if found is None or not isinstance(found.resource, Certificate):
+            raise ConfigRefused(f"provider {provider.name!r} shows its application {key}, which isn't here")
+        return found.resource
 
 
 def prepare(
@@ -79,9 +126,10 @@ def prepare(
         made = dict(before.compiled)
         routes = routes.without(_applications(made.pop(each) for each in gone if each in made))
         compiled = made
-        for each, source in sorted(due.items()):
+        workshop = _Workshop(options=options, version=version, random=random, made=made)
+        for each, source in sorted(due.items(), key=_certificates_first):
             try:
-                new = _reused(before.compiled.get(each), source, options) or _compile(source, options, version, random)
+                new = workshop.compile(source, before.compiled.get(each))
                 if isinstance(new.value, Application):
                     routes.add(new.value)
                 made[each] = new
@@ -94,14 +142,31 @@ def prepare(
 
 
 def _due(edit: Edit, options: Options | None, before: Prepared) -> dict[str, _Source]:
-    """What has to be compiled: what is new or different, and where their options are, all providers."""
+    """What has to be compiled: what is new or different, and all providers that stand on such."""
     due = {key: each for key, each in edit.changed.items() if isinstance(each, ProxyProvider | Certificate)}
-    if _naming(options) != _naming(before.options):
-        touched = edit.touched
+    touched = edit.touched
+    is_named_anew = _naming(options) != _naming(before.options)
+    shows_anew = any(_is_certificate(due.get(key), before.compiled.get(key)) for key in touched)
+    if is_named_anew or shows_anew:
         for key, each in before.compiled.items():
-            if isinstance(each.resource, ProxyProvider) and key not in touched:
-                due[key] = each.resource
+            provider = each.resource
+            if key in touched or not isinstance(provider, ProxyProvider):
+                continue
+            if is_named_anew or _shown_key(provider) in touched:
+                due[key] = provider
     return due
+
+
+def _is_certificate(new: _Source | None, old: Compiled | None) -> bool:
+    return isinstance(new, Certificate) or (old is not None and isinstance(old.resource, Certificate))
+
+
+def _certificates_first(item: tuple[str, _Source]) -> tuple[bool, str]:
+    return isinstance(item[1], ProxyProvider), item[0]
+
+
+def _shown_key(provider: ProxyProvider) -> str:
+    return provider.upstream.certificate if provider.upstream is not None else ""
 
 
 def _applications(compiled: Iterable[Compiled]) -> Iterator[Application]:
@@ -112,27 +177,6 @@ def _naming(options: Options | None) -> Naming | None:
     if options is None:
         return None
     return Naming(browser_url=options.browser_url, outpost_name=options.outpost_name)
-
-
-def _reused(known: Compiled | None, source: _Source, options: Options | None) -> Compiled | None:
-    if known is None or known.resource != source:
-        return None
-    return known if isinstance(source, Certificate) or known.naming == _naming(options) else None
-
-
-def _compile(source: _Source, options: Options | None, version: str, random: Random) -> Compiled:
-    match source:
-        case ProxyProvider():
-            value: Application | ssl.SSLContext = _application(source, options, version, random)
-        case Certificate():
-            value = _context(source)
-    return Compiled(resource=source, naming=_naming(options), value=value)
-
-
-def _application(provider: ProxyProvider, options: Options | None, version: str, random: Random) -> Application:
-    if options is None:
-        raise ConfigRefused(f"provider {provider.name!r} came without the outpost's options")
-    return Application(provider, options, version, random)
 
 
 def _context(certificate: Certificate) -> ssl.SSLContext:

@@ -1,18 +1,19 @@
 """What the connections of a worker share: the present config and everything that answers by it."""
 
-from collections.abc import Callable
 from typing import Any
 
-from dataplane.gate import Event, Gate
+from dataplane.gate import Event
 from dataplane.io.connection import Connection
 from dataplane.ledger import Ledger
 from dataplane.protocols.proxy.asking import Asker
-from dataplane.protocols.proxy.common import Common, Dates
+from dataplane.protocols.proxy.common import Common, Dates, Outside
 from dataplane.protocols.proxy.config import Prepared
 from dataplane.protocols.proxy.dialects import PREFIX, Check
-from dataplane.protocols.proxy.flows import Flows
+from dataplane.protocols.proxy.errand import Surroundings
+from dataplane.protocols.proxy.flows import Flows, is_ours
 from dataplane.protocols.proxy.headerauth import HeaderAuth
 from dataplane.protocols.proxy.judging import Judge
+from dataplane.protocols.proxy.live import Live
 from dataplane.protocols.proxy.messages import Request, Response
 from dataplane.protocols.proxy.metrics import Metrics
 from dataplane.protocols.proxy.pages import Pages
@@ -23,6 +24,8 @@ from dataplane.protocols.proxy.session import HttpSession
 from dataplane.protocols.proxy.sessions import Sessions
 from dataplane.protocols.proxy.signin import SignIn
 from dataplane.protocols.proxy.signout import SignOut
+from dataplane.protocols.proxy.standing import Standing
+from dataplane.protocols.proxy.told.told import Told
 from dataplane.protocols.proxy.trust import Trust
 from dataplane.protocols.proxy.visiting import FrontDoor, OwnPaths
 from dataplane.sansio import PeerError
@@ -32,9 +35,8 @@ from dataplane.verifier import Verifier
 class Doors:
     """Made once a worker. `relay` leads to control; None where this is no front door."""
 
-    def __init__(
-        self, gate: Gate, trust: Trust, relay: Relay | None, clock: Callable[[], float], random: Callable[[int], bytes]
-    ) -> None:
+    def __init__(self, outside: Outside, trust: Trust, relay: Relay | None) -> None:
+        gate, clock, random = outside.gate, outside.clock, outside.random
         self.clock = clock
         self.metrics = Metrics()
         self.ledger = Ledger(clock, random)
@@ -51,11 +53,15 @@ class Doors:
             pages=pages,
             asker=Asker(trust, random),
             refusals=Refusals(self.metrics, self.ledger, pages, clock),
+            told=Told(outside.outlets, clock, self.metrics, trust.is_trusted),
         )
-        flows = Flows(SignIn(gate, self.sessions, pages, random), SignOut(gate, self.sessions, self.ledger))
+        sign_out = SignOut(gate, self.sessions, self.ledger, self.end_here)
+        flows = Flows(SignIn(gate, self.sessions, pages, random), sign_out)
         header_auth = HeaderAuth(self.verifier, self.sessions, pages, self.ledger, common.refusals.count)
         self.judge = Judge(common, self.sessions, header_auth, flows)
+        self.live = Live()
         self._own = OwnPaths(common, flows)
+        self._standing = Standing(Surroundings(common=common, judge=self.judge, live=self.live))
         self._front = FrontDoor(common, relay) if relay is not None else None
 
     def commit(self, prepared: Prepared) -> None:
@@ -64,11 +70,14 @@ class Doors:
         self.verifier.commit(prepared.revocations, prepared.options)
         self.routes = self.judge.routes = prepared.routes
         self.common.refusals.configured = True
+        self.common.told.commit(prepared.options)
+        self.live.look()
 
     def end_here(self, session: str, until: float) -> None:
-        """Refuse a session at once: another worker of this outpost has signed it out."""
+        """Refuse a session at once: it was signed out, here or at another worker of this outpost."""
         self.sessions.end_here(session, until)
         self.verifier.end_here(session)
+        self.live.look()
 
     def take_events(self, *, last: bool) -> tuple[Event, ...]:
         """What happened since the last time; `last`: there is no next one."""
@@ -97,11 +106,18 @@ class Doors:
         except PeerError as error:
             return self.common.refusals.explain(error, connection.peer)
         application = self.routes.find(seen.host)
+        if application is not None and application.backend is not None and not is_ours(request.target):
+            return self._standing.meet(application, request, session, connection, seen)
         if application is None and self._front is not None and not request.path.startswith(PREFIX + b"/"):
             self._front.pass_on(request, session, connection, seen)
             self.metrics.observe(request.method, "", "core", self.clock() - started)
             return None
-        answer = self._own.visit(application, request, connection, seen)
+        record = self.common.told.begin(
+            request, seen, self.common.asker.id_of(request, connection.peer), connection.peer
+        )
+        record.application = application
+        answer = self._own.visit(application, request, seen, record.id)
+        self.common.told.answer(record, answer)
         host = application.origin.host if application is not None else ""
         self.metrics.observe(request.method, host, "app", self.clock() - started)
         return answer

@@ -10,7 +10,7 @@ from dataplane.io.connection import Connection
 from dataplane.protocols.proxy.application import Application, Opened
 from dataplane.protocols.proxy.dialects import DIALECTS, Check, Dialect, find_dialect
 from dataplane.protocols.proxy.doors import Doors
-from dataplane.protocols.proxy.judging import Open, Turned
+from dataplane.protocols.proxy.judgement import Entered, Open, Turned
 from dataplane.protocols.proxy.messages import Body, Data, Event, Request, Response
 from dataplane.protocols.proxy.session import HttpSession
 from dataplane.sansio import PeerError
@@ -70,7 +70,7 @@ class ProxyHandler:
     def _judge(self, request: Request, check: Check, application: Application, connection: Connection[Any]) -> bytes:
         judged = self._doors.judge.judge(application, request, check, connection)
         match judged:
-            case Opened(head=head):
+            case Opened(head=head) | Entered(opened=Opened(head=head)):
                 return self._pass(request, head, connection)
             case Turned(response=response):
                 return self._answer(request, response, connection)

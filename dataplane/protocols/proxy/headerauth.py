@@ -25,13 +25,18 @@ from dataplane.ledger import Happening, Ledger
 from dataplane.protocols.proxy.application import Application, Opened
 from dataplane.protocols.proxy.asking import Asking
 from dataplane.protocols.proxy.authorization import Unusable, challenge, read_authorization
+from dataplane.protocols.proxy.judgement import Entered, Turned
 from dataplane.protocols.proxy.messages import Request, Response
 from dataplane.protocols.proxy.pages import Pages, json_response
 from dataplane.protocols.proxy.sessions import Sessions
 from dataplane.protocols.proxy.signin import RETRY_AFTER, denial
+from dataplane.protocols.proxy.told.decisions import CONTROL_AWAY, By, Decision, Reason, Verdict
 from dataplane.sansio import PeerError
 from dataplane.sansio.clients import parse_address
 from dataplane.verifier import Source, Verified, Verifier
+
+_OUTCOMES = {Reason.UNUSABLE_CREDENTIALS: "unusable"}
+"""Where the metric has another word."""
 
 
 class HeaderAuth:
@@ -52,8 +57,8 @@ class HeaderAuth:
         self._count = count
         self._outcomes = sessions.metrics.header_auth
 
-    def judge(self, application: Application, request: Request, asking: Asking) -> Opened | Response | None:
-        """Whom the credentials let in, or the answer to who isn't; what is opened may be denied to its owner.
+    def judge(self, application: Application, request: Request, asking: Asking) -> Entered | Turned | None:
+        """Whom the credentials let in, or the answer to who isn't; what is entered may be denied to its owner.
 
         None where they open nothing and the provider doesn't intercept: they may be for the application, so that is
         nobody yet. Raises PeerError(400) for more than one header: readers differ on which of them counts.
@@ -62,7 +67,7 @@ class HeaderAuth:
             raise PeerError(400, "more than one Authorization header")
         given = read_authorization(request.fields[b"authorization"])
         if isinstance(given, Unusable):
-            return self._unproven(application, asking, "unusable", is_bearer=given.is_bearer)
+            return self._unproven(application, asking, Reason.UNUSABLE_CREDENTIALS, is_bearer=given.is_bearer)
         attempt = Attempt(
             provider=application.provider.id,
             channel=Channel.HTTP,
@@ -74,7 +79,7 @@ class HeaderAuth:
         if verified.source is not Source.CONTROL and isinstance(verified.answer, Allowed):
             opened = self._enter(application, asking, verified.answer.session, verified.source)
             if opened is not None:
-                return opened
+                return Entered(opened, verified.source)
             # Another worker has learnt it before an end that was heard here first: control knows what is true now.
             self._verifier.end_here(verified.answer.session.id)
             verified = self._verifier.verify(attempt)
@@ -82,23 +87,24 @@ class HeaderAuth:
 
     def _answer(
         self, application: Application, asking: Asking, verified: Verified, *, is_bearer: bool
-    ) -> Opened | Response | None:
+    ) -> Entered | Turned | None:
         match verified.answer:
             case Allowed(session=session):
                 opened = self._enter(application, asking, session, verified.source)
-                return opened or self._unproven(application, asking, "session_ended", is_bearer=is_bearer)
+                entered = None if opened is None else Entered(opened, verified.source)
+                return entered or self._unproven(application, asking, Reason.SESSION_ENDED, is_bearer=is_bearer)
             case Denied(reason=DenyReason.ACCESS_DENIED as reason):
                 # Whose they are is beyond doubt, and a page says so whatever the provider intercepts.
                 self._outcomes[reason] += 1
                 self._count("access_denied", asking)
-                return self._pages.error("access_denied", 403, asking, denial(application, ""))
+                page = self._pages.error("access_denied", 403, asking, denial(application, ""))
+                return Turned(page, Decision(Verdict.DENIED, By(verified.source), Reason.ACCESS_DENIED))
             case Denied(reason=DenyReason.BUSY, retry_after=seconds):
                 return self._later(application, asking, "busy", seconds)
-            case Denied(reason=reason):
-                return self._unproven(application, asking, reason, is_bearer=is_bearer)
-            case Challenge():
+            case Denied() | Challenge() as answer:
                 # Nobody can be asked for a code here; it goes behind the password.
-                return self._unproven(application, asking, DenyReason.SECOND_FACTOR, is_bearer=is_bearer)
+                why = Reason(answer.reason) if isinstance(answer, Denied) else Reason.SECOND_FACTOR
+                return self._unproven(application, asking, why, is_bearer=is_bearer)
             case Unavailable():
                 return self._later(application, asking, "unavailable", 0.0)
             case _:
@@ -122,16 +128,17 @@ class HeaderAuth:
             self._ledger.record(happening, asking.id)
         return opened
 
-    def _unproven(self, application: Application, asking: Asking, outcome: str, *, is_bearer: bool) -> Response | None:
-        self._outcomes[outcome] += 1
+    def _unproven(self, application: Application, asking: Asking, reason: Reason, *, is_bearer: bool) -> Turned | None:
+        self._outcomes[_OUTCOMES.get(reason, reason)] += 1
         if not application.provider.intercept_header_auth:
             return None
         self._count("credentials_refused", asking)
         answer = json_response(401, {"error": "credentials_refused", "request_id": asking.id})
         asked = challenge(application.provider.application_name, is_bearer=is_bearer)
-        return Response(status=401, headers=(*answer.headers, *asked), body=answer.body)
+        response = Response(status=401, headers=(*answer.headers, *asked), body=answer.body)
+        return Turned(response, Decision(Verdict.CHALLENGED, By.CONTROL, reason))
 
-    def _later(self, application: Application, asking: Asking, reason: str, seconds: float) -> Response | None:
+    def _later(self, application: Application, asking: Asking, reason: str, seconds: float) -> Turned | None:
         """Nobody can tell just now; the reason is a page's name."""
         self._outcomes[reason] += 1
         if not application.provider.intercept_header_auth:
@@ -139,7 +146,8 @@ class HeaderAuth:
         self._count(reason, asking)
         wait = max(math.ceil(seconds), RETRY_AFTER)
         parameters = {"application": application.provider.application_name, "retry_after": wait}
-        return self._pages.error(reason, 503, asking, parameters)
+        decision = Decision(Verdict.UNAVAILABLE, By.CONTROL, Reason.BUSY) if reason == "busy" else CONTROL_AWAY
+        return Turned(self._pages.error(reason, 503, asking, parameters), decision)
 
 
 @lru_cache(maxsize=4096)

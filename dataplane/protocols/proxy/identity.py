@@ -1,7 +1,11 @@
-"""Who someone is, as response headers that the proxy in front copies to the application. Names to the letter.
+"""Who someone is, as headers. Names to the letter.
+
+They stand in our answer, for the proxy in front to copy, or in what goes on to an application.
 
 Values are made safe, never refused: a display name must not decide whether its owner gets in, nor end a header.
 """
+
+from typing import NamedTuple
 
 from dataplane.gate import Identity, ProxySession
 from dataplane.protocols.proxy.authorization import write_basic
@@ -15,6 +19,9 @@ _RESERVED = HOP_BY_HOP | {
     b"cache-control", b"status",
 }  # fmt: skip
 
+
+_OURS_TO_FRAME = frozenset({b"expect", b"via", b"max-forwards"})
+"""What `additionalHeaders` can't set in a request."""
 
 AUTHORIZATION = b"Authorization"
 _PERSONAL = (b"username", b"groups", b"entitlements", b"email", b"name", b"uid", b"jwt")
@@ -57,6 +64,20 @@ def _additional(person: Identity) -> Headers:
     return tuple(
         (name.encode(), safe_value(value)) for name, value in person.additional_headers if is_settable_header(name)
     )
+
+
+class Introduction(NamedTuple):
+    """The lines about somebody that an application gets, and the names of a client that may not stand beside them."""
+
+    lines: bytes
+    left_out: frozenset[bytes]
+
+
+def introduce(headers: Headers) -> Introduction:
+    """What an application behind us is told. An empty Authorization: nothing is sent in place of the client's."""
+    told = [header for header in headers if header[0].lower() not in _OURS_TO_FRAME]
+    lines = [b"%s: %s\r\n" % header for header in told if header != (AUTHORIZATION, b"")]
+    return Introduction(b"".join(lines), frozenset(name.lower() for name, _ in told))
 
 
 def is_settable_header(name: str) -> bool:

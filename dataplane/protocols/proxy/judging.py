@@ -6,25 +6,27 @@ costs no call, no log line and no new object.
 """
 
 import logging
-from enum import Enum
-from typing import Any, NamedTuple, assert_never
+from typing import Any, assert_never
 from urllib.parse import quote
 
 from dataplane.gate import EventAction, Identity, Unavailable
 from dataplane.io.connection import Connection
 from dataplane.ledger import MAX_ENTRIES, Entry, Happening
-from dataplane.protocols.proxy.application import Application, Opened, host_name
+from dataplane.protocols.proxy.application import Application, Opened
 from dataplane.protocols.proxy.asking import Asking, cookie_header
 from dataplane.protocols.proxy.common import Common
 from dataplane.protocols.proxy.dialects import PREFIX, Check
 from dataplane.protocols.proxy.flows import Flows
 from dataplane.protocols.proxy.headerauth import HeaderAuth
+from dataplane.protocols.proxy.judgement import Entered, Judgement, Open, Turned
 from dataplane.protocols.proxy.messages import Request, Response
 from dataplane.protocols.proxy.pages import json_response, redirect
 from dataplane.protocols.proxy.routes import Routes
 from dataplane.protocols.proxy.sessions import Sessions
 from dataplane.protocols.proxy.signin import RETRY_AFTER, denial
+from dataplane.protocols.proxy.told.decisions import CONTROL_AWAY, ENDED_SESSION, MALFORMED, NOT_ALLOWED, STRANGER
 from dataplane.protocols.proxy.trust import forwarded_for
+from dataplane.protocols.proxy.wire import host_name
 from dataplane.sansio import PeerError
 
 _MAX_PLACES = 2 * MAX_ENTRIES
@@ -37,25 +39,6 @@ Place = tuple[Opened, str, bytes | None]
 """A session, the peer that asks about it, and whom it asks for: X-Forwarded-For."""
 
 
-class Open(Enum):
-    """The path needs no sign-in."""
-
-    OPEN = "open"
-
-
-class Turned(NamedTuple):
-    """Not let in: the answer to give, and what it came to."""
-
-    response: Response
-    decision: str
-    """own, challenged, denied, unavailable, refused or malformed."""
-    person: Identity | None = None
-    """Who it was, where that is known."""
-
-
-Judgement = Opened | Open | Turned
-
-
 class Judge:
     """Judges by the present config."""
 
@@ -63,7 +46,7 @@ class Judge:
         self.routes = Routes()
         self.admissions: dict[Place, Entry] = {}
         """Where to count the next request of a session, until the next telling."""
-        self._sessions = sessions
+        self.sessions = sessions
         self._header_auth = header_auth
         self._flows = flows
         self._pages = common.pages
@@ -79,9 +62,9 @@ class Judge:
             asking = self._asker.check(request, check, connection, id_)
             step = self._flows.find_step(asking)
             if step is not None:
-                return Turned(step(application, asking), "own")
-        opened = self._sessions.find(application, cookie_header(request))
-        if opened.__class__ is Opened and opened.head:
+                return Turned(step(application, asking), None)
+        opened = self.sessions.find(application, cookie_header(request))
+        if opened.__class__ is Opened and not opened.denied:
             # The same session from the same place counts without anything being made for it.
             forwarded = request.fields.get(b"x-forwarded-for") if not request.repeated else forwarded_for(request)
             place = opened, connection.peer, forwarded
@@ -117,18 +100,19 @@ class Judge:
             return Open.OPEN
         asking = self._asker.check(request, check, connection, id_)
         if b"authorization" not in request.fields:
-            for over in self._sessions.find_ended(application, asking.cookies):
-                self._record(application, over, asking, "session ended")
-            return self._ask_to_sign_in(application, check, asking)
+            person: Identity | None = None
+            for person in self.sessions.find_ended(application, asking.cookies):
+                self._record(application, person, asking, "session ended")
+            return self._ask_to_sign_in(application, check, asking, person)
         try:
             judged = self._header_auth.judge(application, request, asking)
         except PeerError as error:
-            return Turned(self._refusals.explain(error, connection.peer), "malformed")
+            return Turned(self._refusals.explain(error, connection.peer), MALFORMED)
         if judged is None:
             return self._ask_to_sign_in(application, check, asking)
-        if isinstance(judged, Response):
-            return Turned(judged, "refused")
-        return self._turn_away(application, asking, judged) if judged.denied else judged
+        if isinstance(judged, Entered) and judged.opened.denied:
+            return self._turn_away(application, asking, judged.opened)
+        return judged
 
     def _turn_away(self, application: Application, asking: Asking, opened: Opened | Unavailable) -> Turned:
         """403 to who may not, 503 where that can't be told."""
@@ -140,26 +124,31 @@ class Judge:
                     "application": application.provider.application_name,
                     "retry_after": RETRY_AFTER,
                 }
-                return Turned(self._pages.error("unavailable", 503, asking, parameters), "unavailable")
+                return Turned(self._pages.error("unavailable", 503, asking, parameters), CONTROL_AWAY)
             case Opened(session=session):
                 person = session.identity
                 self._refusals.count("access_denied", asking)
                 self._record(application, person, asking, "access denied")
                 page = self._pages.error("access_denied", 403, asking, denial(application, person.username))
-                return Turned(page, "denied", person)
+                return Turned(page, NOT_ALLOWED, person)
             case _:
                 assert_never(opened)
 
-    def _ask_to_sign_in(self, application: Application, check: Check, asking: Asking) -> Turned:
+    def _ask_to_sign_in(
+        self, application: Application, check: Check, asking: Asking, over: Identity | None = None
+    ) -> Turned:
+        """`over` is whose session has ended before its time."""
         original = application.original_url(check.scheme, check.host, check.target)
         url = f"{application.start_url}?rd={quote(original, safe='', encoding='latin-1')}"
-        self._sessions.metrics.sign_ins["asked"] += 1
+        self.sessions.metrics.sign_ins["asked"] += 1
+        decision = STRANGER if over is None else ENDED_SESSION
         if check.redirects and asking.navigates:
-            return Turned(redirect(url), "challenged")
+            return Turned(redirect(url), decision, over)
         content = {"error": "sign_in_required", "sign_in": url, "request_id": asking.id}
         answer = json_response(401, content)
         hints = ((b"Location", url.encode()), (b"WWW-Authenticate", b'Garrison realm="sign in with a browser"'))
-        return Turned(Response(status=401, headers=(*answer.headers, *hints), body=answer.body), "challenged")
+        response = Response(status=401, headers=(*answer.headers, *hints), body=answer.body)
+        return Turned(response, decision, over)
 
     def _admit(self, place: Place, request: Request, application: Application, connection: Connection[Any]) -> Entry:
         """Where a request of a session is counted; kept for the next from there, unless that takes much room."""

@@ -59,6 +59,8 @@ class Pages:
                 "message": " ".join(Markup(message).striptags().split()),  # noqa: S704  # text, not markup, comes out
                 "request_id": asking.id,
             }
+            if parameters.get("detail"):
+                content["detail"] = str(parameters["detail"])
             return json_response(status, content, headers)
         body = template.render(values).encode()
         return Response(status=status, headers=((b"Content-Type", b"text/html; charset=utf-8"), *headers), body=body)

@@ -7,7 +7,8 @@ An exact external host comes first, then the longest cookie domain the host lies
 from collections.abc import Iterable
 
 from dataplane.config import ConfigRefused
-from dataplane.protocols.proxy.application import Application, host_name
+from dataplane.protocols.proxy.application import Application
+from dataplane.protocols.proxy.wire import host_name
 
 _NOBODY: frozenset[Application] = frozenset()
 

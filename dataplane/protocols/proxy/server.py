@@ -2,7 +2,7 @@
 
 import datetime as dt
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,19 +12,24 @@ from dataplane.io.connection import Connection
 from dataplane.io.dial import UnixAddress
 from dataplane.io.limits import Limits
 from dataplane.io.passage import PassageSettings
+from dataplane.io.pool import PoolLimits, Target, Upstreams
 from dataplane.io.tcp import TcpServer
 from dataplane.io.tls import ServerNames, self_signed, server_context
 from dataplane.metering import Snapshot, gauge
+from dataplane.protocols.proxy.common import Outside
 from dataplane.protocols.proxy.config import Prepared, prepare
 from dataplane.protocols.proxy.doors import Doors
 from dataplane.protocols.proxy.handler import ProxyHandler
 from dataplane.protocols.proxy.relay.flow import RelayLimits
 from dataplane.protocols.proxy.relay.relay import Relay
-from dataplane.protocols.proxy.relay.standin import Upstreams
 from dataplane.protocols.proxy.session import HttpSession
+from dataplane.protocols.proxy.told.told import Outlets
 from dataplane.protocols.proxy.trust import Trust
 from dataplane.sansio.clients import DEFAULT_TRUSTED
 from dataplane.verifier import Lesson, Sharing
+
+_LAST_LINES = (0.3, 2.0)
+"""Seconds for the last lines and spans: when all others are used up, and at most, as a reader may stand still."""
 
 __all__ = ["Limits", "Prepared", "ProxyServer", "ProxySettings"]
 
@@ -44,6 +49,7 @@ class ProxySettings:
     """Names that proxies call us by in Host, as ingress-nginx does: they say nothing of an application."""
     limits: Limits = field(default_factory=Limits)
     relay: RelayLimits = field(default_factory=RelayLimits)
+    outlets: Outlets = field(default_factory=Outlets)
 
 
 class ProxyServer:
@@ -57,11 +63,13 @@ class ProxyServer:
         random: Callable[[int], bytes],
     ) -> None:
         control = settings.control_socket
-        relay = Relay(Upstreams(UnixAddress(path=control), settings.relay.dial), settings.relay) if control else None
+        relay = Relay(_to_control(control, settings), settings.relay) if control else None
         trust = Trust(settings.trusted_cidrs, settings.service_hosts)
         self._version = settings.version
         self._random = random
-        self._doors = Doors(gate, trust, relay, clock, random)
+        outside = Outside(gate=gate, clock=clock, random=random, outlets=settings.outlets)
+        self._doors = Doors(outside, trust, relay)
+        self._relay = relay
         self._tcp = TcpServer(self._open, settings.limits, settings.passage, relays=trust.is_trusted)
         now = dt.datetime.fromtimestamp(clock(), dt.UTC)
         self._names = ServerNames(server_context(*self_signed(now)))
@@ -79,6 +87,7 @@ class ProxyServer:
 
     def serve(self, listener: socket.socket, *, tls: bool) -> None:
         """Accept on `listener` from now on."""
+        self._doors.live.watch()
         self._tcp.serve(listener, self._names.context if tls else None)
 
     def end_here(self, session: str, until: float) -> None:
@@ -95,7 +104,12 @@ class ProxyServer:
 
     def drain(self, seconds: float) -> None:
         """Stop accepting, let requests in flight finish for `seconds`, then cut."""
+        if self._relay is not None:
+            self._relay.part()
+        ends = self._tcp.now() + seconds
         self._tcp.drain(seconds)
+        least, most = _LAST_LINES
+        self._doors.common.told.settle(max(least, min(most, ends - self._tcp.now())))
 
     def take_events(self, *, last: bool = False) -> tuple[Event, ...]:
         """What happened since the last time, to be told to control; `last`: there is no next one."""
@@ -112,10 +126,24 @@ class ProxyServer:
         name = options.outpost_name if options is not None else ""
         doors, tcp = self._doors, self._tcp
         snapshot = doors.metrics.snapshot(name, tcp.counts.limits, self.connections, tcp.passing, doors.verifier)
+        snapshot["counters"] += doors.common.told.counters()
         help_ = "What was counted for the audit trail and waits to be told"
         snapshot["gauges"].append(gauge("garrison_proxy_events_untold", help_, doors.ledger.untold))
         return snapshot
 
+    def _relays(self) -> Iterator[Relay]:
+        if self._relay is not None:
+            yield self._relay
+        for application in self._prepared.routes.applications:
+            if application.backend is not None:
+                yield from application.backend.relays
+
     def _open(self, _: Connection[Any]) -> tuple[HttpSession, ProxyHandler]:
         session = HttpSession()
         return session, ProxyHandler(self._doors, session)
+
+
+def _to_control(path: str, settings: ProxySettings) -> Upstreams:
+    """As many connections as there are clients: the relay bounds what each may have."""
+    limits = PoolLimits(connections=settings.limits.connections, connect=settings.relay.dial)
+    return Upstreams((Target(text="control", address=UnixAddress(path=path)),), limits)

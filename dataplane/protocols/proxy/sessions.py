@@ -100,6 +100,12 @@ class Sessions:
         opened = self.admit(application, session, by_credentials=True)
         return None if opened is None else application.remember_session(session, opened)
 
+    def judge_again(self, application: Application, opened: Opened, *, same: bool) -> Opened | None:
+        """What was opened, as it would be now; None when it is over. `same`: it was for this very application."""
+        if same and self._is_current(opened):
+            return opened if self._holds(application, opened) else None
+        return self.admit(application, opened.session)
+
     def _is_current(self, opened: Opened) -> bool:
         """Whether nothing else has become true of the person since: otherwise the cookie has to be judged anew."""
         return self._revocations.find_change(opened.session) is opened.change

@@ -1,6 +1,7 @@
 """Signing out at the edge: the cookies go, the session is refused here at once, control ends all born of it."""
 
 import logging
+from collections.abc import Callable
 
 from dataplane.gate import EventAction, Gate, SessionReference
 from dataplane.ledger import Happening, Ledger
@@ -20,8 +21,9 @@ _log = logging.getLogger("dataplane.proxy")
 class SignOut:
     """Ends sessions at the browser's wish."""
 
-    def __init__(self, gate: Gate, sessions: Sessions, ledger: Ledger) -> None:
+    def __init__(self, gate: Gate, sessions: Sessions, ledger: Ledger, end_here: Callable[[str, float], None]) -> None:
         self._gate = gate
+        self._end_here = end_here
         self._sessions = sessions
         self._ledger = ledger
 
@@ -35,7 +37,7 @@ class SignOut:
         """Once: the same cookie again costs a redirect, not a message to every worker and to control."""
         if self._sessions.is_signed_out(session):
             return
-        self._sessions.end_here(session.session, max(session.expires, self._sessions.clock() + REMEMBERED_SECONDS))
+        self._end_here(session.session, max(session.expires, self._sessions.clock() + REMEMBERED_SECONDS))
         self._gate.end_session(application.provider.id, session.session)
         extra = {"request_id": asking.id, "host": asking.host, "subject": session.subject}
         _log.info("signed out", extra=extra)

@@ -10,10 +10,13 @@ from dataplane.protocols.proxy.dialects import PREFIX
 from dataplane.protocols.proxy.flows import Flows
 from dataplane.protocols.proxy.messages import Request, Response
 from dataplane.protocols.proxy.pages import STATIC_PATH
-from dataplane.protocols.proxy.relay.relay import Exchange, Relay
+from dataplane.protocols.proxy.relay.exchange import Failure
+from dataplane.protocols.proxy.relay.front import FrontExchange
+from dataplane.protocols.proxy.relay.relay import Relay
 from dataplane.protocols.proxy.session import HttpSession
 from dataplane.protocols.proxy.signin import RETRY_AFTER
 from dataplane.protocols.proxy.trust import Seen
+from dataplane.sansio import PeerError
 
 _PING = PREFIX + b"/ping"
 
@@ -38,11 +41,9 @@ class OwnPaths:
             return Response(status=204)
         return self._pages.find_static(path) if path.startswith(STATIC_PATH) else None
 
-    def visit(
-        self, application: Application | None, request: Request, connection: Connection[Any], seen: Seen, id_: str = ""
-    ) -> Response:
+    def visit(self, application: Application | None, request: Request, seen: Seen, id_: str) -> Response:
         """The steps of signing in and out, and a page that says that there is nothing else."""
-        asking = self._asker.visit(request, connection, seen, id_)
+        asking = self._asker.visit(request, seen, id_)
         if application is None:
             return self._refusals.no_application(asking)
         step = self._flows.find_step(asking)
@@ -67,20 +68,33 @@ class FrontDoor:
     def pass_on(self, request: Request, session: HttpSession, connection: Connection[Any], seen: Seen) -> None:
         """The whole exchange."""
         common = self._common
-        asking = common.asker.visit(request, connection, seen)
+        asking = common.asker.visit(request, seen, common.asker.id_of(request, connection.peer))
 
-        def fail(status: int, reason: str) -> Response:
-            common.metrics.refusals["bad_gateway"] += 1
-            _log.error("the control plane does not answer: %s", reason, extra={"request_id": asking.id})
-            return common.dates.complete(
-                common.pages.error("bad_gateway", status, asking, {"retry_after": RETRY_AFTER})
-            )
+        def fail(failure: Failure, detail: str) -> Response:
+            if failure in {Failure.HANDSHAKE, Failure.REQUEST}:
+                return common.dates.complete(common.refusals.explain(PeerError(400, detail), connection.peer))
+            status, page = _page_of(failure, detail)
+            if page == "bad_gateway":
+                common.metrics.refusals[page] += 1
+                _log.error("the control plane does not answer: %s", detail, extra={"request_id": asking.id})
+            else:
+                common.refusals.tell("refused: %s", page, request_id=asking.id, client=asking.client)
+            return common.dates.complete(common.pages.error(page, status, asking, {"retry_after": RETRY_AFTER}))
 
-        def refuse(status: int, limit: str) -> Response:
-            common.refusals.tell("refused: %s", limit, request_id=asking.id, client=asking.client)
-            return common.dates.complete(common.pages.error(limit, status, asking, {"retry_after": RETRY_AFTER}))
-
-        exchange = Exchange(seen=seen, id=asking.id, fail=fail, refuse=refuse)
+        exchange = FrontExchange(request, seen, asking.id, fail)
         started = common.clock()
         self._relay.forward(request, session, connection, exchange)
         common.metrics.observe_upstream(request.method, "", common.clock() - started)
+
+
+def _page_of(failure: Failure, detail: str) -> tuple[int, str]:
+    """The status and the page that tell of a failure; of limits, the page has their name."""
+    match failure:
+        case Failure.CLIENT_SLOW:
+            return 408, detail
+        case Failure.CROWDED:
+            return 503, detail
+        case Failure.LATE_CONNECT | Failure.LATE_ANSWER:
+            return 504, "bad_gateway"
+        case _:
+            return 502, "bad_gateway"

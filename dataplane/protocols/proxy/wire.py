@@ -17,7 +17,9 @@ _MANAGED_NAMES = frozenset({"X_REAL_IP", "X_REQUEST_ID", "FORWARDED", "X_FORWARD
 _NAME = re.compile(rb"[A-Za-z0-9-]+")
 _FOLD = re.compile(r"[^A-Za-z0-9]")
 _UNSAFE = re.compile(rb"[\x00-\x1f\x7f]")
-_HOST = re.compile(r"(?!.*\.\.)(?P<name>[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])\.?(?::(?P<port>[0-9]{0,5}))?")
+_HOST = re.compile(
+    r"(?!.*\.\.)(?P<name>[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])\.?(?::(?P<port>[0-9]{0,5}))?"
+)
 _MAX_HOST = 261  # 255 of a name, a colon, a port
 _DEFAULT_PORTS = ("80", "443")
 
@@ -59,6 +61,14 @@ def parse_host(value: bytes) -> str:
     if not port or port in _DEFAULT_PORTS:
         return match["name"]
     return f"{match['name']}:{int(port)}"
+
+
+def host_name(host: str) -> str:
+    """A canonical host without its port."""
+    if host.endswith("]"):
+        return host
+    name, _, port = host.rpartition(":")
+    return name if name and port.isdigit() else host
 
 
 def safe_value(text: str) -> bytes:

@@ -26,6 +26,7 @@ from dataplane.gate import (
     Unavailable,
 )
 from dataplane.io.limits import Counts
+from dataplane.protocols.proxy.common import Outside
 from dataplane.protocols.proxy.config import Prepared, prepare
 from dataplane.protocols.proxy.cookies import seal_session, split_token
 from dataplane.protocols.proxy.doors import Doors
@@ -219,7 +220,8 @@ class Outpost:
         self.gate = TableGate()
         self.random = Randomness()
         self.peer = peer
-        self.doors = Doors(self.gate, Trust(trusted, service_hosts), None, self.clock, self.random)
+        self.outside = Outside(gate=self.gate, clock=self.clock, random=self.random)
+        self.doors = Doors(self.outside, Trust(trusted, service_hosts), None)
         self.refused: Mapping[str, str] = {}
         self.prepared = Prepared()
         first: dict[str, Resource] = {"options": OPTIONS}

@@ -223,7 +223,7 @@ class TestMisconfigured:
 
     def test_before_the_first_config_nothing_is_wrong(self) -> None:
         outpost = Outpost(WIKI)
-        outpost.doors = Doors(outpost.gate, outpost.doors.trust, None, outpost.clock, outpost.random)
+        outpost.doors = Doors(outpost.outside, outpost.doors.trust, None)
         assert status(outpost, "") == 503
         assert outpost.ask("/outpost.goauthentik.io/auth/nginx").status == 400
         assert told(outpost) == []

@@ -1,0 +1,76 @@
+"""What a client gets of the headers of an application's answer in mode proxy. Pure.
+
+They are the application's own and pass as they are, with three exceptions: cookies of ours it can't set, redirects to
+where it lies within become redirects to where it is known, and security headers that it left out are added where the
+provider asks for them.
+"""
+
+import re
+from collections.abc import Collection
+from http import HTTPStatus
+
+from dataplane.protocols.proxy.messages import Headers, UpstreamHead
+
+_OUR_COOKIE = re.compile(rb'[\s"]*authentik_proxy_', re.IGNORECASE)
+_URL = re.compile(r"(https?://[^/?#\\@]+)(.*)", re.IGNORECASE)
+_REDIRECTING = frozenset({b"location", b"content-location"})
+
+SECURITY: Headers = (
+    (b"X-Content-Type-Options", b"nosniff"),
+    (b"X-Frame-Options", b"SAMEORIGIN"),
+    (b"Referrer-Policy", b"strict-origin-when-cross-origin"),
+)
+STRICT_TRANSPORT: Headers = ((b"Strict-Transport-Security", b"max-age=31536000"),)
+
+
+class Answering:
+    """What is done to answers of one application.
+
+    `inner` are the origins it may call itself by, `path` what is joined before targets there, `outer` the URL by which
+    browsers know it; `security` are headers to add where they are missing.
+    """
+
+    __slots__ = ("_inner", "_outer", "_path", "_security")
+
+    def __init__(self, inner: Collection[str], path: str, outer: str, security: Headers) -> None:
+        self._inner = frozenset(inner)
+        self._path = path
+        self._outer = outer
+        self._security = security
+
+    def headers(self, head: UpstreamHead) -> Headers:
+        """The headers for the client."""
+        changed = [(name, self._outside(value)) if name.lower() in _REDIRECTING else (name, value)
+                   for name, value in head.headers if not is_our_cookie(name, value)]  # fmt: skip
+        if not self._security or head.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            return tuple(changed)
+        present = {name.lower() for name, _ in changed}
+        if b"content-security-policy" in present:  # frame-ancestors says it better
+            present.add(b"x-frame-options")
+        return (*changed, *(header for header in self._security if header[0].lower() not in present))
+
+    def _outside(self, value: bytes) -> bytes:
+        """A URL as browsers have to be told it; what isn't the application's own stays."""
+        text = value.decode("latin-1")
+        url = _URL.fullmatch(text)
+        if url is not None and url[1].lower() in self._inner:
+            rest = url[2] if url[2].startswith("/") else f"/{url[2]}"
+            return (self._outer + self._below(rest)).encode("latin-1")
+        if text.startswith("/") and not text.startswith("//"):
+            return self._below(text).encode("latin-1")
+        return value
+
+    def _below(self, rest: str) -> str:
+        """Without the path that we joined before it."""
+        path = self._path
+        if not path or not rest.startswith(path):
+            return rest
+        below = rest[len(path) :]
+        if below.startswith("/"):
+            return below
+        return f"/{below}" if not below or below[0] in "?#" else rest
+
+
+def is_our_cookie(name: bytes, value: bytes) -> bool:
+    """Whether this sets or removes a cookie of outposts: nobody but us signs anybody in or out."""
+    return name.lower() == b"set-cookie" and _OUR_COOKIE.match(value) is not None

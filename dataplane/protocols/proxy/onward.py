@@ -1,0 +1,103 @@
+"""The head that an application gets of a request in mode proxy. Pure.
+
+What only we may say (who it is, from where, by which name) is written here, and everything of those names that a client
+sent is gone before, in whatever spelling; nothing that it lists in Connection can take ours away. Method, target and
+body are the client's as they came: what was judged is what goes on.
+"""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from dataplane.protocols.proxy.asking import cookie_header
+from dataplane.protocols.proxy.identity import Introduction
+from dataplane.protocols.proxy.messages import Request
+from dataplane.protocols.proxy.trust import Seen
+from dataplane.protocols.proxy.wire import HOP_BY_HOP, is_managed
+
+_OUR_COOKIES = b"authentik_proxy_"
+_OUR_COOKIE = re.compile(rb'(?:^|[\s,"])authentik_proxy_', re.IGNORECASE)
+"""At the beginning of a cookie, or where a lenient reader might see one begin."""
+
+_DROPPED = HOP_BY_HOP | {
+    b"host", b"cookie", b"content-length", b"expect", b"via", b"max-forwards", b"http2-settings",
+    b"proxy",  # CGI makes HTTP_PROXY of it (CVE-2016-5385)
+    b"x-rewrite-url",  # some frameworks route by it instead of the path
+}  # fmt: skip
+
+_NOTHING: frozenset[bytes] = frozenset()
+
+
+class Way(NamedTuple):
+    """Where a request goes on to, as far as its head is concerned."""
+
+    path: bytes
+    """Of the address: joined before the target, without a slash at its end."""
+    host: bytes
+    """The Host header; empty for the client's."""
+    pseudonym: bytes
+    """What this proxy calls itself in Via (RFC 9110 7.6.3)."""
+
+
+def onward_head(request: Request, seen: Seen, peer: str, introduction: Introduction, way: Way) -> bytes:
+    """Request line and header lines, without the empty line; what is another for each request still has to follow."""
+    lines = [b"%s %s%s HTTP/1.1\r\n" % (request.method, way.path, request.target)]
+    host = seen.host.encode()
+    lines.append(b"Host: %s\r\n" % (way.host or host))
+    left_out = introduction.left_out | _listed(request)
+    lines += [
+        b"%s: %s\r\n" % header for header in request.headers if header[0] not in left_out and _may_pass(header[0])
+    ]
+    cookies = foreign_cookies(cookie_header(request))
+    if cookies:
+        lines.append(b"Cookie: %s\r\n" % cookies)
+    client = seen.client.encode()
+    hops = client if seen.client == peer else b"%s, %s" % (client, peer.encode())
+    via = b", ".join((*(value for name, value in request.headers if name == b"via"), _received(request, way)))
+    lines.append(
+        b"X-Forwarded-For: %s\r\nX-Forwarded-Host: %s\r\nX-Forwarded-Proto: %s\r\nX-Forwarded-Port: %s\r\n"
+        b"X-Real-IP: %s\r\nVia: %s\r\n" % (hops, host, seen.scheme.encode(), _port(seen), client, via)
+    )
+    lines.append(introduction.lines)
+    return b"".join(lines)
+
+
+def has_been_here(request: Request, way: Way) -> bool:
+    """Whether a request has passed here before: it goes round in circles."""
+    if b"via" not in request.fields:
+        return False
+    values = (value for name, value in request.headers if name == b"via")
+    # received-protocol RWS received-by [RWS comment] (RFC 9110 7.6.3); comments may hold commas, ours has none.
+    return any(way.pseudonym in hop.split() for value in values for hop in value.split(b","))
+
+
+def foreign_cookies(cookies: bytes) -> bytes:
+    """A Cookie header without the cookies of outposts: whoever has those is signed in."""
+    if _OUR_COOKIES not in cookies.lower():
+        return cookies
+    kept = [piece.strip(b" \t") for piece in cookies.split(b";") if not _OUR_COOKIE.search(piece)]
+    return b"; ".join(piece for piece in kept if piece)
+
+
+def _listed(request: Request) -> frozenset[bytes]:
+    """What Connection lists: for us alone (RFC 9110 7.6.1)."""
+    if request.fields.get(b"connection", b"close").lower() in {b"keep-alive", b"upgrade", b"close"}:
+        return _NOTHING
+    values = (value for name, value in request.headers if name == b"connection")
+    return frozenset(option.strip().lower() for value in values for option in value.split(b","))
+
+
+@lru_cache(maxsize=4096)
+def _may_pass(name: bytes) -> bool:
+    return name not in _DROPPED and (name == b"authorization" or not is_managed(name))
+
+
+def _received(request: Request, way: Way) -> bytes:
+    return b"%s %s" % (request.version, way.pseudonym)
+
+
+def _port(seen: Seen) -> bytes:
+    _, _, port = seen.host.rpartition(":")
+    if port.isdigit():
+        return port.encode()
+    return b"443" if seen.scheme == "https" else b"80"

@@ -1,0 +1,106 @@
+"""What a request meets in mode proxy: it is judged as a check is, and goes on to the application or is turned away.
+
+One view of it serves all: what was judged, method, host and path as sent, is what the application gets. Whatever might
+be read as a path of ours never comes here.
+"""
+
+from typing import Any, assert_never
+
+from dataplane.config import ConfigRefused
+from dataplane.io.connection import Connection
+from dataplane.protocols.proxy.application import Application, Opened
+from dataplane.protocols.proxy.backend import Backend
+from dataplane.protocols.proxy.errand import Errand, Surroundings, check_of
+from dataplane.protocols.proxy.failures import LOOP, MISDIRECTED, refuse
+from dataplane.protocols.proxy.heads import Heads
+from dataplane.protocols.proxy.identity import Introduction
+from dataplane.protocols.proxy.judgement import Entered, Judgement, Open, Turned
+from dataplane.protocols.proxy.messages import Request, Response
+from dataplane.protocols.proxy.onward import has_been_here
+from dataplane.protocols.proxy.relay.exchange import Onward
+from dataplane.protocols.proxy.session import HttpSession
+from dataplane.protocols.proxy.told import decisions
+from dataplane.protocols.proxy.told.decisions import By, Decision, Verdict
+from dataplane.protocols.proxy.told.record import Record
+from dataplane.protocols.proxy.trust import Seen
+from dataplane.verifier import Source
+
+_ENTERED = {source: Decision(Verdict.ADMITTED, By(source)) for source in Source}
+
+
+class Standing:
+    """Stands before the applications of a worker."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+        self._common = surroundings.common
+        self._judge = surroundings.judge
+        self._told = surroundings.common.told
+        self._heads = Heads(surroundings.common.told.trace_names)
+
+    def meet(
+        self, application: Application, request: Request, session: HttpSession, connection: Connection[Any], seen: Seen
+    ) -> Response | None:
+        """Carry out the whole exchange; or the answer to who is turned away."""
+        common = self._common
+        record = self._told.begin(request, seen, common.asker.id_of(request, connection.peer), connection.peer)
+        record.application = application
+        judged = self._judge.judge(application, request, check_of(request, seen), connection, record.id)
+        backend = self._find_backend(application, record, judged)
+        if isinstance(backend, Response):
+            self._told.answer(record, backend)
+            return backend
+        opened = _opened(judged)
+        head = self._heads.find(request, seen, connection.peer, _introduction(application, opened), backend.way)
+        onward = Onward(request.method, head + self._own_lines(record))
+        errand = Errand(self._surroundings, record, opened, backend, onward)
+        self._told.finish(record, backend.relay.forward(request, session, connection, errand))
+        return None
+
+    def _find_backend(self, application: Application, record: Record, judged: Judgement) -> Backend | Response:
+        """Where the request goes on to; or the answer, where it doesn't."""
+        _note(record, judged)
+        backend = application.backend
+        assert backend is not None  # noqa: S101  # it stands before applications that have one
+        if isinstance(judged, Turned):
+            return judged.response
+        if has_been_here(record.request, backend.way):
+            record.decision = decisions.LOOP
+            return refuse(self._common, record, LOOP, "")
+        if record.person is None:
+            return backend
+        try:
+            return backend.of(record.person)
+        except ConfigRefused as error:
+            return refuse(self._common, record, MISDIRECTED, str(error))
+
+    def _own_lines(self, record: Record) -> bytes:
+        """What is another for each request."""
+        traced = self._told.onward(record)
+        line = b"X-Request-Id: %s\r\n" % record.id.encode()
+        return line + b"".join(b"%s: %s\r\n" % header for header in traced) if traced else line
+
+
+def _note(record: Record, judged: Judgement) -> None:
+    match judged:
+        case Opened(session=session):
+            record.person, record.decision = session.identity, decisions.BY_SESSION
+        case Entered(opened=opened, source=source):
+            record.person, record.decision = opened.session.identity, _ENTERED[source]
+        case Turned(decision=decision, person=person):
+            record.person, record.decision = person, decision
+        case Open.OPEN:
+            record.decision = decisions.OPEN
+        case _:
+            assert_never(judged)
+
+
+def _opened(judged: Judgement) -> Opened | None:
+    return judged.opened if isinstance(judged, Entered) else judged if isinstance(judged, Opened) else None
+
+
+def _introduction(application: Application, opened: Opened | None) -> Introduction:
+    if opened is None:
+        return application.nobody
+    assert opened.introduction is not None  # noqa: S101  # so has everybody who may pass in mode proxy
+    return opened.introduction

@@ -1,0 +1,96 @@
+"""A server in mode proxy before an application that plays a script, and somebody signed in."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dataplane.config import Edit, ProxyMode, ProxyProvider, Resource, Upstream
+from dataplane.gate import ProxySession
+from dataplane.protocols.proxy.cookies import seal_session, split_token
+from dataplane.protocols.proxy.server import ProxyServer
+from tests.dataplane.protocols.proxy.builders import OPTIONS, WIKI, session
+from tests.dataplane.protocols.proxy.servers import Peer, connect, read_all, read_head, running, upstream
+
+
+def standing_before(*addresses: str, provider: ProxyProvider = WIKI, **changes: Any) -> ProxyProvider:
+    """The wiki in mode proxy."""
+    return replace(
+        provider, mode=ProxyMode.PROXY, internal_host="\n".join(addresses),
+        upstream=Upstream(addresses=addresses, **changes),
+    )  # fmt: skip
+
+
+@dataclass
+class Site:
+    """What a test has of it."""
+
+    server: ProxyServer
+    port: int
+    seen: list[bytes]
+    """Heads of requests that came to the application."""
+
+    def commit(self, **resources: Resource) -> dict[str, str]:
+        """Apply these; what is refused."""
+        prepared, refused = self.server.prepare(Edit(changed=resources))
+        if not refused:
+            self.server.commit(prepared)
+        return dict(refused)
+
+    def cookie(self, held: ProxySession | None = None, provider: str = "p1") -> bytes:
+        """A Cookie header's value that holds a session."""
+        applications = self.server._prepared.routes.applications
+        application = next(each for each in applications if each.provider.id == provider)
+        values = split_token(seal_session(application.sealer, held or session()))
+        names = [application.cookie, application.cookie + b"_1", application.cookie + b"_2"]
+        return b"; ".join(b"%s=%s" % pair for pair in zip(names, values, strict=False))
+
+    def request(self, target: bytes = b"/", *lines: bytes, method: bytes = b"GET", signed_in: bool = True) -> bytes:
+        """A request of somebody signed in."""
+        cookie = (b"Cookie: " + self.cookie(),) if signed_in else ()
+        head = (b"%s %s HTTP/1.1" % (method, target), b"Host: wiki.example.com", *cookie, *lines)
+        return b"\r\n".join(head) + b"\r\n\r\n"
+
+    def ask(self, target: bytes = b"/", *lines: bytes, method: bytes = b"GET", signed_in: bool = True) -> bytes:
+        """The whole answer."""
+        return self.ask_raw(self.request(target, b"Connection: close", *lines, method=method, signed_in=signed_in))
+
+    def ask_raw(self, raw: bytes) -> bytes:
+        """The whole answer to these bytes."""
+        with connect(self.port) as client:
+            client.sendall(raw)
+            return read_all(client)
+
+
+Play = Callable[[Peer, bytes], None] | bytes
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@contextmanager
+def site(
+    tmp_path: Path,
+    play: Callable[[Peer, bytes], None] | bytes = OK,
+    *,
+    provider: ProxyProvider | None = None,
+    **changes: Any,
+) -> Iterator[Site]:
+    """`play` is what the application does with each connection after its first head, or an answer to each request."""
+    seen: list[bytes] = []
+
+    def serve(peer: Peer) -> None:
+        while head := read_head(peer):
+            seen.append(head)
+            if isinstance(play, bytes):
+                peer.sendall(play)
+            else:
+                play(peer, head)
+
+    path = tmp_path / "application.sock"
+    with upstream(path, serve), running(tls=False) as (server, port):
+        served = Site(server, port, seen)
+        refused = served.commit(
+            options=OPTIONS, **{"provider/p1": provider or standing_before(f"unix://{path}", **changes)}
+        )
+        assert not refused, refused
+        yield served
