@@ -6,6 +6,7 @@ cookies, credentials, bodies, and of a referer more than its host.
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import msgspec
@@ -43,6 +44,7 @@ class AccessLine(msgspec.Struct, kw_only=True):
     user_agent: str
     referer: str
     failure: str
+    detail: str
     upgraded: bool
     trace_id: str
 
@@ -80,7 +82,10 @@ class LostLine(msgspec.Struct, kw_only=True):
 
 def encode(line: AccessLine | DecisionLine | LostLine) -> bytes:
     """It with its end."""
-    encoded = _encode(line)
+    try:
+        encoded = _encode(line)
+    except UnicodeEncodeError:  # half a character, which JSON can spell and UTF-8 can't
+        return _encode_shortened(line)
     if len(encoded) >= MOST or not encoded.isascii():
         return _encode_shortened(line)
     return encoded + b"\n"
@@ -131,3 +136,9 @@ class Stamp:
             self._second = second
             self._text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         return f"{self._text}.{int((when - second) * 1000):03d}+00:00"
+
+
+def lost_of(worker: int, clock: Callable[[], float]) -> Callable[[int], bytes]:
+    """What makes the line that says how many are missing."""
+    stamp = Stamp()
+    return lambda lines: encode(LostLine(timestamp=stamp.at(clock()), worker=worker, lines=lines))

@@ -4,53 +4,12 @@ Filling in is setting attributes, so that it costs next to nothing. It holds no 
 told, of headers the user agent and the host of the referer.
 """
 
-from typing import Protocol
-
 from dataplane.gate import Identity
 from dataplane.protocols.proxy.application import Application
 from dataplane.protocols.proxy.messages import Request
 from dataplane.protocols.proxy.told.decisions import Decision
 from dataplane.protocols.proxy.told.spans import Span
 from dataplane.protocols.proxy.trust import Seen
-
-
-class Carried(Protocol):
-    """What the relay says of an exchange; times in seconds, sizes in bytes of bodies."""
-
-    @property
-    def status(self) -> int:
-        """What the client got; 0 for nothing."""
-        ...
-
-    @property
-    def failure(self) -> str | None:
-        """A word for what went wrong."""
-        ...
-
-    @property
-    def address(self) -> str:
-        """The upstream's, as configured."""
-        ...
-
-    @property
-    def waited(self) -> float:
-        """Until the head of its answer."""
-        ...
-
-    @property
-    def received(self) -> int:
-        """From the client."""
-        ...
-
-    @property
-    def sent(self) -> int:
-        """To the client."""
-        ...
-
-    @property
-    def upgraded(self) -> bool:
-        """Whether it became a WebSocket."""
-        ...
 
 
 class Record:

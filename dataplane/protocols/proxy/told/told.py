@@ -15,9 +15,10 @@ from dataplane.protocols.proxy.application import Application
 from dataplane.protocols.proxy.asking import Asking
 from dataplane.protocols.proxy.messages import Headers, Request, Response
 from dataplane.protocols.proxy.metrics import Metrics
+from dataplane.protocols.proxy.relay.exchange import Outcome
 from dataplane.protocols.proxy.told.decisions import Decision, Verdict
 from dataplane.protocols.proxy.told.lines import AccessLine, DecisionLine, Stamp, encode, referer_host, text
-from dataplane.protocols.proxy.told.record import Carried, Record
+from dataplane.protocols.proxy.told.record import Record
 from dataplane.protocols.proxy.told.spans import Arrived, Ending, Tracing
 from dataplane.protocols.proxy.trust import Seen
 
@@ -62,22 +63,6 @@ class Outlets:
     worker: int = 0
     sink: Sink = field(default_factory=Nowhere)
     tracing: Tracing | None = None
-
-
-class _Course:
-    """How a request went that nothing upstream took part in."""
-
-    __slots__ = ("received", "sent", "status")
-
-    address = ""
-    failure = None
-    upgraded = False
-    waited = 0.0
-
-    def __init__(self, response: Response) -> None:
-        self.status = response.status
-        self.received = 0
-        self.sent = len(response.body)
 
 
 class _About(NamedTuple):
@@ -135,9 +120,9 @@ class Told:
 
     def answer(self, record: Record, response: Response) -> None:
         """It was answered here."""
-        self._end(record, _Course(response))
+        self._end(record, Outcome(status=response.status, sent=len(response.body)))
 
-    def finish(self, record: Record, outcome: Carried) -> None:
+    def finish(self, record: Record, outcome: Outcome) -> None:
         """It was passed on, and is over."""
         if outcome.waited:
             self._metrics.observe_upstream(record.request.method, _host(record.application), outcome.waited)
@@ -151,10 +136,11 @@ class Told:
             self._write(encode(self._decision_line(_About(*met, application, person, ""), what)))
 
     def settle(self, seconds: float) -> None:
-        """The last of it, before a worker ends."""
+        """The last of it, before a worker ends: for so long at most."""
+        begun = perf_counter()
         self._sink.settle(seconds)
         if self._tracing is not None:
-            self._tracing.settle(seconds)
+            self._tracing.settle(max(0.0, seconds - (perf_counter() - begun)))
 
     def counters(self) -> list[Sample]:
         """What was lost, and became of spans."""
@@ -162,19 +148,19 @@ class Told:
         lost: Sample = {"name": name, "help": help_, "labels": {}, "value": self._sink.dropped}
         return [lost, *(self._tracing.counters() if self._tracing is not None else ())]
 
-    def _end(self, record: Record, course: Carried) -> None:
+    def _end(self, record: Record, outcome: Outcome) -> None:
         took = perf_counter() - record.started
         decision = record.decision
-        if self._is_told(course):
-            self._write(encode(self._access_line(record, course, took)))
+        if self._is_told(outcome):
+            self._write(encode(self._access_line(record, outcome, took)))
         if decision is not None and self._is_wanted(decision):
             self._write(encode(self._decision_line(_about(record), decision)))
         if record.span is not None:
-            record.span.end(_ending(record, course))
+            record.span.end(_ending(record, outcome))
 
-    def _is_told(self, course: Carried) -> bool:
+    def _is_told(self, outcome: Outcome) -> bool:
         if self._access is Logged.PROBLEMS:
-            return course.status >= _FAILED or course.failure is not None or not course.status
+            return outcome.status >= _FAILED or outcome.failure is not None or not outcome.status
         return self._access is Logged.ALL
 
     def _is_wanted(self, decision: Decision) -> bool:
@@ -182,7 +168,7 @@ class Told:
             return decision.verdict is not Verdict.ADMITTED
         return self._decisions is Logged.ALL
 
-    def _access_line(self, record: Record, course: Carried, took: float) -> AccessLine:
+    def _access_line(self, record: Record, outcome: Outcome, took: float) -> AccessLine:
         request, seen, decision, span = record.request, record.seen, record.decision, record.span
         fields = request.fields
         return AccessLine(
@@ -195,19 +181,20 @@ class Told:
             host=seen.host,
             path=text(request.path),
             protocol=_PROTOCOLS.get(request.version, ""),
-            status=course.status,
-            bytes_in=course.received,
-            bytes_out=course.sent,
+            status=outcome.status,
+            bytes_in=outcome.received,
+            bytes_out=outcome.sent,
             duration_ms=round(took * 1000, 3),
-            upstream=course.address,
-            upstream_ms=round(course.waited * 1000, 3) if course.waited else None,
+            upstream=outcome.address,
+            upstream_ms=round(outcome.waited * 1000, 3) if outcome.waited else None,
             user=record.person.username if record.person is not None else "",
             provider=record.application.provider.name if record.application is not None else "",
             decision=decision.word if decision is not None else "",
             user_agent=text(fields.get(b"user-agent", b"")),
             referer=referer_host(fields[b"referer"]) if b"referer" in fields else "",
-            failure=course.failure or "",
-            upgraded=course.upgraded,
+            failure=outcome.failure or "",
+            detail=outcome.detail,
+            upgraded=outcome.upgraded,
             trace_id=span.trace_id if span is not None else "",
         )
 
@@ -246,15 +233,15 @@ def _about(record: Record) -> _About:
     return _About(*met, record.application, record.person, span.trace_id if span is not None else "")
 
 
-def _ending(record: Record, course: Carried) -> Ending:
+def _ending(record: Record, outcome: Outcome) -> Ending:
     return Ending(
-        status=course.status,
-        failure=course.failure or "",
+        status=outcome.status,
+        failure=outcome.failure or "",
         user=record.person.username if record.person is not None else "",
         provider=record.application.provider.name if record.application is not None else "",
         decision=record.decision.word if record.decision is not None else "",
-        address=course.address,
-        waited=course.waited,
-        received=course.received,
-        sent=course.sent,
+        address=outcome.address,
+        waited=outcome.waited,
+        received=outcome.received,
+        sent=outcome.sent,
     )
