@@ -3,6 +3,7 @@
 A worker serves one protocol, so it imports that one alone.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,13 +11,18 @@ from typing import Any
 from dataplane.gate import Gate
 from dataplane.io.dial import TcpAddress
 from dataplane.io.limits import Limits
+from dataplane.io.lines import Lines
 from dataplane.io.passage import PassageSettings
 from dataplane.link.channel import SERVER_NAME
+from dataplane.runtime import tracing
 from dataplane.runtime.descriptors import connection_bound
 from dataplane.runtime.messages import Setup
 from dataplane.runtime.server import ProtocolServer
 from dataplane.sansio.clients import DEFAULT_TRUSTED
 from dataplane.verifier import Sharing
+
+_STDOUT = 1
+"""Where access and decision log go, for standard error has what is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +41,11 @@ Builder = Callable[[Setup, Surroundings], ProtocolServer[Any]]
 
 def _proxy(setup: Setup, surroundings: Surroundings) -> ProtocolServer[Any]:
     from dataplane.protocols.proxy.server import ProxyServer, ProxySettings
+    from dataplane.protocols.proxy.told.lines import lost_of
+    from dataplane.protocols.proxy.told.told import Outlets
 
+    lines = Lines(_STDOUT, lost_of(setup.slot, surroundings.clock))
+    outlets = Outlets(worker=setup.slot, sink=lines, tracing=tracing.find(os.environ, setup.version, setup.slot))
     settings = ProxySettings(
         trusted_cidrs=_trusted(setup),
         control_socket=setup.control_socket or None,
@@ -43,6 +53,7 @@ def _proxy(setup: Setup, surroundings: Surroundings) -> ProtocolServer[Any]:
         version=setup.version,
         limits=_within_descriptors(Limits()),
         service_hosts=frozenset(setup.service_hosts),
+        outlets=outlets,
     )
     server = ProxyServer(settings, surroundings.gate, surroundings.clock, surroundings.random)
     server.join(surroundings.sharing)
