@@ -28,6 +28,7 @@ _MOST_HEAD = 2 * MAX_HEAD
 _MOST_HEADERS = 2 * MAX_HEADERS
 _MOST_INTERIM = 16
 """Answers before the answer."""
+_START = b"HTTP/"
 _END_OF_HEAD = b"\r\n\r\n"
 
 _SEEN: dict[bytes, UpstreamHead] = {}
@@ -50,7 +51,7 @@ class UpstreamSession:
     """The client's side of one exchange; interim answers are heads, too."""
 
     __slots__ = (
-        "_done", "_error", "_events", "_head", "_headers", "_interims", "_left", "_method", "_parser",
+        "_begun", "_done", "_error", "_events", "_head", "_headers", "_interims", "_left", "_method", "_parser",
         "_quiet", "_surplus", "_tail",
     )  # fmt: skip
 
@@ -61,6 +62,7 @@ class UpstreamSession:
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
         self._head: UpstreamHead | None = None
         self._left = 0
+        self._begun = 0
         self._quiet = 0
         self._interims = 0
         self._tail = b""
@@ -143,6 +145,10 @@ class UpstreamSession:
         end = found + 4 - len(self._tail) if found >= 0 else len(data)
         part, whole, known = data[:end], found >= 0 and not self._quiet, len(self._events)
         self._tail = joined[-3:] if found < 0 else b""
+        if self._begins_otherwise(part):
+            self._error = PeerError(502, "the upstream's answer is malformed: it does not begin with HTTP/")
+            return b""
+        self._begun = self._begun + len(part) if found < 0 else 0
         self._quiet += len(part)
         if self._quiet > _MOST_HEAD:
             self._error = PeerError(502, f"the upstream's answer has a head of more than {_MOST_HEAD} bytes")
@@ -153,6 +159,11 @@ class UpstreamSession:
         elif self._head is not None:
             self._begin_body(self._head, part if whole else b"")
         return data[end:]
+
+    def _begins_otherwise(self, part: bytes) -> bool:
+        """To the parser RTSP and empty lines are fine, too."""
+        rest = _START[self._begun :]
+        return bool(rest) and not part.startswith(rest) and not rest.startswith(part)
 
     def _begin_body(self, head: UpstreamHead, seen: bytes) -> None:
         if head.body is Body.NONE and head.status != _SWITCHING:
