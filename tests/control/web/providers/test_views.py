@@ -122,7 +122,7 @@ def test_mode_proxy(site: Site) -> None:
     ):
         assert words in page
     assert "isn't verified" not in page.replace("&#39;", "'")
-    assert "--connect-to git.example.com:443:localhost:9443 https://git.example.com/" in page
+    assert "curl -I -k https://git.example.com/ \\\n  --connect-to git.example.com:443:localhost:9443" in page
     # As a browser sends it where fields of the mode are hidden.
     site.admin.submit(f"{url}edit", mode="forward_single", **dict.fromkeys(UPSTREAM))
     assert named(site.store, "git") == replace(provider, mode=ProxyMode.FORWARD_SINGLE)
@@ -135,7 +135,7 @@ def test_a_certificate_that_nobody_verifies_is_warned_of(site: Site) -> None:
     url = f"{LIST}{named(site.store, 'git').id}/"
     page = site.admin.get(url).text
     assert "not verified" in page
-    assert "curl -I --connect-to git.example.com:8080:localhost:9000 http://git.example.com:8080/" in page
+    assert "curl -I http://git.example.com:8080/ \\\n  --connect-to git.example.com:8080:localhost:9000" in page
     site.admin.submit(f"{url}edit", internal_host="http://10.0.0.5 unix:///run/git.sock")
     assert "verified" not in site.admin.get(url).text
 
