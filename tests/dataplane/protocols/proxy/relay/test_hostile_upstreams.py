@@ -99,7 +99,8 @@ def body_of(events: list[UpstreamEvent]) -> bytes:
 @pytest.mark.parametrize("raw", REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("size", [1 << 20, 997])
 def test_is_refused_and_never_whole(raw: bytes, size: int) -> None:
-    session, seen = read(raw, size=size, closed=True), []
+    session = read(raw, size=size, closed=True)
+    seen: list[UpstreamEvent] = []
     with pytest.raises(PeerError) as caught:
         seen.extend(session.events())
     assert caught.value.code == 502
