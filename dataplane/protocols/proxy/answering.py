@@ -12,7 +12,7 @@ from http import HTTPStatus
 from dataplane.protocols.proxy.messages import Headers, UpstreamHead
 
 _OUR_COOKIE = re.compile(rb'[\s"]*authentik_proxy_', re.IGNORECASE)
-_URL = re.compile(r"(https?://[^/?#\\@]+)(.*)", re.IGNORECASE)
+_URL = re.compile(r"(https?://[^/?#\\@]+)((?:[/?#].*)?)", re.IGNORECASE)
 _REDIRECTING = frozenset({b"location", b"content-location"})
 
 SECURITY: Headers = (

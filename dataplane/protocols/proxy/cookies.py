@@ -10,7 +10,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -148,6 +148,13 @@ def seal_session(sealer: Sealer, session: ProxySession) -> bytes:
     ]  # fmt: skip
     if session.basic is not None:
         whole.append([session.basic.username, session.basic.password])
+    if person.superuser or person.backend_override or person.host_header:
+        later = {
+            "superuser": person.superuser,
+            "backend_override": person.backend_override,
+            "host_header": person.host_header,
+        }
+        whole.append(later)
     token = sealer.seal("session", whole)
     return token if len(token) <= MAX_SESSION else sealer.seal("session", [*bounds, session.proof])
 
@@ -182,7 +189,7 @@ def find_session(sealer: Sealer, provider: str, token: bytes) -> ProxySession | 
             )
             return ProxySession(
                 id=id_,
-                identity=person,
+                identity=_with_rest(person, rest),
                 authenticated=authenticated,
                 expires=expires,
                 id_token=id_token,
@@ -192,11 +199,19 @@ def find_session(sealer: Sealer, provider: str, token: bytes) -> ProxySession | 
 
 
 def _find_basic(rest: list[object]) -> BasicCredentials | None:
-    """What stands last in sessions of people whose application is sent credentials."""
+    """What follows in sessions of people whose application is sent credentials."""
     match rest:
-        case [[str(username), str(password)]]:
+        case [[str(username), str(password)], *_]:
             return BasicCredentials(username=username, password=password)
     return None
+
+
+def _with_rest(person: Identity, rest: list[object]) -> Identity:
+    """What stands last in sessions of people of whom there is more to say; it came later than the rest."""
+    match rest[-1:]:
+        case [{"superuser": bool(superuser), "backend_override": str(backend), "host_header": str(host)}]:
+            return replace(person, superuser=superuser, backend_override=backend, host_header=host)
+    return person
 
 
 def _encode(raw: bytes) -> bytes:

@@ -5,6 +5,7 @@ from typing import Any
 from dataplane.gate import Event
 from dataplane.io.connection import Connection
 from dataplane.ledger import Ledger
+from dataplane.protocols.proxy.application import Application
 from dataplane.protocols.proxy.asking import Asker
 from dataplane.protocols.proxy.common import Common, Dates, Outside
 from dataplane.protocols.proxy.config import Prepared
@@ -12,6 +13,7 @@ from dataplane.protocols.proxy.dialects import PREFIX, Check
 from dataplane.protocols.proxy.errand import Surroundings
 from dataplane.protocols.proxy.flows import Flows, is_ours
 from dataplane.protocols.proxy.headerauth import HeaderAuth
+from dataplane.protocols.proxy.judgement import Admitted, admission_of
 from dataplane.protocols.proxy.judging import Judge
 from dataplane.protocols.proxy.live import Live
 from dataplane.protocols.proxy.messages import Request, Response
@@ -25,6 +27,7 @@ from dataplane.protocols.proxy.sessions import Sessions
 from dataplane.protocols.proxy.signin import SignIn
 from dataplane.protocols.proxy.signout import SignOut
 from dataplane.protocols.proxy.standing import Standing
+from dataplane.protocols.proxy.told.decisions import HOSTS_DIFFER, NO_APPLICATION
 from dataplane.protocols.proxy.told.told import Told
 from dataplane.protocols.proxy.trust import Trust
 from dataplane.protocols.proxy.visiting import FrontDoor, OwnPaths
@@ -87,12 +90,30 @@ class Doors:
     def refuse_unknown_host(self, request: Request, check: Check, connection: Connection[Any]) -> Response:
         """A check for a host that no application claims."""
         self.metrics.observe(request.method, "", "app", 0.0)
-        return self.common.refusals.no_application(self.common.asker.check(request, check, connection))
+        asking = self.common.asker.check(request, check, connection)
+        if self.common.refusals.configured:
+            self.common.told.check(None, asking, None, NO_APPLICATION)
+        return self.common.refusals.no_application(asking)
 
-    def refuse_confused(self, host: str, rival: str, peer: str) -> Response:
+    def refuse_to_check(self, host: str, peer: str) -> Response:
+        """A check of an application that we stand before: there are no headers to copy that a browser may not see."""
+        reason = f"{host} is served in mode proxy: it is asked for itself, and there is nothing to check"
+        return self.common.refusals.explain_check(PeerError(400, reason), peer, "mode_proxy")
+
+    def refuse_confused(self, request: Request, check: Check, rival: str, connection: Connection[Any]) -> Response:
         """A check that names two hosts: one application may be asked about and another one served."""
-        reason = f"X-Original-URL names {host}, Host or X-Forwarded-Host {rival}: nginx has to build them from $host"
-        return self.common.refusals.explain_check(PeerError(400, reason), peer, "hosts_differ")
+        asking = self.common.asker.check(request, check, connection)
+        self.common.told.check(self.routes.find(check.host), asking, None, HOSTS_DIFFER)
+        names = f"X-Original-URL names {check.host}, Host or X-Forwarded-Host {rival}"
+        error = PeerError(400, f"{names}: nginx has to build them from $host")
+        return self.common.refusals.explain_check(error, connection.peer, "hosts_differ")
+
+    def tell_admission(
+        self, application: Application, request: Request, check: Check, connection: Connection[Any], admitted: Admitted
+    ) -> None:
+        """A check that passes, where it is told of these too."""
+        person, decision = admission_of(admitted)
+        self.common.told.check(application, self.common.asker.check(request, check, connection), person, decision)
 
     def visit(self, request: Request, session: HttpSession, connection: Connection[Any]) -> Response | None:
         """Answer what is no check; None when the answer has been written already."""
@@ -116,6 +137,8 @@ class Doors:
             request, seen, self.common.asker.id_of(request, connection.peer), connection.peer
         )
         record.application = application
+        if application is None and self.common.refusals.configured:
+            record.decision = NO_APPLICATION
         answer = self._own.visit(application, request, seen, record.id)
         self.common.told.answer(record, answer)
         host = application.origin.host if application is not None else ""

@@ -10,7 +10,7 @@ from dataplane.io.connection import Connection
 from dataplane.protocols.proxy.application import Application, Opened
 from dataplane.protocols.proxy.dialects import DIALECTS, Check, Dialect, find_dialect
 from dataplane.protocols.proxy.doors import Doors
-from dataplane.protocols.proxy.judgement import Entered, Open, Turned
+from dataplane.protocols.proxy.judgement import Admitted, Entered, Open, Turned
 from dataplane.protocols.proxy.messages import Body, Data, Event, Request, Response
 from dataplane.protocols.proxy.session import HttpSession
 from dataplane.sansio import PeerError
@@ -22,11 +22,12 @@ MAX_DISCARD = 64 * 1024
 class ProxyHandler:
     """One connection's handler."""
 
-    __slots__ = ("_dates", "_discarded", "_doors", "_session")
+    __slots__ = ("_dates", "_discarded", "_doors", "_session", "_told")
 
     def __init__(self, doors: Doors, session: HttpSession) -> None:
         self._doors = doors
         self._dates = doors.common.dates
+        self._told = doors.common.told
         self._session = session
         self._discarded = 0
 
@@ -55,11 +56,13 @@ class ProxyHandler:
         application = doors.routes.find(check.host)
         if application is None:
             return self._answer(request, doors.refuse_unknown_host(request, check, connection), connection)
+        if application.backend is not None:
+            return self._answer(request, doors.refuse_to_check(check.host, connection.peer), connection)
         rival = doors.judge.find_rival(application, check, doors.trust.service_hosts) if check.rivals else None
         if rival is None:
             answer = self._judge(request, check, application, connection)
         else:
-            answer = self._answer(request, doors.refuse_confused(check.host, rival, connection.peer), connection)
+            answer = self._answer(request, doors.refuse_confused(request, check, rival, connection), connection)
         timer = application.timers.get(request.method)
         if timer is None:
             timer = doors.metrics.timer(request.method, application.origin.host, "app")
@@ -69,16 +72,15 @@ class ProxyHandler:
 
     def _judge(self, request: Request, check: Check, application: Application, connection: Connection[Any]) -> bytes:
         judged = self._doors.judge.judge(application, request, check, connection)
-        match judged:
-            case Opened(head=head) | Entered(opened=Opened(head=head)):
-                return self._pass(request, head, connection)
-            case Turned(response=response):
-                return self._answer(request, response, connection)
-            case Open.OPEN:
-                given = request.fields.get(b"authorization", b"")
-                return self._pass(request, application.open_answer(given), connection)
-            case _:
-                assert_never(judged)
+        if judged.__class__ is Opened and not self._told.admissions:
+            return self._pass(request, judged.head, connection)
+        if isinstance(judged, Turned):
+            if judged.decision is not None and judged.asking is not None:
+                self._told.check(application, judged.asking, judged.person, judged.decision)
+            return self._answer(request, judged.response, connection)
+        if self._told.admissions:
+            self._doors.tell_admission(application, request, check, connection, judged)
+        return self._pass(request, _head_of(judged, application, request), connection)
 
     def _pass(self, request: Request, head: bytes, connection: Connection[Any]) -> bytes:
         draining = connection.server.draining
@@ -120,3 +122,13 @@ class ProxyHandler:
                 connection.server.counts.limits["discarded_body"] += 1
                 connection.finish()
         return b""
+
+
+def _head_of(admitted: Admitted, application: Application, request: Request) -> bytes:
+    match admitted:
+        case Opened(head=head) | Entered(opened=Opened(head=head)):
+            return head
+        case Open.OPEN:
+            return application.open_answer(request.fields.get(b"authorization", b""))
+        case _:
+            assert_never(admitted)

@@ -104,10 +104,11 @@ class ProxyServer:
 
     def drain(self, seconds: float) -> None:
         """Stop accepting, let requests in flight finish for `seconds`, then cut."""
-        if self._relay is not None:
-            self._relay.part()
+        for relay in self._relays():
+            relay.part()
         ends = self._tcp.now() + seconds
         self._tcp.drain(seconds)
+        self._doors.live.stop()
         least, most = _LAST_LINES
         self._doors.common.told.settle(max(least, min(most, ends - self._tcp.now())))
 

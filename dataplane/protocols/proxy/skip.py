@@ -2,7 +2,8 @@
 
 RE2, unanchored, as authentik has it: on the path in the modes of one host, on scheme, host and path in
 forward_domain. The query never takes part. A path that an application might read as another one (dot segments,
-doubled slashes, encoded delimiters, path parameters) is never skipped: then one signs in, and no harm is done.
+doubled slashes, encoded delimiters or letters, path parameters) is never skipped: then one signs in, and no harm is
+done.
 """
 
 import re
@@ -20,6 +21,9 @@ _OPTIONS.max_mem = 8 << 20
 
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _DISGUISED = frozenset(b"./\\%#?;") | frozenset(range(32)) | {127}
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+"""What nobody has reason to encode (RFC 3986 section 2.3): so a path has one spelling."""
+_ODD = _DISGUISED | _UNRESERVED
 
 
 class SkipPaths:
@@ -62,11 +66,11 @@ def find_plain_path(path: bytes) -> str | None:
 
 
 def _decodes_plainly(path: bytes) -> bool:
-    """Whether each % begins a valid escape and none of them stands for a delimiter or a dot in disguise."""
+    """Whether each % begins a valid escape, and none stands for a delimiter, a dot or what needs none."""
     escapes = _ESCAPE.findall(path)
     if len(escapes) != path.count(b"%"):
         return False
-    return not any(int(escape, 16) in _DISGUISED for escape in escapes)
+    return not any(int(escape, 16) in _ODD for escape in escapes)
 
 
 def _compile(pattern: str) -> Any:  # noqa: ANN401  # re2 has no types

@@ -70,9 +70,10 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 @contextmanager
 def site(
     tmp_path: Path,
-    play: Callable[[Peer, bytes], None] | bytes = OK,
+    play: Play = OK,
     *,
-    provider: ProxyProvider | None = None,
+    provider: ProxyProvider = WIKI,
+    resources: Mapping[str, Resource] | None = None,
     **changes: Any,
 ) -> Iterator[Site]:
     """`play` is what the application does with each connection after its first head, or an answer to each request."""
@@ -89,8 +90,7 @@ def site(
     path = tmp_path / "application.sock"
     with upstream(path, serve), running(tls=False) as (server, port):
         served = Site(server, port, seen)
-        refused = served.commit(
-            options=OPTIONS, **{"provider/p1": provider or standing_before(f"unix://{path}", **changes)}
-        )
+        there = standing_before(f"unix://{path}", provider=provider, **changes)
+        refused = served.commit(options=OPTIONS, **{"provider/p1": there}, **(resources or {}))
         assert not refused, refused
         yield served

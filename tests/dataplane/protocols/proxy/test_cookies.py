@@ -150,6 +150,28 @@ class TestElision:
         reduced = find_session(sealer(), "p1", seal_session(sealer(), replace(crowded(1000), basic=basic)))
         assert isinstance(reduced, SessionReference), "it is looked up with the rest"
 
+    @pytest.mark.parametrize("basic", [None, BasicCredentials(username="al", password="p:w")])
+    @pytest.mark.parametrize(
+        "more",
+        [{"superuser": True}, {"backend_override": "http://10.0.0.9:1"}, {"host_header": "inner.test"}],
+    )
+    def test_where_someone_is_led_is_kept_with_them(
+        self, basic: BasicCredentials | None, more: dict[str, object]
+    ) -> None:
+        led = session(basic=basic, identity=replace(ALICE, **more))  # type: ignore[arg-type]  # by its names
+        assert find_session(sealer(), "p1", seal_session(sealer(), led)) == led
+
+    @pytest.mark.parametrize("rest", [[], [["al", "p:w"]]])
+    def test_what_was_sealed_before_that_opens(self, rest: list[object]) -> None:
+        held = session()
+        person = held.identity
+        content = [
+            held.id, person.subject, held.authenticated, held.expires, person.username, person.name, person.email,
+            person.groups, person.entitlements, person.additional_headers, held.id_token, *rest,
+        ]  # fmt: skip
+        basic = BasicCredentials(username="al", password="p:w") if rest else None
+        assert find_session(sealer(), "p1", sealer().seal("session", content)) == replace(held, basic=basic)
+
     def test_a_thousand_groups_are_reduced_and_the_proof_is_kept(self) -> None:
         proven = replace(crowded(1000), proof="pr00f")
         found = find_session(sealer(), "p1", seal_session(sealer(), proven))
