@@ -98,7 +98,8 @@ class HeaderAuth:
                 self._outcomes[reason] += 1
                 self._count("access_denied", asking)
                 page = self._pages.error("access_denied", 403, asking, denial(application, ""))
-                return Turned(page, Decision(Verdict.DENIED, By(verified.source), Reason.ACCESS_DENIED))
+                decision = Decision(Verdict.DENIED, By(verified.source), Reason.ACCESS_DENIED)
+                return Turned(page, decision, None, asking)
             case Denied(reason=DenyReason.BUSY, retry_after=seconds):
                 return self._later(application, asking, "busy", seconds)
             case Denied() | Challenge() as answer:
@@ -136,7 +137,7 @@ class HeaderAuth:
         answer = json_response(401, {"error": "credentials_refused", "request_id": asking.id})
         asked = challenge(application.provider.application_name, is_bearer=is_bearer)
         response = Response(status=401, headers=(*answer.headers, *asked), body=answer.body)
-        return Turned(response, Decision(Verdict.CHALLENGED, By.CONTROL, reason))
+        return Turned(response, Decision(Verdict.CHALLENGED, By.CONTROL, reason), None, asking)
 
     def _later(self, application: Application, asking: Asking, reason: str, seconds: float) -> Turned | None:
         """Nobody can tell just now; the reason is a page's name."""
@@ -147,7 +148,7 @@ class HeaderAuth:
         wait = max(math.ceil(seconds), RETRY_AFTER)
         parameters = {"application": application.provider.application_name, "retry_after": wait}
         decision = Decision(Verdict.UNAVAILABLE, By.CONTROL, Reason.BUSY) if reason == "busy" else CONTROL_AWAY
-        return Turned(self._pages.error(reason, 503, asking, parameters), decision)
+        return Turned(self._pages.error(reason, 503, asking, parameters), decision, None, asking)
 
 
 @lru_cache(maxsize=4096)

@@ -1,12 +1,13 @@
 """What judging a request comes to: an Opened session, or one of these. Values only."""
 
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from dataplane.gate import Identity
 from dataplane.protocols.proxy.application import Opened
+from dataplane.protocols.proxy.asking import Asking
 from dataplane.protocols.proxy.messages import Response
-from dataplane.protocols.proxy.told.decisions import Decision
+from dataplane.protocols.proxy.told.decisions import BY_SESSION, BY_SOURCE, OPEN, Decision
 from dataplane.verifier import Source
 
 
@@ -30,6 +31,22 @@ class Turned(NamedTuple):
     decision: Decision | None
     person: Identity | None = None
     """Who it was, where that is known."""
+    asking: Asking | None = None
+    """What was decided about; with each decision."""
 
 
-Judgement = Opened | Entered | Open | Turned
+Admitted = Opened | Entered | Open
+Judgement = Admitted | Turned
+
+
+def admission_of(admitted: Admitted) -> tuple[Identity | None, Decision]:
+    """Who is let in, and by what."""
+    match admitted:
+        case Opened(session=session):
+            return session.identity, BY_SESSION
+        case Entered(opened=opened, source=source):
+            return opened.session.identity, BY_SOURCE[source]
+        case Open.OPEN:
+            return None, OPEN
+        case _:
+            assert_never(admitted)

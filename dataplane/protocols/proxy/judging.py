@@ -107,7 +107,7 @@ class Judge:
         try:
             judged = self._header_auth.judge(application, request, asking)
         except PeerError as error:
-            return Turned(self._refusals.explain(error, connection.peer), MALFORMED)
+            return Turned(self._refusals.explain(error, connection.peer), MALFORMED, None, asking)
         if judged is None:
             return self._ask_to_sign_in(application, check, asking)
         if isinstance(judged, Entered) and judged.opened.denied:
@@ -124,13 +124,13 @@ class Judge:
                     "application": application.provider.application_name,
                     "retry_after": RETRY_AFTER,
                 }
-                return Turned(self._pages.error("unavailable", 503, asking, parameters), CONTROL_AWAY)
+                return Turned(self._pages.error("unavailable", 503, asking, parameters), CONTROL_AWAY, None, asking)
             case Opened(session=session):
                 person = session.identity
                 self._refusals.count("access_denied", asking)
                 self._record(application, person, asking, "access denied")
                 page = self._pages.error("access_denied", 403, asking, denial(application, person.username))
-                return Turned(page, NOT_ALLOWED, person)
+                return Turned(page, NOT_ALLOWED, person, asking)
             case _:
                 assert_never(opened)
 
@@ -143,12 +143,12 @@ class Judge:
         self.sessions.metrics.sign_ins["asked"] += 1
         decision = STRANGER if over is None else ENDED_SESSION
         if check.redirects and asking.navigates:
-            return Turned(redirect(url), decision, over)
+            return Turned(redirect(url), decision, over, asking)
         content = {"error": "sign_in_required", "sign_in": url, "request_id": asking.id}
         answer = json_response(401, content)
         hints = ((b"Location", url.encode()), (b"WWW-Authenticate", b'Garrison realm="sign in with a browser"'))
         response = Response(status=401, headers=(*answer.headers, *hints), body=answer.body)
-        return Turned(response, decision, over)
+        return Turned(response, decision, over, asking)
 
     def _admit(self, place: Place, request: Request, application: Application, connection: Connection[Any]) -> Entry:
         """Where a request of a session is counted; kept for the next from there, unless that takes much room."""

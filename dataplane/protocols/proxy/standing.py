@@ -4,7 +4,7 @@ One view of it serves all: what was judged, method, host and path as sent, is wh
 be read as a path of ours never comes here.
 """
 
-from typing import Any, assert_never
+from typing import Any
 
 from dataplane.config import ConfigRefused
 from dataplane.io.connection import Connection
@@ -14,18 +14,14 @@ from dataplane.protocols.proxy.errand import Errand, Surroundings, check_of
 from dataplane.protocols.proxy.failures import LOOP, MISDIRECTED, refuse
 from dataplane.protocols.proxy.heads import Heads
 from dataplane.protocols.proxy.identity import Introduction
-from dataplane.protocols.proxy.judgement import Entered, Judgement, Open, Turned
+from dataplane.protocols.proxy.judgement import Entered, Judgement, Turned, admission_of
 from dataplane.protocols.proxy.messages import Request, Response
 from dataplane.protocols.proxy.onward import has_been_here
-from dataplane.protocols.proxy.relay.exchange import Onward
+from dataplane.protocols.proxy.relay.exchange import Failure, Onward, Outcome
 from dataplane.protocols.proxy.session import HttpSession
 from dataplane.protocols.proxy.told import decisions
-from dataplane.protocols.proxy.told.decisions import By, Decision, Verdict
 from dataplane.protocols.proxy.told.record import Record
 from dataplane.protocols.proxy.trust import Seen
-from dataplane.verifier import Source
-
-_ENTERED = {source: Decision(Verdict.ADMITTED, By(source)) for source in Source}
 
 
 class Standing:
@@ -54,7 +50,12 @@ class Standing:
         head = self._heads.find(request, seen, connection.peer, _introduction(application, opened), backend.way)
         onward = Onward(request.method, head + self._own_lines(record))
         errand = Errand(self._surroundings, record, opened, backend, onward)
-        self._told.finish(record, backend.relay.forward(request, session, connection, errand))
+        try:
+            outcome = backend.relay.forward(request, session, connection, errand)
+        except BaseException:  # a drain that can't wait any longer, or a bug: a line tells of it all the same
+            self._told.finish(record, Outcome(failure=Failure.ENDED))
+            raise
+        self._told.finish(record, outcome)
         return None
 
     def _find_backend(self, application: Application, record: Record, judged: Judgement) -> Backend | Response:
@@ -82,17 +83,10 @@ class Standing:
 
 
 def _note(record: Record, judged: Judgement) -> None:
-    match judged:
-        case Opened(session=session):
-            record.person, record.decision = session.identity, decisions.BY_SESSION
-        case Entered(opened=opened, source=source):
-            record.person, record.decision = opened.session.identity, _ENTERED[source]
-        case Turned(decision=decision, person=person):
-            record.person, record.decision = person, decision
-        case Open.OPEN:
-            record.decision = decisions.OPEN
-        case _:
-            assert_never(judged)
+    if isinstance(judged, Turned):
+        record.person, record.decision = judged.person, judged.decision
+    else:
+        record.person, record.decision = admission_of(judged)
 
 
 def _opened(judged: Judgement) -> Opened | None:

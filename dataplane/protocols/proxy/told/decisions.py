@@ -6,6 +6,8 @@ Words only, no text of a client's. Admins search for them, so they stay as they 
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dataplane.verifier import Source
+
 
 class Verdict(StrEnum):
     """What became of who wanted in."""
@@ -78,8 +80,8 @@ class Decision:
 
 BY_SESSION = Decision(Verdict.ADMITTED, By.SESSION)
 BY_CONTROL = Decision(Verdict.ADMITTED, By.CONTROL)
-BY_CACHE = Decision(Verdict.ADMITTED, By.CACHE)
-OFFLINE = Decision(Verdict.ADMITTED, By.OFFLINE)
+BY_SOURCE = {source: Decision(Verdict.ADMITTED, By(source)) for source in Source}
+"""By where what is known of credentials comes from."""
 OPEN = Decision(Verdict.ADMITTED, By.OPEN)
 STRANGER = Decision(Verdict.CHALLENGED, By.SESSION, Reason.NO_SESSION)
 ENDED_SESSION = Decision(Verdict.CHALLENGED, By.SESSION, Reason.SESSION_ENDED)
