@@ -2,7 +2,8 @@
 
 Run as `python -m tests.support.hostile_program SETTINGS`, which are JSON (see Settings). In the folder: `application`
 is where the application listens, `ports` appears when HTTP and HTTPS are served, and `counts` tells what was counted to
-who connects.
+who connects. The application is reached as control is by the front door, and where its port is said, in mode proxy for
+the host app.test, all of which is open.
 """
 
 import json
@@ -11,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,22 @@ import gevent
 from gevent import socket as gevent_socket
 from gevent.event import Event
 
+from dataplane.config import Edit, ProxyMode, Upstream
 from dataplane.io.limits import Limits
 from dataplane.protocols.proxy.server import ProxyServer, ProxySettings
-from tests.dataplane.protocols.proxy.builders import TableGate
+from tests.dataplane.protocols.proxy.builders import OPTIONS, WIKI, Outpost, TableGate, session
 from tests.support.peers_program import Program, eventually
 
 BACKLOG = 4096
+NOWHERE = Upstream(addresses=("http://127.0.0.1:9",))
+OPEN = replace(
+    WIKI,
+    mode=ProxyMode.PROXY,
+    external_host="http://app.test",
+    internal_host="http://127.0.0.1:9",
+    skip_path_regex=("^",),
+    upstream=NOWHERE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +43,7 @@ class Settings:
     """Where it works, whom it trusts, and what differs from the usual limits."""
 
     folder: str
+    application: int = 0
     trusted: tuple[str, ...] = ("127.0.0.0/8",)
     limits: dict[str, Any] = field(default_factory=dict)
 
@@ -59,6 +71,12 @@ class Worker:
         return counts
 
 
+def signed_in() -> bytes:
+    """The cookies of somebody who may use the application."""
+    now = time.time()
+    return Outpost(OPEN).cookie(session(authenticated=now - 60, expires=now + 3600)).encode()
+
+
 def main(settings: Settings) -> int:
     """Serve until SIGTERM."""
     folder = Path(settings.folder)
@@ -73,6 +91,12 @@ def main(settings: Settings) -> int:
         time.time,
         secrets.token_bytes,
     )
+    if settings.application:
+        address = f"http://127.0.0.1:{settings.application}"
+        provider = replace(OPEN, internal_host=address, upstream=Upstream(addresses=(address,)))
+        prepared, refused = server.prepare(Edit(changed={"options": OPTIONS, "provider/p1": provider}))
+        assert not refused, refused
+        server.commit(prepared)
     ports = [_listen(server, tls=tls) for tls in (False, True)]
     gevent.spawn(_tell, server, folder / "counts")
     (folder / "ports.new").write_text(" ".join(map(str, ports)))

@@ -43,20 +43,20 @@ class Malformed:
 
 
 class Recorder:
-    """Listens on a free port of 127.0.0.1, or on a unix socket; answers 200 to what it understands."""
+    """Listens on a free port of 127.0.0.1, and on a unix socket too; answers 200 to what it understands."""
 
     def __init__(self, path: Path | None = None) -> None:
-        if path is None:
-            self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-            self.port = int(self._listener.getsockname()[1])
-        else:
-            self._listener = socket.socket(socket.AF_UNIX)
-            self._listener.bind(str(path))
-            self._listener.listen(256)
+        self._listeners = [socket.create_server(("127.0.0.1", 0), backlog=256)]
+        self.port = int(self._listeners[0].getsockname()[1])
+        if path is not None:
+            self._listeners.append(socket.socket(socket.AF_UNIX))
+            self._listeners[1].bind(str(path))
+            self._listeners[1].listen(256)
         self._seen: list[Recorded | Malformed] = []
         self._lock = threading.Lock()
         self.connections = 0
-        threading.Thread(target=self._accept, daemon=True).start()
+        for listener in self._listeners:
+            threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
     def take(self) -> list[Recorded | Malformed]:
         """What has arrived since the last time."""
@@ -66,18 +66,19 @@ class Recorder:
 
     def close(self) -> None:
         """Accept no more."""
-        with contextlib.suppress(OSError):  # not connected; it wakes accept all the same
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        for listener in self._listeners:
+            with contextlib.suppress(OSError):  # not connected; it wakes accept all the same
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
 
     def _note(self, what: Recorded | Malformed) -> None:
         with self._lock:
             self._seen.append(what)
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while True:
-                peer, _ = self._listener.accept()
+                peer, _ = listener.accept()
                 self.connections += 1
                 threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
 

@@ -13,12 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.hostile_program import Settings, Worker
+from tests.support.hostile_corpus import HOST
+from tests.support.hostile_program import Settings, Worker, signed_in
 from tests.support.hostile_recorder import Malformed, Recorded, Recorder
 from tests.support.peers import await_ports, start_caddy, start_nginx
 from tests.support.peers_program import Program, free_port, require
 
 LAST = b"GET /last HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n"
+STRANGERS = ("192.0.2.0/24",)
+"""Whom our worker trusts: nobody who is there."""
 PATIENCE = 0.3
 """Seconds for a subject that waits for more, or says nothing to what it refuses."""
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3}) ")
@@ -77,16 +80,19 @@ class Outcome:
 class Subject:
     """A proxy that serves, and what is behind it."""
 
-    def __init__(self, name: str, port: int, recorder: Recorder, stop: Callable[[], object]) -> None:
+    def __init__(
+        self, name: str, port: int, recorder: Recorder, stop: Callable[[], object], credentials: bytes = b""
+    ) -> None:
         self.name = name
         self.port = port
         self.recorder = recorder
         self._stop = stop
+        self._host = HOST + credentials
 
     def ask(self, raw: bytes) -> Outcome:
         """Send this and the last request; read whatever comes."""
         self.recorder.take()
-        answers, ended = _exchange(self.port, raw + LAST)
+        answers, ended = _exchange(self.port, raw.replace(HOST, self._host, 1) + LAST)
         seen = self.recorder.take()
         last = [request for request in seen if isinstance(request, Recorded) and request.target == "/last"]
         return Outcome(
@@ -121,10 +127,20 @@ def _exchange(port: int, raw: bytes) -> tuple[bytes, bool]:
 
 
 def ours(folder: Path) -> Subject:
-    """Our worker."""
+    """Our worker in mode proxy, asked by somebody who is signed in.
+
+    Hosts other than the application's go through the front door to the same recorder.
+    """
     recorder = Recorder(folder / "application")
-    worker = Worker(Settings(folder=str(folder), trusted=("192.0.2.0/24",)))
-    return Subject("ours", worker.http, recorder, worker.program.stop)
+    worker = Worker(Settings(folder=str(folder), application=recorder.port, trusted=STRANGERS))
+    return Subject("ours", worker.http, recorder, worker.program.stop, b"Cookie: %s\r\n" % signed_in())
+
+
+def front(folder: Path) -> Subject:
+    """Our worker as a front door alone."""
+    recorder = Recorder(folder / "application")
+    worker = Worker(Settings(folder=str(folder), trusted=STRANGERS))
+    return Subject("front", worker.http, recorder, worker.program.stop)
 
 
 def nginx(folder: Path) -> Subject:
@@ -156,7 +172,7 @@ class Row:
 
     def __init__(self, folder: Path) -> None:
         self._subjects = []
-        for make in (ours, nginx, haproxy, caddy):
+        for make in (ours, front, nginx, haproxy, caddy):
             (folder / make.__name__).mkdir()
             self._subjects.append(make(folder / make.__name__))
         self._pool = ThreadPoolExecutor(len(self._subjects))
@@ -166,9 +182,9 @@ class Row:
         answers = self._pool.map(lambda subject: subject.ask(raw), self._subjects)
         return dict(zip([subject.name for subject in self._subjects], answers, strict=True))
 
-    def ask_us(self, raw: bytes) -> Outcome:
-        """What we alone made of it."""
-        return self._subjects[0].ask(raw)
+    def ask_us(self, raw: bytes) -> list[Outcome]:
+        """What we alone made of it, in mode proxy and as a front door."""
+        return [subject.ask(raw) for subject in self._subjects[:2]]
 
     def close(self) -> None:
         """End all."""

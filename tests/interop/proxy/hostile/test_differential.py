@@ -1,7 +1,8 @@
 """The same bytes to us, to nginx, HAProxy and Caddy before the same application, and to the parsers of h11 and aiohttp.
 
-What we forward, the strict ones (h11, HAProxy) take too and as the same; what all others take we refuse with a reason
-alone. Both lists of exceptions say that reason, and an exception that is none any more fails.
+We are there twice: in mode proxy and as a front door. What we forward, the strict ones (h11, HAProxy) take too and as
+the same; what all others take we refuse with a reason alone. Both lists of exceptions say that reason, and an exception
+that is none any more fails.
 """
 
 import pytest
@@ -15,6 +16,7 @@ from tests.support.hostile_subjects import LAST, Outcome, Row
 
 pytestmark = pytest.mark.interop
 CASES = cases()
+OURS = ("ours", "front")
 PROXIES = ("nginx", "haproxy", "caddy")
 
 FORWARDED_ALL_THE_SAME = {
@@ -52,7 +54,7 @@ REFUSED_BY_US_ALONE = {
 
 def lenient(found: dict[str, Outcome], raw: bytes) -> list[str]:
     """The strict ones that refuse what we forward."""
-    if not found["ours"].requests:
+    if not any(found[name].requests for name in OURS):
         return []
     requests, _ = read_with_h11(raw + LAST)
     silent = ["h11"] if not without_last(requests) else []
@@ -63,7 +65,7 @@ def is_alone(found: dict[str, Outcome], raw: bytes, aiohttp: Aiohttp) -> bool:
     """Whether all others take what we refuse."""
     requests, _ = read_with_h11(raw + LAST)
     others = bool(without_last(requests)) and aiohttp.accepts(raw)
-    return not found["ours"].requests and others and all(found[name].forwarded for name in PROXIES)
+    return not all(found[name].requests for name in OURS) and others and all(found[name].forwarded for name in PROXIES)
 
 
 def without_last(requests: list[Recorded]) -> list[Recorded]:
@@ -102,20 +104,33 @@ def check_head(request: Recorded) -> None:
     assert request.all("x-forwarded-proto") == ["http"]
     for name in ("te", "trailer", "keep-alive", "proxy-connection", "proxy-authorization", "x-trailer", "forwarded"):
         assert not request.all(name), name
-    assert not [name for name, _ in request.headers if name.startswith("x-authentik-")]
+    names = [name for name, _ in request.headers if name.startswith("x-authentik-")]
+    assert len(set(names)) == len(names)
+    assert request.all("x-authentik-username") in ([], ["alice"])
+    assert "authentik_proxy" not in str(request.headers)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_case(row: Row, aiohttp: Aiohttp, name: str) -> None:
     raw = CASES[name]
     found = row.ask(raw)
-    assert bool(lenient(found, raw)) == (name in FORWARDED_ALL_THE_SAME), (lenient(found, raw), found["ours"])
-    assert is_alone(found, raw, aiohttp) == (name in REFUSED_BY_US_ALONE), found["ours"]
+    mine = [found[each] for each in OURS]
+    assert bool(lenient(found, raw)) == (name in FORWARDED_ALL_THE_SAME), (lenient(found, raw), mine)
+    assert is_alone(found, raw, aiohttp) == (name in REFUSED_BY_US_ALONE), mine
     if lenient(found, raw) in ([], ["haproxy"]):
-        check_alike(found["ours"], raw)
+        for each in mine:
+            check_alike(each, raw)
 
 
 @given(mutated())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_generated_reaches_the_application_otherwise_than_h11_reads_it(row: Row, raw: bytes) -> None:
-    check_alike(row.ask_us(raw), raw)
+    for outcome in row.ask_us(raw):
+        check_alike(outcome, raw)
+
+
+def test_the_one_of_us_says_who_it_is_and_the_other_does_not(row: Row) -> None:
+    """Else the rest would prove less than it seems to."""
+    found = row.ask(CASES["pipeline"])
+    assert [each.all("x-authentik-username") for each in found["ours"].forwarded] == [["alice"]] * 3
+    assert [each.all("x-authentik-username") for each in found["front"].forwarded] == [[]] * 3
