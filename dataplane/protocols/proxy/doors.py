@@ -59,7 +59,7 @@ class Doors:
             told=Told(outside.outlets, clock, self.metrics, trust.is_trusted),
         )
         sign_out = SignOut(gate, self.sessions, self.ledger, self.end_here)
-        flows = Flows(SignIn(gate, self.sessions, pages, random), sign_out)
+        flows = Flows(SignIn(gate, self.sessions, pages, random, common.told), sign_out)
         header_auth = HeaderAuth(self.verifier, self.sessions, pages, self.ledger, common.refusals.count)
         self.judge = Judge(common, self.sessions, header_auth, flows)
         self.live = Live()

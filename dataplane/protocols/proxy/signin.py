@@ -31,6 +31,15 @@ from dataplane.protocols.proxy.cookies import MAX_PARTS, find_values, seal_sessi
 from dataplane.protocols.proxy.messages import Headers, Response
 from dataplane.protocols.proxy.pages import Pages, redirect
 from dataplane.protocols.proxy.sessions import Sessions
+from dataplane.protocols.proxy.told.decisions import (
+    BY_CONTROL,
+    CONTROL_AWAY,
+    REDIRECT_LOOP,
+    RETURN_REFUSED,
+    SIGN_IN_FAILED,
+    TURNED_DOWN,
+)
+from dataplane.protocols.proxy.told.told import Told
 from dataplane.sansio.clients import SETTING
 
 LOOP_COUNT = 5
@@ -44,10 +53,13 @@ _log = logging.getLogger("dataplane.proxy")
 class SignIn:
     """The two halves of a sign-in."""
 
-    def __init__(self, gate: Gate, sessions: Sessions, pages: Pages, random: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, gate: Gate, sessions: Sessions, pages: Pages, random: Callable[[int], bytes], told: Told
+    ) -> None:
         self._gate = gate
         self._sessions = sessions
         self._pages = pages
+        self._told = told
         self._metrics = sessions.metrics
         self._clock = sessions.clock
         self._random = random
@@ -59,6 +71,7 @@ class SignIn:
         return_url = application.find_return_url(wanted) if wanted else application.provider.external_host + "/"
         if return_url is None:
             self._count("return_refused", asking)
+            self._told.sign_in(application, asking, None, RETURN_REFUSED)
             parameters = {"wanted": wanted, "host": application.origin.host, "domain": application.domain}
             return self._pages.error("return_refused", 400, asking, parameters)
         return_url = cut(return_url)
@@ -116,6 +129,7 @@ class SignIn:
         # Judged again, for the state has been to the browser and config may have changed meanwhile.
         return_url = application.find_return_url(attempt.return_url) or application.provider.external_host + "/"
         self._metrics.sign_ins["completed"] += 1
+        self._told.sign_in(application, asking, session.identity, BY_CONTROL)
         lifetime = max(1, int(opened.until - self._clock()))
         cookies = (
             *session_cookies(application, split_token(seal_session(application.sealer, session)), lifetime, asking),
@@ -144,6 +158,7 @@ class SignIn:
             back = quote(state.return_url or application.provider.external_host + "/", safe="")
             return redirect(f"{application.start_url}?tries=1&rd={back}", used)
         self._count("sign_in_failed", asking)
+        self._told.sign_in(application, asking, None, SIGN_IN_FAILED)
         page = self._pages.error(
             "sign_in_failed", 400, asking, {**_diagnosis(application, asking, state.return_url), "reason": reason}
         )
@@ -151,6 +166,7 @@ class SignIn:
 
     def _explain_loop(self, application: Application, asking: Asking, return_url: str) -> Response:
         self._count("redirect_loop", asking)
+        self._told.sign_in(application, asking, None, REDIRECT_LOOP)
         page = self._pages.error("redirect_loop", 400, asking, _diagnosis(application, asking, return_url))
         # With the count gone, "try again" on the page does try again.
         cleared = set_cookie(application.cookie + b"_v", b"", application.flow_scope, 0)
@@ -158,10 +174,12 @@ class SignIn:
 
     def _deny(self, application: Application, asking: Asking) -> Response:
         self._count("access_denied", asking)
+        self._told.sign_in(application, asking, None, TURNED_DOWN)
         return self._pages.error("access_denied", 403, asking, denial(application, ""))
 
     def _unavailable(self, application: Application, asking: Asking, reason: str) -> Response:
         self._count("unavailable", asking)
+        self._told.sign_in(application, asking, None, CONTROL_AWAY)
         _log.warning("control can't be asked: %s", reason, extra={"request_id": asking.id, "host": asking.host})
         parameters = {"application": application.provider.application_name, "retry_after": RETRY_AFTER}
         return self._pages.error("unavailable", 503, asking, parameters)

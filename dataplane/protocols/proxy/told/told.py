@@ -131,9 +131,12 @@ class Told:
     def check(self, application: Application | None, asking: Asking, person: Identity | None, what: Decision) -> None:
         """A reverse proxy has been told whether somebody may pass."""
         if self._is_wanted(what):
-            path = text(asking.target.partition("?")[0].encode("latin-1"))
-            met = "check", asking.id, asking.client, asking.method, asking.host, path
-            self._write(encode(self._decision_line(_About(*met, application, person, ""), what)))
+            self._write(encode(self._decision_line(_asked_about("check", asking, application, person), what)))
+
+    def sign_in(self, application: Application, asking: Asking, person: Identity | None, what: Decision) -> None:
+        """Somebody has signed in at the edge, or could not."""
+        if self._is_wanted(what):
+            self._write(encode(self._decision_line(_asked_about("sign_in", asking, application, person), what)))
 
     def settle(self, seconds: float) -> None:
         """The last of it, before a worker ends: for so long at most."""
@@ -231,6 +234,11 @@ def _about(record: Record) -> _About:
     request, seen, span = record.request, record.seen, record.span
     met = "proxy", record.id, seen.client, request.method, seen.host, text(request.path)
     return _About(*met, record.application, record.person, span.trace_id if span is not None else "")
+
+
+def _asked_about(channel: str, asking: Asking, application: Application | None, person: Identity | None) -> _About:
+    path = text(asking.target.partition("?")[0].encode("latin-1"))
+    return _About(channel, asking.id, asking.client, asking.method, asking.host, path, application, person, "")
 
 
 def _ending(record: Record, outcome: Outcome) -> Ending:
