@@ -32,6 +32,7 @@ from dataplane.protocols.proxy.cookies import seal_session, split_token
 from dataplane.protocols.proxy.doors import Doors
 from dataplane.protocols.proxy.handler import ProxyHandler
 from dataplane.protocols.proxy.session import HttpSession
+from dataplane.protocols.proxy.told.told import Outlets
 from dataplane.protocols.proxy.trust import Trust
 from dataplane.sansio import PeerError
 from dataplane.sansio.clients import DEFAULT_TRUSTED
@@ -215,12 +216,13 @@ class Outpost:
         peer: str = "127.0.0.1",
         trusted: tuple[str, ...] = DEFAULT_TRUSTED,
         service_hosts: frozenset[str] = frozenset(),
+        outlets: Outlets | None = None,
     ) -> None:
         self.clock = Clock()
         self.gate = TableGate()
         self.random = Randomness()
         self.peer = peer
-        self.outside = Outside(gate=self.gate, clock=self.clock, random=self.random)
+        self.outside = Outside(gate=self.gate, clock=self.clock, random=self.random, outlets=outlets or Outlets())
         self.doors = Doors(self.outside, Trust(trusted, service_hosts), None)
         self.refused: Mapping[str, str] = {}
         self.prepared = Prepared()
