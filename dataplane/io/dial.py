@@ -227,6 +227,8 @@ def _connect_tcp(host: str, port: int, timeout: float, resolver: Resolver) -> so
     started = time.monotonic()
     addresses = resolver.get_addresses(host, timeout)
     endpoints = [endpoint for address in addresses if (endpoint := find_numeric(address, port)) is not None]
+    if not endpoints:
+        raise OSError(f"{host} has no address that can be used")
     sock, in_vain = connect_first(endpoints, started + timeout - time.monotonic())
     for loser in in_vain:
         resolver.shun(host, loser.host)

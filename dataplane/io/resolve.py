@@ -94,14 +94,14 @@ class Resolver:
     def get_addresses(self, name: str, timeout: float) -> tuple[str, ...]:
         """In the order in which they are to be tried, at least one. Raises OSError, TimeoutError among them."""
         known = self._remember(name)
-        now = self._now()
-        if now >= known.again:
-            self._ask(name, known)
-            if known.asking is not None:
-                self._await(known.asking, known, timeout)
+        if self._now() >= known.again:
+            self._renew(name, known, timeout)
         if self._is_usable(known):
             return _ordered(known, self._now())
-        raise known.error or TimeoutError(f"no address of {name} in time")
+        error = known.error
+        if error is None or known.asking is not None:
+            raise TimeoutError(f"no address of {name} in time")
+        raise type(error)(*error.args) from error  # anew, since each raise adds to what an exception drags along
 
     def shun(self, name: str, address: str) -> None:
         """Note that an address of the name could not be reached, or not as soon as another."""
@@ -119,24 +119,25 @@ class Resolver:
             self._names.move_to_end(name)
         return known
 
-    def _ask(self, name: str, known: _Name) -> None:
+    def _renew(self, name: str, known: _Name, timeout: float) -> None:
+        """Wait for a new answer: whoever has the last good one not for long, and only if nobody is asking already."""
+        usable = self._is_usable(known)
         if known.asking is None:
             self.counts.look_ups += 1
             known.asking = gevent.spawn(self._learn, name, known)
-
-    def _await(self, asking: "Greenlet[..., None]", known: _Name, timeout: float) -> None:
-        """Until the look-up has ended, or the last good answer has to do."""
-        usable = self._is_usable(known)
-        asking.join(min(timeout, self._limits.impatience) if usable else timeout)
-        if usable and not asking.ready():
+        elif usable:
+            return
+        known.asking.join(min(timeout, self._limits.impatience) if usable else timeout)
+        if usable and known.asking is not None:
             self.counts.kept += 1
-            known.again = self._now() + self._limits.pause
 
     def _learn(self, name: str, known: _Name) -> None:
         if self._threads is None:
             self._threads = ThreadPool(_THREADS)
-        found = self._threads.apply(_attempt, (self._look_up, name))
-        known.asking = None
+        try:
+            found = self._threads.apply(_attempt, (self._look_up, name))
+        finally:
+            known.asking = None
         now = self._now()
         if isinstance(found, OSError):
             self.counts.failures += 1

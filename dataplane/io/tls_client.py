@@ -31,10 +31,10 @@ class Resumption:
 
     def keep(self, stream: TlsStream) -> None:
         """Remember the session of a connection that has been answered upon: by then its tickets have come."""
-        if stream.resumed:
-            return
-        self._session = stream.session
-        self._proven = time.monotonic()
+        session = None if stream.resumed else stream.session
+        if session is not None and session.id:
+            self._session = session
+            self._proven = time.monotonic()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

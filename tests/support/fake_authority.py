@@ -1,6 +1,7 @@
 """A certificate authority for tests: what signs the link's server and the outposts under test."""
 
 import datetime as dt
+import ipaddress
 import ssl
 import tempfile
 from dataclasses import dataclass
@@ -29,12 +30,12 @@ class Authority:
         self._certificate = self._sign(self._name, self._key.public_key(), None, ca=True, hours=24.0)
         self.pem = pem(self._certificate)
 
-    def issue(self, *names: str) -> Pair:
-        """A server certificate for DNS names."""
+    def issue(self, *names: str, hours: float = 24.0) -> Pair:
+        """A server certificate for DNS names and addresses, for so many hours from now (it began one ago)."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-        alternative = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
-        certificate = self._sign(subject, key.public_key(), alternative, ca=False, hours=24.0)
+        alternative = x509.SubjectAlternativeName([_alternative(name) for name in names])
+        certificate = self._sign(subject, key.public_key(), alternative, ca=False, hours=hours)
         return Pair(pem(certificate), key_pem(key))
 
     def sign_request(self, csr: str, lifetime: float) -> str:
@@ -69,6 +70,13 @@ class Authority:
         if alternative:
             builder = builder.add_extension(alternative, critical=False)
         return builder.sign(self._key, SHA256())
+
+
+def _alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def pem(certificate: x509.Certificate) -> str:
