@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from control.domain.application import ProxyMode, ProxyProvider
 from control.fleet.fields import Reader
-from control.fleet.origins import NotAnOrigin, Origin, normal_host, origin_of, parse_origin, socket_path
+from control.fleet.origins import NotAnOrigin, Origin, is_address, normal_host, origin_of, parse_origin, socket_path
 from control.store import Unit
 
 FIELDS = (
@@ -35,6 +35,7 @@ _LONGEST_TEXT = 2000
 _SEPARATORS = re.compile(r"[\s,]+")
 # RFC 3986 section 3.3, without the comma that stands between addresses.
 _PATH = re.compile(r"(/([A-Za-z0-9._~!$&'()*+;=:@-]|%[0-9A-Fa-f]{2})+)*/?")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _EXAMPLE = "an address like http://127.0.0.1:3000, https://app.internal/base or unix:///run/app.sock"
 
 
@@ -44,6 +45,11 @@ class Address:
 
     origin: Origin | None
     path: str
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the paths that are asked for."""
+        return "" if self.origin is None else self.path
 
     def __str__(self) -> str:
         return f"unix://{self.path}" if self.origin is None else f"{self.origin}{self.path}"
@@ -105,10 +111,17 @@ def parse_address(text: str) -> Address:
     if text.lower().startswith("unix:"):
         return Address(None, socket_path(text))
     origin = origin_of(text)
+    if _is_doubtful(origin.host):
+        raise NotAnOrigin("not_a_host")
     parts = urlsplit(text)
     if parts.query or parts.fragment or "?" in text or "#" in text:
         raise NotAnOrigin("query_refused")
     return Address(origin, _path(parts))
+
+
+def _is_doubtful(host: str) -> bool:
+    """Whether resolvers may take the name for an address (127.1, 0x7f.1), or the address means another elsewhere."""
+    return "%" in host or bool(_NUMBER.fullmatch(host.rpartition(".")[2]) and not is_address(host))
 
 
 def _path(parts: SplitResult) -> str:
@@ -142,6 +155,8 @@ def _parsed(reader: Reader, text: str) -> list[Address]:
         if str(address) in found:
             reader.refuse("internal_host", "said_twice", each, "each address once")
         found[str(address)] = address
+    if len({address.prefix for address in found.values()}) > 1:
+        reader.refuse("internal_host", "paths_differ", " ".join(found), "the same path behind each address")
     return list(found.values())
 
 
@@ -169,6 +184,8 @@ def _host_header(reader: Reader, current: str) -> str:
     name = "internal_host_header"
     text = reader.text(name, current, 500)
     try:
+        if "%" in text:
+            raise NotAnOrigin("not_a_host")
         return str(parse_origin(f"http://{text}")).removeprefix("http://") if text else ""
     except NotAnOrigin:
         reader.refuse(name, "not_a_host", text, "a host like app.internal, with a port if need be")

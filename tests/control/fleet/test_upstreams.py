@@ -52,6 +52,11 @@ def test_addresses_have_one_form(written: str, address: str) -> None:
         ("ftp://app.internal", "not_http"),
         ("http://", "not_a_host"),
         ("http://app..internal", "not_a_host"),
+        ("http://127.1", "not_a_host"),
+        ("http://2130706433", "not_a_host"),
+        ("http://app.0x7f", "not_a_host"),
+        ("http://[fe80::1%25eth0]", "not_a_host"),
+        ("http://[fe80::1%eth0]", "not_a_host"),
         ("http://app.internal:0", "not_a_port"),
         ("http://app.internal:", "not_a_port"),
         ("http://app.internal:70000", "not_a_port"),
@@ -104,17 +109,17 @@ def test_whatever_is_written_is_an_address_or_refused(written: str) -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        "http://a:1 http://b:2/x unix:///c",
-        "http://a:1,http://b:2/x,,\tunix:///c,",
-        "\r\n http://a:1\r\nhttp://b:2/x/\nunix:///c\r\n",
-        ["http://a:1", "http://b:2/x", "unix:///c"],
+        "http://a:1 http://b:2 unix:///c",
+        "http://a:1,http://b:2,,\tunix:///c,",
+        "\r\n http://a:1\r\nhttp://b:2/\nunix:///c\r\n",
+        ["http://a:1", "http://b:2", "unix:///c"],
     ],
 )
 def test_several_are_told_apart(store: Store, written: str | list[str]) -> None:
     with store.write(ADMIN) as unit:
         made = create_proxy_provider(unit, {**WIKI, "internal_host": written}, OWN)
-    assert addresses_of(made) == ("http://a:1", "http://b:2/x", "unix:///c")
-    assert made.internal_host == "http://a:1\nhttp://b:2/x\nunix:///c"
+    assert addresses_of(made) == ("http://a:1", "http://b:2", "unix:///c")
+    assert made.internal_host == "http://a:1\nhttp://b:2\nunix:///c"
 
 
 def test_each_is_told_by_itself(store: Store) -> None:
@@ -123,6 +128,8 @@ def test_each_is_told_by_itself(store: Store) -> None:
         ("internal_host", "not_http", "ftp://b"),
         ("internal_host", "not_a_path", "http://c/.."),
     ]
+    (differing,) = refusals(store, internal_host="http://a/x unix:///run/x")
+    assert differing == ("internal_host", "paths_differ", "http://a/x unix:///run/x")
     many = " ".join(f"http://a:{port}" for port in range(1, 18))
     assert refusals(store, internal_host=many) == [("internal_host", "too_many", "17 addresses")]
     assert refusals(store, internal_host=[7])[0][:2] == ("internal_host", "not_text")
@@ -198,6 +205,7 @@ def test_what_goes_with_it(store: Store) -> None:
     [
         ("internal_host_header", "app internal", "not_a_host"),
         ("internal_host_header", "app.internal/x", "not_a_host"),
+        ("internal_host_header", "[fe80::1%25eth0]", "not_a_host"),
         ("internal_host_header", "user@app.internal", "not_a_host"),
         ("internal_host_header", "app\r\nX-A: b", "not_a_host"),
         ("internal_host_server_name", "app.internal:443", "not_a_host"),

@@ -1,0 +1,34 @@
+"""Addresses of applications: what control stores an outpost takes, and both mean the same by it."""
+
+from urllib.parse import urlsplit
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from control.fleet.origins import NotAnOrigin
+from control.fleet.upstreams import Address, parse_address
+from dataplane.io.dial import TcpAddress, UnixAddress
+from dataplane.io.url import parse_upstream
+
+HOSTS = st.sampled_from(["app", "10.0.0.5", "[2001:DB8::1]", "127.1", "app.0x7f", "[fe80::1%25eth0]", "[fe80::1%eth0]"])
+HOSTS |= st.text(st.sampled_from("aZ09-._x%ü[]:"), max_size=12)
+PATHS = st.text(st.sampled_from('/a.%25eE0F;:@~+ü\\"<|^`'), max_size=16)
+PORTS = st.sampled_from(["", ":80", ":443", ":0080", ":8080", ":65535", ":65536", ":", ":-1", ":+1", ":1_0"])
+
+
+@given(st.sampled_from(["http://", "HTTPS://", "unix://", "ftp://"]), HOSTS, PORTS, PATHS)
+@example("http://", "app", "", "/a%2E%2e/b")
+@example("unix://", "", "", "/run//app.sock")
+def test_what_control_stores_an_outpost_takes(scheme: str, host: str, port: str, path: str) -> None:
+    try:
+        stored = parse_address(scheme + host + port + path)
+    except NotAnOrigin:
+        return
+    taken = parse_upstream(str(stored))
+    match taken.address:
+        case UnixAddress(path=socket):
+            assert stored == Address(None, socket)
+        case TcpAddress(host=name, port=number):
+            assert stored.origin is not None
+            assert (name, number) == (stored.origin.host, stored.origin.effective_port)
+            assert (taken.scheme, taken.path) == (urlsplit(str(stored)).scheme, stored.path)
