@@ -125,3 +125,24 @@ def test_the_list_of_open_addresses_is_short(site: Site) -> None:
         if response.status_code not in {303, 404} and rule.endpoint not in PUBLIC:
             found.add(rule.endpoint)
     assert found <= {"signin.show_sign_in", "oidc.authorize"}
+
+
+def test_nobody_writes_attributes_of_ones_own(site: Site) -> None:
+    """Whoever could would lead mode proxy elsewhere, be sent other headers, or another password for an application."""
+    wanted = {"attributes": "ak_proxy: {backend_override: 'http://192.0.2.7'}", "username": "root", "name": "x"}
+    own = [f"/admin/users/{site.world.alice.id}/edit", f"/admin/groups/{site.world.staff.id}/edit"]
+    for path in [*own, *map(address, rules(site.app, "POST"))]:
+        browser = site.browser(site.world.alice)
+        token = browser.form("/", "/sign-out").fields["csrf_token"]
+        browser.client.post(path, data={"csrf_token": token, **wanted})
+    with site.store.read() as unit:
+        alice = unit.users.get(site.world.alice.id)
+        assert (alice.attributes, alice.username) == ({}, "alice")
+        assert all(not group.attributes for group in unit.groups.all())
+
+
+def test_no_page_of_ones_own_has_a_field_for_attributes(site: Site) -> None:
+    browser = site.browser(site.world.alice)
+    for rule in rules(site.app, "GET"):
+        if not rule.endpoint.startswith("admin."):
+            assert 'name="attributes"' not in browser.get(address(rule)).text, rule
