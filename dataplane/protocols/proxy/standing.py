@@ -41,11 +41,16 @@ class Standing:
         common = self._common
         record = self._told.begin(request, seen, common.asker.id_of(request, connection.peer), connection.peer)
         record.application = application
+        backend = application.backend
+        assert backend is not None  # noqa: S101  # it stands before applications that have one
+        if has_been_here(request, backend.way):  # before all else: who comes round again has lost its session
+            record.decision = decisions.LOOP
+            return self._answer(record, refuse(common, record, LOOP, ""))
         judged = self._judge.judge(application, request, check_of(request, seen), connection, record.id)
-        backend = self._find_backend(application, record, judged)
-        if isinstance(backend, Response):
-            self._told.answer(record, backend)
-            return backend
+        found = self._find_way(backend, record, judged)
+        if isinstance(found, Response):
+            return self._answer(record, found)
+        backend = found
         opened = _opened(judged)
         head = self._heads.find(request, seen, connection.peer, _introduction(application, opened), backend.way)
         onward = Onward(request.method, head + self._own_lines(record))
@@ -58,16 +63,15 @@ class Standing:
         self._told.finish(record, outcome)
         return None
 
-    def _find_backend(self, application: Application, record: Record, judged: Judgement) -> Backend | Response:
-        """Where the request goes on to; or the answer, where it doesn't."""
+    def _answer(self, record: Record, response: Response) -> Response:
+        self._told.answer(record, response)
+        return response
+
+    def _find_way(self, backend: Backend, record: Record, judged: Judgement) -> Backend | Response:
+        """Where the request goes on to, who is behind it considered; or the answer, where it doesn't."""
         _note(record, judged)
-        backend = application.backend
-        assert backend is not None  # noqa: S101  # it stands before applications that have one
         if isinstance(judged, Turned):
             return judged.response
-        if has_been_here(record.request, backend.way):
-            record.decision = decisions.LOOP
-            return refuse(self._common, record, LOOP, "")
         if record.person is None:
             return backend
         try:

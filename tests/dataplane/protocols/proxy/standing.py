@@ -1,6 +1,6 @@
 """A server in mode proxy before an application that plays a script, and somebody signed in."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +10,8 @@ from dataplane.config import Edit, ProxyMode, ProxyProvider, Resource, Upstream
 from dataplane.gate import ProxySession
 from dataplane.protocols.proxy.cookies import seal_session, split_token
 from dataplane.protocols.proxy.server import ProxyServer
-from tests.dataplane.protocols.proxy.builders import OPTIONS, WIKI, session
+from dataplane.sansio.clients import DEFAULT_TRUSTED
+from tests.dataplane.protocols.proxy.builders import OPTIONS, WIKI, Answer, Clock, TableGate, read_answer, session
 from tests.dataplane.protocols.proxy.servers import Peer, connect, read_all, read_head, running, upstream
 
 
@@ -38,6 +39,25 @@ class Site:
             self.server.commit(prepared)
         return dict(refused)
 
+    @property
+    def clock(self) -> Clock:
+        """The server's."""
+        clock = self.server._doors.clock
+        assert isinstance(clock, Clock)
+        return clock
+
+    @property
+    def gate(self) -> TableGate:
+        """What control answers."""
+        gate = self.server._doors.sessions._gate
+        assert isinstance(gate, TableGate)
+        return gate
+
+    @property
+    def open(self) -> int:
+        """Exchanges under way."""
+        return len(self.server._doors.live)
+
     def cookie(self, held: ProxySession | None = None, provider: str = "p1") -> bytes:
         """A Cookie header's value that holds a session."""
         applications = self.server._prepared.routes.applications
@@ -46,15 +66,21 @@ class Site:
         names = [application.cookie, application.cookie + b"_1", application.cookie + b"_2"]
         return b"; ".join(b"%s=%s" % pair for pair in zip(names, values, strict=False))
 
-    def request(self, target: bytes = b"/", *lines: bytes, method: bytes = b"GET", signed_in: bool = True) -> bytes:
+    def request(
+        self, target: bytes = b"/", *lines: bytes, method: bytes = b"GET", signed_in: bool | ProxySession = True
+    ) -> bytes:
         """A request of somebody signed in."""
-        cookie = (b"Cookie: " + self.cookie(),) if signed_in else ()
+        held = session() if signed_in is True else signed_in
+        cookie = (b"Cookie: " + self.cookie(held),) if held else ()
         head = (b"%s %s HTTP/1.1" % (method, target), b"Host: wiki.example.com", *cookie, *lines)
         return b"\r\n".join(head) + b"\r\n\r\n"
 
-    def ask(self, target: bytes = b"/", *lines: bytes, method: bytes = b"GET", signed_in: bool = True) -> bytes:
+    def ask(
+        self, target: bytes = b"/", *lines: bytes, method: bytes = b"GET", signed_in: bool | ProxySession = True
+    ) -> Answer:
         """The whole answer."""
-        return self.ask_raw(self.request(target, b"Connection: close", *lines, method=method, signed_in=signed_in))
+        raw = self.request(target, b"Connection: close", *lines, method=method, signed_in=signed_in)
+        return read_answer(self.ask_raw(raw))
 
     def ask_raw(self, raw: bytes) -> bytes:
         """The whole answer to these bytes."""
@@ -74,6 +100,7 @@ def site(
     *,
     provider: ProxyProvider = WIKI,
     resources: Mapping[str, Resource] | None = None,
+    trusted: tuple[str, ...] = DEFAULT_TRUSTED,
     **changes: Any,
 ) -> Iterator[Site]:
     """`play` is what the application does with each connection after its first head, or an answer to each request."""
@@ -88,7 +115,7 @@ def site(
                 play(peer, head)
 
     path = tmp_path / "application.sock"
-    with upstream(path, serve), running(tls=False) as (server, port):
+    with upstream(path, serve), running(trusted=trusted) as (server, port):
         served = Site(server, port, seen)
         there = standing_before(f"unix://{path}", provider=provider, **changes)
         refused = served.commit(options=OPTIONS, **{"provider/p1": there}, **(resources or {}))

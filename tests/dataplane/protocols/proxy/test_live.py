@@ -1,0 +1,252 @@
+"""What is open is ended when it would not be let in any more: downloads never look complete, WebSockets say goodbye."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import gevent
+import pytest
+
+from dataplane.config import Changed, Edit, Ended, ProxyMode
+from dataplane.gate import Allowed
+from dataplane.protocols.proxy import live
+from dataplane.protocols.proxy.live import Live
+from dataplane.protocols.proxy.told.decisions import Reason
+from tests.dataplane.protocols.proxy.builders import ALICE, NOW, OPTIONS, WIKI, session
+from tests.dataplane.protocols.proxy.servers import Peer, connect, read_all
+from tests.dataplane.protocols.proxy.standing import Site, site, standing_before
+
+ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nbegun"
+EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n"
+KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
+SWITCHED = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+)
+UPGRADE = (
+    b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: " + KEY,
+)  # fmt: skip
+BASIC = b"Authorization: Basic YWxpY2U6YXBwLXBhc3N3b3Jk"
+
+
+def silent(peer: Peer, _: bytes) -> None:
+    """An application that takes its time."""
+    read_all(peer)
+
+
+def downloading(start: bytes) -> Callable[[Peer, bytes], None]:
+    """An application that begins, and never ends."""
+
+    def play(peer: Peer, _: bytes) -> None:
+        peer.sendall(start)
+        read_all(peer)
+
+    return play
+
+
+def websocket(peer: Peer, _: bytes) -> None:
+    peer.sendall(SWITCHED)
+    read_all(peer)
+
+
+@contextmanager
+def under_way(wiki: Site, raw: bytes, until: bytes) -> Iterator[Peer]:
+    """A client whose exchange has come so far."""
+    with connect(wiki.port) as client:
+        client.sendall(raw)
+        got = b""
+        while until not in got:
+            got += client.recv(65536)
+        assert wiki.open == 1
+        yield client
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    with gevent.Timeout(5):
+        while not condition():
+            gevent.sleep(0.005)
+
+
+def ended_by(wiki: Site, how: Callable[[Site], object], raw: bytes, until: bytes) -> bytes:
+    """What the client gets from the end on."""
+    with under_way(wiki, raw, until) as client:
+        how(wiki)
+        rest = b""
+        try:
+            rest = read_all(client)
+        except ConnectionError:
+            rest += b"torn"
+        wait_for(lambda: wiki.open == 0)
+        return rest
+
+
+def revoke(wiki: Site) -> None:
+    """Control ends the session."""
+    wiki.commit(**{"ended/1": Ended(session="s1", subject="", provider="", before=NOW, until=NOW + 1e6)})
+
+
+def deny(wiki: Site) -> None:
+    """A binding is taken away."""
+    changed = Changed(identity=ALICE, at=NOW, until=NOW + 1e6, denied_providers=frozenset({"p1"}))
+    wiki.commit(**{"changed/u1": changed})
+
+
+def deactivate(wiki: Site) -> None:
+    """All sessions of the person end."""
+    wiki.commit(**{"ended/2": Ended(session="", subject="u1", provider="", before=NOW, until=NOW + 1e6)})
+
+
+def expire(wiki: Site) -> None:
+    """Time passes."""
+    wiki.clock.now = NOW + 90_000
+
+
+def sign_out(wiki: Site) -> None:
+    """The browser goes to sign out in another tab."""
+    answer = wiki.ask(b"/outpost.goauthentik.io/sign_out", b"Sec-Fetch-Mode: navigate")
+    assert answer.status == 302
+
+
+def sign_out_elsewhere(wiki: Site) -> None:
+    """Another worker of the outpost tells of it."""
+    wiki.server.end_here("s1", NOW + 1e6)
+
+
+def remove(wiki: Site) -> None:
+    """The provider is gone."""
+    wiki.server.commit(wiki.server.prepare(Edit(removed=frozenset({"provider/p1"})))[0])
+
+
+def shorten(wiki: Site) -> None:
+    """Sessions count for less long now."""
+    provider = next(iter(wiki.server._prepared.routes.applications)).provider
+    wiki.commit(**{"provider/p1": replace(provider, access_token_validity=60.0)})
+
+
+def forward(wiki: Site) -> None:
+    """The provider is of another mode now."""
+    wiki.commit(**{"provider/p1": replace(WIKI, mode=ProxyMode.FORWARD_SINGLE)})
+
+
+ENDINGS = [revoke, deny, deactivate, expire, sign_out, sign_out_elsewhere, remove, shorten, forward]
+
+
+@pytest.fixture(autouse=True)
+def _looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "LOOK_EVERY", 0.02)
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+class TestEndings:
+    def test_a_download_is_torn(self, tmp_path: Path, end: Callable[[Site], None]) -> None:
+        with site(tmp_path, downloading(ENDLESS)) as wiki:
+            assert ended_by(wiki, end, wiki.request(), b"begun") in {b"", b"torn"}
+
+    def test_a_stream_of_events_never_looks_complete(self, tmp_path: Path, end: Callable[[Site], None]) -> None:
+        with site(tmp_path, downloading(EVENTS)) as wiki:
+            assert b"0\r\n\r\n" not in ended_by(wiki, end, wiki.request(), b"data: 1")
+
+    def test_a_websocket_is_closed_for_reasons_of_policy(self, tmp_path: Path, end: Callable[[Site], None]) -> None:
+        with site(tmp_path, websocket) as wiki:
+            rest = ended_by(wiki, end, wiki.request(b"/", *UPGRADE), b"\r\n\r\n")
+        assert rest[:1] == b"\x88"
+        assert rest[2:4] == (1008).to_bytes(2, "big")
+
+
+def test_before_the_answer_has_begun_there_is_a_page(tmp_path: Path) -> None:
+    with site(tmp_path, silent) as wiki, connect(wiki.port) as client:
+        client.sendall(wiki.request(b"/", b"Accept: text/html"))
+        wait_for(lambda: wiki.open == 1)
+        revoke(wiki)
+        answer = read_all(client)
+        assert answer.startswith(b"HTTP/1.1 403 ")
+        assert b"Your sign-in has ended" in answer
+
+
+def test_what_came_by_credentials_ends_with_them(tmp_path: Path) -> None:
+    with site(tmp_path, downloading(ENDLESS)) as wiki:
+        wiki.gate.verdict = Allowed(session=session(id="a1"), attributes="{}", cache=600.0)
+
+        def take_back(wiki: Site) -> None:
+            wiki.commit(**{"ended/a1": Ended(session="a1", subject="", provider="", before=NOW, until=NOW + 1e6)})
+
+        raw = wiki.request(b"/", BASIC, signed_in=False)
+        assert ended_by(wiki, take_back, raw, b"begun") in {b"", b"torn"}
+
+
+def test_an_open_path_that_is_closed_ends_what_nobody_signed_in_for(tmp_path: Path) -> None:
+    provider = replace(WIKI, skip_path_regex=("^/public/",))
+    with site(tmp_path, downloading(ENDLESS), provider=provider) as wiki:
+        served = next(iter(wiki.server._prepared.routes.applications)).provider
+
+        def close(wiki: Site) -> None:
+            wiki.commit(**{"provider/p1": replace(served, skip_path_regex=())})
+
+        assert ended_by(wiki, close, wiki.request(b"/public/a", signed_in=False), b"begun") in {b"", b"torn"}
+
+
+def unrelated(wiki: Site) -> None:
+    """Others are signed out."""
+    wiki.commit(**{"ended/3": Ended(session="s2", subject="", provider="", before=NOW, until=NOW + 1e6)})
+    wiki.server.end_here("s3", NOW + 1e6)
+
+
+def rename(wiki: Site) -> None:
+    """The person has another name and other groups, and may still use it."""
+    person = replace(ALICE, username="alicia", groups=())
+    changed = Changed(identity=person, at=NOW, until=NOW + 1e6, denied_providers=frozenset({"p9"}))
+    wiki.commit(**{"changed/u1": changed})
+
+
+def move(wiki: Site) -> None:
+    """The application is to be found elsewhere from now on, and is called otherwise."""
+    served = next(iter(wiki.server._prepared.routes.applications)).provider
+    wiki.commit(
+        **{"provider/p1": standing_before("http://127.0.0.1:9", provider=replace(served, application_name="W"))}
+    )
+
+
+def rename_outpost(wiki: Site) -> None:
+    """Every application is made anew."""
+    wiki.commit(options=replace(OPTIONS, outpost_name="other"))
+
+
+@pytest.mark.parametrize("change", [unrelated, rename, move, rename_outpost])
+def test_whoever_would_still_be_let_in_is_not_disturbed(tmp_path: Path, change: Callable[[Site], None]) -> None:
+    with site(tmp_path, downloading(ENDLESS)) as wiki, under_way(wiki, wiki.request(), b"begun") as client:
+        change(wiki)
+        client.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        assert wiki.open == 1
+
+
+def test_what_is_over_is_not_watched(tmp_path: Path) -> None:
+    with site(tmp_path) as wiki:
+        for _ in range(5):
+            assert wiki.ask().status == 200
+        assert wiki.open == 0
+
+
+class _Stubborn:
+    """Something that fails when it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def find_reason_to_end(self) -> Reason | None:
+        self.asked += 1
+        raise RuntimeError("no reason")
+
+    def end(self, reason: Reason) -> None:
+        raise AssertionError(reason)
+
+
+def test_a_failed_look_is_not_the_last(caplog: pytest.LogCaptureFixture) -> None:
+    watch, each = Live(), _Stubborn()
+    watch.add(each)
+    watch.watch()
+    wait_for(lambda: each.asked > 2)
+    watch.stop()
+    assert "a look at what is open failed" in caplog.text
