@@ -5,6 +5,7 @@ connection had served others before, the method is idempotent (RFC 9110 9.2.2) a
 that waits here may be broken off by an exception from the hub.
 """
 
+import time
 from typing import Any, Protocol
 
 from gevent import get_hub, getcurrent
@@ -12,21 +13,20 @@ from gevent import get_hub, getcurrent
 from dataplane.io.connection import Connection
 from dataplane.io.dial import Upstream
 from dataplane.io.pool import Full, Lease, Unreachable
-from dataplane.io.stream import LimitHit, loop_now
-from dataplane.protocols.proxy.messages import Body, Data, End, Interim, Request, ResponseHead, Upgraded, UpstreamHead
+from dataplane.io.stream import LimitHit
+from dataplane.protocols.proxy.messages import Body, Interim, Request, ResponseHead, UpstreamHead
+from dataplane.protocols.proxy.relay.answer import Answer
 from dataplane.protocols.proxy.relay.exchange import POLICY, Broken, Exchange, Failure, Outcome
 from dataplane.protocols.proxy.relay.flow import Held, Outbox, RelayLimits
 from dataplane.protocols.proxy.relay.headers import (
     body_end,
     end_to_end,
-    interim_headers,
-    length_for_client,
     plain_end,
     upgrade_end,
     whole_head,
 )
 from dataplane.protocols.proxy.relay.lanes import Place
-from dataplane.protocols.proxy.relay.session import UpstreamSession, find_whole
+from dataplane.protocols.proxy.relay.session import find_whole
 from dataplane.protocols.proxy.relay.tunnel import Tunnel
 from dataplane.protocols.proxy.relay.upload import Payload, Upload, take_payload
 from dataplane.protocols.proxy.relay.websocket import SWITCHING, check_accepted, is_wanted, key_of
@@ -69,7 +69,7 @@ class Carrier:
 
     __slots__ = (
         "_connection", "_exchange", "_greenlet", "_key", "_lease", "_limits", "_outbox", "_over", "_place", "_request",
-        "_room", "_session", "_since", "_timer", "_tunnel", "_upload", "_waiting_since", "outcome",
+        "_room", "_session", "_timer", "_tunnel", "_upload", "_waiting_since", "outcome",
     )  # fmt: skip
 
     def __init__(
@@ -90,8 +90,8 @@ class Carrier:
         self._timer: Any = None
         self._key = b""
         self._over = False
-        self._since = self._waiting_since = loop_now()
-        self.outcome = Outcome()
+        self.outcome = Outcome(began=time.monotonic())
+        self._waiting_since = self.outcome.began
 
     def carry(self, place: Place) -> None:
         """Do it all; what went wrong is told to the client, and stands in the outcome."""
@@ -193,7 +193,7 @@ class Carrier:
             raise Broken(Failure.STALLED, "the upstream does not take the request") from error
         except OSError as error:
             raise Broken(Failure.RESET, f"the upstream does not take the request: {error}") from error
-        self._waiting_since = loop_now()
+        self._waiting_since = time.monotonic()
         if payload is not None and payload.rest is not None:
             self._upload = Upload(payload, payload.rest, wire, self._limits, self._break)
             self._upload.start(self._session, self._connection)
@@ -238,7 +238,7 @@ class Carrier:
     def _time_left(self) -> float:
         if self.outcome.status:
             return self._limits.idle
-        return self._waiting_since + self._limits.answer - loop_now()
+        return self._waiting_since + self._limits.answer - time.monotonic()
 
     def _late(self) -> Broken:
         if self.outcome.status:
@@ -250,20 +250,37 @@ class Carrier:
         if whole is not None and self._upload is None:
             self._deliver_whole(*whole)
             return
-        lease = self._lease
-        assert lease is not None  # noqa: S101  # data came over it
-        answer = UpstreamSession(self._exchange.onward.method)
+        answer = Answer(self._request, self._session, self._exchange, self._upload, self.outcome)
         try:
-            while not self._pass_back(answer, data):
-                data = self._read(lease.wire)
+            self._deliver(answer, data)
         finally:
             answer.close()
+
+    def _deliver(self, answer: Answer, data: bytes) -> None:
+        """Piece by piece, each as soon as it is here."""
+        lease = self._lease
+        assert lease is not None  # noqa: S101  # data came over it
+        while True:
+            if self._connection.server.draining:
+                self._session.closing = True
+            out = answer.translate(data)
+            if answer.switch is not None:
+                self._put(out)
+                self._switch(answer.switch, answer.early)
+                return
+            if answer.ended:
+                self._release(reusable=answer.reusable)
+                self._put(out)
+                self._finish()
+                return
+            self._put(out)
+            data = self._read(lease.wire)
 
     def _deliver_whole(self, head: UpstreamHead, body: bytes) -> None:
         """All of a small answer in one piece, whose head is known."""
         request, session, connection = self._request, self._session, self._connection
         headers = self._exchange.answer(head)
-        self._note(head)
+        self.outcome.note(head.status, time.monotonic())
         self.outcome.sent = len(body)
         self._release(reusable=head.keep_alive)
         if request.version == b"1.1" and request.keep_alive and not session.closing and not connection.server.draining:
@@ -273,63 +290,6 @@ class Carrier:
                 session.closing = True
             self._put(session.send(ResponseHead(status=head.status, headers=headers, length=len(body))) + body)
         self._finish()
-
-    def _pass_back(self, answer: UpstreamSession, data: bytes) -> bool:
-        """Hand on what `data` amounts to, in one piece; whether that was the end."""
-        answer.receive(data)
-        out: list[bytes] = []
-        ended = False
-        try:
-            for event in answer.events():
-                match event:
-                    case UpstreamHead(status=status) if status == _SWITCHING:
-                        self._switch(event, answer)
-                        return True
-                    case UpstreamHead(status=status) if status < _FIRST_FINAL:
-                        out.append(self._interim(event))
-                    case UpstreamHead():
-                        out.append(self._head(event))
-                    case Data(data=piece):
-                        self.outcome.sent += len(piece)
-                        out.append(self._session.send(event))
-                    case End():
-                        out.append(self._session.send(event))
-                        ended = True
-                    case Upgraded():  # only behind a 101
-                        break
-        except PeerError as error:
-            failure = Failure.RESET if not data else Failure.MALFORMED
-            raise Broken(failure, error.reason) from error
-        if ended:
-            self._release(reusable=answer.reusable)
-        self._put(b"".join(out))
-        if ended:
-            self._finish()
-        return ended
-
-    def _head(self, head: UpstreamHead) -> bytes:
-        upload = self._upload
-        if (upload is not None and not upload.whole) or self._connection.server.draining:
-            # What is left of the request can't be told from the next one.
-            self._session.closing = True
-        if upload is not None and upload.allow():
-            upload.close()  # the client has not been asked for the body, and won't be
-        headers = self._exchange.answer(head)
-        self._note(head)
-        return self._session.send(ResponseHead(status=head.status, headers=headers, length=length_for_client(head)))
-
-    def _interim(self, head: UpstreamHead) -> bytes:
-        """RFC 9110 15.2: not to HTTP/1.0; and 100 only to who waits for it."""
-        if head.status == _CONTINUE:
-            asks = self._upload is not None and self._upload.allow()
-            return self._session.send(Interim(status=_CONTINUE)) if asks else b""
-        if self._request.version != b"1.1":
-            return b""
-        return self._session.send(Interim(status=head.status, headers=interim_headers(head)))
-
-    def _note(self, head: UpstreamHead) -> None:
-        self.outcome.status = head.status
-        self.outcome.waited = loop_now() - self._since
 
     def _put(self, data: bytes) -> None:
         try:
@@ -369,21 +329,14 @@ class Carrier:
 
     # WebSockets
 
-    def _switch(self, head: UpstreamHead, answer: UpstreamSession) -> None:
+    def _switch(self, head: UpstreamHead, early: bytes) -> None:
         lease, place = self._lease, self._place
         assert lease is not None and place is not None  # noqa: S101, PT018  # an answer comes over it
-        try:
-            if not self._key:
-                raise PeerError(502, "the upstream switches to a protocol that nobody asked for")
-            check_accepted(self._key, head.headers)
-            early = b"".join(event.data for event in answer.events() if isinstance(event, Upgraded))
-        except PeerError as error:
-            raise Broken(Failure.UPGRADE, error.reason) from error
-        passed = head._replace(headers=end_to_end(head.headers, b"content-length"))
-        headers = (*self._exchange.answer(passed), *SWITCHING)
-        self._note(head)
+        self._check_switch(head)
+        headers = self._exchange.answer(head._replace(headers=end_to_end(head.headers, b"content-length")))
+        self.outcome.note(head.status, time.monotonic())
         self.outcome.upgraded = True
-        self._put(self._session.send(Interim(status=_SWITCHING, headers=headers)))
+        self._put(self._session.send(Interim(status=head.status, headers=(*headers, *SWITCHING))))
         place.give_back()
         tunnel = self._tunnel = Tunnel(self._connection, lease.wire, self._limits)
         self._room.opened(self)
@@ -394,6 +347,14 @@ class Carrier:
             self.outcome.received, self.outcome.sent = tunnel.received, tunnel.sent
             if tunnel.ended:
                 self.outcome.failure = Failure.ENDED
+
+    def _check_switch(self, head: UpstreamHead) -> None:
+        if not self._key:
+            raise Broken(Failure.UPGRADE, "the upstream switches to a protocol that nobody asked for")
+        try:
+            check_accepted(self._key, head.headers)
+        except PeerError as error:
+            raise Broken(Failure.UPGRADE, error.reason) from error
 
     # What comes from outside
 

@@ -119,3 +119,10 @@ class Outcome:
     sent: int = 0
     """Bytes of the answer's body to the client, or of the WebSocket."""
     upgraded: bool = False
+    began: float = 0.0
+    """By the monotonic clock."""
+
+    def note(self, status: int, now: float) -> None:
+        """The head of the answer is there."""
+        self.status = status
+        self.waited = now - self.began

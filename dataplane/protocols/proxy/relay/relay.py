@@ -3,10 +3,11 @@
 No body is ever held whole unless it is small; see `flow` for who waits for whom, and `carrier` for an exchange.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from dataplane.io.connection import Connection
-from dataplane.io.pool import Lease, Upstreams
+from dataplane.io.pool import Lease, Pool, Upstreams
 from dataplane.protocols.proxy.messages import Request
 from dataplane.protocols.proxy.relay.carrier import Carrier
 from dataplane.protocols.proxy.relay.exchange import GOING_AWAY, Broken, Exchange, Failure, Outcome
@@ -25,6 +26,13 @@ class Relay:
         self._lanes = Lanes(self.limits.per_client)
         self._uploads = 0
         self._open: set[Carrier] = set()
+        self.retries = 0
+        """Requests that were sent again."""
+
+    @property
+    def pools(self) -> Sequence[Pool]:
+        """The connections, by address."""
+        return self._source.pools
 
     @property
     def websockets(self) -> int:
@@ -58,6 +66,7 @@ class Relay:
 
     def take(self, *, fresh: bool) -> Lease:
         """A connection to the upstream. Raises Unreachable and Full."""
+        self.retries += fresh  # nobody else insists
         return self._source.take(self.limits.patience, fresh=fresh)
 
     def begin_upload(self) -> bool:

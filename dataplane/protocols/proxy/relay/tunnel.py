@@ -83,22 +83,26 @@ class Tunnel:
         except (OSError, LimitHit):
             raise _Nudge from None
 
-    def _pump_back(self, data: bytes | None) -> None:
+    def _pump_back(self, data: bytes) -> None:
         try:
+            self._hand_on(data)
             while not (self._code and self._frames.between):
-                if data:
-                    self._frames.follow(data)
-                    self.sent += len(data)
-                    self._connection.send(data)
-                data = self._read()
-                if data == b"":
+                piece = self._read()
+                if piece == b"":
                     return
+                self._hand_on(piece or b"")
             if not self._frames.closed:
                 self._connection.send(close_frame(self._code))
         except (OSError, LimitHit):
             return
         finally:
             get_hub().loop.run_callback(self._stop)
+
+    def _hand_on(self, data: bytes) -> None:
+        if data:
+            self._frames.follow(data)
+            self.sent += len(data)
+            self._connection.send(data)
 
     def _read(self) -> bytes | None:
         """The next bytes, empty at the end; None for a look at what is to be done."""

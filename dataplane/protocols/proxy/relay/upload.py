@@ -1,5 +1,6 @@
 """The body of a request on its way: what is known of it before the upstream hears of it, and what follows meanwhile."""
 
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ from gevent.event import Event as Signal
 
 from dataplane.io.connection import Connection
 from dataplane.io.dial import Upstream
-from dataplane.io.stream import Expired, LimitHit, loop_now
+from dataplane.io.stream import Expired, LimitHit
 from dataplane.protocols.proxy.messages import Body, Interim, Request
 from dataplane.protocols.proxy.relay.exchange import Broken, Failure
 from dataplane.protocols.proxy.relay.flow import Intake, RelayLimits
@@ -75,7 +76,7 @@ class Upload:
         self._asks = payload.expects
         self._greenlet: gevent.Greenlet[..., None] | None = None
         self.ended: float | None = None
-        """When nothing of it was to come any more, by the loop's clock."""
+        """When nothing of it was to come any more, by the monotonic clock."""
         self.whole = False
         """Whether all of it went on."""
 
@@ -109,7 +110,7 @@ class Upload:
         except Broken as broken:
             self._fail(broken)
         finally:
-            self.ended = loop_now()
+            self.ended = time.monotonic()
 
     def _wait_to_be_asked(self, session: HttpSession, connection: Connection[Any]) -> None:
         """Many servers never ask: after a while the client is asked on our own account."""

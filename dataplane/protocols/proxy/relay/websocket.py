@@ -22,13 +22,13 @@ def is_wanted(request: Request) -> bool:
 
 
 def key_of(request: Request) -> bytes:
-    """The key of a handshake. Raises PeerError(400, 426) where it is none."""
+    """The key of a handshake. Raises PeerError(400) where it is none."""
     if request.method != b"GET" or request.version != b"1.1":
         raise PeerError(400, "a WebSocket begins with GET and HTTP/1.1 (RFC 6455 4.1)")
     if request.repeated & {b"sec-websocket-key", b"sec-websocket-version", b"upgrade"}:
         raise PeerError(400, "a WebSocket's handshake says something twice")
     if request.fields.get(b"sec-websocket-version", b"").strip() != b"13":
-        raise PeerError(426, "WebSockets of version 13 are spoken here (Sec-WebSocket-Version)")
+        raise PeerError(400, "WebSockets of version 13 are spoken here (Sec-WebSocket-Version)")
     key = request.fields.get(b"sec-websocket-key", b"").strip()
     if not _is_key(key):
         raise PeerError(400, "Sec-WebSocket-Key is not 16 bytes in base64")
