@@ -141,6 +141,4 @@ class Doors:
             record.decision = NO_APPLICATION
         answer = self._own.visit(application, request, seen, record.id)
         self.common.told.answer(record, answer)
-        host = application.origin.host if application is not None else ""
-        self.metrics.observe(request.method, host, "app", self.clock() - started)
         return answer

@@ -6,7 +6,7 @@ Labels come from config and from our own code only, so that no stranger can grow
 from collections import Counter
 from collections.abc import Mapping
 
-from dataplane.metering import Histogram, HistogramSample, Snapshot, counters, gauge
+from dataplane.metering import Histogram, HistogramSample, Sample, Snapshot, counters, gauge
 from dataplane.verifier import Verifier
 
 _METHODS = {method.encode(): method for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")}
@@ -22,6 +22,8 @@ class Metrics:
         self.refusals: Counter[str] = Counter()
         self.sign_ins: Counter[str] = Counter()
         self.header_auth: Counter[str] = Counter()
+        self.failures: Counter[tuple[str, str]] = Counter()
+        """Of requests that went on to an application, by configured host and what went wrong."""
 
     def observe(self, method: bytes, host: str, kind: str, seconds: float) -> None:
         """Count a request by method, configured host (or empty) and kind."""
@@ -52,6 +54,7 @@ class Metrics:
                 *counters("garrison_proxy_refusals_total", "Requests refused", "reason", self.refusals),
                 *counters("garrison_proxy_sign_ins_total", "Sign-ins by outcome", "outcome", self.sign_ins),
                 *counters("garrison_proxy_header_auth_total", "Credentials by outcome", "outcome", self.header_auth),
+                *self._failures(),
                 *verifier.counters(),
             ],
             "gauges": [
@@ -60,6 +63,18 @@ class Metrics:
                 gauge("garrison_proxy_link_connections", "Connections passed on to the link", passing),
             ],
         }
+
+    def _failures(self) -> list[Sample]:
+        help_ = "Requests that went on to an application and failed, by reason"
+        return [
+            {
+                "name": "garrison_proxy_upstream_failures_total",
+                "help": help_,
+                "labels": {"host": host, "reason": reason},
+                "value": count,
+            }
+            for (host, reason), count in self.failures.items()
+        ]
 
     def _histograms(self, outpost_name: str) -> list[HistogramSample]:
         requests = [

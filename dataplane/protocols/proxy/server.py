@@ -24,6 +24,7 @@ from dataplane.protocols.proxy.relay.flow import RelayLimits
 from dataplane.protocols.proxy.relay.relay import Relay
 from dataplane.protocols.proxy.session import HttpSession
 from dataplane.protocols.proxy.told.told import Outlets
+from dataplane.protocols.proxy.traffic import Traffic
 from dataplane.protocols.proxy.trust import Trust
 from dataplane.sansio.clients import DEFAULT_TRUSTED
 from dataplane.verifier import Lesson, Sharing
@@ -74,6 +75,7 @@ class ProxyServer:
         now = dt.datetime.fromtimestamp(clock(), dt.UTC)
         self._names = ServerNames(server_context(*self_signed(now)))
         self._prepared = Prepared()
+        self._traffic = Traffic()
 
     def prepare(self, edit: Edit) -> tuple[Prepared, Mapping[str, str]]:
         """What is served, with this edit, made ready; and which keys can't be served, with reasons."""
@@ -127,7 +129,9 @@ class ProxyServer:
         name = options.outpost_name if options is not None else ""
         doors, tcp = self._doors, self._tcp
         snapshot = doors.metrics.snapshot(name, tcp.counts.limits, self.connections, tcp.passing, doors.verifier)
-        snapshot["counters"] += doors.common.told.counters()
+        served = self._prepared.routes.applications
+        snapshot["counters"] += [*doors.common.told.counters(), *self._traffic.counters(served)]
+        snapshot["gauges"] += self._traffic.gauges(served, len(doors.live))
         help_ = "What was counted for the audit trail and waits to be told"
         snapshot["gauges"].append(gauge("garrison_proxy_events_untold", help_, doors.ledger.untold))
         return snapshot

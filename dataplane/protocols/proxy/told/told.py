@@ -126,6 +126,8 @@ class Told:
         """It was passed on, and is over."""
         if outcome.waited:
             self._metrics.observe_upstream(record.request.method, _host(record.application), outcome.waited)
+        if outcome.failure is not None:
+            self._metrics.failures[_host(record.application), outcome.failure.value] += 1
         self._end(record, outcome)
 
     def check(self, application: Application | None, asking: Asking, person: Identity | None, what: Decision) -> None:
@@ -154,6 +156,7 @@ class Told:
     def _end(self, record: Record, outcome: Outcome) -> None:
         took = perf_counter() - record.started
         decision = record.decision
+        self._metrics.observe(record.request.method, _host(record.application), "app", took)
         if self._is_told(outcome):
             self._write(encode(self._access_line(record, outcome, took)))
         if decision is not None and self._is_wanted(decision):
