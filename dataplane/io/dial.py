@@ -159,7 +159,9 @@ class Upstream:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _on_readable(self, _: bool) -> None:
+    def _on_readable(self, is_readable: bool) -> None:
+        if not is_readable:  # closed in its rest
+            return
         if self._tls is not None and self._tls.hears_nothing():
             self._below.rest(self._hear)
             return

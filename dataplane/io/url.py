@@ -102,7 +102,7 @@ def _checked_v4(host: str) -> str:
 def _checked_v6(host: str) -> str:
     address, percent, zone = host.partition("%25")  # RFC 6874
     try:
-        plain = str(ipaddress.IPv6Address(address))
+        plain = str(ipaddress.IPv6Address(address.replace("%", "!")))  # it takes a zone that is not encoded
     except ValueError:
         raise ValueError(f"{host} is no IPv6 address") from None
     if percent and not re.fullmatch(r"[A-Za-z0-9._~-]{1,15}", zone):
