@@ -184,12 +184,14 @@ def _host_header(reader: Reader, current: str) -> str:
     name = "internal_host_header"
     text = reader.text(name, current, 500)
     try:
-        if "%" in text:
-            raise NotAnOrigin("not_a_host")
-        return str(parse_origin(f"http://{text}")).removeprefix("http://") if text else ""
+        # The zone of an address means something on one machine only.
+        origin = parse_origin(f"http://{text}") if text and "%" not in text else None
     except NotAnOrigin:
+        origin = None
+    if text and origin is None:
         reader.refuse(name, "not_a_host", text, "a host like app.internal, with a port if need be")
         return current
+    return str(origin or "").removeprefix("http://")
 
 
 def _server_name(reader: Reader, current: str) -> str:

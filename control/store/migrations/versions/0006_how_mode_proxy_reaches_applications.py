@@ -1,6 +1,7 @@
 """How mode proxy reaches applications."""
 
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,7 +20,7 @@ _TIMES = {
 
 
 def upgrade() -> None:
-    columns = [
+    columns: list[sa.Column[Any]] = [
         sa.Column("internal_host_header", sa.String(length=500), nullable=False, server_default=""),
         sa.Column("internal_host_server_name", sa.String(length=255), nullable=False, server_default=""),
         *(sa.Column(name, sa.Uuid(), nullable=True) for name in _CERTIFICATES),
