@@ -163,13 +163,6 @@ def test_every_difference_makes_another_digest() -> None:
         replace(changed, basic={ID: BasicCredentials(username="al", password="other")}),
         replace(provider, session_keys=()),
         replace(provider, intercept_header_auth=False),
-        replace(options, access_log=Logged.NOTHING),
-        replace(options, decision_log=Logged.ALL),
-        replace(provider, upstream=UPSTREAM),
-        *(replace(provider, upstream=replace(UPSTREAM, **{name: other})) for name, other in OTHERWISE.items()),
-        replace(changed, identity=replace(IDENTITY, superuser=True)),
-        replace(changed, identity=replace(IDENTITY, backend_override="http://a")),
-        replace(changed, identity=replace(IDENTITY, host_header="a")),
         replace(certificate, private_key="OTHER"),
         replace(ldap, application_slug="d"),
         replace(ldap, application_name="D"),
@@ -188,6 +181,24 @@ def test_every_difference_makes_another_digest() -> None:
         replace(ldap, time_limit=timedelta(seconds=1)),
         replace(ended, before=WHEN + timedelta(microseconds=1)),
         replace(changed, identity=replace(IDENTITY, additional_headers={})),
+    ]
+    assert len({encode(resource).digest for resource in variants}) == len(variants)
+
+
+def test_so_does_every_difference_of_mode_proxy() -> None:
+    options, provider, *_, changed = RESOURCES
+    assert isinstance(options, Options)
+    assert isinstance(provider, ProxyProvider)
+    assert isinstance(changed, Changed)
+    variants: list[Resource] = [
+        *RESOURCES,
+        replace(options, access_log=Logged.NOTHING),
+        replace(options, decision_log=Logged.ALL),
+        replace(provider, upstream=UPSTREAM),
+        *(replace(provider, upstream=replace(UPSTREAM, **{name: other})) for name, other in OTHERWISE.items()),
+        replace(changed, identity=replace(IDENTITY, superuser=True)),
+        replace(changed, identity=replace(IDENTITY, backend_override="http://a")),
+        replace(changed, identity=replace(IDENTITY, host_header="a")),
     ]
     assert len({encode(resource).digest for resource in variants}) == len(variants)
 
