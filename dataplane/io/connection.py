@@ -130,13 +130,18 @@ class Connection(Generic[E]):
         self.stream.abort()
 
     def find_next_event(self, timeout: float | None = None, limit: str = "read_timeout") -> E | None:
-        """The session's next event, reading as needed; None when the peer has closed. Raises PeerError, Expired."""
+        """The session's next event, reading as needed; None when the peer has closed. Raises PeerError, Expired.
+
+        `timeout` is for the whole event: bytes that amount to none of it (the frame of a chunk) win no time.
+        """
         session = self._session
         assert session is not None  # noqa: S101  # bound before any handler runs
+        deadline = loop_now() + (self._limits.read if timeout is None else timeout)
         while True:
             for event in session.events():
                 return event
-            data = self.read(timeout, limit)
+            self.stream.until(deadline, limit)
+            data = self.stream.read()
             session.receive(data)
             if not data:
                 return next(iter(session.events()), None)

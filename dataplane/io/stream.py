@@ -281,6 +281,11 @@ class SocketStream:
             return False
         return False
 
+    @property
+    def aborted(self) -> bool:
+        """Whether the close that follows is a reset."""
+        return self._aborted
+
     def close(self) -> None:
         """Stop the watcher before the descriptor goes, for another connection may get its number.
 

@@ -167,7 +167,9 @@ class TlsStream:
         self._below.abort()
 
     def half_close(self) -> None:
-        """Say goodbye in TLS, then in TCP."""
+        """Say goodbye in TLS, then in TCP. After abort nobody would hear it."""
+        if self._below.aborted:
+            return
         with suppress(ssl.SSLError):  # the peer's own goodbye is still to come, or never will
             self._object.unwrap()
         self._flush()

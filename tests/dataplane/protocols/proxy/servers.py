@@ -12,6 +12,7 @@ from gevent import socket as gevent_socket
 from dataplane.io.limits import Limits
 from dataplane.protocols.proxy.relay.flow import RelayLimits
 from dataplane.protocols.proxy.server import ProxyServer, ProxySettings
+from dataplane.protocols.proxy.told.told import Outlets
 from dataplane.sansio.clients import DEFAULT_TRUSTED
 from tests.dataplane.protocols.proxy.builders import Clock, Randomness, TableGate
 
@@ -24,7 +25,11 @@ Peer = gevent_socket.socket
 
 @contextmanager
 def running(
-    control: Path | None = None, *, tls: bool = False, trusted: tuple[str, ...] = DEFAULT_TRUSTED
+    control: Path | None = None,
+    *,
+    tls: bool = False,
+    trusted: tuple[str, ...] = DEFAULT_TRUSTED,
+    outlets: Outlets | None = None,
 ) -> Iterator[tuple[ProxyServer, int]]:
     """A server with nothing to serve yet."""
     settings = ProxySettings(
@@ -33,6 +38,7 @@ def running(
         limits=QUICK,
         relay=QUICK_RELAY,
         trusted_cidrs=trusted,
+        outlets=outlets or Outlets(),
     )
     server = ProxyServer(settings, TableGate(), Clock(), Randomness())
     with socket.socket() as listener:
@@ -72,9 +78,9 @@ def _play(peer: Peer, play: Callable[[Peer], None]) -> None:
             return
 
 
-def connect(port: int) -> Peer:
+def connect(port: int, source: str = "127.0.0.1") -> Peer:
     """A client's socket."""
-    return gevent_socket.create_connection(("127.0.0.1", port), timeout=5)
+    return gevent_socket.create_connection(("127.0.0.1", port), timeout=5, source_address=(source, 0))
 
 
 def limit_hits(server: ProxyServer) -> dict[str, float]:
