@@ -123,7 +123,10 @@ class Carrier:
             connection.finish()
             connection.abort()
             return
-        page = self._exchange.fail(broken.failure, broken.detail)
+        detail = broken.detail
+        if outcome.address and broken.failure is not Failure.CROWDED:
+            detail = f"{outcome.address}: {detail}"
+        page = self._exchange.fail(broken.failure, detail)
         if session.body_pending() or connection.server.draining:
             session.closing = True
         if not session.keeps_alive():

@@ -156,7 +156,7 @@ class TestEndings:
 
 def test_before_the_answer_has_begun_there_is_a_page(tmp_path: Path) -> None:
     with site(tmp_path, silent) as wiki, connect(wiki.port) as client:
-        client.sendall(wiki.request(b"/", b"Accept: text/html"))
+        client.sendall(wiki.request(b"/", b"Accept: text/html", b"Connection: close"))
         wait_for(lambda: wiki.open == 1)
         revoke(wiki)
         answer = read_all(client)
