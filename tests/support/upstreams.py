@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from websockets.exceptions import ConnectionClosedError
 from websockets.sync.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from tests.support.fake_authority import Authority, Pair
 from tests.support.garrison_docs import ROOT
@@ -128,18 +130,22 @@ def start_ws(port: int) -> Program:
     return ready(Program("ws", node("server", str(port)), NODE_ENVIRONMENT), port)
 
 
+def _select(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    del connection
+    return next((each for each in offered if each == "garrison"), None)
+
+
 class WebSockets:
     """Python's `websockets` as a server that echoes, in a thread of the test; `closed` are the codes it was told."""
 
     def __init__(self) -> None:
         self.port = free_port()
         self.closed: list[tuple[int | None, str | None]] = []
-        self.opened = 0
         self._server = serve(
             self._echo,
             "127.0.0.1",
             self.port,
-            subprotocols=["garrison"],  # type: ignore[list-item]  # a plain str is a Subprotocol
+            select_subprotocol=_select,
             max_size=None,
             ping_interval=None,
         )
@@ -147,13 +153,13 @@ class WebSockets:
         self._thread.start()
 
     def _echo(self, connection: ServerConnection) -> None:
-        self.opened += 1
-        for message in connection:
-            if isinstance(message, str) and message.startswith("close:"):
-                _, code, reason = message.split(":", 2)
-                connection.close(int(code), reason)
-            else:
-                connection.send(message)
+        with suppress(ConnectionClosedError):  # by any code but 1000 and 1001
+            for message in connection:
+                if isinstance(message, str) and message.startswith("close:"):
+                    _, code, reason = message.split(":", 2)
+                    connection.close(int(code), reason)
+                else:
+                    connection.send(message)
         self.closed.append((connection.close_code, connection.close_reason))
 
     def close(self) -> None:
@@ -196,10 +202,11 @@ class Call:
 
     def read(self, size: int) -> bytes:
         """So many bytes of the body, or fewer where it breaks off."""
-        while len(self.rest) < size and (piece := self.connection.recv(65536)):
-            self.rest += piece
-        taken, self.rest = self.rest[:size], self.rest[size:]
-        return taken
+        got = bytearray(self.rest)
+        while len(got) < size and (piece := self.connection.recv(65536)):
+            got += piece
+        self.rest = bytes(got[size:])
+        return bytes(got[:size])
 
     def ended(self, within: float = 5.0) -> bool:
         """Whether the other side has ended the connection by then."""

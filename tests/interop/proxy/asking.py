@@ -1,5 +1,6 @@
 """How the tests ask at an application behind mode proxy: by curl, by a single request, or byte by byte."""
 
+import os
 import re
 import socket
 import subprocess
@@ -112,9 +113,12 @@ def _heads(output: bytes) -> tuple[tuple[str, ...], bytes]:
 
 @contextmanager
 def wire(world: ProxyWorld, within: float = 10.0) -> Iterator[socket.socket]:
-    """A connection to the outpost's plain port."""
-    with socket.create_connection(("127.0.0.1", world.outpost.http), timeout=within) as connection:
+    """A connection to the outpost's plain port; it ends with the block, whatever still reads from it."""
+    connection = socket.create_connection(("127.0.0.1", world.outpost.http), timeout=within)
+    try:
         yield connection
+    finally:
+        os.close(connection.detach())
 
 
 def request(world: ProxyWorld, name: str, line: str, *headers: tuple[str, str], cookies: str | None = None) -> bytes:

@@ -67,11 +67,7 @@ def test_who_may_not_upload_is_told_before_the_upload(world: ProxyWorld) -> None
     assert [head.split()[1] for head in reply.heads] in (["401"], ["302"])
 
 
-def test_another_expectation_is_refused(world: ProxyWorld) -> None:
-    assert curl(world, "gunicorn", "-H", "Expect: 200-ok", "--data-binary", "@-", data=b"x").status in (400, 417)
-
-
-@pytest.mark.parametrize(("asked", "body"), [("0-3", "line"), ("-5", "page\n"), ("44880-", TEXT[44880:])])
+@pytest.mark.parametrize(("asked", "body"), [("0-3", "line"), ("-5", "page\n"), ("30000-", TEXT[30000:])])
 def test_ranges(world: ProxyWorld, asked: str, body: str) -> None:
     reply = curl(world, "apache", "--range", asked, path="/long.txt")
     assert (reply.status, reply.body.decode()) == (206, body)

@@ -83,9 +83,10 @@ def test_deactivating_somebody_in_the_admin_interface(scripted: ProxyWorld) -> N
     admin.sign_in(f"{scripted.garrison.url}/admin/", ADMIN, ADMIN_PASSWORD)
     with opened(scripted) as it:
         listed = admin.get(f"{scripted.garrison.url}/admin/users/?q={it.name}")
-        (address,) = {address for text, address in links(listed) if text.startswith(it.name)}
-        page = admin.get(address.rstrip("/") + "/deactivate")
-        admin.submit(page, {})
+        (address,) = {address for text, address in links(listed) if text == it.name.title()}
+        page = admin.get(f"{address}/deactivate")
+        assert page.status == 200, f"{page.status} {page.url}"
+        admin.post(page.url, [("csrf_token", dict(page.form("csrf_token").fields)["csrf_token"])])
         it.ends()
 
 

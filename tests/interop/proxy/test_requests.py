@@ -267,4 +267,4 @@ def test_a_backend_override_that_is_none_is_said(world: ProxyWorld) -> None:
 def test_our_own_paths_never_reach_the_application(world: ProxyWorld) -> None:
     assert stranger(world, "echo", "/outpost.goauthentik.io/ping").status == 204
     for path in ("/outpost.goauthentik.io/", "/outpost.goauthentik.io/nothing", "/outpost.goauthentik.io/auth/nginx"):
-        assert "application" not in get(world, "echo", path).text
+        assert '"application": "echo"' not in get(world, "echo", path).text
