@@ -10,6 +10,7 @@ from dataplane.config import Edit, ProxyMode, ProxyProvider, Resource, Upstream
 from dataplane.gate import ProxySession
 from dataplane.protocols.proxy.cookies import seal_session, split_token
 from dataplane.protocols.proxy.server import ProxyServer
+from dataplane.protocols.proxy.told.told import Outlets
 from dataplane.sansio.clients import DEFAULT_TRUSTED
 from tests.dataplane.protocols.proxy.builders import OPTIONS, WIKI, Answer, Clock, TableGate, read_answer, session
 from tests.dataplane.protocols.proxy.servers import Peer, connect, read_all, read_head, running, upstream
@@ -94,13 +95,14 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 @contextmanager
-def site(
+def site(  # noqa: PLR0913  what a test may want otherwise, all but two by name
     tmp_path: Path,
     play: Play = OK,
     *,
     provider: ProxyProvider = WIKI,
     resources: Mapping[str, Resource] | None = None,
     trusted: tuple[str, ...] = DEFAULT_TRUSTED,
+    outlets: Outlets | None = None,
     **changes: Any,
 ) -> Iterator[Site]:
     """`play` is what the application does with each connection after its first head, or an answer to each request."""
@@ -115,7 +117,7 @@ def site(
                 play(peer, head)
 
     path = tmp_path / "application.sock"
-    with upstream(path, serve), running(trusted=trusted) as (server, port):
+    with upstream(path, serve), running(trusted=trusted, outlets=outlets) as (server, port):
         served = Site(server, port, seen)
         there = standing_before(f"unix://{path}", provider=provider, **changes)
         refused = served.commit(options=OPTIONS, **{"provider/p1": there}, **(resources or {}))
