@@ -16,6 +16,8 @@ from gevent.event import Event
 from gevent.hub import Waiter
 from gevent.timeout import Timeout
 
+from dataplane.io.backlog import Backlog
+
 READ, WRITE = 1, 2
 READ_SIZE = 65536
 _A_MOMENT = 1e-6
@@ -118,7 +120,7 @@ class SocketStream:
         "write_timeout",
     )
 
-    def __init__(self, sock: socket.socket, write_timeout: float, backlog: "Backlog | None" = None) -> None:
+    def __init__(self, sock: socket.socket, write_timeout: float, backlog: Backlog | None = None) -> None:
         self._socket = sock
         self._backlog = backlog or Backlog(None)
         self._recv: Callable[[int], bytes] = sock.recv
@@ -360,36 +362,6 @@ class SocketStream:
             self._blocked = None
             watcher.stop()
             watcher.close()
-
-
-class Backlog:
-    """What the peers of a server have not taken yet, all together.
-
-    Beyond `most` bytes, if any, the one that has most of it unread is cut, so that those who read are served.
-    """
-
-    __slots__ = ("_most", "_streams", "total")
-
-    def __init__(self, most: int | None) -> None:
-        self._most = most
-        self._streams: dict[SocketStream, None] = {}
-        self.total = 0
-
-    def grow(self, stream: SocketStream, size: int) -> None:
-        """So much more of a stream waits."""
-        self.total += size
-        self._streams[stream] = None
-        if self._most is not None and self.total > self._most:
-            max(self._streams, key=lambda each: each.unsent).cut()
-
-    def shrink(self, size: int) -> None:
-        """So much of it is taken."""
-        self.total -= size
-
-    def leave(self, stream: SocketStream, size: int) -> None:
-        """Nothing of a stream waits any more; so much of it was given up."""
-        self.total -= size
-        self._streams.pop(stream, None)
 
 
 def give_way() -> None:

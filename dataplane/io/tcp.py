@@ -18,11 +18,12 @@ from gevent import Greenlet, get_hub
 from gevent.event import Event as Signal
 from gevent.monkey import get_original
 
+from dataplane.io.backlog import Backlog
 from dataplane.io.connection import Connection, Handler
 from dataplane.io.limits import Counts, Limits
 from dataplane.io.passage import Passage, PassageSettings
 from dataplane.io.preamble import find_source
-from dataplane.io.stream import READ, Backlog, Expired, LimitHit, SocketStream, Stream, loop_now
+from dataplane.io.stream import READ, Expired, LimitHit, SocketStream, Stream, loop_now
 from dataplane.io.tls import TlsStream
 from dataplane.sansio import PeerError, Session
 
