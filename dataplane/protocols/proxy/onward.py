@@ -52,7 +52,7 @@ def onward_head(request: Request, seen: Seen, peer: str, introduction: Introduct
     if cookies:
         lines.append(b"Cookie: %s\r\n" % cookies)
     client = seen.client.encode()
-    hops = client if seen.client == peer else b"%s, %s" % (client, peer.encode())
+    hops = client if seen.client == peer and not seen.hops else ", ".join((seen.client, *seen.hops, peer)).encode()
     via = b", ".join((*(value for name, value in request.headers if name == b"via"), _received(request, way)))
     lines.append(
         b"X-Forwarded-For: %s\r\nX-Forwarded-Host: %s\r\nX-Forwarded-Proto: %s\r\nX-Forwarded-Port: %s\r\n"

@@ -25,6 +25,8 @@ class Seen(NamedTuple):
     client: str
     distrusted: str
     """The peer whose X-Forwarded-* were ignored; empty if there was nothing to ignore."""
+    hops: tuple[str, ...] = ()
+    """Trusted proxies between the client and the peer, in that order."""
 
 
 class Trust:
@@ -43,24 +45,29 @@ class Trust:
             return Seen(request.host, own_scheme, peer, peer)
         host = _single(request, b"x-forwarded-host")
         scheme = _single(request, b"x-forwarded-proto")
+        client, *hops = reversed(self._way_back(request, peer))
         return Seen(
             parse_host(host) if host else request.host,
             {b"https": "https", b"http": "http"}.get(scheme.lower(), own_scheme),
-            self._client(request, peer),
+            client,
             "",
+            tuple(hops[:-1]),
         )
 
-    def _client(self, request: Request, peer: str) -> str:
-        """The nearest address of X-Forwarded-For that isn't a trusted proxy; what is no address ends the search."""
-        client = peer
+    def _way_back(self, request: Request, peer: str) -> list[str]:
+        """From the peer to the nearest address of X-Forwarded-For that isn't a trusted proxy.
+
+        What is no address ends the search.
+        """
+        way = [peer]
         for hop in reversed(forwarded_for(request).split(b",")):
             address = _find_address(hop) if len(hop) <= _LONGEST_HOP else None
             if address is None:
-                return client
-            client = address
-            if not self.is_trusted(client):
-                return client
-        return client
+                return way
+            way.append(address)
+            if not self.is_trusted(address):
+                return way
+        return way
 
 
 @lru_cache(maxsize=4096)

@@ -73,12 +73,12 @@ class TestPassing:
     def test_a_trusted_proxy_in_front_says_who_asks(self, tmp_path: Path) -> None:
         with site(tmp_path) as wiki:
             raw = wiki.request(
-                b"/", b"X-Forwarded-For: 6.6.6.6, 203.0.113.9", b"X-Forwarded-Proto: https", b"X-Request-Id: r-1",
-                b"Connection: close",
+                b"/", b"X-Forwarded-For: 6.6.6.6, 203.0.113.9, 10.0.0.7", b"X-Forwarded-Proto: https",
+                b"X-Request-Id: r-1", b"Connection: close",
             )  # fmt: skip
             wiki.ask_raw(raw)
             told = fields(wiki.seen[0])
-        assert told["x-forwarded-for"] == ["203.0.113.9, 127.0.0.1"]
+        assert told["x-forwarded-for"] == ["203.0.113.9, 10.0.0.7, 127.0.0.1"]
         assert told["x-real-ip"] == ["203.0.113.9"]
         assert (told["x-forwarded-proto"], told["x-forwarded-port"]) == (["https"], ["443"])
         assert told["x-request-id"] == ["r-1"]

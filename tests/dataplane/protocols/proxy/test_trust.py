@@ -21,7 +21,8 @@ FORWARDED = request(
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "10.2.3.4", "172.31.0.1", "192.168.1.1", "::1", "fe80::1%eth0", "unix"])
 def test_neighbours_are_trusted_by_default(peer: str) -> None:
-    assert Trust(DEFAULT_TRUSTED).see(FORWARDED, peer, secure=False) == Seen("app.test", "https", "203.0.113.9", "")
+    seen = Seen("app.test", "https", "203.0.113.9", "", ("10.1.1.1",))
+    assert Trust(DEFAULT_TRUSTED).see(FORWARDED, peer, secure=False) == seen
 
 
 @pytest.mark.parametrize("peer", ["203.0.113.7", "172.32.0.1", "2001:db8::1", "11.0.0.1", "garbage", ""])
