@@ -40,7 +40,7 @@ Builder = Callable[[Setup, Surroundings], ProtocolServer[Any]]
 
 
 def _proxy(setup: Setup, surroundings: Surroundings) -> ProtocolServer[Any]:
-    from dataplane.protocols.proxy.server import ProxyServer, ProxySettings
+    from dataplane.protocols.proxy.server import LIMITS, ProxyServer, ProxySettings
     from dataplane.protocols.proxy.told.lines import lost_of
     from dataplane.protocols.proxy.told.told import Outlets
 
@@ -51,7 +51,7 @@ def _proxy(setup: Setup, surroundings: Surroundings) -> ProtocolServer[Any]:
         control_socket=setup.control_socket or None,
         passage=_passage(setup),
         version=setup.version,
-        limits=_within_descriptors(Limits()),
+        limits=_within_descriptors(LIMITS),
         service_hosts=frozenset(setup.service_hosts),
         outlets=outlets,
     )

@@ -21,8 +21,7 @@ from gevent import socket as gevent_socket
 from gevent.event import Event
 
 from dataplane.config import Edit, ProxyMode, Upstream
-from dataplane.io.limits import Limits
-from dataplane.protocols.proxy.server import ProxyServer, ProxySettings
+from dataplane.protocols.proxy.server import LIMITS, ProxyServer, ProxySettings
 from tests.dataplane.protocols.proxy.builders import OPTIONS, WIKI, Outpost, TableGate, session
 from tests.support.peers_program import Program, eventually
 
@@ -85,7 +84,7 @@ def main(settings: Settings) -> int:
             version="1",
             trusted_cidrs=tuple(settings.trusted),
             control_socket=str(folder / "application"),
-            limits=Limits(**settings.limits),
+            limits=replace(LIMITS, **settings.limits),
         ),
         TableGate(),
         time.time,

@@ -32,7 +32,11 @@ from dataplane.verifier import Lesson, Sharing
 _LAST_LINES = (0.3, 2.0)
 """Seconds for the last lines and spans: when all others are used up, and at most, as a reader may stand still."""
 
-__all__ = ["Limits", "Prepared", "ProxyServer", "ProxySettings"]
+LIMITS = Limits(connections=20_000, connections_per_peer=10_000)
+"""Idle ones cost 11 KiB, with TLS 30; a WebSocket takes one as long as it lives. A reverse proxy in front, or a network
+behind one address, is one peer: it may have half."""
+
+__all__ = ["LIMITS", "Limits", "Prepared", "ProxyServer", "ProxySettings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,7 @@ class ProxySettings:
     version: str
     service_hosts: frozenset[str] = frozenset()
     """Names that proxies call us by in Host, as ingress-nginx does: they say nothing of an application."""
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = LIMITS
     relay: RelayLimits = field(default_factory=RelayLimits)
     outlets: Outlets = field(default_factory=Outlets)
 
