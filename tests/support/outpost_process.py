@@ -8,16 +8,21 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from control.serve.programs import tethered
 from tests.support.fake_control import eventually, free_port
 
 
 class OutpostProcess:
-    """Started by `start`; ended by leaving the block. Its log lines are in `log`."""
+    """Started by `start`; ended by leaving the block. Its log lines are in `log`.
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], workers: int = 1) -> None:
+    What it tells of requests goes to `output`, by default to that of the tests.
+    """
+
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], workers: int = 1, output: IO[bytes] | None = None
+    ) -> None:
         self.state = folder / "state"
         self.http_port = free_port()
         self.http_address = ""
@@ -25,6 +30,7 @@ class OutpostProcess:
         self._log = folder / "outpost.log"
         self._environment = dict(environment)
         self._workers = workers
+        self._output = output
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -50,7 +56,7 @@ class OutpostProcess:
         with self._log.open("ab") as log:
             # Tethered, so that a test run that is killed leaves no outpost behind.
             command = tethered(os.getpid(), tuple(arguments))
-            self._process = subprocess.Popen(command, env=own | self._environment, stderr=log)
+            self._process = subprocess.Popen(command, env=own | self._environment, stdout=self._output, stderr=log)
 
     @property
     def pid(self) -> int:
