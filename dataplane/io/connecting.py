@@ -82,6 +82,17 @@ def connect_first(endpoints: Sequence[Endpoint], timeout: float) -> tuple[socket
         race.close()
 
 
+def is_own(sock: socket.socket) -> bool:
+    """Whether a socket is connected to itself.
+
+    That happens on one machine, where nobody listens and the port that we are given is the one that we connect to.
+    """
+    try:
+        return bool(sock.getsockname() == sock.getpeername())
+    except OSError:  # over already, as reading it will show
+        return False
+
+
 class _Race:
     """What is being tried."""
 
@@ -132,7 +143,10 @@ class _Race:
         while self._open:
             while self._ready:
                 endpoint = self._ready.popleft()
-                code = self._open[endpoint][0].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                sock = self._open[endpoint][0]
+                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if not code and is_own(sock):
+                    code = errno.ECONNREFUSED
                 if not code:
                     return endpoint
                 self._drop(endpoint, code)

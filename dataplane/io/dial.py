@@ -151,6 +151,8 @@ class Upstream:
         if not self._closed:
             self._closed = True
             self._stop_timer()
+            if self._tls is not None and not self._below.aborted:
+                self._tls.take_leave()
             self._below.close()
 
     def __enter__(self) -> Self:

@@ -21,6 +21,8 @@ from dataplane.io.resolve import RESOLVER, Resolver
 from dataplane.io.tls_client import ClientTls
 from dataplane.io.url import UpstreamUrl
 
+_EVER = float("inf")
+
 
 class DialFailure(StrEnum):
     """Why there is no connection."""
@@ -157,11 +159,14 @@ class Pool:
         """How many wait for one."""
         return len(self._waiting)
 
-    def take(self, patience: float, *, fresh: bool = False) -> Lease:
-        """A connection: one that rests, unless it has to be `fresh`. Raises Unreachable and Full."""
+    def take(self, patience: float, rested: float = _EVER) -> Lease:
+        """A connection: one that has not `rested` for longer, or a new one. Raises Unreachable and Full."""
         idle = self._idle
-        while idle and not fresh:
-            wire, _ = idle.popitem()
+        while idle:
+            wire = next(reversed(idle))
+            if rested is not _EVER and self._now() - wire.rested >= rested:
+                break  # and all others have rested for longer
+            del idle[wire]
             wire.stir()
             if not wire.is_stale():
                 self.counts.reused += 1
@@ -170,7 +175,7 @@ class Pool:
             self.discard(wire)
         if self.open >= self._limits.connections:
             if not idle:
-                return self._await(patience, fresh=fresh)
+                return self._await(patience, fresh=rested <= 0)
             self._retire(next(iter(idle)))
         self.open += 1
         return self._dial()
@@ -242,10 +247,12 @@ class Pool:
         try:
             wire = offer.wait(patience)
         except BaseException:  # whoever ends this greenlet: what it was given meanwhile goes to the next
-            if offer.ready():
-                self._pass_on(offer.value)
-            else:
+            if not offer.ready():
                 self._waiting.remove(offer)
+            elif offer.value is None:
+                self._pass_on(None)
+            else:
+                self.take_back(offer.value)
             raise
         if not offer.ready():
             self._waiting.remove(offer)
@@ -290,35 +297,38 @@ class Upstreams:
         self._limits = limits or PoolLimits()
         self.pools = tuple(Pool(target, self._limits, resolver, now) for target in targets)
 
-    def take(self, patience: float | None = None, *, fresh: bool = False) -> Lease:
+    def take(self, patience: float | None = None, *, fresh: bool = False, rested: float = _EVER) -> Lease:
         """A connection to the first address that gives one. Raises Unreachable, of the last one tried, and Full.
 
-        `patience` is how long to wait for one to become free, in seconds; with `fresh` it has carried nothing yet.
+        `patience` is how long to wait for one to become free, in seconds; with `fresh` it has carried nothing yet. One
+        that has just been used is not about to be ended by the upstream: `rested` says how many seconds it may be ago.
         """
         if patience is None:
             patience = self._limits.patience
+        if fresh:
+            rested = 0.0
         pools = self.pools
         if not pools[0].health.troubled:
             try:
-                return pools[0].take(patience, fresh=fresh)
+                return pools[0].take(patience, rested)
             except Unreachable:
                 if len(pools) == 1:
                     raise
                 pools = pools[1:]
-        return self._take_any(pools, patience, fresh=fresh)
+        return self._take_any(pools, patience, rested)
 
     def close(self) -> None:
         """Close what rests now, and all else when it is given back."""
         for pool in self.pools:
             pool.close()
 
-    def _take_any(self, pools: Sequence[Pool], patience: float, *, fresh: bool) -> Lease:
+    def _take_any(self, pools: Sequence[Pool], patience: float, rested: float) -> Lease:
         """Those that rest come last: when nobody else is left they are tried all the same."""
         last: Unreachable | None = None
         for pool in sorted(pools, key=lambda each: each.health.is_resting):
             try:
                 with pool.health.trial():
-                    return pool.take(patience, fresh=fresh)
+                    return pool.take(patience, rested)
             except Unreachable as error:
                 last = error
         assert last is not None  # noqa: S101  # there is an address

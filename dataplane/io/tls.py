@@ -166,6 +166,13 @@ class TlsStream:
         """Make the close that follows a reset."""
         self._below.abort()
 
+    def take_leave(self) -> None:
+        """Say goodbye as far as that is possible without waiting (RFC 9112 section 9.8)."""
+        with suppress(OSError):
+            self._object.unwrap()
+        with suppress(OSError):
+            self._below.post(self._outgoing.read())
+
     def half_close(self) -> None:
         """Say goodbye in TLS, then in TCP. After abort nobody would hear it."""
         if self._below.aborted:

@@ -8,7 +8,7 @@ import gevent
 import pytest
 from gevent import socket as gevent_socket
 
-from dataplane.io.connecting import Endpoint, connect_first, connect_local, find_numeric
+from dataplane.io.connecting import Endpoint, connect_first, connect_local, find_numeric, is_own
 
 
 @pytest.fixture
@@ -129,3 +129,11 @@ def test_a_unix_socket_with_a_full_queue(tmp_path: object) -> None:
         gevent.sleep(0.01)
         listener.accept()[0].close()
         second.get(timeout=5).close()
+
+
+def test_a_socket_that_is_connected_to_itself() -> None:
+    with socket.socket() as sock, socket.socket() as other:
+        assert not is_own(other)
+        sock.bind(("127.0.0.1", 0))
+        sock.connect(sock.getsockname())
+        assert is_own(sock)

@@ -173,6 +173,18 @@ def test_a_goodbye_is_an_end_and_a_cut_is_an_error() -> None:
             upstream.read(5)
 
 
+def test_our_own_end_is_a_goodbye_too() -> None:
+    seen: list[bytes] = []
+
+    def play(peer: Peer) -> None:
+        seen.append(peer.recv(1))  # of TLS that is cut off this raises
+
+    with secured(play) as address:
+        dial(address, 5, way()).close()
+        until(lambda: bool(seen))
+    assert seen == [b""]
+
+
 def test_an_answer_still_comes_after_our_own_end() -> None:
     def play(peer: Peer) -> None:
         while peer.recv(100):

@@ -92,14 +92,28 @@ def test_a_lease_ends_once() -> None:
 def test_a_fresh_one_has_carried_nothing() -> None:
     with there(echo) as address, pool_of(address) as pool:
         pool.take(0).give_back()
-        fresh = pool.take(0, fresh=True)
+        fresh = pool.take(0, rested=0)
         assert not fresh.reused
         assert (pool.open, pool.idle) == (2, 1)
-        second = pool.take(0, fresh=True)  # there is room for two: the one at rest makes way
+        second = pool.take(0, rested=0)  # there is room for two: the one at rest makes way
         assert not second.reused
         assert (pool.open, pool.idle) == (2, 0)
         second.drop()
         fresh.drop()
+
+
+def test_one_that_has_rested_for_longer_than_it_may_is_left_alone(clock: Clock) -> None:
+    with there(echo) as address, pool_of(address, clock) as pool:
+        pool.take(0).give_back()
+        clock.ahead = 2
+        lease = pool.take(0, rested=1)
+        assert not lease.reused
+        assert pool.idle == 1
+        lease.give_back()
+        clock.ahead = 0
+        again = pool.take(0, rested=1)
+        assert again.wire is lease.wire
+        again.drop()
 
 
 # Stale
@@ -204,7 +218,7 @@ def test_who_waits_gets_what_is_given_back_in_turn() -> None:
 def test_who_waits_may_make_one_where_another_is_dropped(*, fresh: bool) -> None:
     with there(echo) as address, pool_of(address, connections=1) as pool:
         held = pool.take(0)
-        waiting = gevent.spawn(pool.take, 5.0, fresh=fresh)
+        waiting = gevent.spawn(pool.take, 5.0, 0.0 if fresh else 60.0)
         spin()
         if fresh:
             held.give_back()

@@ -41,7 +41,7 @@ def secured(play: Play, context: gevent_ssl.SSLContext | None = None) -> Iterato
     context = context or server_tls(certificate())
 
     def shake_hands(peer: Peer) -> None:
-        with context.wrap_socket(peer, server_side=True) as inner:
+        with context.wrap_socket(peer, server_side=True, suppress_ragged_eofs=False) as inner:
             play(inner)
 
     with there(shake_hands) as address:
