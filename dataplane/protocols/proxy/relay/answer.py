@@ -1,4 +1,4 @@
-"""An upstream's answer as its client gets it, piece by piece: what its head says, how it is framed, when it is whole."""
+"""An upstream's answer as its client gets it, piece by piece: its head, how it is framed, when it is whole."""
 
 import time
 from typing import assert_never

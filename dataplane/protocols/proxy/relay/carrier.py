@@ -5,6 +5,7 @@ connection had served others before, the method is idempotent (RFC 9110 9.2.2) a
 that waits here may be broken off by an exception from the hub.
 """
 
+import ssl
 import time
 from typing import Any, Protocol
 
@@ -13,11 +14,11 @@ from gevent import get_hub, getcurrent
 from dataplane.io.connection import Connection
 from dataplane.io.dial import Upstream
 from dataplane.io.pool import Full, Lease, Unreachable
-from dataplane.io.stream import LimitHit
 from dataplane.protocols.proxy.messages import Body, Interim, Request, ResponseHead, UpstreamHead
 from dataplane.protocols.proxy.relay.answer import Answer
+from dataplane.protocols.proxy.relay.client import Client
 from dataplane.protocols.proxy.relay.exchange import POLICY, Broken, Exchange, Failure, Outcome
-from dataplane.protocols.proxy.relay.flow import Held, Outbox, RelayLimits
+from dataplane.protocols.proxy.relay.flow import Held, RelayLimits
 from dataplane.protocols.proxy.relay.headers import (
     body_end,
     end_to_end,
@@ -34,7 +35,10 @@ from dataplane.protocols.proxy.session import HttpSession
 from dataplane.sansio import PeerError
 
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
-_CONTINUE, _SWITCHING, _FIRST_FINAL = 100, 101, 200
+_LIMITS = frozenset({Failure.CLIENT_SLOW, Failure.CROWDED})
+"""Of these the detail is the name of a limit."""
+_CLIENTS = _LIMITS | {Failure.HANDSHAKE, Failure.REQUEST, Failure.ENDED}
+"""With these the upstream has nothing to do."""
 
 
 class Room(Protocol):
@@ -68,8 +72,8 @@ class Carrier:
     """The state of one exchange."""
 
     __slots__ = (
-        "_connection", "_exchange", "_greenlet", "_key", "_lease", "_limits", "_outbox", "_over", "_place", "_request",
-        "_room", "_session", "_timer", "_tunnel", "_upload", "_waiting_since", "outcome",
+        "_client", "_exchange", "_greenlet", "_key", "_lease", "_limits", "_over", "_place", "_request", "_room",
+        "_tunnel", "_upload", "_waiting_since", "outcome",
     )  # fmt: skip
 
     def __init__(
@@ -78,16 +82,13 @@ class Carrier:
         self._room = room
         self._limits = room.limits
         self._request = request
-        self._session = session
-        self._connection = connection
+        self._client = Client(session, connection, room.limits, room.held, self._throw)
         self._exchange = exchange
         self._greenlet: Any = getcurrent()
         self._place: Place | None = None
         self._lease: Lease | None = None
         self._upload: Upload | None = None
-        self._outbox: Outbox | None = None
         self._tunnel: Tunnel | None = None
-        self._timer: Any = None
         self._key = b""
         self._over = False
         self.outcome = Outcome(began=time.monotonic())
@@ -114,25 +115,21 @@ class Carrier:
 
     def fail(self, broken: Broken) -> None:
         """An error before the head becomes a page; after it, only a torn connection tells the truth."""
-        outcome, connection, session = self.outcome, self._connection, self._session
+        self._over = True
+        if self._upload is not None:
+            self._upload.close()
+        outcome, client = self.outcome, self._client
         outcome.failure, outcome.detail = broken.failure, broken.detail
-        if broken.failure in {Failure.CLIENT_SLOW, Failure.CROWDED}:
-            connection.server.counts.limits[broken.detail] += 1
-            session.closing = True
+        if broken.failure in _LIMITS:
+            client.connection.server.counts.limits[broken.detail] += 1
+            client.session.closing = True
         if outcome.status or broken.failure is Failure.CLIENT_GONE:
-            connection.finish()
-            connection.abort()
+            client.tear()
             return
-        detail = broken.detail
-        if outcome.address and broken.failure is not Failure.CROWDED:
-            detail = f"{outcome.address}: {detail}"
-        page = self._exchange.fail(broken.failure, detail)
-        if session.body_pending() or connection.server.draining:
-            session.closing = True
-        if not session.keeps_alive():
-            connection.finish()
+        at_fault = "" if broken.failure in _CLIENTS else outcome.address
+        page = self._exchange.fail(broken.failure, f"{at_fault}: {broken.detail}" if at_fault else broken.detail)
         outcome.status = page.status
-        connection.send(session.send(page))
+        client.say(page)
 
     # The request
 
@@ -149,10 +146,11 @@ class Carrier:
         self._answer(self._ask(onward.head + end, None))
 
     def _carry_body(self) -> None:
-        payload = take_payload(self._request, self._session, self._connection, self._limits)
+        client, onward, reuse = self._client, self._exchange.onward, self._limits.reuse
+        payload = take_payload(self._request, client.session, client.connection, self._limits)
         self.outcome.received = payload.received
-        head = body_end(payload.length, reuse=self._limits.reuse, expects=payload.expects)
-        message = self._exchange.onward.head + head + payload.encoded()
+        head = body_end(payload.length, reuse=reuse, expects=payload.expects)
+        message = onward.head + head + payload.encoded()
         if payload.rest is None:
             self._answer(self._ask(message, payload))
             return
@@ -166,16 +164,21 @@ class Carrier:
     def _ask(self, message: bytes, payload: Payload | None) -> bytes:
         """Send the request; the first bytes of the answer."""
         lease = self._take(fresh=False)
-        if not lease.reused or self._exchange.onward.method not in _IDEMPOTENT or (payload and payload.rest):
-            return self._try(lease.wire, message, payload)
+        if lease.reused and self._exchange.onward.method in _IDEMPOTENT and (payload is None or payload.rest is None):
+            try:
+                return self._try(lease.wire, message, payload)
+            except Broken as broken:
+                if broken.failure is not Failure.RESET:
+                    raise
+            lease.drop()
+            self._lease = None
+            lease = self._take(fresh=True)
         try:
             return self._try(lease.wire, message, payload)
         except Broken as broken:
-            if broken.failure is not Failure.RESET:
-                raise
-        lease.drop()
-        self._lease = None
-        return self._try(self._take(fresh=True).wire, message, payload)
+            if broken.failure is Failure.RESET and not lease.reused:
+                lease.blame()
+            raise
 
     def _take(self, *, fresh: bool) -> Lease:
         try:
@@ -190,53 +193,59 @@ class Carrier:
         return lease
 
     def _try(self, wire: Upstream, message: bytes, payload: Payload | None) -> bytes:
+        refused = ""
         try:
             wire.write(message, self._limits.idle)
         except TimeoutError as error:
             raise Broken(Failure.STALLED, "the upstream does not take the request") from error
-        except OSError as error:
-            raise Broken(Failure.RESET, f"the upstream does not take the request: {error}") from error
+        except OSError as error:  # it may have answered nonetheless (RFC 9112 9.5)
+            refused = str(error)
         self._waiting_since = time.monotonic()
-        if payload is not None and payload.rest is not None:
-            self._upload = Upload(payload, payload.rest, wire, self._limits, self._break)
-            self._upload.start(self._session, self._connection)
+        if payload is not None and payload.rest is not None and not refused:
+            client = self._client
+            self._upload = Upload(payload, payload.rest, wire, self._limits, self._uploaded)
+            self._upload.start(client.session, client.connection)
         data = self._read(wire)
         if not data:
-            raise Broken(Failure.RESET, "the upstream closed the connection before its answer")
+            raise Broken(Failure.RESET, refused or "the upstream closed the connection before its answer")
         return data
 
     # The answer
 
     def _read(self, wire: Upstream) -> bytes:
         """The upstream's next bytes, empty at the end, while a look is kept on the client."""
-        upload, stream = self._upload, self._connection.stream
+        upload, client = self._upload, self._client
         if upload is not None and upload.ended is None:
             return self._read_beside(upload, wire)
-        stream.rest(self._heard)
+        client.watch()
         try:
             return wire.read(self._time_left())
         except TimeoutError as error:
             raise self._late() from error
         except OSError as error:
-            raise Broken(Failure.RESET, f"the upstream broke the connection: {error}") from error
+            raise _broken_by(error) from error
         finally:
-            stream.stir()
+            client.unwatch()
 
     def _read_beside(self, upload: Upload, wire: Upstream) -> bytes:
         """A slow upload is not the upstream's fault: its time counts from the end of the request."""
-        time = self._limits.idle if self.outcome.status else self._limits.answer
-        while True:
-            try:
-                return wire.read(time)
-            except TimeoutError as error:
-                if upload.ended is None:
-                    continue
-                self._waiting_since = max(upload.ended, self._waiting_since)
-                time = self._time_left()
-                if time <= 0.0:
-                    raise self._late() from error
-            except OSError as error:
-                raise Broken(Failure.RESET, f"the upstream broke the connection: {error}") from error
+        patience = self._limits.idle if self.outcome.status else self._limits.answer
+        try:
+            while True:
+                try:
+                    return wire.read(patience)
+                except TimeoutError as error:
+                    if upload.ended is None:
+                        continue
+                    self._waiting_since = max(upload.ended, self._waiting_since)
+                    patience = self._time_left()
+                    if patience <= 0.0:
+                        raise self._late() from error
+        except OSError as error:
+            raise _broken_by(error) from error
+        finally:
+            if upload.ended is not None:
+                self._client.unwatch()
 
     def _time_left(self) -> float:
         if self.outcome.status:
@@ -253,7 +262,7 @@ class Carrier:
         if whole is not None and self._upload is None:
             self._deliver_whole(*whole)
             return
-        answer = Answer(self._request, self._session, self._exchange, self._upload, self.outcome)
+        answer = Answer(self._request, self._client.session, self._exchange, self._upload, self.outcome)
         try:
             self._deliver(answer, data)
         finally:
@@ -264,61 +273,35 @@ class Carrier:
         lease = self._lease
         assert lease is not None  # noqa: S101  # data came over it
         while True:
-            if self._connection.server.draining:
-                self._session.closing = True
+            if self._client.connection.server.draining:
+                self._client.session.closing = True
             out = answer.translate(data)
             if answer.switch is not None:
-                self._put(out)
+                self._client.put(out)
                 self._switch(answer.switch, answer.early)
                 return
             if answer.ended:
                 self._release(reusable=answer.reusable)
-                self._put(out)
-                self._finish()
+                self._client.put(out)
+                self._client.finish()
                 return
-            self._put(out)
+            self._client.put(out)
             data = self._read(lease.wire)
 
     def _deliver_whole(self, head: UpstreamHead, body: bytes) -> None:
         """All of a small answer in one piece, whose head is known."""
-        request, session, connection = self._request, self._session, self._connection
+        request, client = self._request, self._client
+        session, draining = client.session, client.connection.server.draining
         headers = self._exchange.answer(head)
         self.outcome.note(head.status, time.monotonic())
         self.outcome.sent = len(body)
         self._release(reusable=head.keep_alive)
-        if request.version == b"1.1" and request.keep_alive and not session.closing and not connection.server.draining:
-            self._put(whole_head(head.status, headers, len(body)) + body)
+        if request.version == b"1.1" and request.keep_alive and not session.closing and not draining:
+            client.put(whole_head(head.status, headers, len(body)) + body)
         else:
-            if connection.server.draining:
-                session.closing = True
-            self._put(session.send(ResponseHead(status=head.status, headers=headers, length=len(body))) + body)
-        self._finish()
-
-    def _put(self, data: bytes) -> None:
-        try:
-            if self._outbox is None:
-                if not data or self._connection.stream.post(data):
-                    return
-                self._outbox = Outbox(self._connection, self._limits, self._room.held)
-                self._outbox.adopt()
-            else:
-                self._outbox.put(data)
-        except OSError as error:
-            raise Broken(Failure.CLIENT_GONE, str(error)) from error
-        except LimitHit as hit:
-            raise Broken(Failure.CLIENT_SLOW, hit.limit) from hit
-
-    def _finish(self) -> None:
-        """All is here: the upstream was let go, however long the client still takes."""
-        if self._outbox is not None:
-            try:
-                self._outbox.flush()
-            except OSError as error:
-                raise Broken(Failure.CLIENT_GONE, str(error)) from error
-            except LimitHit as hit:
-                raise Broken(Failure.CLIENT_SLOW, hit.limit) from hit
-        if not self._session.keeps_alive():
-            self._connection.finish()
+            session.closing = session.closing or draining
+            client.put(session.send(ResponseHead(status=head.status, headers=headers, length=len(body))) + body)
+        self._client.finish()
 
     def _release(self, *, reusable: bool) -> None:
         lease, self._lease = self._lease, None
@@ -333,18 +316,18 @@ class Carrier:
     # WebSockets
 
     def _switch(self, head: UpstreamHead, early: bytes) -> None:
-        lease, place = self._lease, self._place
+        lease, place, client = self._lease, self._place, self._client
         assert lease is not None and place is not None  # noqa: S101, PT018  # an answer comes over it
         self._check_switch(head)
         headers = self._exchange.answer(head._replace(headers=end_to_end(head.headers, b"content-length")))
         self.outcome.note(head.status, time.monotonic())
         self.outcome.upgraded = True
-        self._put(self._session.send(Interim(status=head.status, headers=(*headers, *SWITCHING))))
+        client.put(client.session.send(Interim(status=head.status, headers=(*headers, *SWITCHING))))
         place.give_back()
-        tunnel = self._tunnel = Tunnel(self._connection, lease.wire, self._limits)
+        tunnel = self._tunnel = Tunnel(client.connection, lease.wire, self._limits)
         self._room.opened(self)
         try:
-            tunnel.run(early, self._session.take_rest())
+            tunnel.run(early, client.session.take_rest())
         finally:
             self._room.closed(self)
             self.outcome.received, self.outcome.sent = tunnel.received, tunnel.sent
@@ -368,41 +351,32 @@ class Carrier:
         else:
             self._throw(Broken(Failure.ENDED))
 
-    def _break(self, broken: Broken) -> None:
-        """The upload can't go on, so nothing can."""
-        get_hub().loop.run_callback(self._throw, broken)
+    def _uploaded(self, broken: Broken | None) -> None:
+        """The upload has ended: nobody listens to the client any more, or nothing can go on."""
+        if broken is not None:
+            get_hub().loop.run_callback(self._throw, broken)
+        elif not self._over:
+            self._client.watch()
 
     def _throw(self, broken: Broken) -> None:
         """In the hub: whoever is not over waits for something in here."""
         if not self._over:
             self._greenlet.throw(broken)
 
-    def _heard(self, ready: bool) -> None:  # as the stream says it
-        """In the hub: the client said something, or left, while its answer is waited for."""
-        stream = self._connection.stream
-        if not ready:  # a deadline that is not ours
-            stream.rest(self._heard)
-            return
-        try:
-            if not stream.has_left():
-                return
-        except OSError as error:
-            self._throw(Broken(Failure.CLIENT_GONE, str(error)))
-            return
-        # It may have closed its side only: somebody who pipes a request in does.
-        self._timer = get_hub().loop.timer(self._limits.left)
-        self._timer.start(self._throw, Broken(Failure.CLIENT_GONE, "closed"))
-
     def _clean_up(self) -> None:
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer.close()
-        if self._upload is not None:
-            self.outcome.received = self._upload.received
-            if not self._upload.whole:
-                self._connection.finish()
-            self._upload.close()
+        upload, client = self._upload, self._client
+        if upload is not None:
+            self.outcome.received = upload.received
+            if not upload.whole:
+                client.connection.finish()
+            upload.close()
+            client.unwatch()
         if self._lease is not None:
             self._lease.drop()
-        if self._outbox is not None:
-            self._outbox.close()
+        client.close()
+
+
+def _broken_by(error: OSError) -> Broken:
+    if isinstance(error, ssl.SSLError):  # a server that wants a certificate may say so as late as this (RFC 8446 4.4.2)
+        return Broken(Failure.TLS, f"the upstream broke off TLS: {error.reason or error}")
+    return Broken(Failure.RESET, f"the upstream broke the connection: {error}")

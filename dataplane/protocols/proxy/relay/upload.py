@@ -42,16 +42,18 @@ def take_payload(request: Request, session: HttpSession, connection: Connection[
     intake = Intake(connection, limits)
     length = None if request.body is Body.CHUNKED else int(request.fields[b"content-length"])
     is_small = length is not None and length <= limits.spool
-    if _expects(request):
-        if not is_small and limits.gather is not None:
-            return Payload(b"", length, intake, 0, expects=True)
-        connection.send(session.send(Interim(status=_CONTINUE)))
+    if _expects(request) and not is_small and limits.gather is not None:
+        return Payload(b"", length, intake, 0, expects=True)
     try:
+        if _expects(request):
+            connection.send(session.send(Interim(status=_CONTINUE)))
         held, is_all = intake.spool(None if is_small else limits.gather)
-    except Expired as expired:
-        raise Broken(Failure.CLIENT_SLOW, expired.limit) from expired
+    except LimitHit as hit:
+        raise Broken(Failure.CLIENT_SLOW, hit.limit) from hit
     except PeerError as error:
         raise Broken(Failure.REQUEST, error.reason) from error
+    except OSError as error:
+        raise Broken(Failure.CLIENT_GONE, str(error)) from error
     if is_all:
         return Payload(held, len(held), None, len(held), expects=False)
     return Payload(held, length, intake, len(held), expects=False)
@@ -65,12 +67,13 @@ class Upload:
     """What is left of a body, from client to upstream, while the answer may come already."""
 
     def __init__(
-        self, payload: Payload, rest: Intake, wire: Upstream, limits: RelayLimits, fail: Callable[[Broken], None]
+        self, payload: Payload, rest: Intake, wire: Upstream, limits: RelayLimits, done: Callable[[Broken | None], None]
     ) -> None:
+        """`done` is told when it has ended, and what with, if that was a failure."""
         self._rest = rest
         self._wire = wire
         self._limits = limits
-        self._fail = fail
+        self._done = done
         self._chunked = payload.length is None
         self._allowed = Signal()
         self._asks = payload.expects
@@ -101,16 +104,21 @@ class Upload:
             self._greenlet.kill()
 
     def _run(self, session: HttpSession, connection: Connection[Any]) -> None:
+        broken: Broken | None = None
         try:
             self._wait_to_be_asked(session, connection)
-            while (piece := self._find_next()) is not None:
-                if not self._pass_on(encode_chunk(piece) if self._chunked else piece):
-                    return
-            self.whole = self._pass_on(LAST_CHUNK if self._chunked else b"")
-        except Broken as broken:
-            self._fail(broken)
+            self._carry_on()
+        except Broken as error:
+            broken = error
         finally:
             self.ended = time.monotonic()
+        self._done(broken)
+
+    def _carry_on(self) -> None:
+        while (piece := self._find_next()) is not None:
+            if not self._pass_on(encode_chunk(piece) if self._chunked else piece):
+                return
+        self.whole = self._pass_on(LAST_CHUNK if self._chunked else b"")
 
     def _wait_to_be_asked(self, session: HttpSession, connection: Connection[Any]) -> None:
         """Many servers never ask: after a while the client is asked on our own account."""

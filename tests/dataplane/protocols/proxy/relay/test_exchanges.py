@@ -348,6 +348,51 @@ class TestClients:
             client.shutdown(1)
             assert read_all(client).endswith(b"ok")
 
+    def test_one_that_leaves_when_it_has_sent_its_body(self) -> None:
+        left = gevent.event.Event()
+
+        def play(peer: Peer) -> None:
+            assert len(read_body(peer)) == 100_000
+            assert peer.recv(1) == b""
+            left.set()
+
+        with application(play) as app:
+            with connect(app.port) as client:
+                client.sendall(post(100_000) + b"x" * 90_000)
+                until(lambda: app.open)
+                gevent.sleep(0.05)
+                client.sendall(b"x" * 10_000)
+            assert left.wait(5)
+            assert app.last().failure is Failure.CLIENT_GONE
+
+    def test_one_that_has_said_all_gets_all_however_long_it_takes_in_all(self) -> None:
+        def play(peer: Peer) -> None:
+            read_head(peer)
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n")
+            for _ in range(6):
+                peer.sendall(b"x")
+                gevent.sleep(0.05)
+
+        with application(play) as app, connect(app.port) as client:
+            client.sendall(GET)
+            client.shutdown(1)
+            assert read_all(client).endswith(b"\r\n\r\nxxxxxx")
+
+    def test_an_answer_to_a_request_that_is_not_taken_whole(self) -> None:
+        """RFC 9112 9.5: an application may say what it thinks of a request, and close without reading on."""
+
+        def play(peer: Peer) -> None:
+            read_head(peer)
+            peer.sendall(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            peer.shutdown(1)
+            gevent.sleep(0.05)
+
+        with application(play) as app, connect(app.port) as client:
+            client.sendall(post(5_000_000))
+            with suppress(OSError):
+                client.sendall(b"x" * 5_000_000)
+            assert app.last().status == 413
+
     def test_requests_in_a_row(self) -> None:
         numbers = iter(range(100))
 

@@ -117,7 +117,7 @@ class TestBodies:
         with upstream(path, play), running(path) as (server, port), connect(port) as slow:
             slow.sendall(post(1_000_000, b"x" * 5000))
             assert ended.wait(5)
-            read_all(slow)
+            assert read_all(slow).startswith(b"HTTP/1.1 408 ")
             assert limit_hits(server)["slow_body"] == 1
 
     def test_only_so_many_large_bodies_at_once(self, path: Path) -> None:
