@@ -17,13 +17,13 @@ def held() -> Iterator[ExitStack]:
         yield stack
 
 
-def alive(held: ExitStack, host: str, port: int = 0) -> Endpoint:
-    return at(held, host, port, queue=16)
+def alive(held: ExitStack, host: str) -> Endpoint:
+    return at(held, host, queue=16)
 
 
-def deaf(held: ExitStack, host: str, port: int = 0) -> Endpoint:
+def deaf(held: ExitStack, host: str) -> Endpoint:
     """Its queue is full, so the kernel drops what comes."""
-    endpoint = at(held, host, port, queue=0)
+    endpoint = at(held, host, queue=0)
     for _ in range(3):
         waiting = held.enter_context(socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET))
         waiting.setblocking(False)
@@ -33,7 +33,7 @@ def deaf(held: ExitStack, host: str, port: int = 0) -> Endpoint:
 
 def closed(host: str) -> Endpoint:
     with ExitStack() as held:
-        return at(held, host, 0, queue=1)
+        return at(held, host, queue=1)
 
 
 def accept_for_ever(listener: gevent_socket.socket) -> None:
@@ -44,9 +44,9 @@ def accept_for_ever(listener: gevent_socket.socket) -> None:
 LISTENERS: dict[Endpoint, int] = {}
 
 
-def at(held: ExitStack, host: str, port: int, queue: int) -> Endpoint:
+def at(held: ExitStack, host: str, queue: int) -> Endpoint:
     listener = held.enter_context(socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET))
-    listener.bind((host, port))
+    listener.bind((host, 0))
     listener.listen(queue)
     endpoint = find_numeric(host, listener.getsockname()[1])
     assert endpoint is not None
@@ -73,8 +73,7 @@ def test_one_that_refuses_is_followed_at_once(held: ExitStack) -> None:
 
 
 def test_a_dead_ipv6_beside_a_living_ipv4(held: ExitStack) -> None:
-    dead = deaf(held, "::1")
-    living = alive(held, "127.0.0.1", dead.address[1])
+    dead, living = deaf(held, "::1"), alive(held, "127.0.0.1")
     assert winner(dead, living) == (living, [dead])
 
 
