@@ -199,7 +199,11 @@ FindContext = Callable[[str], ssl.SSLContext | None]
 
 
 class ServerNames:
-    """Which context serves which server name; replaced as a whole when certificates change."""
+    """Which context serves which server name; replaced as a whole when certificates change.
+
+    Tickets are the default context's, so that a session resumes whatever was chosen, and when certificates change. It
+    does so for another name too: TLS 1.3 leaves that to clients (RFC 8446 4.6.1), and none is known by TLS here.
+    """
 
     def __init__(self, default: ssl.SSLContext) -> None:
         self._default = default
