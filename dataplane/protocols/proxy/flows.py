@@ -5,7 +5,6 @@ another outpost behind us, might read as our prefix stays here, and only the exa
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from dataplane.protocols.proxy.application import Application
@@ -18,8 +17,6 @@ from dataplane.protocols.proxy.signout import SignOut
 _CALLBACK = b"X-authentik-auth-callback"
 _LOGOUT = b"X-authentik-logout"
 _SIGNATURES = frozenset({_CALLBACK.lower(), _LOGOUT.lower()})
-_MAX_KEPT = 512
-"""Bytes of a target whose answer is remembered; longer ones seldom come twice."""
 
 Step = Callable[[Application, Asking], Response]
 
@@ -53,18 +50,14 @@ def _is_signed(query: bytes, name: bytes) -> bool:
 
 def is_ours(target: bytes) -> bool:
     """Whether a request target is none of the application's, in whatever spelling."""
-    return _is_ours_again(target) if len(target) <= _MAX_KEPT else _is_ours(target)
-
-
-def _is_ours(target: bytes) -> bool:
+    plain = unquote_to_bytes(target) if b"%" in target else target
+    if b"authentik" not in plain.lower():  # nothing but decoding makes letters
+        return False
     path, _, query = target.partition(b"?")
     if _is_below_prefix(path) or _is_below_prefix(normal_path(path)):
         return True
     names = (unquote_to_bytes(field.partition(b"=")[0]).lower() for field in query.replace(b";", b"&").split(b"&"))
     return any(name in _SIGNATURES for name in names)
-
-
-_is_ours_again = lru_cache(maxsize=4096)(_is_ours)
 
 
 def _is_below_prefix(path: bytes) -> bool:

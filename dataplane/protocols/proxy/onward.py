@@ -26,6 +26,8 @@ _DROPPED = HOP_BY_HOP | {
 }  # fmt: skip
 
 _NOTHING: frozenset[bytes] = frozenset()
+_MAX_KEPT = 4096
+"""Bytes of a Cookie header of which it is remembered what is left: browsers send the same with every request."""
 
 
 class Way(NamedTuple):
@@ -73,10 +75,17 @@ def has_been_here(request: Request, way: Way) -> bool:
 
 def foreign_cookies(cookies: bytes) -> bytes:
     """A Cookie header without the cookies of outposts: whoever has those is signed in."""
+    return _foreign_again(cookies) if len(cookies) <= _MAX_KEPT else _foreign(cookies)
+
+
+def _foreign(cookies: bytes) -> bytes:
     if _OUR_COOKIES not in cookies.lower():
         return cookies
     kept = [piece.strip(b" \t") for piece in cookies.split(b";") if not _OUR_COOKIE.search(piece)]
     return b"; ".join(piece for piece in kept if piece)
+
+
+_foreign_again = lru_cache(maxsize=1024)(_foreign)
 
 
 def _listed(request: Request) -> frozenset[bytes]:
