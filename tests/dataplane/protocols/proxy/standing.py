@@ -93,6 +93,16 @@ class Site:
 Play = Callable[[Peer, bytes], None] | bytes
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
+SWITCHED = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+)
+UPGRADE = (
+    b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Version: 13",
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)  # fmt: skip
+"""A handshake with the key of RFC 6455 section 1.3, and what accepts it."""
+
 
 @contextmanager
 def site(  # noqa: PLR0913  what a test may want otherwise, all but two by name
@@ -102,6 +112,7 @@ def site(  # noqa: PLR0913  what a test may want otherwise, all but two by name
     provider: ProxyProvider = WIKI,
     resources: Mapping[str, Resource] | None = None,
     trusted: tuple[str, ...] = DEFAULT_TRUSTED,
+    control: Path | None = None,
     outlets: Outlets | None = None,
     **changes: Any,
 ) -> Iterator[Site]:
@@ -117,7 +128,7 @@ def site(  # noqa: PLR0913  what a test may want otherwise, all but two by name
                 play(peer, head)
 
     path = tmp_path / "application.sock"
-    with upstream(path, serve), running(trusted=trusted, outlets=outlets) as (server, port):
+    with upstream(path, serve), running(control, trusted=trusted, outlets=outlets) as (server, port):
         served = Site(server, port, seen)
         there = standing_before(f"unix://{path}", provider=provider, **changes)
         refused = served.commit(options=OPTIONS, **{"provider/p1": there}, **(resources or {}))

@@ -15,18 +15,10 @@ from dataplane.protocols.proxy.live import Live
 from dataplane.protocols.proxy.told.decisions import Reason
 from tests.dataplane.protocols.proxy.builders import ALICE, NOW, OPTIONS, WIKI, session
 from tests.dataplane.protocols.proxy.servers import Peer, connect, read_all
-from tests.dataplane.protocols.proxy.standing import Site, site, standing_before
+from tests.dataplane.protocols.proxy.standing import SWITCHED, UPGRADE, Site, site, standing_before
 
 ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nbegun"
 EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n"
-KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
-SWITCHED = (
-    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
-)
-UPGRADE = (
-    b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: " + KEY,
-)  # fmt: skip
 BASIC = b"Authorization: Basic YWxpY2U6YXBwLXBhc3N3b3Jk"
 
 

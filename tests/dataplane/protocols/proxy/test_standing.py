@@ -1,6 +1,5 @@
 """Mode proxy from end to end: what the application gets, what the client gets, and who is turned away."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +8,11 @@ import pytest
 from dataplane.config import Changed
 from dataplane.gate import Allowed, BasicCredentials
 from tests.dataplane.protocols.proxy.builders import ALICE, NOW, WIKI, session
-from tests.dataplane.protocols.proxy.servers import Peer, upstream
-from tests.dataplane.protocols.proxy.standing import OK, Site, site, standing_before
+from tests.dataplane.protocols.proxy.servers import Peer, connect, read_head, upstream
+from tests.dataplane.protocols.proxy.standing import OK, SWITCHED, UPGRADE, site, standing_before
 
 BASIC = b"Authorization: Basic YWxpY2U6YXBwLXBhc3N3b3Jk"
 ROOT = replace(ALICE, superuser=True)
-Serve = Callable[..., Site]
 
 
 def fields(head: bytes) -> dict[str, list[str]]:
@@ -345,3 +343,48 @@ class TestAttacks:
             answer = wiki.ask(b"/", b"Accept: text/html")
             assert answer.status == 508
             assert b"leads back to itself" in answer.body
+
+
+class TestFrontDoor:
+    """`garrison serve`: the embedded outpost, and control for every other host."""
+
+    def test_each_host_leads_to_its_own(self, tmp_path: Path) -> None:
+        control = tmp_path / "web.sock"
+        asked: list[bytes] = []
+
+        def pages(peer: Peer) -> None:
+            asked.append(read_head(peer))
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\ncontrol")
+
+        with upstream(control, pages), site(tmp_path, control=control) as wiki:
+            assert wiki.ask(b"/").body == b"ok"
+            other = b"GET / HTTP/1.1\r\nHost: sso.example.com\r\nConnection: close\r\n\r\n"
+            assert wiki.ask_raw(other).endswith(b"control")
+            assert len(wiki.seen) == len(asked) == 1
+            assert wiki.ask(b"/outpost.goauthentik.io/nope").status == 404
+
+    def test_websockets_reach_applications_alone(self, tmp_path: Path) -> None:
+        def play(peer: Peer, _: bytes) -> None:
+            peer.sendall(SWITCHED + b"\x81\x02hi")
+            peer.sendall(peer.recv(6))
+
+        control = tmp_path / "web.sock"
+        with upstream(control, lambda _: None), site(tmp_path, play, control=control) as wiki:
+            with connect(wiki.port) as client:
+                client.sendall(wiki.request(b"/socket", *UPGRADE, b"Sec-WebSocket-Protocol: chat"))
+                head = read_head(client)
+                assert head.startswith(b"HTTP/1.1 101 ")
+                assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in head
+                assert client.recv(4) == b"\x81\x02hi"
+                client.sendall(b"\x82\x80abcd")
+                assert client.recv(6) == b"\x82\x80abcd"
+            told = fields(wiki.seen[0])
+            assert told["upgrade"] == ["websocket"]
+            assert told["sec-websocket-protocol"] == ["chat"]
+            assert told["x-authentik-username"] == ["alice"]
+
+    def test_who_has_no_session_has_no_websocket(self, tmp_path: Path) -> None:
+        with site(tmp_path) as wiki, connect(wiki.port) as client:
+            client.sendall(wiki.request(b"/socket", *UPGRADE, signed_in=False))
+            assert read_head(client).startswith(b"HTTP/1.1 401 ")
+            assert wiki.seen == []
