@@ -6,6 +6,7 @@ who connects. The application is reached as control is by the front door, and wh
 the host app.test, all of which is open.
 """
 
+import datetime as dt
 import json
 import secrets
 import signal
@@ -20,7 +21,8 @@ import gevent
 from gevent import socket as gevent_socket
 from gevent.event import Event
 
-from dataplane.config import Edit, ProxyMode, Upstream
+from dataplane.config import Certificate, Edit, ProxyMode, Resource, Upstream
+from dataplane.io.tls import self_signed
 from dataplane.protocols.proxy.server import LIMITS, ProxyServer, ProxySettings
 from tests.dataplane.protocols.proxy.builders import OPTIONS, WIKI, Outpost, TableGate, session
 from tests.support.peers_program import Program, eventually
@@ -34,6 +36,7 @@ OPEN = replace(
     internal_host="http://127.0.0.1:9",
     skip_path_regex=("^",),
     upstream=NOWHERE,
+    certificate="certificate/c1",
 )
 
 
@@ -93,7 +96,10 @@ def main(settings: Settings) -> int:
     if settings.application:
         address = f"http://127.0.0.1:{settings.application}"
         provider = replace(OPEN, internal_host=address, upstream=Upstream(addresses=(address,)))
-        prepared, refused = server.prepare(Edit(changed={"options": OPTIONS, "provider/p1": provider}))
+        chain, key = self_signed(dt.datetime.now(dt.UTC))
+        certificate = Certificate(id="c1", name="app", chain=chain, private_key=key)
+        changed: dict[str, Resource] = {"options": OPTIONS, "certificate/c1": certificate, "provider/p1": provider}
+        prepared, refused = server.prepare(Edit(changed=changed))
         assert not refused, refused
         server.commit(prepared)
     ports = [_listen(server, tls=tls) for tls in (False, True)]
