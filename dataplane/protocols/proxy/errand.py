@@ -73,6 +73,7 @@ class Errand:
 
     def done(self) -> None:
         """It is over."""
+        self._end = None  # it knows us: a circle that only the garbage collector would find
         self._surroundings.live.remove(self)
 
     # For the watch

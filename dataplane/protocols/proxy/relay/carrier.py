@@ -40,6 +40,10 @@ _LIMITS = frozenset({Failure.CLIENT_SLOW, Failure.CROWDED})
 _CLIENTS = _LIMITS | {Failure.HANDSHAKE, Failure.REQUEST, Failure.ENDED}
 """With these the upstream has nothing to do."""
 
+_EVER, _RECENTLY = float("inf"), 1.0
+"""Seconds since a connection was used last: upstreams end those that rest, gunicorn after two. What can't be sent again
+takes none that may just be ended."""
+
 
 class Room(Protocol):
     """What the exchanges of an application share."""
@@ -47,8 +51,12 @@ class Room(Protocol):
     limits: RelayLimits
     held: Held
 
-    def take(self, *, fresh: bool) -> Lease:
-        """A connection to the upstream. Raises Unreachable and Full."""
+    def take(self, rested: float) -> Lease:
+        """A connection that was used at most `rested` seconds ago. Raises Unreachable and Full."""
+        ...
+
+    def take_fresh(self) -> Lease:
+        """The one for sending it again. Raises as take does."""
         ...
 
     def begin_upload(self) -> bool:
@@ -163,16 +171,16 @@ class Carrier:
 
     def _ask(self, message: bytes, payload: Payload | None) -> bytes:
         """Send the request; the first bytes of the answer."""
-        lease = self._take(fresh=False)
-        if lease.reused and self._exchange.onward.method in _IDEMPOTENT and (payload is None or payload.rest is None):
+        again = self._exchange.onward.method in _IDEMPOTENT and (payload is None or payload.rest is None)
+        lease = self._lease = self._take(_EVER if again else _RECENTLY)
+        if again and lease.reused:
             try:
                 return self._try(lease.wire, message, payload)
             except Broken as broken:
                 if broken.failure is not Failure.RESET:
                     raise
             lease.drop()
-            self._lease = None
-            lease = self._take(fresh=True)
+            lease = self._lease = self._take(None)
         try:
             return self._try(lease.wire, message, payload)
         except Broken as broken:
@@ -180,15 +188,15 @@ class Carrier:
                 lease.blame()
             raise
 
-    def _take(self, *, fresh: bool) -> Lease:
+    def _take(self, rested: float | None) -> Lease:
+        """A connection that was used so long ago at most; None for one that never was."""
         try:
-            lease = self._room.take(fresh=fresh)
+            lease = self._room.take_fresh() if rested is None else self._room.take(rested)
         except Unreachable as error:
             self.outcome.address = error.address
             raise Broken(Failure(error.failure), error.detail) from error
         except Full as error:
             raise Broken(Failure.FULL, "all connections to the upstream are busy") from error
-        self._lease = lease
         self.outcome.address = lease.address
         return lease
 
@@ -371,6 +379,7 @@ class Carrier:
                 client.connection.finish()
             upload.close()
             client.unwatch()
+            self._upload = None
         if self._lease is not None:
             self._lease.drop()
         client.close()

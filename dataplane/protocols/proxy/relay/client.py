@@ -92,6 +92,7 @@ class Client:
             self._outbox.close()
         if self._timer is not None:
             self._stop_timer()
+        self._leave = _nobody  # or each would be garbage that only a search finds
 
     def _hear(self, ready: bool) -> None:  # as the stream says it
         """In the hub: it said something, or left."""
@@ -114,3 +115,7 @@ class Client:
         self._timer.stop()
         self._timer.close()
         self._timer = None
+
+
+def _nobody(_: Broken) -> None:
+    """There is no exchange any more."""

@@ -64,10 +64,14 @@ class Relay:
 
     # What carriers ask
 
-    def take(self, *, fresh: bool) -> Lease:
-        """A connection to the upstream. Raises Unreachable and Full."""
-        self.retries += fresh  # nobody else insists
-        return self._source.take(self.limits.patience, fresh=fresh)
+    def take(self, rested: float) -> Lease:
+        """A connection to the upstream that was used at most `rested` seconds ago. Raises Unreachable and Full."""
+        return self._source.take(self.limits.patience, rested=rested)
+
+    def take_fresh(self) -> Lease:
+        """One that has carried nothing yet, for what is sent again. Raises as take does."""
+        self.retries += 1
+        return self._source.take(self.limits.patience, fresh=True)
 
     def begin_upload(self) -> bool:
         """Whether there is room for one more large body."""

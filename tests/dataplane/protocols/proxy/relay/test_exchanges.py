@@ -348,6 +348,18 @@ class TestClients:
             client.shutdown(1)
             assert read_all(client).endswith(b"ok")
 
+    def test_one_that_leaves_while_its_answer_is_silent(self) -> None:
+        def play(peer: Peer) -> None:
+            read_head(peer)
+            peer.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+            assert peer.recv(1) == b""
+
+        with application(play) as app:
+            with connect(app.port) as client:
+                client.sendall(GET)
+                read_head(client)
+            assert app.last().failure is Failure.CLIENT_GONE
+
     def test_one_that_leaves_when_it_has_sent_its_body(self) -> None:
         left = gevent.event.Event()
 
