@@ -113,58 +113,67 @@ class _Span:
         links = () if arrived.trusted or not theirs.is_valid else (Link(theirs),)
         above = told if arrived.trusted else Context()
         name = self._method if self._method in _METHODS else "HTTP"
-        attributes = _arrival(arrived, self._method, self._path)
-        self._span = tracer.start_span(name, above, SpanKind.SERVER, attributes, links)
+        self._span = tracer.start_span(name, above, SpanKind.SERVER, None, links)
         self._context = trace.set_span_in_context(self._span, above)
-        self.trace_id = format_trace_id(self._span.get_span_context().trace_id) if self._span.is_recording() else ""
+        self.trace_id = ""
+        if self._span.is_recording():
+            # Not before: no sampler of the standard asks for them, and they cost more than all else.
+            self._span.set_attributes(_arrival(arrived, self._method, self._path))
+            self.trace_id = format_trace_id(self._span.get_span_context().trace_id)
 
     def onward(self) -> Headers:
         """Begin the span below it, and the headers that take it on to the application."""
-        name = self._method if self._method in _METHODS else "HTTP"
-        self._below = self._tracer.start_span(name, self._context, SpanKind.CLIENT, {"http.request.method": name})
+        context = self._context
+        if self._span.is_recording():
+            name = self._method if self._method in _METHODS else "HTTP"
+            self._below = self._tracer.start_span(name, context, SpanKind.CLIENT)
+            context = trace.set_span_in_context(self._below, context)
         carrier: dict[str, str] = {}
-        propagate.inject(carrier, trace.set_span_in_context(self._below, self._context))
+        propagate.inject(carrier, context)
         return tuple((name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in carrier.items())
 
     def end(self, ending: Ending) -> None:
         """End both."""
         if self._below is not None:
-            if self._below.is_recording():
-                self._tell_below(self._below, ending)
+            self._tell_below(self._below, ending)
             self._below.end()
         if self._span.is_recording():
             self._tell(self._span, ending)
         self._span.end()
 
     def _tell_below(self, below: trace.Span, ending: Ending) -> None:
-        below.set_attributes(_server(ending.address))
-        below.set_attribute("url.full", f"{ending.address}{self._path}")
+        told: dict[str, str | int] = {
+            **_server(ending.address),
+            "http.request.method": self._method,
+            "url.full": f"{ending.address}{self._path}",
+        }
         if ending.failure:
-            _fail(below, ending.failure)
+            told["error.type"] = ending.failure
         else:
-            below.set_attribute("http.response.status_code", ending.status)
+            told["http.response.status_code"] = ending.status
             if ending.status >= _CLIENT_ERROR:
-                _fail(below, str(ending.status))
+                told["error.type"] = str(ending.status)
+        _put(below, told)
 
     @staticmethod
     def _tell(span: trace.Span, ending: Ending) -> None:
-        span.set_attributes(
-            {
-                "http.request.body.size": ending.received,
-                "http.response.body.size": ending.sent,
-                "garrison.provider": ending.provider,
-                "garrison.decision": ending.decision,
-            }
-        )
+        told: dict[str, str | int] = {
+            "http.request.body.size": ending.received,
+            "http.response.body.size": ending.sent,
+            "garrison.provider": ending.provider,
+            "garrison.decision": ending.decision,
+        }
         if ending.status:
-            span.set_attribute("http.response.status_code", ending.status)
+            told["http.response.status_code"] = ending.status
         if ending.failure or ending.status >= _SERVER_ERROR:
-            _fail(span, ending.failure or str(ending.status))
+            told["error.type"] = ending.failure or str(ending.status)
+        _put(span, told)
 
 
-def _fail(span: trace.Span, kind: str) -> None:
-    span.set_attribute("error.type", kind)
-    span.set_status(Status(StatusCode.ERROR))
+def _put(span: trace.Span, told: Mapping[str, str | int]) -> None:
+    span.set_attributes(told)
+    if "error.type" in told:
+        span.set_status(Status(StatusCode.ERROR))
 
 
 def _method(sent: bytes) -> str:
