@@ -14,6 +14,7 @@ from typing import Self
 from gevent import get_hub
 
 from dataplane.io.connecting import connect_first, connect_local, find_numeric
+from dataplane.io.keepalive import keep_asking
 from dataplane.io.resolve import RESOLVER, Resolver
 from dataplane.io.stream import Expired, SocketStream
 from dataplane.io.tls import TlsStream
@@ -21,7 +22,6 @@ from dataplane.io.tls_client import ClientTls, Resumption
 
 _NEVER = float("inf")
 _LATE = "late"
-_KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,9 +218,7 @@ def _connect(address: Address, timeout: float, resolver: Resolver) -> socket.soc
         case TcpAddress(host=host, port=port):
             sock = _connect_tcp(host, port, timeout, resolver)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            for option, value in _KEEPALIVE:
-                sock.setsockopt(socket.IPPROTO_TCP, option, value)
+            keep_asking(sock)
             return sock
 
 

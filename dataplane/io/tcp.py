@@ -20,6 +20,7 @@ from gevent.monkey import get_original
 
 from dataplane.io.backlog import Backlog
 from dataplane.io.connection import Connection, Handler
+from dataplane.io.keepalive import keep_asking
 from dataplane.io.limits import Counts, Limits
 from dataplane.io.passage import Passage, PassageSettings
 from dataplane.io.preamble import find_source
@@ -99,6 +100,7 @@ class TcpServer:
     def serve(self, listener: socket.socket, tls: Callable[[], ssl.SSLContext] | None = None) -> None:
         """Accept on `listener` from now on; `tls` gives the context of each new connection."""
         listener.setblocking(False)
+        keep_asking(listener)
         if not self._acceptors:
             self._ticker.start(self._tick)
         self._listeners.append((listener, tls))
