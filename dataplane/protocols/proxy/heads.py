@@ -6,7 +6,7 @@ A connection's session gives equal requests as the same object (`session`), so t
 from typing import NamedTuple
 
 from dataplane.protocols.proxy.identity import Introduction
-from dataplane.protocols.proxy.messages import Request
+from dataplane.protocols.proxy.messages import Body, Request
 from dataplane.protocols.proxy.onward import Way, onward_head
 from dataplane.protocols.proxy.trust import Seen
 
@@ -50,8 +50,8 @@ class Heads:
         if self._trace_names:
             told = Introduction(introduction.lines, introduction.left_out | self._trace_names)
         head = onward_head(request, seen, peer, told, way)
-        # Passwords lie nowhere but in what was decided of them.
-        if b"authorization" not in request.fields and len(head) <= MAX_SIZE:
+        # Passwords lie nowhere but in what was decided of them; and no request with a body comes as the same object.
+        if request.body is Body.NONE and b"authorization" not in request.fields and len(head) <= MAX_SIZE:
             if len(self._kept) >= MAX_KEPT:
                 del self._kept[next(iter(self._kept))]
             self._kept[id(request)] = _Kept(request, seen, peer, introduction, way, head)

@@ -43,7 +43,8 @@ class Way(NamedTuple):
 
 def onward_head(request: Request, seen: Seen, peer: str, introduction: Introduction, way: Way) -> bytes:
     """Request line and header lines, without the empty line; what is another for each request still has to follow."""
-    lines = [b"%s %s%s HTTP/1.1\r\n" % (request.method, way.path, request.target)]
+    path = way.path if request.target != b"*" else b""  # of the server as a whole (RFC 9110 section 9.3.7)
+    lines = [b"%s %s%s HTTP/1.1\r\n" % (request.method, path, request.target)]
     host = seen.host.encode()
     lines.append(b"Host: %s\r\n" % (way.host or host))
     left_out = introduction.left_out | _listed(request)

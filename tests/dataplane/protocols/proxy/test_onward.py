@@ -112,6 +112,10 @@ class TestWay:
         sent = head(target=b"/a%2fb/%41//c;d?x=%zz&y=/../", way=WAY._replace(path=b"/app"))
         assert sent.startswith(b"GET /app/a%2fb/%41//c;d?x=%zz&y=/../ HTTP/1.1\r\n")
 
+    def test_a_question_to_the_whole_server_has_no_path(self) -> None:
+        sent = onward_head(parse(target=b"*", method=b"OPTIONS"), SEEN, "10.0.0.1", ALICE, WAY._replace(path=b"/app"))
+        assert sent.startswith(b"OPTIONS * HTTP/1.1\r\n")
+
     def test_another_host_where_one_is_wanted(self) -> None:
         sent = head(way=WAY._replace(host=b"internal:8080"))
         assert b"\r\nHost: internal:8080\r\n" in sent
