@@ -92,9 +92,11 @@ class TlsStream:
 
     def hears_nothing(self) -> bool:
         """Whether what has arrived, if anything, is TLS' own affair (tickets, keys): no data, no end."""
-        data = self._below.take()
-        self._incoming.write(data)
+        if self._below.is_silent and not self._incoming.pending and not self._object.pending():
+            return True
         try:
+            data = self._below.take()
+            self._incoming.write(data)
             self._object.read(1)
         except ssl.SSLWantReadError:
             return bool(data) or self._below.is_silent

@@ -223,6 +223,20 @@ def test_tickets_at_rest_are_no_word_and_words_are() -> None:
         assert upstream.is_stale()
 
 
+def test_what_came_with_an_answer_and_was_not_read_is_seen() -> None:
+    def play(peer: Peer) -> None:
+        peer.recv(1)
+        peer.sendall(b"answer")
+        peer.sendall(b"another")
+        hold(peer)
+
+    with secured(play) as address, dial(address, 5, way()) as upstream:
+        upstream.write(b"x", 5)
+        gevent.sleep(0.01)  # both records are read from the socket at once
+        assert upstream.read(5) == b"answer"
+        assert upstream.is_stale()
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_session_is_resumed_after_an_answer(version: ssl.TLSVersion) -> None:
     context = server_tls(certificate())

@@ -1,16 +1,21 @@
 """What the tests of connections to upstreams share: TLS servers of a test's own authority, and the way to them."""
 
 import ssl
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
+import gevent
 from gevent import ssl as gevent_ssl
 
-from dataplane.io.dial import TcpAddress
+from dataplane.io.dial import Address, TcpAddress
+from dataplane.io.pool import Lease, Pool, PoolLimits, Target
 from dataplane.io.tls import load_chain
 from dataplane.io.tls_client import ClientTls, client_context
 from tests.dataplane.io.doors import Peer, Play, there
+from tests.dataplane.io.lines import until
 from tests.support.fake_authority import Authority, Pair
 
 
@@ -54,3 +59,35 @@ def way(
     own = (shown.certificate, shown.key) if shown is not None else None
     context = client_context(authority().pem if trusted is None else trusted, own, verify=verify)
     return ClientTls(context=context, server_name=server_name)
+
+
+class Clock:
+    """The real one, and what a test adds to it."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+def bounce(lease: Lease) -> None:
+    lease.wire.write(b"x", 5)
+    assert lease.wire.read(5) == b"x"
+
+
+@contextmanager
+def pool_of(address: Address, now: Callable[[], float] = time.monotonic, **limits: Any) -> Iterator[Pool]:
+    limits.setdefault("connections", 2)
+    pool = Pool(Target(text="the app", address=address), PoolLimits(connect=5, **limits), now=now)
+    try:
+        yield pool
+    finally:
+        pool.close()
+        until(lambda: pool.open == 0)
+        assert (pool.idle, pool.waiting) == (0, 0)
+
+
+def spin(times: int = 3) -> None:
+    for _ in range(times):
+        gevent.sleep(0)
