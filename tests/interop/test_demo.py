@@ -119,11 +119,25 @@ def test_the_line_for_ldapsearch_works_as_it_is_printed(demo: Demo) -> None:
 def test_every_log_line_is_json_with_a_time_and_an_event(demo: Demo) -> None:
     lines = [line for line in demo.garrison.program.output().splitlines() if line.startswith("{")]
     assert lines
-    for line in lines:
-        assert {"timestamp", "level", "event"} <= json.loads(line).keys()
-    requests = [json.loads(line) for line in lines if '"event": "request"' in line]
+    entries = [json.loads(line) for line in lines]
+    for entry in entries:
+        assert {"timestamp", "log"} <= entry.keys() or {"timestamp", "level", "event"} <= entry.keys()
+    requests = [entry for entry in entries if entry.get("event") == "request"]
     assert requests
     assert all(entry["request_id"] for entry in requests)
+
+
+def test_what_the_outposts_tell_of_requests_comes_through_whole(demo: Demo) -> None:
+    Visitor().sign_in(demo.url + "/", "alice", demo.password("alice"))
+
+    def told() -> set[tuple[str, str]]:
+        lines = [line for line in demo.garrison.program.output().splitlines() if line.startswith('{"timestamp')]
+        entries = [json.loads(line) for line in lines if '"log":' in line]
+        return {(entry["log"], entry["path"]) for entry in entries}
+
+    callback = "/outpost.goauthentik.io/callback"
+    eventually(lambda: ("access", callback) in told(), "the access log tells of the sign-in")
+    assert ("decision", "/") in told()
 
 
 def test_no_secret_is_logged(demo: Demo) -> None:
