@@ -7,6 +7,7 @@ linked to, so that strangers choose neither what is recorded nor whose trace it 
 
 import logging
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -35,7 +36,7 @@ _ROOM: Final = 2048
 _QUIET = 60.0
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"})
 _SERVER_ERROR, _CLIENT_ERROR = 500, 400
-_MOST = 1024
+_MOST, _MOST_WORDS = 1024, 300
 _PORTS = {"http": 80, "https": 443}
 log = logging.getLogger("dataplane.tracing")
 
@@ -65,8 +66,6 @@ class Spans:
     """Makes spans and sends them. Raises ValueError for an environment that can't be used."""
 
     def __init__(self, environment: Mapping[str, str], version: str, worker: int) -> None:
-        # The library's own lines come as often as its trouble does; ours says the same once a minute.
-        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
         self._exporter = _Exporter(OTLPSpanExporter())
         room = int(environment.get("OTEL_BSP_MAX_QUEUE_SIZE") or _ROOM)
         batch = int(environment.get("OTEL_BSP_MAX_EXPORT_BATCH_SIZE") or min(_BATCH, room))
@@ -218,11 +217,34 @@ def _resource(version: str, worker: int) -> Resource:
     return Resource.create(ours.merge(OTELResourceDetector().detect()).attributes)
 
 
+class _Ear(logging.Handler):
+    """Hears why the library could not send, and keeps it to itself: it says so as often as it tries."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._said: deque[str] = deque(maxlen=2)
+        quiet, exporter = logging.getLogger("opentelemetry"), logging.getLogger("opentelemetry.exporter")
+        quiet.setLevel(logging.CRITICAL)
+        exporter.setLevel(logging.WARNING)
+        exporter.propagate = False
+        exporter.handlers = [self]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line."""
+        self._said.append(record.getMessage()[:_MOST_WORDS])
+
+    @property
+    def words(self) -> str:
+        """The last of it: the trouble, and that no more was tried."""
+        return " ".join(self._said)
+
+
 class _Exporter(SpanExporter):
     """Counts what the library's exporter could send and what not, and says the latter once a minute."""
 
     def __init__(self, exporter: OTLPSpanExporter) -> None:
         self._below = exporter
+        self._ear = _Ear()
         self._quiet_until = 0.0
         self.taken = 0
         self.exported = 0
@@ -247,7 +269,7 @@ class _Exporter(SpanExporter):
         now = time.monotonic()
         if now >= self._quiet_until:
             self._quiet_until = now + _QUIET
-            log.warning("the collector of traces takes none", extra={"lost": self.failed})
+            log.warning("the collector of traces takes none", extra={"lost": self.failed, "reason": self._ear.words})
 
 
 class _Processor(BatchSpanProcessor):

@@ -14,7 +14,7 @@ import pytest
 
 from protos.outpost.v1 import resources_pb2
 from tests.support.collector import Collector, collecting
-from tests.support.fake_control import FakeControl, free_port, options, provider
+from tests.support.fake_control import FakeControl, eventually, free_port, options, provider
 from tests.support.outpost_process import OutpostProcess
 
 HOST = "wiki.example.com"
@@ -164,6 +164,8 @@ def test_a_collector_that_is_away_costs_nothing_but_a_line(start: Start) -> None
 def test_grpc_is_refused_in_words_and_the_outpost_serves(start: Start) -> None:
     told = start(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:4317", OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
     assert told.ask("/open") == 200
-    (line,) = (line for line in told.outpost.log if line["logger"] == "dataplane.tracing")
+    (line,) = eventually(
+        lambda: [line for line in told.outpost.log if line["logger"] == "dataplane.tracing"], "one worker says so"
+    )
     assert line["level"] == "error"
     assert "OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc': expected http/protobuf" in line["event"]
