@@ -8,7 +8,7 @@ from typing import Any, assert_never
 
 from dataplane.io.connection import Connection
 from dataplane.protocols.proxy.application import Application, Opened
-from dataplane.protocols.proxy.dialects import DIALECTS, Check, Dialect, find_dialect
+from dataplane.protocols.proxy.dialects import PREFIX, Check, Dialect, find_dialect
 from dataplane.protocols.proxy.doors import Doors
 from dataplane.protocols.proxy.judgement import Admitted, Entered, Open, Turned
 from dataplane.protocols.proxy.messages import Body, Data, Event, Request, Response
@@ -36,7 +36,7 @@ class ProxyHandler:
         if event.__class__ is not Request:
             return self._discard(event, connection)
         request: Request = event
-        dialect = DIALECTS.get(request.target) or find_dialect(request.target)
+        dialect = find_dialect(request.target) if request.target.startswith(PREFIX) else None
         if dialect is None:
             return self._visit(request, connection)
         return self._check(request, dialect, connection)

@@ -25,6 +25,9 @@ _DROPPED = HOP_BY_HOP | {
     b"x-rewrite-url",  # some frameworks route by it instead of the path
 }  # fmt: skip
 
+_CLAIMS = (b"remote-", b"x-remote-", b"x-webauth-", b"x-auth-request-", b"ssl-client-", b"x-ssl-client-")
+"""Beginnings of names by which applications are told by a proxy who somebody is: `additionalHeaders` may set them, and
+who has none of those can't say it either."""
 _NOTHING: frozenset[bytes] = frozenset()
 _MAX_KEPT = 4096
 """Bytes of a Cookie header of which it is remembered what is left: browsers send the same with every request."""
@@ -99,7 +102,9 @@ def _listed(request: Request) -> frozenset[bytes]:
 
 @lru_cache(maxsize=4096)
 def _may_pass(name: bytes) -> bool:
-    return name not in _DROPPED and (name == b"authorization" or not is_managed(name))
+    if name in _DROPPED or name.startswith(_CLAIMS):
+        return False
+    return name == b"authorization" or not is_managed(name)
 
 
 def _received(request: Request, way: Way) -> bytes:

@@ -55,6 +55,8 @@ def test_the_whole_of_a_plain_request() -> None:
         b"X-Forwarded-For: 6.6.6.6", b"X-Forwarded-Host: evil", b"X-Forwarded-Proto: http", b"X-Forwarded-Port: 1",
         b"X-Forwarded-Prefix: /evil", b"X-Forwarded-Anything: x", b"X-Forwarded: x", b"Forwarded: for=6.6.6.6",
         b"X-Real-IP: 6.6.6.6", b"X-Request-Id: evil", b"X-Original-URL: /evil", b"X-Original-Host: evil",
+        b"Remote-User: admin", b"Remote-Groups: admins", b"X-Remote-User: admin", b"X-WEBAUTH-USER: admin",
+        b"X-Auth-Request-Email: a@b", b"SSL-Client-Verify: SUCCESS", b"X-SSL-Client-Cert: x",
         b"X-Rewrite-URL: /evil", b"X-Garrison-Mac: x", b"Proxy: http://evil", b"Expect: 100-continue",
         b"Keep-Alive: 5", b"Proxy-Connection: x", b"Proxy-Authorization: Basic x", b"TE: trailers", b"Trailer: x",
         b"Max-Forwards: 1", b"HTTP2-Settings: x", b"X_Harmless: x", b"X.Harmless: x",
@@ -97,6 +99,11 @@ class TestIntroduction:
         assert sent.endswith(b"X-Role: reader\r\nAuthorization: Basic ours\r\n")
         assert b"admin" not in sent
         assert b"theirs" not in sent
+
+    def test_nobody_but_they_say_what_applications_believe(self) -> None:
+        sent = head(b"Remote-User: admin", introduction=introduce(((b"Remote-User", b"alice"),)))
+        assert sent.endswith(b"Remote-User: alice\r\n")
+        assert b"admin" not in sent
 
     def test_no_credentials_for_the_application_leave_none_of_the_clients(self) -> None:
         told = introduce(((b"Authorization", b""),))
