@@ -21,6 +21,8 @@ from dataplane.io.tls import TlsStream
 from dataplane.io.tls_client import ClientTls, Resumption
 
 _NEVER = float("inf")
+_READ_SIZE = 120 * 1024
+"""Answers are larger than requests; what malloc takes from the heap and doesn't map anew each time (128 KiB)."""
 _LATE = "late"
 
 
@@ -67,7 +69,7 @@ class Upstream:
     def __init__(self, sock: socket.socket) -> None:
         self.born = self.rested = time.monotonic()
         """When it was made, and when it was last laid to rest."""
-        self._below = SocketStream(sock, _NEVER)
+        self._below = SocketStream(sock, _NEVER, read_size=_READ_SIZE)
         self._below.until(_NEVER, _LATE)
         self._stream: SocketStream | TlsStream = self._below
         self._tls: TlsStream | None = None

@@ -1,4 +1,4 @@
-"""TCP's own look at whether the other end is still there (RFC 9293 3.8.4), for connections that may be silent for hours.
+"""TCP's own look at whether the other end is still there (RFC 9293 3.8.4), for what may be silent for hours.
 
 Who has gone without a word is found out after a minute. A listener's connections are looked after as it is (Linux).
 """

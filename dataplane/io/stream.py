@@ -107,6 +107,7 @@ class SocketStream:
         "_deadline",
         "_hub",
         "_limit",
+        "_read_size",
         "_reader",
         "_recv",
         "_rest",
@@ -120,7 +121,13 @@ class SocketStream:
         "write_timeout",
     )
 
-    def __init__(self, sock: socket.socket, write_timeout: float, backlog: Backlog | None = None) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        write_timeout: float,
+        backlog: Backlog | None = None,
+        read_size: int = READ_SIZE,
+    ) -> None:
         self._socket = sock
         self._backlog = backlog or Backlog(None)
         self._recv: Callable[[int], bytes] = sock.recv
@@ -130,6 +137,7 @@ class SocketStream:
         self._armed = False
         self._aborted = False
         self._resume: Callable[[bool], object] | None = None
+        self._read_size = read_size
         self._reader: object = None
         self._switch: Callable[[bool], object] | None = None
         self._deadline = float("inf")
@@ -173,7 +181,7 @@ class SocketStream:
             if not ready:
                 raise Expired(self._limit)
             try:
-                return self._recv(READ_SIZE)
+                return self._recv(self._read_size)
             except BlockingIOError:  # another wake-up than readability
                 continue
 
