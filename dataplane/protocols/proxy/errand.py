@@ -16,6 +16,7 @@ from dataplane.protocols.proxy.judging import Judge
 from dataplane.protocols.proxy.live import Live
 from dataplane.protocols.proxy.messages import Headers, Request, Response, UpstreamHead
 from dataplane.protocols.proxy.relay.exchange import End, Failure, Onward
+from dataplane.protocols.proxy.relay.relay import Relay
 from dataplane.protocols.proxy.told.decisions import By, Decision, Reason, Verdict
 from dataplane.protocols.proxy.told.record import Record
 from dataplane.protocols.proxy.trust import Seen
@@ -77,6 +78,11 @@ class Errand:
         self._surroundings.live.remove(self)
 
     # For the watch
+
+    @property
+    def relay(self) -> Relay:
+        """What carries it."""
+        return self._backend.relay
 
     def find_reason_to_end(self) -> Reason | None:
         """Why it would not be let in now."""

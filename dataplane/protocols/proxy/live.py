@@ -10,6 +10,7 @@ from typing import Protocol
 
 import gevent
 
+from dataplane.protocols.proxy.relay.relay import Relay
 from dataplane.protocols.proxy.told.decisions import Reason
 
 LOOK_EVERY = 1.0
@@ -20,6 +21,11 @@ _log = logging.getLogger("dataplane.proxy")
 
 class Open(Protocol):
     """Something that is open."""
+
+    @property
+    def relay(self) -> Relay:
+        """What carries it."""
+        ...
 
     def find_reason_to_end(self) -> Reason | None:
         """Why it may not go on; None while it may."""
@@ -53,6 +59,11 @@ class Live:
             if reason is not None:
                 self.remove(each)
                 each.end(reason)
+
+    def part(self) -> None:
+        """Tell those who have a WebSocket open that this server goes away."""
+        for relay in {each.relay for each in self._open}:
+            relay.part()
 
     def watch(self) -> None:
         """Look each second from now on."""

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,8 +110,9 @@ class ProxyServer:
 
     def drain(self, seconds: float) -> None:
         """Stop accepting, let requests in flight finish for `seconds`, then cut."""
-        for relay in self._relays():
-            relay.part()
+        self._doors.live.part()
+        if self._relay is not None:
+            self._relay.part()
         ends = self._tcp.now() + seconds
         self._tcp.drain(seconds)
         self._doors.live.stop()
@@ -139,13 +140,6 @@ class ProxyServer:
         help_ = "What was counted for the audit trail and waits to be told"
         snapshot["gauges"].append(gauge("garrison_proxy_events_untold", help_, doors.ledger.untold))
         return snapshot
-
-    def _relays(self) -> Iterator[Relay]:
-        if self._relay is not None:
-            yield self._relay
-        for application in self._prepared.routes.applications:
-            if application.backend is not None:
-                yield from application.backend.relays
 
     def _open(self, _: Connection[Any]) -> tuple[HttpSession, ProxyHandler]:
         session = HttpSession()

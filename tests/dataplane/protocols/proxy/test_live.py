@@ -12,6 +12,7 @@ from dataplane.config import Changed, Edit, Ended, ProxyMode
 from dataplane.gate import Allowed
 from dataplane.protocols.proxy import live
 from dataplane.protocols.proxy.live import Live
+from dataplane.protocols.proxy.relay.relay import Relay
 from dataplane.protocols.proxy.told.decisions import Reason
 from tests.dataplane.protocols.proxy.builders import ALICE, NOW, OPTIONS, WIKI, session
 from tests.dataplane.protocols.proxy.servers import Peer, connect, read_all
@@ -214,6 +215,19 @@ def test_whoever_would_still_be_let_in_is_not_disturbed(tmp_path: Path, change: 
         assert wiki.open == 1
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_in_a_drain_websockets_are_told_that_we_go_away(tmp_path: Path, *, moved: bool) -> None:
+    """Those of an application that has moved since, too."""
+    with site(tmp_path, websocket) as wiki, under_way(wiki, wiki.request(b"/", *UPGRADE), b"\r\n\r\n") as client:
+        if moved:
+            move(wiki)
+        draining = gevent.spawn(wiki.server.drain, 5)
+        assert client.recv(4)[2:] == (1001).to_bytes(2, "big")
+        client.close()
+        draining.join(5)
+        assert draining.ready()
+
+
 def test_what_is_over_is_not_watched(tmp_path: Path) -> None:
     with site(tmp_path) as wiki:
         for _ in range(5):
@@ -226,6 +240,10 @@ class _Stubborn:
 
     def __init__(self) -> None:
         self.asked = 0
+
+    @property
+    def relay(self) -> Relay:
+        raise AssertionError("nobody asks")
 
     def find_reason_to_end(self) -> Reason | None:
         self.asked += 1
