@@ -69,4 +69,5 @@ def test_a_test_is_in_the_first_lane_that_names_it_or_in_none() -> None:
     assert lane_of("tests/e2e/test_life.py::test_x") == "machine"
     assert lane_of("tests/interop/docker/test_image.py::test_docker_run_as_shown") == "machine"
     assert lane_of("tests/interop/test_replicas.py::test_x") == "fronts"
+    assert lane_of("tests/interop/proxy/test_bodies.py::test_x") == "proxied"
     assert lane_of("tests/control/store/test_unit.py::test_x[postgresql]") is None

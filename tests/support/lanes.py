@@ -1,8 +1,9 @@
 """Which interop tests come one after the other while three workers share them (scripts/test.py).
 
 Whatever starts whole installations is in a lane: no more of them are at work at a time than there are workers, and what
-is expensive is made once (the installation behind five fronts, the one that faults hit, the browser). All other interop
-tests go to whoever is free. Lanes begin in the order in which their tests are found, and take about as long each.
+is expensive is made once (the installation behind five fronts, the one in mode proxy, the one that faults hit, the
+browser). All other interop tests go to whoever is free. Lanes begin in the order in which their tests are found, and
+take about as long each.
 """
 
 import pytest
@@ -23,6 +24,7 @@ LANES = {
         "tests/interop/ldap/test_nslcd.py",
     ),
     "ldap": ("tests/interop/ldap/",),
+    "proxied": ("tests/interop/proxy/",),
     "hostile": ("tests/interop/proxy/hostile/",),
     "fronts": ("tests/interop/",),
 }

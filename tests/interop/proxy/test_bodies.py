@@ -258,4 +258,4 @@ def test_a_client_that_leaves_is_told_to_the_application(scripted: ProxyWorld) -
     with wire(scripted) as connection:
         connection.sendall(request(scripted, "scripted", "GET / HTTP/1.1"))
         assert response(connection).read(5) == b"hello"
-    assert left.wait(5), "the application still believes that somebody reads"
+    assert left.wait(10), "the application still believes that somebody reads"

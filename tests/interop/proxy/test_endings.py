@@ -58,9 +58,9 @@ def trickle(call: Call) -> None:
 
 
 @contextmanager
-def opened(world: ProxyWorld, username: str = "") -> Iterator[Open]:
-    """Somebody, alice if nobody else is asked for, with a WebSocket and a download."""
-    name = username or world.person("staff")
+def opened(world: ProxyWorld) -> Iterator[Open]:
+    """Somebody with a WebSocket and a download."""
+    name = world.guests.pop()
     world.scripted.answer = trickle
     visitor = Visitor()
     held = {}
@@ -83,7 +83,7 @@ def test_deactivating_somebody_in_the_admin_interface(scripted: ProxyWorld) -> N
     admin.sign_in(f"{scripted.garrison.url}/admin/", ADMIN, ADMIN_PASSWORD)
     with opened(scripted) as it:
         listed = admin.get(f"{scripted.garrison.url}/admin/users/?q={it.name}")
-        (address,) = {address for text, address in links(listed) if text == it.name.title()}
+        (address,) = {address for text, address in links(listed) if text == it.name}
         page = admin.get(f"{address}/deactivate")
         assert page.status == 200, f"{page.status} {page.url}"
         admin.post(page.url, [("csrf_token", dict(page.form("csrf_token").fields)["csrf_token"])])

@@ -20,6 +20,8 @@ from tests.support.upstreams import ApacheTls, Scripted, WebSockets, start_apach
 INTERNAL = "app.internal.test"
 """The name in the certificates of the applications with TLS."""
 SKIP = "^/public/"
+GUESTS = 10
+"""People of the staff for tests that end what somebody has open, made before in one go."""
 NGINX = """
 server {{
     listen 127.0.0.1:{port};
@@ -55,6 +57,7 @@ class ProxyWorld(World):
     restarted: Scripted = field(default_factory=Scripted)
     websockets: WebSockets = field(default_factory=WebSockets)
     sessions: dict[str, str] = field(default_factory=dict)
+    guests: list[str] = field(default_factory=lambda: [f"guest{number}" for number in range(GUESTS)])
 
     @property
     def pages(self) -> Path:
@@ -129,7 +132,7 @@ def applications(world: ProxyWorld) -> dict[str, dict[str, Any]]:
         "impatient": {"internal_host": scripted, **impatient},
         "restarted": {"internal_host": f"http://127.0.0.1:{world.restarted.port}"},
         "killed": {"internal_host": f"http://127.0.0.1:{ports.killed}"},
-        "brief": {"internal_host": f"http://127.0.0.1:{world.websockets.port}", "access_token_validity": "seconds=4"},
+        "brief": {"internal_host": f"http://127.0.0.1:{world.websockets.port}", "access_token_validity": "seconds=3"},
         "nobody": {"internal_host": f"http://127.0.0.1:{ports.nobody}"},
         "secure": {"internal_host": f"http://127.0.0.1:{ports.gunicorn}", "certificate": "secure"},
     }
@@ -147,6 +150,7 @@ def blueprint(world: ProxyWorld, authority: Authority) -> dict[str, Any]:
         "users": [
             *known["users"],  # type: ignore[misc]
             {"username": "root", "password": PASSWORD, "groups": ["admins", "staff"]},
+            *({"username": name, "password": PASSWORD, "groups": ["staff"]} for name in world.guests),
         ],
         "certificates": [
             {"name": "authority", "certificate": authority.pem},
