@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from control.domain.origins import NotAnOrigin, normal_host
 from control.domain.security import Certificate
 from control.fleet.fields import Fields, Reader
-from control.fleet.origins import NotAnOrigin, normal_host
 from control.store import Unit
 
 FIELDS = ("name", "certificate", "key")

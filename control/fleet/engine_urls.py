@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import SplitResult, urlsplit
 
-from control.fleet.origins import NotAnOrigin, normal_host, socket_path
+from control.domain.origins import NotAnOrigin, normal_host, socket_path
 
 DEFAULT_SSH_USER = "authentik"
 DEFAULT_SSH_PORT = 22

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 from control.domain.application import LdapProvider
 from control.domain.names import Dn, NotADn, parse_dn
+from control.domain.origins import NotAnOrigin, is_address, normal_host
 from control.fleet.attribute_mappings import read_mappings, shows
 from control.fleet.fields import Fields, Reader
-from control.fleet.origins import NotAnOrigin, is_address, normal_host
 from control.store import Unit
 from control.store.numbers import FIRST, GROUPS, USERS
 

@@ -15,10 +15,10 @@ import re2
 from control.domain.application import ProxyMode, ProxyProvider
 from control.domain.duration import format_duration, parse_duration
 from control.domain.errors import Invalid
+from control.domain.origins import NotAnOrigin, Origin, is_address, is_below, normal_host, origin_of, parse_origin
 from control.fleet import upstreams
 from control.fleet.attribute_mappings import shows
 from control.fleet.fields import Fields, Reader
-from control.fleet.origins import NotAnOrigin, Origin, is_address, is_below, normal_host, origin_of, parse_origin
 from control.fleet.session_keys import ensure_cookie_key
 from control.store import Unit
 

@@ -1,18 +1,17 @@
 """How mode proxy reaches an application: the `internal_host` fields of a proxy provider, read and checked.
 
-Addresses are stored in one normal form, one a line, so that the same address is the same text. Nothing in them is
-decoded or guessed at: a path that programs could understand differently is refused.
+Addresses are stored in one normal form, one a line, so that the same address is the same text.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from urllib.parse import SplitResult, unquote, urlsplit
 
+from control.domain.addresses import EXPECTED, Address, parse_address
 from control.domain.application import ProxyMode, ProxyProvider
+from control.domain.origins import NotAnOrigin, normal_host, origin_of, parse_origin
 from control.fleet.fields import Reader
-from control.fleet.origins import NotAnOrigin, Origin, is_address, normal_host, origin_of, parse_origin, socket_path
 from control.store import Unit
 
 FIELDS = (
@@ -33,26 +32,6 @@ MOST_CONNECTIONS = 10_000
 LONGEST_CONNECT, LONGEST_RESPONSE, LONGEST_IDLE = timedelta(minutes=10), timedelta(days=1), timedelta(days=7)
 _LONGEST_TEXT = 2000
 _SEPARATORS = re.compile(r"[\s,]+")
-# RFC 3986 section 3.3, without the comma that stands between addresses.
-_PATH = re.compile(r"(/([A-Za-z0-9._~!$&'()*+;=:@-]|%[0-9A-Fa-f]{2})+)*/?")
-_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_EXAMPLE = "an address like http://127.0.0.1:3000, https://app.internal/base or unix:///run/app.sock"
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """An origin with the path before all paths, or without an origin the path of a unix socket."""
-
-    origin: Origin | None
-    path: str
-
-    @property
-    def prefix(self) -> str:
-        """What stands before the paths that are asked for."""
-        return "" if self.origin is None else self.path
-
-    def __str__(self) -> str:
-        return f"unix://{self.path}" if self.origin is None else f"{self.origin}{self.path}"
 
 
 def addresses_of(provider: ProxyProvider) -> tuple[str, ...]:
@@ -106,33 +85,6 @@ def check_upstream(unit: Unit, reader: Reader, provider: ProxyProvider, own_url:
     return replace(provider, internal_host="\n".join(map(str, addresses)))
 
 
-def parse_address(text: str) -> Address:
-    """The address `text` stands for. Raises NotAnOrigin."""
-    if text.lower().startswith("unix:"):
-        return Address(None, socket_path(text))
-    origin = origin_of(text)
-    if _is_doubtful(origin.host):
-        raise NotAnOrigin("not_a_host")
-    parts = urlsplit(text)
-    if parts.query or parts.fragment or "?" in text or "#" in text:
-        raise NotAnOrigin("query_refused")
-    return Address(origin, _path(parts))
-
-
-def _is_doubtful(host: str) -> bool:
-    """Whether resolvers may take the name for an address (127.1, 0x7f.1), or the address means another elsewhere."""
-    return "%" in host or bool(_NUMBER.fullmatch(host.rpartition(".")[2]) and not is_address(host))
-
-
-def _path(parts: SplitResult) -> str:
-    """Without a slash at its end, since another path follows."""
-    segments = [unquote(segment) for segment in parts.path.split("/")]
-    is_doubtful = any(segment in {".", ".."} or set(segment) & {"/", "\\", "\0"} for segment in segments)
-    if is_doubtful or not _PATH.fullmatch(parts.path):
-        raise NotAnOrigin("not_a_path")
-    return parts.path.rstrip("/")
-
-
 def _addresses_text(reader: Reader, current: str) -> str:
     """What is written, or what a list of it is as one text."""
     value = reader.fields.get("internal_host", current)
@@ -150,7 +102,7 @@ def _parsed(reader: Reader, text: str) -> list[Address]:
         try:
             address = parse_address(each)
         except NotAnOrigin as error:
-            reader.refuse("internal_host", str(error), each, _EXAMPLE)
+            reader.refuse("internal_host", str(error), each, EXPECTED)
             continue
         if str(address) in found:
             reader.refuse("internal_host", "said_twice", each, "each address once")

@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from control.fleet.origins import NotAnOrigin
-from control.fleet.upstreams import Address, parse_address
+from control.domain.addresses import Address, parse_address
+from control.domain.origins import NotAnOrigin
 from dataplane.io.dial import TcpAddress, UnixAddress
 from dataplane.io.url import parse_upstream
 

@@ -12,9 +12,9 @@ from urllib.parse import quote
 from flask import current_app, render_template
 
 from control.domain.application import LdapProvider
+from control.domain.origins import is_address
 from control.domain.security import Certificate
 from control.fleet.certificate_info import describe
-from control.fleet.origins import is_address
 from control.web import quoting
 from control.web.providers.snippets import Snippet
 

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from control.domain.addresses import parse_address
 from control.domain.errors import Invalid
+from control.domain.origins import NotAnOrigin
 from control.fleet.certificates import create_certificate, generate_certificate
-from control.fleet.origins import NotAnOrigin
 from control.fleet.proxy_providers import create_proxy_provider, update_proxy_provider
-from control.fleet.upstreams import addresses_of, parse_address
+from control.fleet.upstreams import addresses_of
 from control.store import Store
 from tests.support.stores import ADMIN
 
