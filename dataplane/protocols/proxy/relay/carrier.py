@@ -7,18 +7,17 @@ that waits here may be broken off by an exception from the hub.
 
 import ssl
 import time
-from typing import Any, Protocol
+from typing import Any
 
 from gevent import get_hub, getcurrent
 
 from dataplane.io.connection import Connection
 from dataplane.io.dial import Upstream
 from dataplane.io.pool import Full, Lease, Unreachable
-from dataplane.protocols.proxy.messages import Body, Interim, Request, ResponseHead, UpstreamHead
+from dataplane.protocols.proxy.messages import Body, Headers, Interim, Request, ResponseHead, UpstreamHead
 from dataplane.protocols.proxy.relay.answer import Answer
 from dataplane.protocols.proxy.relay.client import Client
 from dataplane.protocols.proxy.relay.exchange import POLICY, Broken, Exchange, Failure, Outcome
-from dataplane.protocols.proxy.relay.flow import Held, RelayLimits
 from dataplane.protocols.proxy.relay.headers import (
     body_end,
     end_to_end,
@@ -27,7 +26,8 @@ from dataplane.protocols.proxy.relay.headers import (
     whole_head,
 )
 from dataplane.protocols.proxy.relay.lanes import Place
-from dataplane.protocols.proxy.relay.session import find_whole
+from dataplane.protocols.proxy.relay.room import Room
+from dataplane.protocols.proxy.relay.session import find_sized
 from dataplane.protocols.proxy.relay.tunnel import Tunnel
 from dataplane.protocols.proxy.relay.upload import Payload, Upload, take_payload
 from dataplane.protocols.proxy.relay.websocket import SWITCHING, check_accepted, is_wanted, key_of
@@ -43,37 +43,6 @@ _CLIENTS = _LIMITS | {Failure.HANDSHAKE, Failure.REQUEST, Failure.ENDED}
 _EVER, _RECENTLY = float("inf"), 1.0
 """Seconds since a connection was used last: upstreams end those that rest, gunicorn after two. What can't be sent again
 takes none that may just be ended."""
-
-
-class Room(Protocol):
-    """What the exchanges of an application share."""
-
-    limits: RelayLimits
-    held: Held
-
-    def take(self, rested: float) -> Lease:
-        """A connection that was used at most `rested` seconds ago. Raises Unreachable and Full."""
-        ...
-
-    def take_fresh(self) -> Lease:
-        """The one for sending it again. Raises as take does."""
-        ...
-
-    def begin_upload(self) -> bool:
-        """Whether there is room for one more large body; then end_upload has to follow."""
-        ...
-
-    def end_upload(self) -> None:
-        """It is over."""
-        ...
-
-    def opened(self, carrier: "Carrier") -> None:
-        """Its WebSocket is open; closed has to follow."""
-        ...
-
-    def closed(self, carrier: "Carrier") -> None:
-        """It isn't any more."""
-        ...
 
 
 class Carrier:
@@ -266,9 +235,9 @@ class Carrier:
         return Broken(Failure.LATE_ANSWER, "no answer in time")
 
     def _answer(self, data: bytes) -> None:
-        whole = find_whole(self._exchange.onward.method, data)
-        if whole is not None and self._upload is None:
-            self._deliver_whole(*whole)
+        known = find_sized(self._exchange.onward.method, data) if self._upload is None else None
+        if known is not None:
+            self._deliver_sized(*known)
             return
         answer = Answer(self._request, self._client.session, self._exchange, self._upload, self.outcome)
         try:
@@ -296,20 +265,41 @@ class Carrier:
             self._client.put(out)
             data = self._read(lease.wire)
 
-    def _deliver_whole(self, head: UpstreamHead, body: bytes) -> None:
-        """All of a small answer in one piece, whose head is known."""
+    def _deliver_sized(self, head: UpstreamHead, body: bytes) -> None:
+        """An answer whose head is known, and of which only bytes are to come, if any."""
+        outcome, client = self.outcome, self._client
+        headers = self._exchange.answer(head)
+        outcome.note(head.status, time.monotonic())
+        length = head.length or 0
+        outcome.sent = len(body)
+        if outcome.sent == length:
+            self._release(reusable=head.keep_alive)
+        client.put(self._encoded(head, headers, length) + body)
+        if outcome.sent < length:
+            self._deliver_rest(length, reusable=head.keep_alive)
+        client.finish()
+
+    def _encoded(self, head: UpstreamHead, headers: Headers, length: int) -> bytes:
         request, client = self._request, self._client
         session, draining = client.session, client.connection.server.draining
-        headers = self._exchange.answer(head)
-        self.outcome.note(head.status, time.monotonic())
-        self.outcome.sent = len(body)
-        self._release(reusable=head.keep_alive)
         if request.version == b"1.1" and request.keep_alive and not session.closing and not draining:
-            client.put(whole_head(head.status, headers, len(body)) + body)
-        else:
-            session.closing = session.closing or draining
-            client.put(session.send(ResponseHead(status=head.status, headers=headers, length=len(body))) + body)
-        self._client.finish()
+            return whole_head(head.status, headers, length)
+        session.closing = session.closing or draining
+        return session.send(ResponseHead(status=head.status, headers=headers, length=length))
+
+    def _deliver_rest(self, length: int, *, reusable: bool) -> None:
+        lease, outcome = self._lease, self.outcome
+        assert lease is not None  # noqa: S101  # the head came over it
+        while (left := length - outcome.sent) > 0:
+            data = self._read(lease.wire)
+            if not data:
+                raise Broken(Failure.RESET, "the upstream closed the connection before its answer was complete")
+            if len(data) > left:
+                data, reusable = data[:left], False
+            outcome.sent += len(data)
+            if outcome.sent == length:
+                self._release(reusable=reusable)
+            self._client.put(data)
 
     def _release(self, *, reusable: bool) -> None:
         lease, self._lease = self._lease, None
@@ -333,11 +323,11 @@ class Carrier:
         client.put(client.session.send(Interim(status=head.status, headers=(*headers, *SWITCHING))))
         place.give_back()
         tunnel = self._tunnel = Tunnel(client.connection, lease.wire, self._limits)
-        self._room.opened(self)
+        self._room.opened(self.end)
         try:
             tunnel.run(early, client.session.take_rest())
         finally:
-            self._room.closed(self)
+            self._room.closed(self.end)
             self.outcome.received, self.outcome.sent = tunnel.received, tunnel.sent
             if tunnel.ended:
                 self.outcome.failure = Failure.ENDED

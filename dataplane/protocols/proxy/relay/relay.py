@@ -10,7 +10,7 @@ from dataplane.io.connection import Connection
 from dataplane.io.pool import Lease, Pool, Upstreams
 from dataplane.protocols.proxy.messages import Request
 from dataplane.protocols.proxy.relay.carrier import Carrier
-from dataplane.protocols.proxy.relay.exchange import GOING_AWAY, Broken, Exchange, Failure, Outcome
+from dataplane.protocols.proxy.relay.exchange import GOING_AWAY, Broken, End, Exchange, Failure, Outcome
 from dataplane.protocols.proxy.relay.flow import Held, RelayLimits
 from dataplane.protocols.proxy.relay.lanes import LaneFull, Lanes
 from dataplane.protocols.proxy.session import HttpSession
@@ -25,7 +25,7 @@ class Relay:
         self.held = Held()
         self._lanes = Lanes(self.limits.per_client)
         self._uploads = 0
-        self._open: set[Carrier] = set()
+        self._open: set[End] = set()
         self.retries = 0
         """Requests that were sent again."""
 
@@ -59,8 +59,8 @@ class Relay:
 
     def part(self) -> None:
         """Tell those who have a WebSocket open that this server goes away."""
-        for carrier in list(self._open):
-            carrier.end(GOING_AWAY)
+        for end in list(self._open):
+            end(GOING_AWAY)
 
     # What carriers ask
 
@@ -84,10 +84,10 @@ class Relay:
         """It is over."""
         self._uploads -= 1
 
-    def opened(self, carrier: Carrier) -> None:
+    def opened(self, end: End) -> None:
         """A WebSocket is open."""
-        self._open.add(carrier)
+        self._open.add(end)
 
-    def closed(self, carrier: Carrier) -> None:
+    def closed(self, end: End) -> None:
         """It isn't any more."""
-        self._open.discard(carrier)
+        self._open.discard(end)

@@ -38,11 +38,11 @@ _MAX_SEEN = 1024
 _MAX_SEEN_SIZE = 4096
 
 
-def find_whole(method: bytes, data: bytes) -> tuple[UpstreamHead, bytes] | None:
-    """The answer that `data` is from its first byte to its last, where its head is known; most are no more."""
+def find_sized(method: bytes, data: bytes) -> tuple[UpstreamHead, bytes] | None:
+    """The known head that `data` begins with, and what is here of its body; None for other heads, and longer bodies."""
     end = data.find(_END_OF_HEAD) + 4
     head = _SEEN.get(data[:end])
-    if head is None or head.length != len(data) - end or method == b"HEAD":
+    if head is None or method == b"HEAD" or len(data) - end > (head.length or 0):
         return None
     return head, data[end:]
 

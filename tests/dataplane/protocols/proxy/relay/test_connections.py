@@ -1,5 +1,6 @@
 """Which connections to an upstream serve one exchange after the other, and when a request is sent again."""
 
+import gevent
 import pytest
 
 from dataplane.protocols.proxy.relay.exchange import Failure
@@ -125,6 +126,41 @@ class TestReuse:
                 client.sendall(GET)
                 assert read_head(client) == OK[:-2]
                 assert client.recv(1) + client.recv(1) == b"ok"
+
+    @pytest.mark.parametrize(
+        ("rest", "whole"), [(b"k", True), (b"", False), (b"k" + OK, True)], ids=["all of it", "half of it", "too much"]
+    )
+    def test_what_follows_a_known_head_counts_as_after_an_unknown_one(self, rest: bytes, whole: bool) -> None:
+        answered = 0
+        dialled = 0
+
+        def play(peer: Peer) -> None:
+            nonlocal answered, dialled
+            dialled += 1
+            while read_head(peer):
+                answered += 1
+                if answered == 1:
+                    peer.sendall(OK)
+                    continue
+                peer.sendall(OK[:-1])
+                gevent.sleep(0.02)
+                peer.sendall(rest)
+                if not rest:
+                    return
+
+        with application(play) as app, connect(app.port) as client:
+            client.sendall(GET)
+            assert b"ok" in client.recv(1000)
+            client.sendall(GET)
+            read_head(client)
+            if not whole:
+                with pytest.raises(ConnectionResetError):
+                    read_all(client)
+                return
+            assert client.recv(1) + client.recv(10) == b"ok"
+            client.sendall(GET)
+            assert read_head(client) == OK[:-2]
+            assert dialled == (2 if rest != b"k" else 1)
 
 
 class TestAgain:

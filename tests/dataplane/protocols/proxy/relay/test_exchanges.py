@@ -11,7 +11,8 @@ import h11
 import pytest
 from gevent import ssl
 
-from dataplane.io.tls import self_signed, server_context
+from dataplane.io.self_signed import self_signed
+from dataplane.io.tls import server_context
 from dataplane.protocols.proxy.relay.exchange import Failure, Outcome
 from tests.dataplane.protocols.proxy.relay.applications import GET, OK, PATIENT, application, until
 from tests.dataplane.protocols.proxy.servers import Peer, connect, fetch, read_all, read_head

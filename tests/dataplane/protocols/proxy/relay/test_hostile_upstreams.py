@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataplane.protocols.proxy.messages import Data, End, Upgraded, UpstreamEvent, UpstreamHead
-from dataplane.protocols.proxy.relay.session import UpstreamSession, find_whole
+from dataplane.protocols.proxy.relay.session import UpstreamSession, find_sized
 from dataplane.protocols.proxy.session import MAX_HEAD
 from dataplane.sansio import PeerError
 
@@ -105,7 +105,7 @@ def test_is_refused_and_never_whole(raw: bytes, size: int) -> None:
         seen.extend(session.events())
     assert caught.value.code == 502
     assert not session.reusable
-    assert find_whole(b"GET", raw) is None
+    assert find_sized(b"GET", raw) is None
 
 
 BEHIND = [
@@ -130,7 +130,7 @@ def test_bytes_behind_an_answer_reach_nobody(method: bytes, raw: bytes, behind: 
     assert not mixed.reusable
     assert list(mixed.events())[-1] == End()
     assert whole(raw + behind, method, size=size) == whole(raw, method, size=size)
-    assert find_whole(method, raw + behind) is None
+    assert find_sized(method, raw + behind) is None
 
 
 @pytest.mark.parametrize(
@@ -235,4 +235,4 @@ def test_what_we_pass_on_as_whole_h11_reads_alike(raw: bytes, size: int) -> None
         return
     assert events[-1] == End()
     assert of_h11(raw) == (heads[-1].status, body_of(events))
-    assert find_whole(b"GET", raw) in (None, (heads[-1], body_of(events)))
+    assert find_sized(b"GET", raw) in (None, (heads[-1], body_of(events)))
