@@ -1,19 +1,21 @@
 """What a client gets of the headers of an application's answer in mode proxy. Pure.
 
-They are the application's own and pass as they are, with three exceptions: cookies of ours it can't set, redirects to
-where it lies within become redirects to where it is known, and security headers that it left out are added where the
-provider asks for them.
+They are the application's own and pass as they are, with three exceptions: cookies of ours it can't set; redirects, and
+paths of cookies, that tell where it lies within tell where it is known instead; and security headers that it left out
+are added where the provider asks for them.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from http import HTTPStatus
 
 from dataplane.protocols.proxy.messages import Headers, UpstreamHead
 
 _OUR_COOKIE = re.compile(rb'[\s"]*authentik_proxy_', re.IGNORECASE)
+_COOKIE_PATH = re.compile(rb"(;\s*path\s*=\s*)(/[^;]*)", re.IGNORECASE)
 _URL = re.compile(r"(https?://[^/?#\\@]+)((?:[/?#].*)?)", re.IGNORECASE)
 _REDIRECTING = frozenset({b"location", b"content-location"})
+_TOUCHED = _REDIRECTING | {b"set-cookie"}
 
 SECURITY: Headers = (
     (b"X-Content-Type-Options", b"nosniff"),
@@ -40,14 +42,27 @@ class Answering:
 
     def headers(self, head: UpstreamHead) -> Headers:
         """The headers for the client."""
-        changed = [(name, self._outside(value)) if name.lower() in _REDIRECTING else (name, value)
-                   for name, value in head.headers if not is_our_cookie(name, value)]  # fmt: skip
+        touched = any(name.lower() in _TOUCHED for name, _ in head.headers)
+        passed = tuple(self._passed(head.headers)) if touched else head.headers
         if not self._security or head.status == HTTPStatus.SWITCHING_PROTOCOLS:
-            return tuple(changed)
-        present = {name.lower() for name, _ in changed}
+            return passed
+        present = {name.lower() for name, _ in passed}
         if b"content-security-policy" in present:  # frame-ancestors says it better
             present.add(b"x-frame-options")
-        return (*changed, *(header for header in self._security if header[0].lower() not in present))
+        return (*passed, *(header for header in self._security if header[0].lower() not in present))
+
+    def _passed(self, headers: Headers) -> Iterator[tuple[bytes, bytes]]:
+        for name, value in headers:
+            if name.lower() in _REDIRECTING:
+                yield name, self._outside(value)
+            elif name.lower() != b"set-cookie":
+                yield name, value
+            elif not _OUR_COOKIE.match(value):
+                yield name, _COOKIE_PATH.sub(self._below_cookie, value) if self._path else value
+
+    def _below_cookie(self, found: re.Match[bytes]) -> bytes:
+        """The Path of a cookie, as browsers know it."""
+        return found[1] + self._below(found[2].decode("latin-1")).encode("latin-1")
 
     def _outside(self, value: bytes) -> bytes:
         """A URL as browsers have to be told it; what isn't the application's own stays."""
@@ -69,8 +84,3 @@ class Answering:
         if below.startswith("/"):
             return below
         return f"/{below}" if not below or below[0] in "?#" else rest
-
-
-def is_our_cookie(name: bytes, value: bytes) -> bool:
-    """Whether this sets or removes a cookie of outposts: nobody but us signs anybody in or out."""
-    return name.lower() == b"set-cookie" and _OUR_COOKIE.match(value) is not None

@@ -82,6 +82,19 @@ def test_the_path_of_the_address_goes(inside: bytes, outside: bytes) -> None:
     assert location(inside, path="/app") == outside
 
 
+@pytest.mark.parametrize(
+    ("inside", "outside"),
+    [
+        (b"a=b; Path=/app; HttpOnly", b"a=b; Path=/; HttpOnly"), (b"a=b; path=/app/x", b"a=b; path=/x"),
+        (b"a=b;PATH = /app/", b"a=b;PATH = /"), (b"a=/app; Path=/apple", b"a=/app; Path=/apple"),
+        (b"a=b; Path=/", b"a=b; Path=/"), (b"Path=/app", b"Path=/app"), (b"a=b", b"a=b"),
+    ],
+)  # fmt: skip
+def test_so_it_goes_from_cookies(inside: bytes, outside: bytes) -> None:
+    assert answered((b"Set-Cookie", inside), path="/app") == ((b"Set-Cookie", outside),)
+    assert answered((b"Set-Cookie", inside)) == ((b"Set-Cookie", inside),)
+
+
 class TestSecurityHeaders:
     def test_are_added_where_they_are_missing(self) -> None:
         told = answered((b"x-frame-options", b"DENY"), security=SECURITY)
