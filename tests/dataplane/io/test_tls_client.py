@@ -13,8 +13,6 @@ PATCHED = """
 from gevent import monkey
 monkey.patch_all()
 import ssl
-from dataplane.io.tls import self_signed, TlsStream
-from dataplane.io.tls_client import ClientTls, client_context
 from dataplane.io.dial import dial
 from tests.dataplane.io.doors import echo
 from tests.dataplane.io.upstreams import secured, way
