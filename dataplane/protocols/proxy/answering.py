@@ -6,7 +6,7 @@ are added where the provider asks for them.
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from http import HTTPStatus
 
 from dataplane.protocols.proxy.messages import Headers, UpstreamHead
@@ -40,16 +40,19 @@ class Answering:
         self._outer = outer
         self._security = security
 
-    def headers(self, head: UpstreamHead) -> Headers:
-        """The headers for the client."""
-        touched = any(name.lower() in _TOUCHED for name, _ in head.headers)
-        passed = tuple(self._passed(head.headers)) if touched else head.headers
-        if not self._security or head.status == HTTPStatus.SWITCHING_PROTOCOLS:
+    def headers(self, head: UpstreamHead, find_date: Callable[[], bytes]) -> Headers:
+        """The headers for the client; with a Date in any case (RFC 9110 section 6.6.1)."""
+        names = {name.lower() for name, _ in head.headers}
+        passed = head.headers if names.isdisjoint(_TOUCHED) else tuple(self._passed(head.headers))
+        if head.status == HTTPStatus.SWITCHING_PROTOCOLS:
             return passed
-        present = {name.lower() for name, _ in passed}
-        if b"content-security-policy" in present:  # frame-ancestors says it better
-            present.add(b"x-frame-options")
-        return (*passed, *(header for header in self._security if header[0].lower() not in present))
+        if b"date" not in names:
+            passed = (*passed, (b"Date", find_date()))
+        if not self._security:
+            return passed
+        if b"content-security-policy" in names:  # frame-ancestors says it better
+            names.add(b"x-frame-options")
+        return (*passed, *(header for header in self._security if header[0].lower() not in names))
 
     def _passed(self, headers: Headers) -> Iterator[tuple[bytes, bytes]]:
         for name, value in headers:

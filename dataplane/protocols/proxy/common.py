@@ -30,10 +30,14 @@ class Dates:
             self._line = b"Date: " + formatdate(second, usegmt=True).encode() + b"\r\n\r\n"
         return self._line
 
+    def value(self) -> bytes:
+        """What it says now."""
+        return self.line()[6:-4]
+
     def complete(self, response: Response) -> Response:
         """An answer of ours with it."""
-        date = self.line()[6:-4]
-        return Response(status=response.status, headers=(*response.headers, (b"Date", date)), body=response.body)
+        date = (b"Date", self.value())
+        return Response(status=response.status, headers=(*response.headers, date), body=response.body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

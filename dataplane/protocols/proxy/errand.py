@@ -65,7 +65,7 @@ class Errand:
 
     def answer(self, head: UpstreamHead) -> Headers:
         """What the client gets of the application's headers."""
-        return self._backend.answering.headers(head)
+        return self._backend.answering.headers(head, self._surroundings.common.dates.value)
 
     def begin(self, end: End) -> None:
         """From now on it is watched."""

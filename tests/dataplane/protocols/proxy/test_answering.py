@@ -5,13 +5,15 @@ import pytest
 from dataplane.protocols.proxy.answering import SECURITY, Answering
 from dataplane.protocols.proxy.messages import Body, Headers, UpstreamHead
 
+SWITCHING = 101
 OUTER = "https://wiki.example.com"
 INNER = frozenset({"http://10.0.0.5:3000", "https://inner.test", "https://inner.test:443"})
 
 
 def answered(*headers: tuple[bytes, bytes], path: str = "", security: Headers = (), status: int = 200) -> Headers:
     head = UpstreamHead(status=status, headers=headers, body=Body.NONE, length=None, keep_alive=True)
-    return Answering(INNER, path, OUTER, security).headers(head)
+    told = Answering(INNER, path, OUTER, security).headers(head, lambda: b"now")
+    return told if status == SWITCHING else tuple(header for header in told if header != (b"Date", b"now"))
 
 
 def location(value: bytes, path: str = "") -> bytes:
@@ -108,4 +110,12 @@ class TestSecurityHeaders:
         assert b"X-Frame-Options" not in dict(told)
 
     def test_a_websocket_is_no_page(self) -> None:
-        assert answered(security=SECURITY, status=101) == ()
+        assert answered(security=SECURITY, status=SWITCHING) == ()
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"), [((b"date", b"then"), (b"date", b"then")), ((b"A", b"b"), (b"Date", b"now"))]
+)
+def test_every_answer_has_a_date(sent: tuple[bytes, bytes], told: tuple[bytes, bytes]) -> None:
+    head = UpstreamHead(status=200, headers=(sent,), body=Body.NONE, length=None, keep_alive=True)
+    assert Answering(INNER, "", OUTER, ()).headers(head, lambda: b"now")[-1] == told
