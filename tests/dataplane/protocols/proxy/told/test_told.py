@@ -250,13 +250,14 @@ class TestTraces:
         assert [sample["value"] for sample in told.counters()] == [0]
 
 
-def test_the_upstreams_time_is_counted(desk: Desk) -> None:
+def test_times_are_counted(desk: Desk) -> None:
     desk.told.finish(desk.begin(), Outcome(status=200, waited=0.02))
     desk.told.finish(desk.begin(), Outcome(status=502))
-    (histogram,) = desk.metrics._histograms("edge")
-    assert histogram["name"] == "authentik_outpost_proxy_upstream_response_duration_seconds"
-    assert sum(histogram["counts"]) == 1
-    assert histogram["labels"]["host"] == "wiki.example.com"
+    requests, upstreams = desk.metrics._histograms("edge")
+    assert requests["name"] == "authentik_outpost_proxy_request_duration_seconds"
+    assert upstreams["name"] == "authentik_outpost_proxy_upstream_response_duration_seconds"
+    assert (sum(requests["counts"]), sum(upstreams["counts"])) == (2, 1)
+    assert requests["labels"]["host"] == upstreams["labels"]["host"] == "wiki.example.com"
 
 
 def test_all_is_settled_and_what_was_lost_counted(desk: Desk) -> None:
