@@ -1,19 +1,14 @@
-"""TLS for servers: contexts by server name, a self-signed default; and the stream that speaks it, in either role.
+"""TLS for servers: contexts by server name; and the stream that speaks it, in either role.
 
 TLS runs over memory buffers, so an encrypted connection uses the same socket driver as a plain one.
 """
 
-import datetime as dt
 import os
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from gevent.monkey import get_original
 
 from dataplane.io.stream import SocketStream
@@ -68,7 +63,8 @@ class TlsStream:
             return data
         while True:
             try:
-                return self._object.read(65536)
+                data = self._object.read(65536)
+                return self._with_more(data) if data and self._incoming.pending else data
             except ssl.SSLWantReadError:
                 self._flush()
                 self._fill()
@@ -184,6 +180,16 @@ class TlsStream:
         self._flush()
         self._below.half_close()
 
+    def _with_more(self, first: bytes) -> bytes:
+        """And what else has come: a record is 16 KiB at most, and each piece costs whoever takes it."""
+        pieces = [first]
+        try:
+            while self._incoming.pending and (piece := self._object.read(65536)):
+                pieces.append(piece)
+        except ssl.SSLError:  # only a part of a record; or the next read fails, too
+            pass
+        return b"".join(pieces)
+
     def _fill(self) -> None:
         data = self._below.read()
         if data:
@@ -263,25 +269,3 @@ def load_chain(context: ssl.SSLContext, chain: str, private_key: str) -> None:
         raise ValueError(f"certificate and private key can't be used for TLS: {error}") from error
     finally:
         os.close(descriptor)
-
-
-def self_signed(now: dt.datetime) -> tuple[str, str]:
-    """A chain and key (PEM) for names that have no certificate of their own; browsers will warn."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Garrison self-signed")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=365))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("*"), x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return certificate.public_bytes(serialization.Encoding.PEM).decode(), private.decode()

@@ -54,6 +54,7 @@ def _proxy(setup: Setup, surroundings: Surroundings) -> ProtocolServer[Any]:
         limits=_within_descriptors(LIMITS),
         service_hosts=frozenset(setup.service_hosts),
         outlets=outlets,
+        certificate=setup.certificate,
     )
     server = ProxyServer(settings, surroundings.gate, surroundings.clock, surroundings.random)
     server.join(surroundings.sharing)
@@ -63,7 +64,12 @@ def _proxy(setup: Setup, surroundings: Surroundings) -> ProtocolServer[Any]:
 def _ldap(setup: Setup, surroundings: Surroundings) -> ProtocolServer[Any]:
     from dataplane.protocols.ldap.server import LIMITS, LdapServer, LdapSettings
 
-    settings = LdapSettings(version=setup.version, trusted_cidrs=_trusted(setup), limits=_within_descriptors(LIMITS))
+    settings = LdapSettings(
+        version=setup.version,
+        trusted_cidrs=_trusted(setup),
+        limits=_within_descriptors(LIMITS),
+        certificate=setup.certificate,
+    )
     server = LdapServer(
         settings, surroundings.gate, surroundings.clock, surroundings.random, surroundings.want_directory
     )

@@ -25,7 +25,8 @@ class InheritedListener:
 class Setup:
     """First to every worker: what it is, what it serves on, and how often (seconds) it says what happened.
 
-    `verifier_key` is the key of the hashes by which all workers keep what control said of credentials.
+    `verifier_key` is the key of the hashes by which all workers keep what control said of credentials. `certificate` is
+    the chain and key (PEM) that all show to names without one of their own; without it each makes one.
     """
 
     slot: int
@@ -40,6 +41,7 @@ class Setup:
     passage: tuple[TcpAddress, ...] = ()
     tell_every: float = 60.0
     verifier_key: bytes = field(default=b"", repr=False)
+    certificate: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ way: nothing new is accepted, what is in flight is finished within ten seconds.
 """
 
 import asyncio
+import datetime as dt
 import logging
 import secrets
 import signal
@@ -16,6 +17,7 @@ from dataclasses import replace
 from functools import partial
 
 from dataplane.config import Options
+from dataplane.io.self_signed import self_signed
 from dataplane.link import reading
 from dataplane.link.backoff import Pace
 from dataplane.link.endings import Ending, Endings
@@ -171,6 +173,7 @@ class Supervisor:
             passage=plan.passage,
             tell_every=plan.tell_every,
             verifier_key=secrets.token_bytes(32),
+            certificate=self_signed(dt.datetime.now(dt.UTC)),
         )
         opened = open_slots(plan.listeners, plan.workers)
         tls = [listener.tls for listener in plan.listeners]

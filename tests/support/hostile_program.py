@@ -22,7 +22,7 @@ from gevent import socket as gevent_socket
 from gevent.event import Event
 
 from dataplane.config import Certificate, Edit, ProxyMode, Resource, Upstream
-from dataplane.io.tls import self_signed
+from dataplane.io.self_signed import self_signed
 from dataplane.protocols.proxy.server import LIMITS, ProxyServer, ProxySettings
 from tests.dataplane.protocols.proxy.builders import OPTIONS, WIKI, Outpost, TableGate, session
 from tests.support.peers_program import Program, eventually

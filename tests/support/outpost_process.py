@@ -26,6 +26,7 @@ class OutpostProcess:
         self.state = folder / "state"
         self.http_port = free_port()
         self.http_address = ""
+        self.https_port = 0
         self.metrics_port = free_port()
         self._log = folder / "outpost.log"
         self._environment = dict(environment)
@@ -51,6 +52,8 @@ class OutpostProcess:
         arguments = [sys.executable, "-m", "dataplane.main", "proxy", "--state", str(self.state)]
         arguments += ["--workers", str(self._workers), "--http"]
         arguments += [self.http_address or f"127.0.0.1:{self.http_port}"]
+        if self.https_port:
+            arguments += ["--https", f"127.0.0.1:{self.https_port}"]
         arguments += ["--metrics", f"127.0.0.1:{self.metrics_port}"]
         own = {name: value for name, value in os.environ.items() if not name.startswith(("AUTHENTIK_", "GARRISON_"))}
         with self._log.open("ab") as log:

@@ -10,8 +10,9 @@ from dataplane.config import DirectoryEdit, Edit
 from dataplane.gate import Event, Gate
 from dataplane.io.connection import Connection
 from dataplane.io.limits import Limits
+from dataplane.io.self_signed import self_signed
 from dataplane.io.tcp import TcpServer
-from dataplane.io.tls import ServerNames, self_signed, server_context
+from dataplane.io.tls import ServerNames, server_context
 from dataplane.metering import Snapshot
 from dataplane.protocols.ldap.config import Prepared, prepare
 from dataplane.protocols.ldap.handler import LdapHandler
@@ -34,6 +35,8 @@ class LdapSettings:
     """Who may say in the PROXY protocol whose connection it is."""
     limits: Limits = LIMITS
     operations: OperationLimits = field(default_factory=OperationLimits)
+    certificate: tuple[str, ...] = field(default=(), repr=False)
+    """Chain and key (PEM) for names without one of their own; empty for one that is made here."""
 
 
 class LdapServer:
@@ -48,7 +51,8 @@ class LdapServer:
         want_directory: Callable[[], None],
     ) -> None:
         now = dt.datetime.fromtimestamp(clock(), dt.UTC)
-        self._names = ServerNames(server_context(*self_signed(now), ()))
+        chain, key = settings.certificate or self_signed(now)
+        self._names = ServerNames(server_context(chain, key, ()))
         self._service = Service(gate, self._names, settings.operations, clock, random)
         self._want_directory = want_directory
         self._handlers: dict[Connection[Any], LdapHandler] = {}

@@ -13,8 +13,9 @@ from dataplane.io.dial import UnixAddress
 from dataplane.io.limits import Limits
 from dataplane.io.passage import PassageSettings
 from dataplane.io.pool import PoolLimits, Target, Upstreams
+from dataplane.io.self_signed import self_signed
 from dataplane.io.tcp import TcpServer
-from dataplane.io.tls import ServerNames, self_signed, server_context
+from dataplane.io.tls import ServerNames, server_context
 from dataplane.metering import Snapshot, gauge
 from dataplane.protocols.proxy.common import Outside
 from dataplane.protocols.proxy.config import Prepared, prepare
@@ -55,6 +56,8 @@ class ProxySettings:
     limits: Limits = LIMITS
     relay: RelayLimits = field(default_factory=RelayLimits)
     outlets: Outlets = field(default_factory=Outlets)
+    certificate: tuple[str, ...] = field(default=(), repr=False)
+    """Chain and key (PEM) for names without one of their own; empty for one that is made here."""
 
 
 class ProxyServer:
@@ -77,7 +80,8 @@ class ProxyServer:
         self._relay = relay
         self._tcp = TcpServer(self._open, settings.limits, settings.passage, relays=trust.is_trusted)
         now = dt.datetime.fromtimestamp(clock(), dt.UTC)
-        self._names = ServerNames(server_context(*self_signed(now)))
+        chain, key = settings.certificate or self_signed(now)
+        self._names = ServerNames(server_context(chain, key))
         self._prepared = Prepared()
         self._traffic = Traffic()
 

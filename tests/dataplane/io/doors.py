@@ -14,8 +14,9 @@ from gevent import socket as gevent_socket
 from dataplane.io.dial import TcpAddress
 from dataplane.io.limits import Limits
 from dataplane.io.passage import PassageSettings
+from dataplane.io.self_signed import self_signed
 from dataplane.io.tcp import TcpServer
-from dataplane.io.tls import ServerNames, self_signed, server_context
+from dataplane.io.tls import ServerNames, server_context
 from tests.dataplane.io.echo import open_conversation
 from tests.dataplane.io.lines import listen
 from tests.dataplane.sansio.test_clienthello import made_by_python

@@ -7,7 +7,8 @@ from typing import Any
 import gevent
 
 from dataplane.io.connection import Connection
-from dataplane.io.tls import self_signed, server_context
+from dataplane.io.self_signed import self_signed
+from dataplane.io.tls import server_context
 from dataplane.sansio import PeerError
 
 SELF_SIGNED = self_signed(dt.datetime.now(dt.UTC))

@@ -10,8 +10,9 @@ from gevent import socket as gevent_socket
 from gevent import ssl as gevent_ssl
 
 from dataplane.io.limits import Limits
+from dataplane.io.self_signed import self_signed
 from dataplane.io.tcp import TcpServer
-from dataplane.io.tls import ServerNames, self_signed, server_context
+from dataplane.io.tls import ServerNames, server_context
 from tests.dataplane.io.echo import open_conversation
 
 NOW = dt.datetime.now(dt.UTC)

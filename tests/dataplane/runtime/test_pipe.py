@@ -29,6 +29,7 @@ MESSAGES: list[m.Message] = [
         service_hosts=(),
         browser_url="https://auth.example.com",
         log_level="info",
+        certificate=("CHAIN", "KEY"),
     ),
     m.Connect(credentials=CREDENTIALS),
     m.Prepare(serial=1, changed=(HeldResource(key="k", digest="d", data=b"\x00\xff"),), removed=("gone",)),

@@ -46,7 +46,7 @@ from dataplane.gate import (
 )
 from dataplane.io.connection import Connection
 from dataplane.io.limits import Limits
-from dataplane.io.tls import self_signed
+from dataplane.io.self_signed import self_signed
 from dataplane.protocols.ldap.server import LdapServer, LdapSettings
 from dataplane.protocols.ldap.service import OperationLimits
 from tests.dataplane.io.lines import listen

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from dataplane.config import Certificate, Edit, ProxyProvider, Resource
-from dataplane.io.tls import self_signed
+from dataplane.io.self_signed import self_signed
 from dataplane.protocols.proxy.backend import MAX_OVERRIDES, Backend, pseudonym
 from dataplane.protocols.proxy.config import Prepared, prepare
 from tests.dataplane.protocols.proxy.builders import ALICE, OPTIONS, WIKI, Randomness

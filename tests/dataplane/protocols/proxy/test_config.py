@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 
 from dataplane.config import Certificate, Edit, Ended, ProxyMode, ProxyProvider, Resource, SessionKey
-from dataplane.io.tls import self_signed
+from dataplane.io.self_signed import self_signed
 from dataplane.protocols.proxy.config import prepare
 from tests.dataplane.protocols.proxy.builders import DOMAIN, OPTIONS, WIKI, Outpost, Randomness
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dataplane.config import Certificate, Changed, Edit, Ended, ProxyProvider, Resource
 from dataplane.gate import ProxySession, SessionReference
-from dataplane.io.tls import self_signed
+from dataplane.io.self_signed import self_signed
 from dataplane.protocols.proxy.config import Prepared, prepare
 from dataplane.revocations import Revocations
 from tests.dataplane.protocols.proxy.builders import ALICE, DOMAIN, NOW, OPTIONS, WIKI, Outpost, Randomness, session
