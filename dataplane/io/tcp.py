@@ -222,7 +222,8 @@ class TcpServer:
                 stream.until(deadline, "handshake_timeout")
                 secured.handshake()
             self._converse(connection)
-            self._linger(connection.stream)
+            if not stream.aborted:  # no last word is left to be read, and TLS must not say that all was well
+                self._linger(connection.stream)
         except LimitHit as hit:
             if hit.limit != "drain":
                 self.counts.limits[hit.limit] += 1

@@ -471,6 +471,24 @@ class TestEnding:
             assert closed.wait(5)
             assert (app.last().status, app.last().failure) == (200, Failure.ENDED)
 
+    def test_in_tls_it_doesnt_either(self) -> None:
+        """What only its end delimits is whole where TLS says goodbye (RFC 9112 9.8)."""
+
+        def play(peer: Peer) -> None:
+            read_head(peer)
+            peer.sendall(b"HTTP/1.1 200 OK\r\n\r\nhalf of it")
+            peer.recv(1)
+
+        with application(play, tls=server_context(*self_signed(dt.datetime.now(dt.UTC)))) as app:
+            client = _trusting().wrap_socket(connect(app.port), suppress_ragged_eofs=False)
+            client.sendall(GET.replace(b"1.1", b"1.0"))
+            until(lambda: app.ends)
+            assert client.recv(1000)
+            app.ends[0]()
+            with pytest.raises((ConnectionResetError, ssl.SSLEOFError)):
+                read_all(client)
+            client.close()
+
     def test_an_upload_ends_with_it(self) -> None:
         with application(read_all) as app, connect(app.port) as client:
             client.sendall(post(1_000_000) + b"x" * 100_000)
