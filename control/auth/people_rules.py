@@ -7,13 +7,17 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from control.domain.addresses import EXPECTED as ADDRESS
+from control.domain.addresses import EXPECTED_HOST as HOST_HEADER
+from control.domain.addresses import parse_address, parse_host_header
 from control.domain.errors import Problem
 from control.domain.identity import PROXY_SETTINGS, Attributes, Group, User, UserKind
+from control.domain.origins import NotAnOrigin
 
 USERNAME_LENGTH, NAME_LENGTH, EMAIL_LENGTH, GROUP_LENGTH = 150, 200, 320, 150
 ATTRIBUTES_BYTES, ATTRIBUTES_DEPTH = 65_536, 16
@@ -23,7 +27,11 @@ RESERVED_PREFIX = "outpost/"
 _EMAIL = re.compile(r"[^\s@\"(),:;<>\[\]\\]+@[^\s@\"(),:;<>\[\]\\.]+(\.[^\s@\"(),:;<>\[\]\\.]+)*")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,100}")
 _HEADER_VALUE_LENGTH = 4096
-_PROXY_SETTINGS = frozenset({"backend_override", "host_header"})
+# What its members are read by, and what is expected of them.
+_PROXY_SETTINGS: Mapping[str, tuple[Callable[[str], object], str]] = {
+    "backend_override": (parse_address, ADDRESS),
+    "host_header": (parse_host_header, HOST_HEADER),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,18 +185,22 @@ def _header_problems(attributes: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _proxy_problems(attributes: Mapping[str, Any]) -> Iterator[Problem]:
-    """`ak_proxy`: where mode proxy finds applications for somebody. Its two members travel in requests."""
+    """`ak_proxy`: where mode proxy finds applications for somebody."""
     settings, place = attributes.get(PROXY_SETTINGS, {}), f"attributes.{PROXY_SETTINGS}"
     if not isinstance(settings, Mapping):
         yield Problem(field=place, code="not_a_mapping", found=type(settings).__name__, expected="names and values")
         return
-    for name in _PROXY_SETTINGS & settings.keys():
-        value = settings[name]
-        if not isinstance(value, str):
-            yield Problem(field=f"{place}.{name}", code="not_text", found=type(value).__name__, expected="text")
-        elif not re.fullmatch(r"[!-~]{0,500}", value):
-            expected = "printable ASCII without spaces, at most 500 characters"
-            yield Problem(field=f"{place}.{name}", code="unprintable_header", expected=expected)
+    for name, (parse, expected) in _PROXY_SETTINGS.items():
+        value = settings.get(name, "")
+        if not isinstance(value, str) or not value.isascii():
+            found = value[:80] if isinstance(value, str) else type(value).__name__
+            yield Problem(field=f"{place}.{name}", code="not_text", found=found, expected=f"ASCII text, {expected}")
+            continue
+        try:
+            # It is sent as it is written; outposts read it as this does.
+            _ = value and parse(value)
+        except NotAnOrigin as error:
+            yield Problem(field=f"{place}.{name}", code=str(error), found=value[:80], expected=expected)
 
 
 def _path_up(start: UUID, goal: UUID, groups: Mapping[UUID, Group]) -> list[UUID] | None:

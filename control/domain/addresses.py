@@ -8,9 +8,11 @@ import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from control.domain.origins import NotAnOrigin, Origin, is_address, origin_of, socket_path
+from control.domain.origins import NotAnOrigin, Origin, is_address, origin_of, parse_origin, socket_path
 
 EXPECTED = "an address like http://127.0.0.1:3000, https://app.internal/base or unix:///run/app.sock"
+EXPECTED_HOST = "a host like app.internal, with a port if need be"
+_LONGEST_HOST = 500
 # RFC 3986 section 3.3, without the comma that stands between addresses.
 _PATH = re.compile(r"(/([A-Za-z0-9._~!$&'()*+;=:@-]|%[0-9A-Fa-f]{2})+)*/?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -43,6 +45,17 @@ def parse_address(text: str) -> Address:
     if parts.query or parts.fragment or "?" in text or "#" in text:
         raise NotAnOrigin("query_refused")
     return Address(origin, _path(parts))
+
+
+def parse_host_header(text: str) -> str:
+    """A Host header (RFC 9110 section 7.2) in normal form, without port 80. Raises NotAnOrigin."""
+    # The zone of an address means something on one machine only.
+    if "%" in text or "@" in text or len(text) > _LONGEST_HOST:
+        raise NotAnOrigin("not_a_host")
+    try:
+        return str(parse_origin(f"http://{text}")).removeprefix("http://")
+    except NotAnOrigin:
+        raise NotAnOrigin("not_a_host") from None
 
 
 def _is_doubtful(host: str) -> bool:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from control.domain.addresses import EXPECTED, Address, parse_address
+from control.domain.addresses import EXPECTED, EXPECTED_HOST, Address, parse_address, parse_host_header
 from control.domain.application import ProxyMode, ProxyProvider
-from control.domain.origins import NotAnOrigin, normal_host, origin_of, parse_origin
+from control.domain.origins import NotAnOrigin, normal_host, origin_of
 from control.fleet.fields import Reader
 from control.store import Unit
 
@@ -136,14 +136,10 @@ def _host_header(reader: Reader, current: str) -> str:
     name = "internal_host_header"
     text = reader.text(name, current, 500)
     try:
-        # The zone of an address means something on one machine only.
-        origin = parse_origin(f"http://{text}") if text and "%" not in text else None
-    except NotAnOrigin:
-        origin = None
-    if text and origin is None:
-        reader.refuse(name, "not_a_host", text, "a host like app.internal, with a port if need be")
+        return parse_host_header(text) if text else ""
+    except NotAnOrigin as error:
+        reader.refuse(name, str(error), text, EXPECTED_HOST)
         return current
-    return str(origin or "").removeprefix("http://")
 
 
 def _server_name(reader: Reader, current: str) -> str:
