@@ -5,6 +5,7 @@ import ssl
 
 import gevent
 import pytest
+from gevent import socket as gevent_socket
 from gevent import ssl as gevent_ssl
 from gevent.event import Event
 
@@ -155,6 +156,31 @@ def test_much_goes_both_ways_at_once() -> None:
         sending.get(timeout=5)
 
 
+def test_what_has_come_is_read_at_once_however_many_records_it_is() -> None:
+    def play(peer: Peer) -> None:
+        peer.sendall(bytes(70_000))
+        peer.recv(1)
+
+    with secured(play) as address, dial(address, 5, way()) as upstream:
+        pieces = [len(upstream.read(5))]
+        while sum(pieces) < 70_000:
+            pieces.append(len(upstream.read(5)))
+        assert max(pieces) > 16384  # more than a record has room for
+
+
+def test_a_record_that_was_tampered_with_is_an_error_after_what_came_before_it() -> None:
+    def play(peer: gevent_ssl.SSLSocket) -> None:
+        peer.sendall(b"whole")
+        gevent_socket.socket.send(peer, b"\x17\x03\x03\x00\x20" + bytes(32))  # below TLS: a record of nobody's
+        hold(peer)
+
+    with secured(play) as address, dial(address, 5, way()) as upstream:  # type: ignore[arg-type]  # a TLS socket
+        gevent.sleep(0.01)  # both are read from the socket at once
+        assert upstream.read(5) == b"whole"
+        with pytest.raises((ssl.SSLError, ConnectionAbortedError)):
+            upstream.read(5)
+
+
 def test_a_goodbye_is_an_end_and_a_cut_is_an_error() -> None:
     def goodbye(peer: gevent_ssl.SSLSocket) -> None:
         peer.sendall(b"whole")
@@ -223,18 +249,20 @@ def test_tickets_at_rest_are_no_word_and_words_are() -> None:
         assert upstream.is_stale()
 
 
-def test_what_came_with_an_answer_and_was_not_read_is_seen() -> None:
+def test_what_comes_after_an_answer_is_seen_without_a_rest() -> None:
+    go_on = Event()
+
     def play(peer: Peer) -> None:
-        peer.recv(1)
         peer.sendall(b"answer")
+        go_on.wait()
         peer.sendall(b"another")
         hold(peer)
 
     with secured(play) as address, dial(address, 5, way()) as upstream:
-        upstream.write(b"x", 5)
-        gevent.sleep(0.01)  # both records are read from the socket at once
         assert upstream.read(5) == b"answer"
-        assert upstream.is_stale()
+        assert not upstream.is_stale()
+        go_on.set()
+        until(upstream.is_stale)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
