@@ -16,6 +16,7 @@ from dataplane.io.self_signed import self_signed
 from dataplane.protocols.proxy.config import Prepared, prepare
 from dataplane.revocations import Revocations
 from tests.dataplane.protocols.proxy.builders import ALICE, DOMAIN, NOW, OPTIONS, WIKI, Outpost, Randomness, session
+from tests.dataplane.protocols.proxy.standing import standing_before
 
 HOSTS = ("https://a.corp.test", "https://b.corp.test", "https://a.corp.test:8443", "https://c.example.com")
 NAMES = ("a.corp.test", "b.corp.test", "c.example.com", "corp.test", "*.corp.test", "*.example.com")
@@ -32,12 +33,24 @@ def _certificate(pair: str) -> Certificate:
     return Certificate(id=pair, name=pair, chain=PAIRS[pair][0], private_key=PAIRS[pair][1])
 
 
+def _before(provider: ProxyProvider, shown: str | None) -> ProxyProvider:
+    """In mode proxy where it says what to show to the application."""
+    if shown is None:
+        return provider
+    return standing_before("https://10.0.0.5", provider=replace(provider, cookie_domain=""), certificate=shown)
+
+
+KEYS = ("", "certificate/one", "certificate/two")
 PROVIDERS = st.builds(
-    _provider,
-    st.integers(1, 3),
-    st.sampled_from(HOSTS),
-    st.sampled_from(("", "", "corp.test", "a.corp.test")),
-    st.sampled_from(("", "certificate/one", "certificate/two")),
+    _before,
+    st.builds(
+        _provider,
+        st.integers(1, 3),
+        st.sampled_from(HOSTS),
+        st.sampled_from(("", "", "corp.test", "a.corp.test")),
+        st.sampled_from(KEYS),
+    ),
+    st.sampled_from((None, None, *KEYS)),
 )
 ENDED = st.builds(
     Ended,
@@ -84,6 +97,7 @@ def _summary(prepared: Prepared, revocations: Revocations) -> dict[str, object]:
         "applications": {host: app and app.provider for host, app in found.items()},
         "all": sorted(app.provider.id + app.origin.host for app in prepared.routes.applications),
         "shown": {host: app and app.open_head for host, app in found.items()},
+        "backends": {host: app and app.backend and app.backend.settings for host, app in found.items()},
         "named": {name: sorted(app.provider.id for app in prepared.routes.named(name)) for name in NAMES},
         "certificates": {name: _source(prepared, name) for name in NAMES},
         "compiled": {key: each.resource for key, each in prepared.compiled.items()},
@@ -150,6 +164,22 @@ def test_nothing_is_left_of_what_was_removed() -> None:
         revocations.commit(Edit(removed=frozenset({f"ended/{number}"})))
     assert not revocations.is_ended(session(), "p1")
     assert len(revocations) == 0
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_two_on_a_name_the_one_at_the_schemes_port_has_the_certificate(order: tuple[int, int]) -> None:
+    """Whichever came first, and whatever they are called."""
+    providers = (
+        _provider(1, "https://a.corp.test", "", "certificate/one"),
+        _provider(1, "https://a.corp.test:8443", "", "certificate/two"),
+    )
+    prepared = Prepared()
+    first = {"options": OPTIONS, **{f"certificate/{pair}": _certificate(pair) for pair in PAIRS}}
+    edits = [Edit(changed=first), *(Edit(changed={f"provider/{number}": providers[number]}) for number in order)]
+    for edit in edits:
+        prepared, refused = prepare(edit, "1.0", Randomness(), prepared)
+        assert not refused
+    assert _source(prepared, "a.corp.test") == _certificate("one")
 
 
 def test_who_has_a_host_keeps_it() -> None:
