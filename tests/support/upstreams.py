@@ -4,6 +4,7 @@ Each `start_*` gives a running program that accepts connections; ports are the c
 """
 
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -138,7 +139,7 @@ def _select(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Sub
 class WebSockets:
     """Python's `websockets` as a server that echoes, in a thread of the test; `closed` are the codes it was told."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.port = free_port()
         self.closed: list[tuple[int | None, str | None]] = []
         self._server = serve(
@@ -148,6 +149,7 @@ class WebSockets:
             select_subprotocol=_select,
             max_size=None,
             ping_interval=None,
+            ssl=tls,
         )
         self._thread = threading.Thread(target=self._server.serve_forever, name="websockets", daemon=True)
         self._thread.start()

@@ -78,6 +78,16 @@ def test_a_gibibyte_comes_down_at_flat_memory(world: ProxyWorld) -> None:
         assert (first, last, curl.stderr.read()) == (FIRST, LAST, b"%d" % GIBIBYTE)
 
 
+def test_a_large_body_over_tls(world: ProxyWorld) -> None:
+    command = [*curl_command(world, "secure", path=f"/zeros/{GIBIBYTE // 8}"), "--no-include", "-o", "/dev/null"]
+    with flat_memory(world):
+        done = subprocess.run(
+            [*command, "-w", "%{size_download} %{http_code}"], capture_output=True, check=True, timeout=60,
+            env=plain_environment(),
+        )  # fmt: skip
+    assert done.stdout == b"%d 200" % (GIBIBYTE // 8)
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["length", "chunked"])
 def test_a_gibibyte_goes_up_at_flat_memory(scripted: ProxyWorld, large: Path, known: bool) -> None:
     taken: list[tuple[int, bytes, bytes]] = []
@@ -221,6 +231,28 @@ def test_an_upload_arrives_while_it_is_sent(scripted: ProxyWorld) -> None:
         assert first.wait(5), "the application has nothing of a body that is half there"
         connection.sendall(b"b" * size)
         assert response(connection).read() == b"both"
+
+
+def test_an_answer_byte_by_byte_arrives_as_it_is(scripted: ProxyWorld) -> None:
+    whole = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
+
+    def answer(call: Call) -> None:
+        for byte in whole:
+            call.send(bytes([byte]))
+
+    scripted.scripted.answer = answer
+    with wire(scripted) as connection:
+        for _ in range(3):
+            connection.sendall(request(scripted, "scripted", "GET / HTTP/1.1"))
+            assert response(connection).read() == b"hello world"
+
+
+def test_a_request_byte_by_byte_is_answered(scripted: ProxyWorld) -> None:
+    scripted.scripted.answer = lambda call: call.answer(call.read(5))
+    with wire(scripted) as connection:
+        for byte in request(scripted, "scripted", "POST / HTTP/1.1", ("Content-Length", "5")) + b"12345":
+            connection.sendall(bytes([byte]))
+        assert response(connection).read() == b"12345"
 
 
 def test_a_long_poll_waits(scripted: ProxyWorld) -> None:

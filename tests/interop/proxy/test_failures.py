@@ -210,8 +210,13 @@ def test_what_is_not_idempotent_is_never_sent_twice(scripted: ProxyWorld) -> Non
 def test_a_server_of_others_is_killed_and_comes_back(world: ProxyWorld, tmp_path: Path) -> None:
     port = world.ports.killed
     program = start_gunicorn(tmp_path / "first", port)
-    assert get(world, "killed").status == 200
-    program.kill()
+    with wire(world) as connection:
+        connection.sendall(request(world, "killed", f"GET /zeros/{1 << 30} HTTP/1.1"))
+        answered = response(connection)
+        assert (answered.status, len(answered.read(100_000))) == (200, 100_000)
+        program.kill()
+        with pytest.raises((IncompleteRead, ConnectionError)):
+            answered.read()
     assert get(world, "killed").status == 502
     again = start_gunicorn(tmp_path / "second", port)
     eventually(lambda: get(world, "killed").status == 200, "it is reached again", within=3)

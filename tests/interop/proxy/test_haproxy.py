@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.proxy.asking import BROWSER, authority
+from tests.interop.proxy.test_websockets import connected
 from tests.interop.proxy.world import ProxyWorld
 from tests.support.peers import Seen, seen_by_application
 from tests.support.peers_http import Answer, ask
@@ -23,6 +24,7 @@ defaults
     timeout connect 5s
     timeout client 30s
     timeout server 30s
+    timeout tunnel 30s
 frontend headers
     bind 127.0.0.1:{headers} ssl crt {pair}
     option forwardfor
@@ -117,6 +119,13 @@ def test_the_proxy_protocol_tells_who_asks(world: ProxyWorld, front: Front, vers
 def test_the_proxy_protocol_before_tls(world: ProxyWorld, front: Front) -> None:
     answer = through(world, front.tls, "secure", tls=True)
     assert (answer.status, "X-Forwarded-Proto" in answer.text) == (200, True)
+
+
+@pytest.mark.parametrize("name", ["ws", "wss"])
+def test_websockets_go_through_both(world: ProxyWorld, front: Front, name: str) -> None:
+    with connected(world, name, port=front.two) as websocket:
+        websocket.send("through two proxies")
+        assert websocket.recv(timeout=5) == "through two proxies"
 
 
 def test_an_anonymous_person_comes_back_to_where_haproxy_is(world: ProxyWorld, front: Front) -> None:

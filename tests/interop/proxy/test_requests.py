@@ -257,11 +257,10 @@ def test_a_person_may_have_an_application_of_their_own(world: ProxyWorld) -> Non
     assert "gunicorn" not in reply.header("Server").lower()
 
 
-def test_a_backend_override_that_is_none_is_said(world: ProxyWorld) -> None:
+def test_a_backend_override_that_is_none_is_refused_where_it_is_written(world: ProxyWorld) -> None:
     attributes = {"ak_proxy": {"backend_override": "gopher://example.test"}}
-    user = {"username": "erin", "password": PASSWORD, "groups": ["staff"], "attributes": attributes}
-    world.garrison.apply({"users": [user]})
-    assert curl(world, "gunicorn", cookies=world.session("gunicorn", "erin")).status == 502
+    with pytest.raises(AssertionError, match=r"attributes\.ak_proxy\.backend_override"):
+        world.garrison.apply({"users": [{"username": "erin", "password": PASSWORD, "attributes": attributes}]})
 
 
 def test_our_own_paths_never_reach_the_application(world: ProxyWorld) -> None:

@@ -17,18 +17,20 @@ from tests.support.peers_program import eventually, plain_environment
 from tests.support.upstreams import NODE_ENVIRONMENT, Call, node
 
 pytestmark = pytest.mark.interop
-SERVERS = ["websockets", "ws"]
+SERVERS = ["websockets", "ws", "wss"]
 LARGE = 8 << 20
 
 
 @contextmanager
-def connected(world: ProxyWorld, name: str, cookies: str | None = None, **options: Any) -> Iterator[ClientConnection]:
-    """A WebSocket to an application."""
+def connected(
+    world: ProxyWorld, name: str, cookies: str | None = None, port: int = 0, **options: Any
+) -> Iterator[ClientConnection]:
+    """A WebSocket to an application, by the outpost's plain port or another one."""
     site = world.sites[name]
     held = world.cookies(name) if cookies is None else cookies
     with connect(
         f"ws://{authority(site)}/socket?x=1",
-        sock=socket.create_connection(("127.0.0.1", world.outpost.http), timeout=10),
+        sock=socket.create_connection(("127.0.0.1", port or world.outpost.http), timeout=10),
         additional_headers={"Cookie": held} if held else {},
         max_size=None,
         open_timeout=5,

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.interop.world import PASSWORD, World, people
 from tests.support.browser_http import Visitor
-from tests.support.fake_authority import Authority
+from tests.support.fake_authority import Authority, tls_context
 from tests.support.garrison import Garrison, Outpost
 from tests.support.peers import Echo, start_nginx
 from tests.support.peers_program import free_port
@@ -55,9 +55,14 @@ class ProxyWorld(World):
     ports: Ports = field(default_factory=Ports)
     scripted: Scripted = field(default_factory=Scripted)
     restarted: Scripted = field(default_factory=Scripted)
+    authority: Authority = field(default_factory=Authority)
     websockets: WebSockets = field(default_factory=WebSockets)
+    secure_websockets: WebSockets = field(init=False)
     sessions: dict[str, str] = field(default_factory=dict)
     guests: list[str] = field(default_factory=lambda: [f"guest{number}" for number in range(GUESTS)])
+
+    def __post_init__(self) -> None:
+        self.secure_websockets = WebSockets(tls_context(self.authority.issue(INTERNAL)))
 
     @property
     def pages(self) -> Path:
@@ -85,6 +90,7 @@ class ProxyWorld(World):
         self.scripted.stop()
         self.restarted.stop()
         self.websockets.close()
+        self.secure_websockets.close()
         super().close()
 
 
@@ -110,6 +116,7 @@ def applications(world: ProxyWorld) -> dict[str, dict[str, Any]]:
         "nginx": {"internal_host": f"http://127.0.0.1:{ports.nginx}"},
         "ws": {"internal_host": f"http://127.0.0.1:{ports.ws}"},
         "websockets": {"internal_host": f"http://127.0.0.1:{world.websockets.port}"},
+        "wss": {**tls, "internal_host": f"https://127.0.0.1:{world.secure_websockets.port}"},
         "echo": {"internal_host": echo, "skip_path_regex": SKIP},
         "deep": {"internal_host": f"{echo}/base/path"},
         "several": {"internal_host": f"http://127.0.0.1:{ports.nobody} {echo}"},
@@ -138,9 +145,10 @@ def applications(world: ProxyWorld) -> dict[str, dict[str, Any]]:
     }
 
 
-def blueprint(world: ProxyWorld, authority: Authority) -> dict[str, Any]:
+def blueprint(world: ProxyWorld) -> dict[str, Any]:
     """All of it for `garrison apply`."""
-    known, client, secure = people(), authority.issue("garrison-outpost"), authority.issue("secure.example.test")
+    known, authority = people(), world.authority
+    client, secure = authority.issue("garrison-outpost"), authority.issue("secure.example.test")
     providers = [
         {"name": name, "type": "proxy", "mode": "proxy", "external_host": world.sites[name].external_host, **given}
         for name, given in applications(world).items()
@@ -175,24 +183,24 @@ def build(folder: Path) -> ProxyWorld:
         garrison,
         "edge",
         folder / "edge",
+        workers=2,
         https=free_port(),
         environment={"AUTHENTIK_HOST_BROWSER": garrison.url},
     )
     world = ProxyWorld(folder=folder, garrison=garrison, outpost=outpost, echo=Echo(), sites={})
-    authority = Authority()
     for name in applications(world):
         scheme, port = ("https", outpost.https or 0) if name == "secure" else ("http", outpost.http)
         world.sites[name] = Site(provider=name, host=f"{name}.example.test", scheme=scheme, port=port, mode="proxy")
     world.scripted.start()
-    start_programs(world, authority)
-    garrison.apply(blueprint(world, authority))
+    start_programs(world)
+    garrison.apply(blueprint(world))
     outpost.start()
     return world
 
 
-def start_programs(world: ProxyWorld, authority: Authority) -> None:
+def start_programs(world: ProxyWorld) -> None:
     """Servers of other people."""
-    folder, ports = world.folder, world.ports
+    folder, ports, authority = world.folder, world.ports, world.authority
     pair = authority.issue(INTERNAL)
     secure = [ApacheTls(port=ports.tls, pair=pair), ApacheTls(port=ports.mutual, pair=pair, client=authority)]
     (folder / "nginx" / "folder").mkdir(parents=True)
