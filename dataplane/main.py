@@ -16,6 +16,7 @@ from dataplane.runtime.plan import Address, Plan, TcpAddress, UnixAddress
 from dataplane.settings import Healthcheck, SettingsRefused, read
 
 _HEALTHCHECK_SECONDS = 3.0
+_STANDARD_ERROR = 2
 # gRPC reads these when it is imported: its own stderr lines are no JSON, and nothing here forks after it.
 _GRPC = {"GRPC_VERBOSITY": "NONE", "GRPC_ENABLE_FORK_SUPPORT": "0"}
 
@@ -34,7 +35,18 @@ def main() -> NoReturn:
             sys.exit(_serve(task))
 
 
+def fill_standard_descriptors() -> None:
+    """Open those of input, output and errors that nobody gave us, upon nothing.
+
+    Otherwise the next file or socket gets the number, and what is meant for standard output goes there.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+
+
 def _serve(plan: Plan) -> int:
+    fill_standard_descriptors()
     for name, value in _GRPC.items():
         os.environ.setdefault(name, value)
     logs.set_up(plan.log_level, {})

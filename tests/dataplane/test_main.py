@@ -70,3 +70,18 @@ def test_a_state_folder_that_is_in_use_is_status_1(tmp_path: Path) -> None:
         done = run("proxy", "--state", str(tmp_path), GARRISON_CONTROL_SOCKET="/nowhere/web.sock")
     assert done.returncode == 1
     assert f"the state folder {tmp_path} is in use by another outpost process" in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_standard_descriptor_that_nobody_gave_is_nobodys(closed: str, tmp_path: Path) -> None:
+    """A listening socket must not get the number that access and decision log are written to."""
+    program = (
+        "import os, socket, sys; from dataplane.main import fill_standard_descriptors; fill_standard_descriptors();"
+        "names = [os.readlink(f'/proc/self/fd/{number}') for number in range(3)];"
+        "opened = socket.socket().fileno();"
+        "open(sys.argv[1], 'w').write(f'{opened > 2} {names.count(os.devnull)}')"
+    )
+    told = tmp_path / "told"
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", program, str(told)]
+    subprocess.run(command, check=True, stdin=subprocess.PIPE, capture_output=True)
+    assert told.read_text() == f"True {closed.count('&-')}"
