@@ -174,7 +174,8 @@ def test_of_two_on_a_name_the_one_at_the_schemes_port_has_the_certificate(order:
         _provider(1, "https://a.corp.test:8443", "", "certificate/two"),
     )
     prepared = Prepared()
-    first = {"options": OPTIONS, **{f"certificate/{pair}": _certificate(pair) for pair in PAIRS}}
+    first: dict[str, Resource] = {f"certificate/{pair}": _certificate(pair) for pair in PAIRS}
+    first["options"] = OPTIONS
     edits = [Edit(changed=first), *(Edit(changed={f"provider/{number}": providers[number]}) for number in order)]
     for edit in edits:
         prepared, refused = prepare(edit, "1.0", Randomness(), prepared)
