@@ -213,17 +213,7 @@ class TcpServer:
 
     def _run(self, connection: Connection[Any], stream: SocketStream, secured: Stream) -> None:
         try:
-            self._introduce(connection, stream)
-            if isinstance(secured, TlsStream):
-                deadline = loop_now() + (self.limits.parting if self.draining else self.limits.handshake)
-                if self._passage is not None and self._passage.take(stream, secured, connection.peer):
-                    self._linger(stream)
-                    return
-                stream.until(deadline, "handshake_timeout")
-                secured.handshake()
-            self._converse(connection)
-            if not stream.aborted:  # no last word is left to be read, and TLS must not say that all was well
-                self._linger(connection.stream)
+            self._carry(connection, stream, secured)
         except LimitHit as hit:
             if hit.limit != "drain":
                 self.counts.limits[hit.limit] += 1
@@ -241,6 +231,20 @@ class TcpServer:
         finally:
             stream.close()
             self._forget(connection)
+
+    def _carry(self, connection: Connection[Any], stream: SocketStream, secured: Stream) -> None:
+        """From the first byte to the last. Raises LimitHit and OSError."""
+        self._introduce(connection, stream)
+        if isinstance(secured, TlsStream):
+            deadline = loop_now() + (self.limits.parting if self.draining else self.limits.handshake)
+            if self._passage is not None and self._passage.take(stream, secured, connection.peer):
+                self._linger(stream)
+                return
+            stream.until(deadline, "handshake_timeout")
+            secured.handshake()
+        self._converse(connection)
+        if not stream.aborted:  # no last word is left to be read, and TLS must not say that all was well
+            self._linger(connection.stream)
 
     def _converse(self, connection: Connection[Any]) -> None:
         session, handler = self._open(connection)

@@ -37,9 +37,9 @@ class LineSession:
 class LineHandler:
     """All lines but these are answered in capitals.
 
-    `big N`: N bytes; `pull`: the next line; `bye`: the end; `crash`: a bug; `peer`: who it is; `later S`: an answer
-    after so many seconds, while others are answered; `twice N`: N bytes each of two greenlets; `end S`: the end after
-    so many; `tls`: TLS from then on.
+    `big N`: N bytes; `pull`: the next line; `bye`: the end; `tear`: a reset; `crash`: a bug; `peer`: who it is;
+    `later S`: an answer after so many seconds, while others are answered; `twice N`: N bytes each of two greenlets;
+    `end S`: the end after so many; `tls`: TLS from then on.
     """
 
     def __init__(self, session: LineSession) -> None:
@@ -49,6 +49,10 @@ class LineHandler:
         match event.split():
             case [b"big", size]:
                 return b"x" * int(size)
+            case [b"tear"]:
+                connection.finish()
+                connection.abort()
+                return b""
             case [b"pull"]:
                 return self._session.send(b"pulled " + (connection.find_next_event() or b"nothing"))
             case [b"bye"]:

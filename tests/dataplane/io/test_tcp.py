@@ -127,6 +127,16 @@ def test_a_broken_protocol_gets_its_reason_before_the_end(start: Start) -> None:
         assert read_all(client) == b"ONE\nno exclamations\n"
 
 
+def test_what_is_torn_is_torn_at_once(start: Start) -> None:
+    """Nobody waits for our last word."""
+    server, port = start(Limits(linger=60, tick=0.02, settle=0.02))
+    with connect(port) as client:
+        client.sendall(b"tear\n")
+        with pytest.raises(ConnectionResetError):
+            client.recv(10)
+        until(lambda: server.connections == 0)
+
+
 def test_a_peer_that_vanishes_is_forgotten(start: Start) -> None:
     server, port = start()
     client = connect(port)
