@@ -10,6 +10,8 @@ _LABEL = re.compile(r"[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?")
 _LONGEST_NAME = 253  # RFC 1035 section 2.3.4, as text
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _PRINTABLE = re.compile(r"[^\s\x00-\x20\x7f\\]+")
+# Brackets stand around an address and nowhere else (RFC 3986 section 3.2.2).
+_NETLOC = re.compile(r"(\[[^\[\]]*\]|[^\[\]]*)(:[^\[\]]*)?")
 _SOCKET = re.compile(r"unix://(/[\x21-\x7e]*[\x21-\x2e\x30-\x7e])", re.IGNORECASE)
 # unix(7): sun_path has 108 bytes, the last of which is NUL.
 _LONGEST_SOCKET_PATH = 107
@@ -109,6 +111,8 @@ def _split(text: str) -> SplitResult:
         raise NotAnOrigin("not_http")
     if "@" in parts.netloc:
         raise NotAnOrigin("userinfo_refused")
+    if not _NETLOC.fullmatch(parts.netloc):
+        raise NotAnOrigin("not_a_url")
     return parts
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from control.domain.application import ProxyProvider
+from control.domain.origins import origin_of
 from control.domain.security import Certificate
 from control.fleet.instances import OutpostHealth
-from control.domain.origins import origin_of
 from control.fleet.upstreams import addresses_of
 from control.store import Unit
 

@@ -99,6 +99,8 @@ def test_hosts_are_stored_in_one_form(store: Store, written: str, stored: str) -
         ("https://wiki..example.com", "not_a_host"),
         ("https://*.example.com", "not_a_host"),
         ("https://[::1", "not_a_url"),
+        ("https://wiki[::1]", "not_a_url"),
+        ("https://[::1]wiki:443", "not_a_url"),
         ("https://" + "a" * 64 + ".example.com", "not_a_host"),
         ("https://Garrison.Example.com:8443", "host_of_control"),
     ],
