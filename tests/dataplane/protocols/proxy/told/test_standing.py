@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import gevent
 import pytest
 
 from dataplane.config import Logged
@@ -14,17 +13,9 @@ from dataplane.protocols.proxy.told.told import Outlets
 from tests.dataplane.io.lines import until
 from tests.dataplane.protocols.proxy.builders import NOW, OPTIONS, WIKI
 from tests.dataplane.protocols.proxy.servers import Peer, connect, read_all
-from tests.dataplane.protocols.proxy.standing import Site, site, standing_before
+from tests.dataplane.protocols.proxy.standing import Site, site
 from tests.dataplane.protocols.proxy.told.paper import FakeTracing, Paper
-
-WEBSOCKET = (
-    b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Version: 13",
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-)  # fmt: skip
-ACCEPTED = (
-    b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
-)
+from tests.dataplane.protocols.proxy.told.scripts import WEBSOCKET, go_on, hold, switch
 
 
 class Wiki:
@@ -56,27 +47,6 @@ class Wiki:
 def wiki(tmp_path: Path) -> Iterator[Wiki]:
     with ExitStack() as stack:
         yield Wiki(stack, tmp_path)
-
-
-def hold(peer: Peer, _: bytes) -> None:
-    """Begin an answer that has no end."""
-    peer.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n")
-    peer.recv(1)
-
-
-def go_on(peer: Peer, _: bytes) -> None:
-    """Answer for as long as anybody listens."""
-    peer.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    while True:
-        peer.sendall(b"5\r\nagain\r\n")
-        gevent.sleep(0.005)
-
-
-def switch(peer: Peer, _: bytes) -> None:
-    """Become a WebSocket that says one thing."""
-    peer.sendall(ACCEPTED + b"\x81\x02hi")
-    peer.recv(100)
-    raise ConnectionError("said all")
 
 
 def test_a_request_of_somebody_signed_in(wiki: Wiki) -> None:
@@ -149,8 +119,6 @@ def test_a_websocket(wiki: Wiki) -> None:
     with connect(served.port) as client:
         client.sendall(served.request(b"/", *WEBSOCKET))
         assert client.recv(1000).startswith(b"HTTP/1.1 101")
-        gevent.sleep(0.02)
-        assert metrics(served)["garrison_proxy_websockets", "wiki.example.com"] == 1
         client.sendall(b"\x88\x80aaaa")
         read_all(client)
     line = wiki.access
@@ -192,70 +160,3 @@ class TestTraces:
         with site(tmp_path) as served:
             served.ask(b"/", b"traceparent: 00-11-22-01")
             assert b"traceparent: 00-11-22-01" in served.seen[0].lower()
-
-
-def metrics(served: Site) -> dict[tuple[str, ...], float]:
-    """Counters and gauges by name and label values."""
-    snapshot = served.server.metrics()
-    samples = [*snapshot["counters"], *snapshot["gauges"]]
-    return {(sample["name"], *sample["labels"].values()): sample["value"] for sample in samples}
-
-
-class TestFigures:
-    def test_connections_to_an_application(self, wiki: Wiki) -> None:
-        served = wiki.start()
-        host = "wiki.example.com"
-        for _ in range(3):
-            served.ask()
-        until(lambda: metrics(served)["garrison_proxy_upstream_connections", host, "idle"] == 1)
-        told = metrics(served)
-        assert told["garrison_proxy_upstream_connections", host, "busy"] == 0
-        assert told["garrison_proxy_upstream_dials_total", host] == 1
-        assert told["garrison_proxy_upstream_reused_total", host] == 2
-        assert told["garrison_proxy_upstream_retries_total", host] == 0
-        assert told["garrison_proxy_upstream_waiting", host] == 0
-        assert told["garrison_proxy_open_exchanges",] == 0
-        assert told["garrison_proxy_log_lines_dropped_total",] == 0
-
-    def test_what_is_open(self, wiki: Wiki) -> None:
-        served = wiki.start(play=go_on)
-        with connect(served.port) as client:
-            client.sendall(served.request())
-            client.recv(100)
-            assert metrics(served)["garrison_proxy_open_exchanges",] == 1
-            assert metrics(served)["garrison_proxy_upstream_connections", "wiki.example.com", "busy"] == 1
-        until(lambda: metrics(served)["garrison_proxy_open_exchanges",] == 0)
-
-    def test_failures(self, wiki: Wiki) -> None:
-        served = wiki.start(play=b"SSH-2.0\r\n\r\n")
-        served.ask()
-        assert metrics(served)["garrison_proxy_upstream_failures_total", "wiki.example.com", "malformed"] == 1
-
-    def test_nobody_there(self, wiki: Wiki, tmp_path: Path) -> None:
-        served = wiki.start()
-        (tmp_path / "application.sock").unlink()
-        served.ask()
-        told = metrics(served)
-        assert told["garrison_proxy_upstream_failures_total", "wiki.example.com", "unreachable"] == 1
-        assert told["garrison_proxy_upstream_dial_failures_total", "wiki.example.com", "unreachable"] >= 1
-        assert told["garrison_proxy_upstream_resting", "wiki.example.com"] == 1
-
-    def test_totals_dont_go_back_when_config_changes(self, wiki: Wiki, tmp_path: Path) -> None:
-        served = wiki.start()
-        served.ask()
-        dials = "garrison_proxy_upstream_dials_total", "wiki.example.com"
-        assert metrics(served)[dials] == 1
-        served.commit(**{"provider/p1": standing_before(f"unix://{tmp_path}/application.sock", host_header="other")})
-        assert metrics(served)[dials] == 1
-        served.ask()
-        assert metrics(served)[dials] == 2
-
-    def test_durations(self, wiki: Wiki) -> None:
-        served = wiki.start()
-        served.ask()
-        served.ask(signed_in=False)
-        counts = {each["name"]: sum(each["counts"]) for each in served.server.metrics()["histograms"]}
-        assert counts == {
-            "authentik_outpost_proxy_request_duration_seconds": 2,
-            "authentik_outpost_proxy_upstream_response_duration_seconds": 1,
-        }
