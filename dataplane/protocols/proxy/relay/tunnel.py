@@ -71,13 +71,14 @@ class Tunnel:
             self._back.throw(_Nudge())
 
     def _pump_on(self, data: bytes) -> None:
-        connection, wire, timeout = self._connection, self._wire, self._limits.idle
+        stream, wire, timeout = self._connection.stream, self._wire, self._limits.idle
+        stream.until(_FOR_EVER, "")
         try:
             while True:
                 if data:
                     self.received += len(data)
                     wire.write(data, timeout)
-                data = connection.read(_FOR_EVER)
+                data = stream.read()
                 if not data:
                     return
         except (OSError, LimitHit):
