@@ -1,7 +1,8 @@
 """An application for gunicorn: it answers with what it received, gives and takes bodies of any size, and misbehaves.
 
 `/zeros/N` is N bytes of known length, `/chunks/N` N lines of unknown length, `/sink` counts what it is sent and says
-whether it was all zeros, `/answer?status=&location=&cookie=` is what it is asked for; everything else is an echo.
+whether it was all zeros, `/answer?status=&location=&cookie=` is what it is asked for; everything else is an echo. All
+of it is below `/base` too.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ Start = Callable[[str, list[tuple[str, str]]], object]
 
 def application(environment: Environment, start: Start) -> Iterable[bytes]:
     """The WSGI entry."""
-    _, kind, *rest = (environment["PATH_INFO"] + "/").split("/")
+    _, kind, *rest = (environment["PATH_INFO"].removeprefix("/base") + "/").split("/")
     match kind:
         case "zeros":
             return _zeros(int(rest[0]), start)

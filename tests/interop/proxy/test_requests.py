@@ -163,6 +163,14 @@ def test_a_path_of_the_internal_host_comes_before_the_clients(world: ProxyWorld)
     assert seen(world, "deep", "/").path == "/base/path/"
 
 
+def test_that_path_is_nowhere_in_answers(world: ProxyWorld) -> None:
+    internal = f"http://127.0.0.1:{world.ports.gunicorn}/base/there"
+    for location in (internal, "/base/there"):
+        answer = get(world, "below", f"/answer?status=302&location={location}&cookie=a%3D1;%20Path%3D/base")
+        assert answer.header("Location").removeprefix(world.sites["below"].url) == "/there"
+        assert answer.header("Set-Cookie").replace(" ", "") == "a=1;Path=/"
+
+
 def test_an_internal_host_header(world: ProxyWorld) -> None:
     received = seen(world, "host")
     assert received.header("Host") == "wiki.internal.test:8080"
