@@ -11,7 +11,7 @@ class Limits:
     connections: int = 8192
     """Open at once, of all listeners together."""
     connections_per_peer: int = 4096
-    """Open at once from one address; a reverse proxy is one address."""
+    """Open at once from one address, or one IPv6 /64; a reverse proxy is one address."""
     handshake: float = 10.0
     """TLS, from accept to finished."""
     first: float | None = None

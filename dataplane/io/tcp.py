@@ -27,6 +27,7 @@ from dataplane.io.preamble import find_source
 from dataplane.io.stream import READ, Expired, LimitHit, SocketStream, Stream, loop_now
 from dataplane.io.tls import TlsStream
 from dataplane.sansio import PeerError, Session
+from dataplane.sansio.clients import client_of
 
 _log = logging.getLogger("dataplane.io")
 _SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -188,7 +189,7 @@ class TcpServer:
         except BaseException:
             sock.close()
             raise
-        self._per_peer[peer] += 1
+        self._per_peer[client_of(peer)] += 1
         greenlet = Greenlet(self._run, connection, stream, secured)
         self._live[connection] = (stream, greenlet)
         greenlet.start()
@@ -207,7 +208,7 @@ class TcpServer:
     def _find_connection_limit(self, peer: str) -> str | None:
         if len(self._live) >= self.limits.connections:
             return "connections"
-        if self._per_peer[peer] >= self.limits.connections_per_peer:
+        if self._per_peer[client_of(peer)] >= self.limits.connections_per_peer:
             return "connections_per_peer"
         return None
 
@@ -270,10 +271,10 @@ class TcpServer:
             raise LimitHit("proxy_header", error.reason) from error
         if source is None:
             return
-        if self._per_peer[source] >= self.limits.connections_per_peer:
+        if self._per_peer[client_of(source)] >= self.limits.connections_per_peer:
             raise LimitHit("connections_per_peer")
         self._leave_peer(connection.peer)
-        self._per_peer[source] += 1
+        self._per_peer[client_of(source)] += 1
         connection.peer = source
 
     def _linger(self, stream: Stream) -> None:
@@ -293,9 +294,10 @@ class TcpServer:
             self._empty.set()
 
     def _leave_peer(self, peer: str) -> None:
-        self._per_peer[peer] -= 1
-        if not self._per_peer[peer]:
-            del self._per_peer[peer]
+        client = client_of(peer)
+        self._per_peer[client] -= 1
+        if not self._per_peer[client]:
+            del self._per_peer[client]
 
     def _tick(self) -> None:
         now = loop_now()
