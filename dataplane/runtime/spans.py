@@ -231,7 +231,11 @@ class _Ear(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a line."""
-        self._said.append(record.getMessage()[:_MOST_WORDS])
+        self.hear(record.getMessage())
+
+    def hear(self, words: str) -> None:
+        """Keep them."""
+        self._said.append(words[:_MOST_WORDS])
 
     @property
     def words(self) -> str:
@@ -253,7 +257,12 @@ class _Exporter(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send a batch."""
         self.taken += len(spans)
-        result = self._below.export(spans)
+        try:
+            result = self._below.export(spans)
+        except Exception as error:  # whatever it is: an endpoint that is no URL, for one
+            log.debug("the exporter failed", exc_info=error)
+            self._ear.hear(str(error))
+            result = SpanExportResult.FAILURE
         if result is SpanExportResult.SUCCESS:
             self.exported += len(spans)
         else:

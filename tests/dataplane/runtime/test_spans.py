@@ -247,6 +247,16 @@ class TestACollectorThatIsAway:
         told(spans, arrived())
         assert counted(spans) == {"exported": 2, "dropped": 6}
 
+    @pytest.mark.parametrize("endpoint", ["collector:4318", "http://", "gopher://collector", "http://[::1"])
+    def test_one_whose_address_is_none_is_away(
+        self, start: Start, caplog: pytest.LogCaptureFixture, endpoint: str
+    ) -> None:
+        spans = start(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
+        told(spans, arrived())
+        assert counted(spans) == {"exported": 0, "dropped": 2}
+        (said,) = (record for record in caplog.records if record.levelno >= logging.INFO)
+        assert vars(said)["reason"]
+
     def test_nobody_waits_for_it_and_little_is_held(self, start: Start) -> None:
         spans = start(
             OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}", OTEL_BSP_MAX_QUEUE_SIZE="100",
