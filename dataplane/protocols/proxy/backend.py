@@ -85,10 +85,8 @@ class Backend:
 
 
 def _upstreams(urls: Sequence[UpstreamUrl], settings: Settings) -> Upstreams:
-    upstream, limits = settings.upstream, PoolLimits()
-    limits = PoolLimits(
-        connections=upstream.connections or limits.connections, connect=upstream.connect_timeout or limits.connect
-    )
+    upstream = settings.upstream
+    limits = PoolLimits(connections=upstream.connections, connect=upstream.connect_timeout)
     if all(url.scheme != "https" for url in urls):
         return Upstreams([Target(text=url.text, address=url.address) for url in urls], limits)
     shown = settings.certificate
@@ -123,13 +121,25 @@ def prepare_backend(
     if upstream is None or not upstream.addresses:
         raise ConfigRefused(f"provider {provider.name!r} is in mode proxy, but came without an upstream's address")
     settings = Settings(
-        upstream=upstream,
+        upstream=_completed(upstream),
         external_host=provider.external_host,
         validates=provider.internal_host_ssl_validation,
         certificate=certificate,
         pseudonym=pseudonym(outpost, provider.id),
     )
     return known if known is not None and known.settings == settings else Backend(settings)
+
+
+def _completed(upstream: Upstream) -> Upstream:
+    """Nothing takes no time, and nobody is reached over no connection: zero says that nothing was said."""
+    usual = Upstream(addresses=())
+    return replace(
+        upstream,
+        connect_timeout=upstream.connect_timeout or usual.connect_timeout,
+        response_timeout=upstream.response_timeout or usual.response_timeout,
+        idle_timeout=upstream.idle_timeout or usual.idle_timeout,
+        connections=upstream.connections or usual.connections,
+    )
 
 
 def _checked_host(text: str) -> bytes:

@@ -91,9 +91,8 @@ class Errand:
         if now is None or now.backend is None or now.provider.id != self._application.provider.id:
             return Reason.PROVIDER_CHANGED
         if self._opened is None:
-            return (
-                None if judge.is_open(now, record.request, check_of(record.request, record.seen)) else Reason.NO_SESSION
-            )
+            check = check_of(record.request, record.seen)
+            return None if judge.is_open(now, record.request, check) else Reason.NO_SESSION
         again = judge.sessions.judge_again(now, self._opened, same=now is self._application)
         if again is None:
             over = now.ends(self._opened.session) <= self._surroundings.common.clock()

@@ -53,9 +53,13 @@ class Live:
         self._open.pop(each, None)
 
     def look(self) -> None:
-        """Judge everything anew."""
+        """Judge everything anew. What can't be judged is cut off, and leaves nothing else unwatched."""
         for each in list(self._open):
-            reason = each.find_reason_to_end()
+            try:
+                reason = each.find_reason_to_end()
+            except Exception:  # noqa: BLE001  fails closed
+                _log.exception("something open can't be judged")
+                reason = Reason.SESSION_ENDED
             if reason is not None:
                 self.remove(each)
                 each.end(reason)
@@ -79,8 +83,4 @@ class Live:
     def _tick(self) -> None:
         while True:
             gevent.sleep(LOOK_EVERY)
-            try:
-                self.look()
-            except Exception:  # noqa: BLE001  it is logged, and the next second has another look
-                # Nothing that one exchange does may leave the others unwatched.
-                _log.exception("a look at what is open failed")
+            self.look()

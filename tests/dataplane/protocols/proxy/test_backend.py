@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from dataplane.config import Certificate, Edit, ProxyProvider, Resource
+from dataplane.config import Certificate, Edit, ProxyProvider, Resource, Upstream
 from dataplane.io.self_signed import self_signed
 from dataplane.protocols.proxy.backend import MAX_OVERRIDES, Backend, pseudonym
 from dataplane.protocols.proxy.config import Prepared, prepare
@@ -74,6 +74,12 @@ def test_what_can_is_served(provider: ProxyProvider) -> None:
     prepared, refused = served(None, options=OPTIONS, **{"provider/p1": provider})
     assert not refused
     assert backend(prepared).way.path == (b"/x" if "/x" in provider.internal_host else b"")
+
+
+def test_what_nothing_is_said_of_is_as_usual() -> None:
+    said_nothing = standing_before("http://a", connections=0, connect_timeout=0.0, response_timeout=0.0, idle_timeout=0)
+    prepared, _ = served(None, options=OPTIONS, **{"provider/p1": said_nothing})
+    assert backend(prepared).settings.upstream == Upstream(addresses=("http://a",))
 
 
 class TestCertificate:

@@ -235,11 +235,13 @@ def test_what_is_over_is_not_watched(tmp_path: Path) -> None:
         assert wiki.open == 0
 
 
-class _Stubborn:
-    """Something that fails when it is asked."""
+class _Odd:
+    """Something that can't be judged, or may go on."""
 
-    def __init__(self) -> None:
+    def __init__(self, error: Exception | None = None) -> None:
         self.asked = 0
+        self.error = error
+        self.ended: list[Reason] = []
 
     @property
     def relay(self) -> Relay:
@@ -247,16 +249,21 @@ class _Stubborn:
 
     def find_reason_to_end(self) -> Reason | None:
         self.asked += 1
-        raise RuntimeError("no reason")
+        if self.error is not None:
+            raise self.error
+        return None
 
     def end(self, reason: Reason) -> None:
-        raise AssertionError(reason)
+        self.ended.append(reason)
 
 
-def test_a_failed_look_is_not_the_last(caplog: pytest.LogCaptureFixture) -> None:
-    watch, each = Live(), _Stubborn()
-    watch.add(each)
+def test_what_can_not_be_judged_is_cut_off_and_the_rest_stays_watched(caplog: pytest.LogCaptureFixture) -> None:
+    watch, odd, other = Live(), _Odd(RuntimeError("a bug")), _Odd()
+    watch.add(odd)
+    watch.add(other)
     watch.watch()
-    wait_for(lambda: each.asked > 2)
+    wait_for(lambda: other.asked > 2)
     watch.stop()
-    assert "a look at what is open failed" in caplog.text
+    assert (odd.asked, odd.ended) == (1, [Reason.SESSION_ENDED])
+    assert other.ended == []
+    assert "something open can't be judged" in caplog.text
