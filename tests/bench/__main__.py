@@ -4,13 +4,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.bench import changes, checks, decisions, deployments, directory, fleets, ldap, report, start
+from tests.bench import changes, checks, decisions, deployments, directory, fleets, ldap, proxying, report, start
 from tests.bench.stage import staged
 from tests.support.peers_program import MissingPeer, require
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 PEERS = {
     "nginx": "nginx-light",
+    "haproxy": "haproxy",
     "wrk": "wrk",
     "taskset": "util-linux",
     "slapd": "slapd",
@@ -48,6 +49,8 @@ def _measure() -> report.Figures:
         locked = changes.lock_outs(stage)
         _say("decisions, and checks beside a flood of sign-ins, about a minute")
         decided = decisions.measure(stage)
+    _say(f"mode proxy beside nginx and HAProxy, about {proxying.minutes():.0f} minutes")
+    proxied = proxying.measure()
     _say(f"{start.STARTS} warm starts")
     starts = start.warm_starts()
     _say(f"fleets of {', '.join(str(size) for size in fleets.SIZES)} outposts, about 3 minutes")
@@ -59,6 +62,7 @@ def _measure() -> report.Figures:
     _say(f"deployments, and {deployments.OUTPOSTS} outposts on an engine, about 4 minutes")
     return report.Figures(
         checks=asked,
+        proxying=proxied,
         stored=stored,
         formed=formed,
         locked=locked,

@@ -23,7 +23,7 @@ from tests.support.garrison import short_folder
 from tests.support.peers_program import eventually
 
 ROUNDS = 3
-MESSAGES_SECONDS = 3
+MESSAGES_SECONDS = 2
 IDLE = 1000
 # The key of the example in RFC 6455 section 1.3, whose answer the load's other end knows.
 UPGRADE = (
@@ -76,6 +76,12 @@ def measure() -> Proxying:
             messages=_alternated(proxies, lambda proxy: _messages(folder, program, proxy)),
             memory={name: _memory(folder, program, proxy) for name, proxy in proxies.items() if name != QUIET},
         )
+
+
+def minutes() -> float:
+    """How long it takes, about."""
+    proxies, sizes = 4, len(SIZES)
+    return (ROUNDS + 1) * ((1 + (proxies - 1) * sizes) * load.SECONDS + proxies * MESSAGES_SECONDS) / 60
 
 
 def _answers(folder: Path, proxies: Mapping[str, Proxy], size: str) -> dict[str, list[Run]]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench import changes, checks, decisions, deployments, directory, fleets, ldap, load, start
+from tests.bench import changes, checks, decisions, deployments, directory, fleets, ldap, load, proxying, start
 from tests.bench.load import Run
 from tests.bench.samples import median, percentile, spread
 from tests.support.peers_program import require
@@ -19,6 +19,7 @@ class Figures:
     """All that was measured; lists of milliseconds."""
 
     checks: checks.Loads
+    proxying: proxying.Proxying
     stored: list[float]
     formed: list[float]
     locked: list[float]
@@ -36,6 +37,7 @@ def page(figures: Figures) -> str:
         [
             *_head(),
             *_checks(figures.checks),
+            *proxying.section(figures.proxying),
             *_changes(figures),
             *_decisions(figures.decided),
             *_fleets(figures.fleets),
@@ -314,7 +316,12 @@ def _machine() -> list[str]:
         "libraries": ", ".join(f"{name} {version(name)}" for name in ("gevent", "httptools", "grpcio", "cryptography")),
         "peers": ", ".join(
             f"{name} {_tool(command)}"
-            for name, command in (("nginx", ["nginx", "-v"]), ("wrk", ["wrk", "-v"]), ("slapd", ["slapd", "-VV"]))
+            for name, command in (
+                ("nginx", ["nginx", "-v"]),
+                ("HAProxy", ["haproxy", "-v"]),
+                ("wrk", ["wrk", "-v"]),
+                ("slapd", ["slapd", "-VV"]),
+            )
         ),
     }
     lines = [f"| {name} | {value} |" for name, value in rows.items()]

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import ldap, ldap_requests
+from tests.bench import ldap, ldap_requests, proxying
 from tests.bench.ldap_requests import People
-from tests.bench.load import read_wrk, write_script
+from tests.bench.load import Run, read_wrk, write_script
+from tests.bench.proxies import HAPROXY, NGINX, OURS, QUIET, SIZES
 from tests.bench.samples import median, percentile
 from tests.support.ldap_ber import Search
 
@@ -81,6 +82,23 @@ def test_messages_of_the_load_count_up_and_take_a_cookie() -> None:
     # Each length that the cookie adds to has two bytes, and the empty cookie is last.
     assert paged.startswith(b"\x30\x82" + (len(paged) - 4).to_bytes(2, "big"))
     assert paged.endswith(b"\x04\x82\0\0")
+
+
+def test_the_page_tells_what_mode_proxy_takes_of_nginx() -> None:
+    rates = {OURS: 20_000.0, QUIET: 25_000.0, NGINX: 40_000.0, HAPROXY: 30_000.0}
+    runs = {name: [Run(rate=rate, p50=1.0, p99=2.0, cpu=1e6 / rate)] for name, rate in rates.items()}
+    message = [proxying.Messages(rate=10_000.0, p50=0.1, p99=0.2, cpu=10.0)]
+    memory = proxying.Memory(idle=8.0, websocket=30.0)
+    measured = proxying.Proxying(
+        answers={size: runs for size in SIZES},
+        messages=dict.fromkeys(rates, message),
+        memory={name: memory for name in rates if name != QUIET},
+    )
+    assert (measured.ratio("small"), measured.ratio("small", HAPROXY)) == (0.5, 0.75)
+    text = "\n".join(proxying.section(measured))
+    assert "reaches **0.50** of nginx's rate" in text
+    assert "costs 10.0 µs of the" in text
+    assert "| 128 bytes | Garrison | 20,000 | 20,000 to 20,000 | **0.50** | 1.00 | 2.00 | 50.0 | 100% |" in text
 
 
 def test_a_peer_that_is_missing_is_one_clear_line() -> None:

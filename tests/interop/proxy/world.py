@@ -96,14 +96,7 @@ class ProxyWorld(World):
 
 def applications(world: ProxyWorld) -> dict[str, dict[str, Any]]:
     """The providers' fields, by name."""
-    ports, echo = world.ports, f"http://127.0.0.1:{world.echo.port}"
-    scripted = f"http://127.0.0.1:{world.scripted.port}"
-    tls = {
-        "internal_host": f"https://127.0.0.1:{ports.tls}",
-        "internal_host_server_name": INTERNAL,
-        "internal_host_authorities": "authority",
-    }
-    mutual = {**tls, "internal_host": f"https://127.0.0.1:{ports.mutual}"}
+    ports, scripted = world.ports, f"http://127.0.0.1:{world.scripted.port}"
     impatient = {
         "internal_host_connect_timeout": "seconds=1",
         "internal_host_response_timeout": "seconds=1",
@@ -116,9 +109,25 @@ def applications(world: ProxyWorld) -> dict[str, dict[str, Any]]:
         "nginx": {"internal_host": f"http://127.0.0.1:{ports.nginx}"},
         "ws": {"internal_host": f"http://127.0.0.1:{ports.ws}"},
         "websockets": {"internal_host": f"http://127.0.0.1:{world.websockets.port}"},
-        "wss": {**tls, "internal_host": f"https://127.0.0.1:{world.secure_websockets.port}"},
+        "scripted": {"internal_host": scripted},
+        "impatient": {"internal_host": scripted, **impatient},
+        "restarted": {"internal_host": f"http://127.0.0.1:{world.restarted.port}"},
+        "killed": {"internal_host": f"http://127.0.0.1:{ports.killed}"},
+        "brief": {"internal_host": f"http://127.0.0.1:{world.websockets.port}", "access_token_validity": "seconds=3"},
+        "nobody": {"internal_host": f"http://127.0.0.1:{ports.nobody}"},
+        "secure": {"internal_host": f"http://127.0.0.1:{ports.gunicorn}", "certificate": "secure"},
+        **_otherwise(world),
+        **_over_tls(world),
+    }
+
+
+def _otherwise(world: ProxyWorld) -> dict[str, dict[str, Any]]:
+    """Those that are reached, or told of requests, in other ways than usual."""
+    ports, echo = world.ports, f"http://127.0.0.1:{world.echo.port}"
+    return {
         "echo": {"internal_host": echo, "skip_path_regex": SKIP},
         "deep": {"internal_host": f"{echo}/base/path"},
+        "below": {"internal_host": f"http://127.0.0.1:{ports.gunicorn}/base"},
         "several": {"internal_host": f"http://127.0.0.1:{ports.nobody} {echo}"},
         "named": {"internal_host": echo.replace("127.0.0.1", "localhost")},
         "host": {"internal_host": echo, "internal_host_header": "wiki.internal.test:8080"},
@@ -129,19 +138,25 @@ def applications(world: ProxyWorld) -> dict[str, dict[str, Any]]:
             "basic_auth_user_attribute": "wiki_user",
             "basic_auth_password_attribute": "wiki_password",
         },
+    }
+
+
+def _over_tls(world: ProxyWorld) -> dict[str, dict[str, Any]]:
+    """Those that are reached over TLS, or can't be."""
+    tls = {
+        "internal_host": f"https://127.0.0.1:{world.ports.tls}",
+        "internal_host_server_name": INTERNAL,
+        "internal_host_authorities": "authority",
+    }
+    mutual = {**tls, "internal_host": f"https://127.0.0.1:{world.ports.mutual}"}
+    return {
         "tls": tls,
         "tls-wrong-name": {**tls, "internal_host_server_name": "other.internal.test"},
         "tls-unknown": {**tls, "internal_host_authorities": ""},
         "tls-unverified": {**tls, "internal_host_authorities": "", "internal_host_ssl_validation": False},
         "mutual": {**mutual, "internal_host_certificate": "client"},
         "mutual-without": mutual,
-        "scripted": {"internal_host": scripted},
-        "impatient": {"internal_host": scripted, **impatient},
-        "restarted": {"internal_host": f"http://127.0.0.1:{world.restarted.port}"},
-        "killed": {"internal_host": f"http://127.0.0.1:{ports.killed}"},
-        "brief": {"internal_host": f"http://127.0.0.1:{world.websockets.port}", "access_token_validity": "seconds=3"},
-        "nobody": {"internal_host": f"http://127.0.0.1:{ports.nobody}"},
-        "secure": {"internal_host": f"http://127.0.0.1:{ports.gunicorn}", "certificate": "secure"},
+        "wss": {**tls, "internal_host": f"https://127.0.0.1:{world.secure_websockets.port}"},
     }
 
 
