@@ -110,16 +110,3 @@ class Upgraded(NamedTuple):
 
 
 UpstreamEvent = UpstreamHead | Data | End | Upgraded
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpstreamRequest:
-    """A request of ours; with a body, Data and End follow."""
-
-    method: bytes
-    target: bytes
-    headers: Headers
-    body: Body = Body.NONE
-
-
-UpstreamMessage = UpstreamRequest | Data | End
