@@ -80,7 +80,7 @@ def read_wrk(report: str, seconds: float) -> Run:
 
 
 def _latency(share: str, report: str) -> float:
-    match = re.search(rf"^\s+{share}%\s+([\d.]+)(us|ms|s)$", report, re.MULTILINE)
+    match = re.search(rf"^\s+{share}%\s+([\d.]+)(us|ms|s) *$", report, re.MULTILINE)
     assert match is not None, report
     return float(match[1]) * _UNITS[match[2]]
 

@@ -21,8 +21,8 @@ PASSWORD = "correct-horse-battery"
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36"
 SIZES = {"small": 128, "medium": 100_000, "large": 10_000_000}
 OURS, QUIET, NGINX, HAPROXY = "Garrison", "Garrison, no access log", "nginx", "HAProxy"
-CONNECTIONS = 1100
-"""To the application: each WebSocket has one of its own."""
+CONNECTIONS = 4096
+"""To the application, of which one client may have a quarter."""
 SOURCE = Path(__file__).with_name("ws_load.c")
 _FRAME = """
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr error; user root; worker_rlimit_nofile 20000;

@@ -90,7 +90,7 @@ def test_the_page_tells_what_mode_proxy_takes_of_nginx() -> None:
     message = [proxying.Messages(rate=10_000.0, p50=0.1, p99=0.2, cpu=10.0)]
     memory = proxying.Memory(idle=8.0, websocket=30.0)
     measured = proxying.Proxying(
-        answers={size: runs for size in SIZES},
+        answers=dict.fromkeys(SIZES, runs),
         messages=dict.fromkeys(rates, message),
         memory={name: memory for name in rates if name != QUIET},
     )
