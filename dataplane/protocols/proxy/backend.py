@@ -72,8 +72,15 @@ class Backend:
             return known
         made = self._overrides[key] = self._instead(*key)
         if len(self._overrides) > MAX_OVERRIDES:
-            self._overrides.popitem(last=False)
+            _, dropped = self._overrides.popitem(last=False)
+            dropped.close()
         return made
+
+    def close(self) -> None:
+        """Let go of connections that rest; who has one still is served."""
+        for relay in self.relays:
+            for pool in relay.pools:
+                pool.close()
 
     def _instead(self, address: str, host: str) -> "Backend":
         upstream = self.settings.upstream

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from dataplane.config import Certificate, ConfigRefused, Edit, Options, ProxyMode, ProxyProvider
 from dataplane.io.tls import server_context
 from dataplane.protocols.proxy.application import Application
-from dataplane.protocols.proxy.backend import prepare_backend
+from dataplane.protocols.proxy.backend import Backend, prepare_backend
 from dataplane.protocols.proxy.routes import Routes
 from dataplane.revocations import revocations_of
 
@@ -46,6 +46,8 @@ class Prepared:
     compiled: Mapping[str, Compiled] = field(default_factory=dict)
     """Providers and certificates by key: compiling is what takes long, and seldom more than one of them changes."""
     revocations: Edit = field(default_factory=Edit)
+    left: tuple[Backend, ...] = ()
+    """What a commit lets go of: nobody has taken it over."""
 
     def find_context(self, name: str) -> ssl.SSLContext | None:
         """The context for a server name, or for `*.` and a domain.
@@ -96,8 +98,7 @@ class _Workshop:
             raise ConfigRefused(f"provider {provider.name!r} came without the outpost's options")
         backend = None
         if provider.mode is ProxyMode.PROXY:
-            before = known.value.backend if known is not None and isinstance(known.value, Application) else None
-            backend = prepare_backend(provider, options.outpost_id, shown, before)
+            backend = prepare_backend(provider, options.outpost_id, shown, _find_backend(known))
         value = Application(provider, options, self.version, self.random, backend)
         return Compiled(resource=provider, naming=naming, value=value, shown=shown)
 
@@ -121,6 +122,7 @@ def prepare(
     due = _due(edit, options, before)
     gone = due.keys() | (edit.touched & before.compiled.keys())
     refused: dict[str, str] = {}
+    left: tuple[Backend, ...] = ()
     routes, compiled = before.routes, before.compiled
     if gone:
         made = dict(before.compiled)
@@ -135,10 +137,17 @@ def prepare(
                 made[each] = new
             except ConfigRefused as error:
                 refused[each] = str(error)
+        kept = {_find_backend(made.get(each)) for each in gone}
+        left = tuple(each for each in map(_find_backend, map(before.compiled.get, gone)) if each and each not in kept)
+    revocations = revocations_of(edit)
     prepared = Prepared(
-        options=options, options_key=key, routes=routes, compiled=compiled, revocations=revocations_of(edit)
+        options=options, options_key=key, routes=routes, compiled=compiled, revocations=revocations, left=left
     )
     return prepared, refused
+
+
+def _find_backend(compiled: Compiled | None) -> Backend | None:
+    return compiled.value.backend if compiled is not None and isinstance(compiled.value, Application) else None
 
 
 def _due(edit: Edit, options: Options | None, before: Prepared) -> dict[str, _Source]:

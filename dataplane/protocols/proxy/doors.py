@@ -75,6 +75,8 @@ class Doors:
         self.common.refusals.configured = True
         self.common.told.commit(prepared.options)
         self.live.look()
+        for backend in prepared.left:
+            backend.close()
 
     def end_here(self, session: str, until: float) -> None:
         """Refuse a session at once: it was signed out, here or at another worker of this outpost."""

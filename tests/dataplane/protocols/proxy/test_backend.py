@@ -2,15 +2,18 @@
 
 import datetime as dt
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from gevent.event import Event
 
 from dataplane.config import Certificate, Edit, ProxyProvider, Resource, Upstream
 from dataplane.io.self_signed import self_signed
 from dataplane.protocols.proxy.backend import MAX_OVERRIDES, Backend, pseudonym
 from dataplane.protocols.proxy.config import Prepared, prepare
 from tests.dataplane.protocols.proxy.builders import ALICE, OPTIONS, WIKI, Randomness
-from tests.dataplane.protocols.proxy.standing import standing_before
+from tests.dataplane.protocols.proxy.servers import Peer
+from tests.dataplane.protocols.proxy.standing import OK, site, standing_before
 
 PAIRS = [self_signed(dt.datetime(2026, 1, 1, tzinfo=dt.UTC)) for _ in range(2)]
 PEM = PAIRS[0][0]
@@ -153,6 +156,53 @@ class TestKept:
         assert not refused
         (after,) = (each.backend for each in then.routes.applications)
         assert after is not backend(first)
+
+
+class TestLeft:
+    FIRST = standing_before("http://10.0.0.5")
+
+    @pytest.mark.parametrize("change", [{"provider/p1": standing_before("http://10.0.0.6")}, {"provider/p1": WIKI}])
+    def test_what_is_replaced_is_let_go_of(self, change: dict[str, Resource]) -> None:
+        first, _ = served(None, options=OPTIONS, **{"provider/p1": self.FIRST})
+        assert first.left == ()
+        assert served(first, **change)[0].left == (backend(first),)
+
+    def test_what_is_removed_too(self) -> None:
+        first, _ = served(None, options=OPTIONS, **{"provider/p1": self.FIRST})
+        assert served(first, "provider/p1")[0].left == (backend(first),)
+
+    def test_what_is_taken_over_is_not(self) -> None:
+        first, _ = served(None, options=OPTIONS, **{"provider/p1": self.FIRST})
+        renamed = replace(self.FIRST, name="Other")
+        assert served(first, options=replace(OPTIONS, outpost_name="x"), **{"provider/p1": renamed})[0].left == ()
+
+    def test_connections_at_rest_end_with_it(self, tmp_path: Path) -> None:
+        ended = Event()
+
+        def play(peer: Peer, _: bytes) -> None:
+            peer.sendall(OK)
+            assert peer.recv(1) == b""
+            ended.set()
+
+        with site(tmp_path, play) as wiki:
+            assert wiki.ask().status == 200
+            wiki.commit(**{"provider/p1": self.FIRST})
+            assert ended.wait(5)
+
+    def test_connections_at_rest_serve_on_where_nothing_concerns_them(self, tmp_path: Path) -> None:
+        dialled: list[Peer] = []
+
+        def play(peer: Peer, _: bytes) -> None:
+            if peer not in dialled:
+                dialled.append(peer)
+            peer.sendall(OK)
+
+        with site(tmp_path, play) as wiki:
+            for name in ("One", "Other"):
+                there = next(iter(wiki.server._prepared.routes.applications)).provider
+                wiki.commit(**{"provider/p1": replace(there, name=name)})
+                assert wiki.ask().status == 200
+        assert len(dialled) == 1
 
 
 class TestOverrides:
