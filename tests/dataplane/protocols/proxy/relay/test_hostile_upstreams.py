@@ -188,6 +188,8 @@ PIECES = [
 
 _REASON = re.compile(rb"(HTTP/1\.[01] [0-9]{3}) [^\r\n]*")
 """A status line: we write reasons of our own, so whatever stands there goes nowhere."""
+_TRAILERS = re.compile(rb"(\r\n0+\r\n)(?:[!-~]+:[^\r\n]*\r\n)+(?=\r\n)")
+"""They are dropped, so it doesn't matter that h11 refuses some."""
 
 
 @st.composite
@@ -234,5 +236,5 @@ def test_what_we_pass_on_as_whole_h11_reads_alike(raw: bytes, size: int) -> None
     if heads[-1].status == 101:
         return
     assert events[-1] == End()
-    assert of_h11(raw) == (heads[-1].status, body_of(events))
+    assert (of_h11(raw) or of_h11(_TRAILERS.sub(rb"\1", raw))) == (heads[-1].status, body_of(events))
     assert find_sized(b"GET", raw) in (None, (heads[-1], body_of(events)))
