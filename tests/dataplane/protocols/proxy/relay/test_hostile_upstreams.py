@@ -186,7 +186,7 @@ PIECES = [
 ]  # fmt: skip
 
 
-_REASON = re.compile(rb"(HTTP/1\.[01] [0-9]{3}) [^\r\n]*")
+_REASON = re.compile(rb"(\A|\r\n\r\n)(HTTP/1\.[01] [0-9]{3}) [^\r\n]*")
 """A status line: we write reasons of our own, so whatever stands there goes nowhere."""
 _TRAILERS = re.compile(rb"(\r\n0+\r\n)(?:[!-~]+:[^\r\n]*\r\n)+(?=\r\n)")
 """They are dropped, so it doesn't matter that h11 refuses some."""
@@ -206,7 +206,7 @@ def of_h11(raw: bytes) -> tuple[int, bytes] | None:
     client = h11.Connection(h11.CLIENT)
     client.send(h11.Request(method="GET", target="/", headers=[("Host", "a")]))
     client.send(h11.EndOfMessage())
-    client.receive_data(_REASON.sub(rb"\1 OK", raw))
+    client.receive_data(raw)
     client.receive_data(b"")
     status, body = 0, b""
     try:
@@ -225,6 +225,11 @@ def of_h11(raw: bytes) -> tuple[int, bytes] | None:
     return status, body
 
 
+def plainer(raw: bytes) -> bytes:
+    """Without what h11 may refuse and we drop."""
+    return _TRAILERS.sub(rb"\1", _REASON.sub(rb"\1\2 OK", raw))
+
+
 @given(mutated(), st.sampled_from([1, 3, 16, 1 << 20]))
 @settings(max_examples=400, deadline=None)
 def test_what_we_pass_on_as_whole_h11_reads_alike(raw: bytes, size: int) -> None:
@@ -236,5 +241,5 @@ def test_what_we_pass_on_as_whole_h11_reads_alike(raw: bytes, size: int) -> None
     if heads[-1].status == 101:
         return
     assert events[-1] == End()
-    assert (of_h11(raw) or of_h11(_TRAILERS.sub(rb"\1", raw))) == (heads[-1].status, body_of(events))
+    assert (of_h11(raw) or of_h11(plainer(raw))) == (heads[-1].status, body_of(events))
     assert find_sized(b"GET", raw) in (None, (heads[-1], body_of(events)))
