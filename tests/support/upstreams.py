@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from websockets.exceptions import ConnectionClosedError
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
@@ -137,7 +137,10 @@ def _select(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Sub
 
 
 class WebSockets:
-    """Python's `websockets` as a server that echoes, in a thread of the test; `closed` are the codes it was told."""
+    """Python's `websockets` as a server that echoes, in a thread of the test; `closed` are the codes it was told.
+
+    `close:CODE:REASON` has it close like that, `flood` has it send a mebibyte after the other until it is closed.
+    """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.port = free_port()
@@ -155,11 +158,14 @@ class WebSockets:
         self._thread.start()
 
     def _echo(self, connection: ServerConnection) -> None:
-        with suppress(ConnectionClosedError):  # by any code but 1000 and 1001
+        with suppress(ConnectionClosed):
             for message in connection:
                 if isinstance(message, str) and message.startswith("close:"):
                     _, code, reason = message.split(":", 2)
                     connection.close(int(code), reason)
+                elif message == "flood":
+                    while True:
+                        connection.send(bytes(1 << 20))
                 else:
                     connection.send(message)
         self.closed.append((connection.close_code, connection.close_reason))

@@ -5,23 +5,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPResponse, IncompleteRead
+from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
-from tests.interop.proxy.asking import request, response, wire
+from tests.interop.proxy.asking import get, request, response, wire
 from tests.interop.proxy.test_websockets import connected
 from tests.interop.proxy.world import ProxyWorld
 from tests.interop.world import PASSWORD
 from tests.support.browser_http import Visitor, links
-from tests.support.garrison import ADMIN, ADMIN_PASSWORD
+from tests.support.garrison import ADMIN, ADMIN_PASSWORD, Outpost
 from tests.support.peers_program import eventually
 from tests.support.upstreams import Call
 
 pytestmark = pytest.mark.interop
 SOON = 2.0
-POLICY_VIOLATION = 1008
+POLICY_VIOLATION, GOING_AWAY = 1008, 1001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,46 @@ def test_a_session_that_expires(world: ProxyWorld) -> None:
         with pytest.raises(ConnectionClosed):
             websocket.recv(timeout=7)
         assert websocket.close_code == POLICY_VIOLATION
+
+
+@pytest.mark.parametrize("name", ["websockets", "wss"])
+def test_a_websocket_in_full_swing_is_closed_between_two_messages(world: ProxyWorld, name: str) -> None:
+    """Whoever cuts into a frame has the browser complain of the protocol, and nobody learns why."""
+    person = world.guests.pop()
+    with connected(world, name, cookies=world.session(name, person)) as websocket:
+        websocket.send("flood")
+        for _ in range(20):
+            assert len(websocket.recv(timeout=SOON)) == 1 << 20
+        world.garrison.apply({"users": [{"username": person, "active": False}]})
+        with pytest.raises(ConnectionClosed):
+            while True:
+                websocket.recv(timeout=SOON)
+        assert websocket.close_code == POLICY_VIOLATION
+
+
+def test_a_change_of_the_provider_that_decides_nothing_ends_nothing(scripted: ProxyWorld) -> None:
+    with opened(scripted) as it:
+        changed = {"internal_host_response_timeout": "minutes=9"}
+        scripted.garrison.apply(
+            {"providers": [{"name": name, "type": "proxy", **changed} for name in ("websockets", "scripted")]}
+        )
+        assert get(scripted, "websockets", "/").status == 426  # by the new configuration or by the old one
+        it.goes_on()
+
+
+def test_an_outpost_that_ends_says_so_to_whoever_is_connected(world: ProxyWorld, tmp_path: Path) -> None:
+    other = Outpost(
+        world.garrison, "edge", tmp_path / "other", environment={"AUTHENTIK_HOST_BROWSER": world.garrison.url}
+    ).start()
+    # Sessions lie with the browser, so that any instance serves them.
+    with connected(world, "websockets", port=other.http) as websocket:
+        websocket.send("hello")
+        assert websocket.recv(timeout=SOON) == "hello"
+        other.program.process.terminate()
+        with pytest.raises(ConnectionClosed):
+            websocket.recv(timeout=5)
+        assert websocket.close_code == GOING_AWAY
+    other.stop()
 
 
 def test_the_application_hears_of_it_too(scripted: ProxyWorld) -> None:

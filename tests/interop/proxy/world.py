@@ -20,7 +20,7 @@ from tests.support.upstreams import ApacheTls, Scripted, WebSockets, start_apach
 INTERNAL = "app.internal.test"
 """The name in the certificates of the applications with TLS."""
 SKIP = "^/public/"
-GUESTS = 10
+GUESTS = 16
 """People of the staff for tests that end what somebody has open, made before in one go."""
 NGINX = """
 server {{
