@@ -117,6 +117,12 @@ class Lease:
         if pool is not None:
             pool.discard(self.wire)
 
+    def keep(self) -> None:
+        """It is the pool's no more and counts for none: who keeps it closes it."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.let_go()
+
     def blame(self) -> None:
         """Drop it, and have the address rest: it took the connection and broke it off without any answer."""
         if self._pool is not None:
@@ -192,6 +198,10 @@ class Pool:
     def discard(self, wire: Upstream) -> None:
         """It is no more."""
         wire.close()
+        self._pass_on(None)
+
+    def let_go(self) -> None:
+        """One goes on elsewhere."""
         self._pass_on(None)
 
     def reap(self) -> None:

@@ -72,8 +72,8 @@ _UNSERVED = {"Pause on PRI/Upgrade": "HTTP/2", "Invalid HTTP version": "this ver
 class HttpSession:
     """The server's side. Requests are answered in order: `send` speaks to the request that `events` gave last."""
 
-    __slots__ = ("_append", "_begun", "_between", "_closed", "_error", "_events", "_framing", "_headers", "_in_head",
-                 "_parser", "_pending", "_request", "_rest", "_target", "_with_body", "closing")  # fmt: skip
+    __slots__ = ("_append", "_begun", "_between", "_error", "_events", "_framing", "_headers", "_in_head",
+                 "_parser", "_pending", "_request", "_rest", "_target", "_with_body", "closing", "ended")  # fmt: skip
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque()
@@ -86,7 +86,7 @@ class HttpSession:
         self._pending = 0
         self._rest = b""
         self._with_body = False
-        self._closed = False
+        self.ended = False  # the peer has closed its side
         self._error: PeerError | None = None
         self._request: Request | None = None
         self._framing = Body.NONE
@@ -261,9 +261,9 @@ class HttpSession:
             _SEEN[data] = last
 
     def _close(self) -> None:
-        if self._error is None and not self._closed and (self._target or self._headers or self._with_body):
+        if self._error is None and not self.ended and (self._target or self._headers or self._with_body):
             self._error = PeerError(400, "the connection ended within a request")
-        self._closed = True
+        self.ended = True
 
     def _check_size(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
         if len(headers) > MAX_HEADERS:

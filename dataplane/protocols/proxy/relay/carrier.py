@@ -25,7 +25,7 @@ from dataplane.protocols.proxy.relay.headers import (
     upgrade_end,
     whole_head,
 )
-from dataplane.protocols.proxy.relay.lanes import Place
+from dataplane.protocols.proxy.relay.lanes import LaneFull, Place
 from dataplane.protocols.proxy.relay.room import Room
 from dataplane.protocols.proxy.relay.session import find_sized
 from dataplane.protocols.proxy.relay.tunnel import Tunnel
@@ -113,14 +113,22 @@ class Carrier:
     def _carry_plain(self) -> None:
         request, onward = self._request, self._exchange.onward
         if request.upgrade and is_wanted(request):
-            try:
-                self._key = key_of(request)
-            except PeerError as error:
-                raise Broken(Failure.HANDSHAKE, error.reason) from error
-            end = upgrade_end()
+            self._carry_handshake()
         else:
-            end = plain_end(request, reuse=self._limits.reuse)
-        self._answer(self._ask(onward.head + end, None))
+            self._answer(self._ask(onward.head + plain_end(request, reuse=self._limits.reuse), None))
+
+    def _carry_handshake(self) -> None:
+        try:
+            self._key = key_of(self._request)
+            place = self._room.take_tunnel(self._exchange.client)
+        except PeerError as error:
+            raise Broken(Failure.HANDSHAKE, error.reason) from error
+        except LaneFull as error:
+            raise Broken(Failure.CROWDED, "websockets_per_client") from error
+        try:
+            self._answer(self._ask(self._exchange.onward.head + upgrade_end(), None))
+        finally:
+            place.give_back()
 
     def _carry_body(self) -> None:
         client, onward, reuse = self._client, self._exchange.onward, self._limits.reuse
@@ -322,11 +330,13 @@ class Carrier:
         self.outcome.upgraded = True
         client.put(client.session.send(Interim(status=head.status, headers=(*headers, *SWITCHING))))
         place.give_back()
+        lease.keep()  # it may be open for days: it is no request, and stops none
         tunnel = self._tunnel = Tunnel(client.connection, lease.wire, self._limits)
         self._room.opened(self.end)
         try:
             tunnel.run(early, client.session.take_rest())
         finally:
+            lease.wire.close()
             self._room.closed(self.end)
             self.outcome.received, self.outcome.sent = tunnel.received, tunnel.sent
             if tunnel.ended:

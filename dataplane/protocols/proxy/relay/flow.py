@@ -16,6 +16,8 @@ from dataplane.io.connection import Connection
 from dataplane.io.stream import Expired, loop_now
 from dataplane.protocols.proxy.messages import Data
 
+_LEAST_SHARE = 16
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayLimits:
@@ -41,9 +43,11 @@ class RelayLimits:
     ahead: int = 1024 * 1024
     """Of an answer, held for a client slower than the upstream."""
     ahead_of_all: int = 64 * 1024 * 1024
-    """The same for all clients together; beyond it each has one piece."""
+    """The same for all clients of all applications together; beyond it each has one piece."""
     per_client: int = 32
     """Exchanges of one client at once."""
+    websockets: int = 128
+    """Open WebSockets of one client."""
     patience: float = 5.0
     """How long a further one waits for its turn, and any for a connection to the upstream."""
     reuse: bool = False
@@ -57,7 +61,11 @@ class RelayLimits:
 
     @classmethod
     def of(cls, upstream: Upstream) -> Self:
-        """For an application: generous, but for what protects everybody else."""
+        """For an application: generous, but for what protects everybody else.
+
+        One client gets a quarter of its connections, so that nobody takes it away from all others.
+        """
+        share = max(_LEAST_SHARE, upstream.connections // 4)
         return cls(
             dial=upstream.connect_timeout,
             answer=upstream.response_timeout,
@@ -67,7 +75,8 @@ class RelayLimits:
             rate=512,
             gather=0.25,
             uploads=None,
-            per_client=1024,
+            per_client=share,
+            websockets=share,
             patience=10.0,
             reuse=True,
         )
@@ -140,6 +149,10 @@ class Held:
 
     def __init__(self) -> None:
         self.size = 0
+
+
+HELD = Held()
+"""By all applications together, for they share the memory."""
 
 
 class Outbox:

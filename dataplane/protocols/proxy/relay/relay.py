@@ -11,8 +11,8 @@ from dataplane.io.pool import Lease, Pool, Upstreams
 from dataplane.protocols.proxy.messages import Request
 from dataplane.protocols.proxy.relay.carrier import Carrier
 from dataplane.protocols.proxy.relay.exchange import GOING_AWAY, Broken, End, Exchange, Failure, Outcome
-from dataplane.protocols.proxy.relay.flow import Held, RelayLimits
-from dataplane.protocols.proxy.relay.lanes import LaneFull, Lanes
+from dataplane.protocols.proxy.relay.flow import HELD, RelayLimits
+from dataplane.protocols.proxy.relay.lanes import LaneFull, Lanes, Place
 from dataplane.protocols.proxy.session import HttpSession
 
 
@@ -22,8 +22,9 @@ class Relay:
     def __init__(self, source: Upstreams, limits: RelayLimits | None = None) -> None:
         self._source = source
         self.limits = limits or RelayLimits()
-        self.held = Held()
+        self.held = HELD
         self._lanes = Lanes(self.limits.per_client)
+        self._tunnels = Lanes(self.limits.websockets)
         self._uploads = 0
         self._open: set[End] = set()
         self.retries = 0
@@ -83,6 +84,10 @@ class Relay:
     def end_upload(self) -> None:
         """It is over."""
         self._uploads -= 1
+
+    def take_tunnel(self, client: str) -> Place:
+        """A place for one more WebSocket of a client. Raises LaneFull."""
+        return self._tunnels.take(client, 0)
 
     def opened(self, end: End) -> None:
         """A WebSocket is open."""

@@ -5,6 +5,7 @@ from typing import Protocol
 from dataplane.io.pool import Lease
 from dataplane.protocols.proxy.relay.exchange import End
 from dataplane.protocols.proxy.relay.flow import Held, RelayLimits
+from dataplane.protocols.proxy.relay.lanes import Place
 
 
 class Room(Protocol):
@@ -27,6 +28,10 @@ class Room(Protocol):
 
     def end_upload(self) -> None:
         """It is over."""
+        ...
+
+    def take_tunnel(self, client: str) -> Place:
+        """A place for one more WebSocket of a client, to be given back. Raises LaneFull."""
         ...
 
     def opened(self, end: End) -> None:

@@ -26,8 +26,6 @@ _SWITCHING = 101
 _FIRST, _FIRST_FINAL = 100, 200
 _MOST_HEAD = 2 * MAX_HEAD
 _MOST_HEADERS = 2 * MAX_HEADERS
-_MOST_INTERIM = 16
-"""Answers before the answer."""
 _START = b"HTTP/"
 _END_OF_HEAD = b"\r\n\r\n"
 
@@ -51,7 +49,7 @@ class UpstreamSession:
     """The client's side of one exchange; interim answers are heads, too."""
 
     __slots__ = (
-        "_begun", "_done", "_error", "_events", "_head", "_headers", "_interims", "_left", "_method", "_parser",
+        "_begun", "_done", "_error", "_events", "_head", "_headers", "_left", "_method", "_parser",
         "_quiet", "_surplus", "_tail",
     )  # fmt: skip
 
@@ -64,7 +62,6 @@ class UpstreamSession:
         self._left = 0
         self._begun = 0
         self._quiet = 0
-        self._interims = 0
         self._tail = b""
         self._done = False
         self._surplus = False
@@ -123,10 +120,6 @@ class UpstreamSession:
         self._events.append(head)
         if status >= _FIRST_FINAL or status == _SWITCHING:
             self._head = head
-            return
-        self._interims += 1
-        if self._interims > _MOST_INTERIM:
-            raise PeerError(502, f"the upstream sent more than {_MOST_INTERIM} answers before its answer")
 
     def on_body(self, data: bytes) -> None:
         """What a chunk holds."""

@@ -51,7 +51,7 @@ def take_payload(request: Request, session: HttpSession, connection: Connection[
     except LimitHit as hit:
         raise Broken(Failure.CLIENT_SLOW, hit.limit) from hit
     except PeerError as error:
-        raise Broken(Failure.REQUEST, error.reason) from error
+        raise _broken_by(error, session) from error
     except OSError as error:
         raise Broken(Failure.CLIENT_GONE, str(error)) from error
     if is_all:
@@ -61,6 +61,11 @@ def take_payload(request: Request, session: HttpSession, connection: Connection[
 
 def _expects(request: Request) -> bool:
     return request.version == b"1.1" and request.fields.get(b"expect", b"").lower() == b"100-continue"
+
+
+def _broken_by(error: PeerError, session: HttpSession) -> Broken:
+    """A body that isn't whole: who has left says no more, anybody else should learn why."""
+    return Broken(Failure.CLIENT_GONE if session.ended else Failure.REQUEST, error.reason)
 
 
 class Upload:
@@ -107,15 +112,15 @@ class Upload:
         broken: Broken | None = None
         try:
             self._wait_to_be_asked(session, connection)
-            self._carry_on()
+            self._carry_on(session)
         except Broken as error:
             broken = error
         finally:
             self.ended = time.monotonic()
         self._done(broken)
 
-    def _carry_on(self) -> None:
-        while (piece := self._find_next()) is not None:
+    def _carry_on(self, session: HttpSession) -> None:
+        while (piece := self._find_next(session)) is not None:
             if not self._pass_on(encode_chunk(piece) if self._chunked else piece):
                 return
         self.whole = self._pass_on(LAST_CHUNK if self._chunked else b"")
@@ -128,13 +133,13 @@ class Upload:
             except (OSError, LimitHit) as error:
                 raise Broken(Failure.CLIENT_GONE, str(error)) from error
 
-    def _find_next(self) -> bytes | None:
+    def _find_next(self, session: HttpSession) -> bytes | None:
         try:
             return self._rest.find_next()
         except Expired as expired:
             raise Broken(Failure.CLIENT_SLOW, expired.limit) from expired
         except PeerError as error:
-            raise Broken(Failure.REQUEST, error.reason) from error
+            raise _broken_by(error, session) from error
         except OSError as error:
             raise Broken(Failure.CLIENT_GONE, str(error)) from error
 

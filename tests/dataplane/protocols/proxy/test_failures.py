@@ -20,7 +20,7 @@ from tests.dataplane.protocols.proxy.standing import site
 ROOT = replace(ALICE, superuser=True)
 BROWSER, PROGRAM = b"Accept: text/html", b"Accept: application/json"
 SECRET = "10.1.2.3:8080: <refused>"
-LIMITS = ("exchanges_per_client", "large_uploads")
+LIMITS = ("exchanges_per_client", "large_uploads", "websockets_per_client")
 PAGES = [
     *(page_of(failure, SECRET) for failure in Failure if failure is not Failure.CROWDED),
     *(page_of(Failure.CROWDED, limit) for limit in LIMITS),

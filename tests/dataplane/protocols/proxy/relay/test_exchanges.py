@@ -67,15 +67,26 @@ class TestInterim:
             client.sendall(request_)
             assert read_head(client).startswith(b"HTTP/1.1 200 ")
 
+    def test_work_that_takes_long_may_say_so_often(self) -> None:
+        def play(peer: Peer) -> None:
+            read_head(peer)
+            for _ in range(50):
+                peer.sendall(b"HTTP/1.1 102 Processing\r\n\r\n")
+                gevent.sleep(0)
+            peer.sendall(OK)
+
+        with application(play) as app:
+            assert fetch(app.port, GET)[0].status_code == 200
+
     def test_a_flood_of_them_is_no_answer(self) -> None:
         def play(peer: Peer) -> None:
             read_head(peer)
-            for _ in range(100):
-                peer.sendall(b"HTTP/1.1 102 Processing\r\n\r\n")
-                gevent.sleep(0)
+            while True:
+                peer.sendall(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
 
-        with application(play) as app:
-            assert fetch(app.port, GET)[0].status_code == 502
+        with application(play) as app, connect(app.port) as client:
+            client.sendall(GET)
+            assert b"HTTP/1.1 502 " in read_all(client)
             assert app.last().failure is Failure.MALFORMED
 
 
@@ -228,6 +239,17 @@ class TestUploads:
             assert read_all(client).startswith(b"HTTP/1.1 400 ")
             assert app.last().failure is Failure.REQUEST
         assert not got[0].endswith(b"0\r\n\r\n")
+
+    @pytest.mark.parametrize("size", [100, 100_000], ids=["held", "on its way"])
+    @pytest.mark.parametrize("framing", [b"Content-Length: 1000000", b"Transfer-Encoding: chunked"])
+    def test_a_client_that_leaves_within_it_is_no_attacker(self, framing: bytes, size: int) -> None:
+        with application(read_all) as app:
+            with connect(app.port) as client:
+                chunk = b"%x\r\n" % 1_000_000 if b"chunked" in framing else b""
+                client.sendall(b"POST / HTTP/1.1\r\nHost: app\r\n" + framing + b"\r\n\r\n" + chunk + b"x" * size)
+                until(lambda: app.open)
+                gevent.sleep(0.02)
+            assert (app.last().failure, app.last().status) == (Failure.CLIENT_GONE, 0)
 
     def test_a_client_that_leaves_in_the_midst_of_it(self) -> None:
         ended = gevent.event.Event()
@@ -520,6 +542,8 @@ class TestEnding:
             client.sendall(GET)
             read_head(client)
             until(lambda: app.relay.held.size > 0)
+            with application(read_all) as other:
+                assert other.relay.held is app.relay.held  # the memory is that of all
             app.ends[0]()
             until(lambda: app.outcomes)
             assert app.relay.held.size == 0

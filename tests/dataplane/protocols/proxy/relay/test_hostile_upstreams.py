@@ -55,7 +55,7 @@ REFUSED = {
     "status of four digits": b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n",
     "status zero": b"HTTP/1.1 000 OK\r\nContent-Length: 0\r\n\r\n",
     "status of letters": b"HTTP/1.1 2OO OK\r\nContent-Length: 0\r\n\r\n",
-    "interim without end": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 50 + NEXT,
+    "interim without end": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 3000 + NEXT,
     "interim that is large": b"HTTP/1.1 103 Early Hints\r\nLink: " + b"a" * 3 * MAX_HEAD + b"\r\n\r\n" + NEXT,
     "large head": OK + b"X: " + b"a" * 3 * MAX_HEAD + b"\r\n\r\n",
     "many headers": OK + b"X: a\r\n" * 500 + b"\r\n",

@@ -1,13 +1,16 @@
 """Open WebSockets: bytes both ways, and how they end."""
 
 import re
+from dataclasses import replace
 
 import gevent
 import pytest
 from websockets.frames import Close, Frame, Opcode
 
+from dataplane.config import Upstream
 from dataplane.protocols.proxy.relay.exchange import GOING_AWAY, Failure
-from tests.dataplane.protocols.proxy.relay.applications import GET, PATIENT, Application, application, until
+from dataplane.protocols.proxy.relay.flow import RelayLimits
+from tests.dataplane.protocols.proxy.relay.applications import GET, OK, PATIENT, Application, application, until
 from tests.dataplane.protocols.proxy.servers import Peer, connect, fetch, read_all, read_head
 
 KEY, ACCEPT = b"dGhlIHNhbXBsZSBub25jZQ==", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -133,6 +136,45 @@ class TestOpening:
                 client.sendall(ASK)
                 assert read_head(client).startswith(b"HTTP/1.1 403 ")
                 assert client.recv(2) == b"no"
+
+
+class TestShares:
+    """Nobody takes an application away from the others by leaving a page open."""
+
+    def test_an_open_websocket_takes_no_connection_from_requests(self) -> None:
+        opened_ = Server()
+
+        def play(peer: Peer) -> None:
+            if not opened_.head:
+                opened_(peer)
+                return
+            while read_head(peer):
+                peer.sendall(OK)
+
+        with application(play, connections=1) as app, connect(app.port) as client:
+            opened(app, client)
+            assert fetch(app.port, GET)[1] == b"ok"
+            client.close()
+            assert opened_.ended.wait(5)
+            (pool,) = app.relay.pools
+            until(lambda: pool.open == pool.idle == 1)
+
+    def test_one_client_has_so_many_and_no_more(self) -> None:
+        server = Server()
+        with application(server, limits=replace(PATIENT, websockets=1)) as app, connect(app.port) as client:
+            opened(app, client)
+            refused, body = fetch(app.port, ASK)
+            assert (refused.status_code, body) == (503, b"crowded: websockets_per_client")
+            assert app.server.counts.limits["websockets_per_client"] == 1
+            client.close()
+            until(lambda: not app.relay.websockets)
+            with connect(app.port) as another:
+                opened(app, another)
+
+    @pytest.mark.parametrize(("connections", "share"), [(1024, 256), (256, 64), (8, 16)])
+    def test_of_an_application_it_is_a_quarter(self, connections: int, share: int) -> None:
+        limits = RelayLimits.of(Upstream(addresses=("http://a",), connections=connections))
+        assert (limits.per_client, limits.websockets) == (share, share)
 
 
 class TestEnding:
