@@ -1,5 +1,6 @@
 """What docs/protocols/mode-proxy.md shows is what runs."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.interop.proxy.asking import authority
+from tests.interop.proxy.asking import authority, curl
 from tests.interop.proxy.world import INTERNAL, ProxyWorld
 from tests.interop.world import PASSWORD
 from tests.support.browser_http import Visitor
@@ -65,7 +66,7 @@ def signed_in(site: Site) -> str:
 
 
 def test_every_snippet_is_run_here() -> None:
-    assert set(snippets(PAGE)) == {"blueprint", "override", "options", "haproxy", "haproxy-tcp"}
+    assert set(snippets(PAGE)) == {"blueprint", "override", "options", "haproxy", "haproxy-tcp", "problem"}
     assert [language for language, _ in unnamed_blocks(PAGE)] == ["", ""], "only drawings have no name"
 
 
@@ -121,6 +122,15 @@ def test_the_options_lead_to_an_application_with_tls(
     finally:
         back = {"internal_host": f"http://127.0.0.1:{world.echo.port}", "internal_host_server_name": ""}
         world.garrison.apply({"providers": [{"name": "wiki", "type": "proxy", **back}]})
+
+
+def test_what_programs_are_told(world: ProxyWorld) -> None:
+    shown = json.loads(snippet(PAGE, "problem"))
+    for username, extra in (("alice", set()), ("root", {"detail"})):
+        reply = curl(world, "nobody", "-H", "Accept: application/json", cookies=world.session("nobody", username))
+        told = json.loads(reply.body)
+        assert (reply.status, told["error"]) == (502, shown["error"])
+        assert told.keys() == shown.keys() - {"detail"} | extra
 
 
 def haproxy(folder: Path, text: str, *ports: int) -> Program:
