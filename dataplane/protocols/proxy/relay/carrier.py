@@ -9,7 +9,7 @@ import ssl
 import time
 from typing import Any
 
-from gevent import get_hub, getcurrent
+from gevent import GreenletExit, get_hub, getcurrent
 
 from dataplane.io.connection import Connection
 from dataplane.io.dial import Upstream
@@ -81,6 +81,9 @@ class Carrier:
                 self._carry_body()
         except Broken as broken:
             self.fail(broken)
+        except GreenletExit:  # the server goes and waits no longer: the outcome tells how far it came
+            self.outcome.failure, self.outcome.detail = Failure.ENDED, "drain"
+            self._client.tear()
         finally:
             self._over = True
             self._clean_up()

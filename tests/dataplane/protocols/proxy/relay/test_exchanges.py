@@ -511,6 +511,22 @@ class TestEnding:
                 read_all(client)
             client.close()
 
+    def test_what_a_drain_cuts_off_is_told_as_far_as_it_came(self) -> None:
+        def play(peer: Peer) -> None:
+            read_head(peer)
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun")
+            peer.recv(1)
+
+        with application(play) as app, connect(app.port) as client:
+            client.sendall(GET)
+            read_head(client)
+            app.server.drain(0.05)
+            with pytest.raises(ConnectionResetError):
+                read_all(client)
+            outcome = app.last()
+            assert (outcome.status, outcome.sent, outcome.failure) == (200, 5, Failure.ENDED)
+            assert outcome.address == app.addresses[0]
+
     def test_an_upload_ends_with_it(self) -> None:
         with application(read_all) as app, connect(app.port) as client:
             client.sendall(post(1_000_000) + b"x" * 100_000)
