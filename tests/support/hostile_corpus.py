@@ -165,57 +165,59 @@ def _lines() -> Iterator[tuple[str, bytes]]:
     yield "header 70k", get(b"/", b"X: " + b"a" * 70_000)
 
 
+_TARGETS = {
+    "query": b"/a?b=c&d", "question": b"/?", "two questions": b"/a?b?c", "slashes": b"//evil.test/a",
+    "many slashes": b"///a////b",
+    "dots": b"/a/../b", "dots encoded": b"/a/%2e%2e/b", "dots half encoded": b"/a/.%2e/b",
+    "dots beyond": b"/../../b",
+    "semicolon": b"/a;x=y/b", "slash encoded": b"/a%2fb", "backslash": b"/a\\b", "backslash encoded": b"/a%5cb",
+    "nul encoded": b"/a%00b", "crlf encoded": b"/a%0d%0aX:%20y", "percent": b"/%", "percent not hex": b"/%zz",
+    "fragment": b"/a#b", "fragment encoded": b"/a%23b", "space": b"/a b", "space encoded": b"/a%20b",
+    "tab": b"/a\tb",
+    "high": b"/\xc3\xa9", "quotes": b'/a"b', "angles": b"/<a>", "braces": b"/{a}", "pipe": b"/a|b",
+    "caret": b"/a^b",
+    "backtick": b"/a`b", "at": b"/a@b", "colon": b"/a:b", "del": b"/\x7f", "no slash": b"a", "empty path": b"?a",
+    "asterisk": b"*", "asterisk slash": b"/*", "long": b"/" + b"a" * 6_000, "longer": b"/" + b"a" * 20_000,
+    "absolute": b"http://app.test/a?b", "absolute upper": b"HTTP://APP.TEST/a",
+    "absolute port": b"http://app.test:80/a",
+    "absolute no path": b"http://app.test", "absolute query only": b"http://app.test?a",
+    "absolute other": b"http://other.test/a",
+    "absolute userinfo": b"http://u:p@app.test/a", "absolute userinfo trick": b"http://other.test@app.test/a",
+    "absolute empty": b"http:///a", "absolute fragment": b"http://app.test/a#b",
+    "absolute ftp": b"ftp://app.test/a",
+    "absolute no host": b"http:/a", "absolute backslash": b"http://app.test\\@other.test/a",
+    "authority": b"app.test:80",
+    "javascript": b"javascript:1", "two targets": b"/a /b", "host in target": b"//app.test",
+}  # fmt: skip
+_HOSTS = {
+    "missing": b"", "empty": b"Host:\r\n", "twice": HOST * 2, "twice different": HOST + b"Host: other.test\r\n",
+    "list": b"Host: app.test, other.test\r\n", "userinfo": b"Host: u@app.test\r\n",
+    "port": b"Host: app.test:80\r\n",
+    "port empty": b"Host: app.test:\r\n", "port huge": b"Host: app.test:99999\r\n",
+    "port words": b"Host: app.test:a\r\n",
+    "port twice": b"Host: app.test:80:80\r\n", "slash": b"Host: app.test/a\r\n", "space": b"Host: app test\r\n",
+    "space before colon": b"Host : app.test\r\n", "space behind": b"Host: app.test \r\n",
+    "dot": b"Host: app.test.\r\n",
+    "underscore": b"Host: app_a.test\r\n", "upper": b"Host: APP.TEST\r\n", "high": b"Host: \xc3\xa9.test\r\n",
+    "percent": b"Host: a%2eb\r\n", "ipv6": b"Host: [::1]:80\r\n", "ipv6 bad": b"Host: [::1\r\n",
+    "ipv4": b"Host: 127.0.0.1\r\n",
+    "dots": b"Host: a..b\r\n", "dot alone": b"Host: .\r\n", "hyphens": b"Host: -a-.test\r\n",
+    "long": b"Host: " + b"a" * 300 + b"\r\n",
+    "folded": b"Host: app.test\r\n .other.test\r\n", "tab": b"Host:\tapp.test\r\n", "quotes": b'Host: "a"\r\n',
+    "question": b"Host: app.test?a\r\n", "hash": b"Host: app.test#a\r\n", "at": b"Host: app.test@other.test\r\n",
+    "backslash": b"Host: app.test\\a\r\n", "scheme": b"Host: http://app.test\r\n", "braces": b"Host: {a}\r\n",
+}  # fmt: skip
+
+
 def _targets() -> Iterator[tuple[str, bytes]]:
-    targets = {
-        "query": b"/a?b=c&d", "question": b"/?", "two questions": b"/a?b?c", "slashes": b"//evil.test/a",
-        "many slashes": b"///a////b",
-        "dots": b"/a/../b", "dots encoded": b"/a/%2e%2e/b", "dots half encoded": b"/a/.%2e/b",
-        "dots beyond": b"/../../b",
-        "semicolon": b"/a;x=y/b", "slash encoded": b"/a%2fb", "backslash": b"/a\\b", "backslash encoded": b"/a%5cb",
-        "nul encoded": b"/a%00b", "crlf encoded": b"/a%0d%0aX:%20y", "percent": b"/%", "percent not hex": b"/%zz",
-        "fragment": b"/a#b", "fragment encoded": b"/a%23b", "space": b"/a b", "space encoded": b"/a%20b",
-        "tab": b"/a\tb",
-        "high": b"/\xc3\xa9", "quotes": b'/a"b', "angles": b"/<a>", "braces": b"/{a}", "pipe": b"/a|b",
-        "caret": b"/a^b",
-        "backtick": b"/a`b", "at": b"/a@b", "colon": b"/a:b", "del": b"/\x7f", "no slash": b"a", "empty path": b"?a",
-        "asterisk": b"*", "asterisk slash": b"/*", "long": b"/" + b"a" * 6_000, "longer": b"/" + b"a" * 20_000,
-        "absolute": b"http://app.test/a?b", "absolute upper": b"HTTP://APP.TEST/a",
-        "absolute port": b"http://app.test:80/a",
-        "absolute no path": b"http://app.test", "absolute query only": b"http://app.test?a",
-        "absolute other": b"http://other.test/a",
-        "absolute userinfo": b"http://u:p@app.test/a", "absolute userinfo trick": b"http://other.test@app.test/a",
-        "absolute empty": b"http:///a", "absolute fragment": b"http://app.test/a#b",
-        "absolute ftp": b"ftp://app.test/a",
-        "absolute no host": b"http:/a", "absolute backslash": b"http://app.test\\@other.test/a",
-        "authority": b"app.test:80",
-        "javascript": b"javascript:1", "two targets": b"/a /b", "host in target": b"//app.test",
-    }  # fmt: skip
-    for name, target in targets.items():
+    for name, target in _TARGETS.items():
         yield f"target {name}", get(target)
     yield "target asterisk options", b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n"
     yield "target authority connect", b"CONNECT app.test:80 HTTP/1.1\r\n" + HOST + b"\r\n"
     yield "target path connect", b"CONNECT /a HTTP/1.1\r\n" + HOST + b"\r\n"
     body = b"Content-Length: %d\r\n\r\n" % len(SMUGGLED) + SMUGGLED
     yield "target connect with body", b"CONNECT /a HTTP/1.1\r\n" + HOST + body
-    hosts = {
-        "missing": b"", "empty": b"Host:\r\n", "twice": HOST * 2, "twice different": HOST + b"Host: other.test\r\n",
-        "list": b"Host: app.test, other.test\r\n", "userinfo": b"Host: u@app.test\r\n",
-        "port": b"Host: app.test:80\r\n",
-        "port empty": b"Host: app.test:\r\n", "port huge": b"Host: app.test:99999\r\n",
-        "port words": b"Host: app.test:a\r\n",
-        "port twice": b"Host: app.test:80:80\r\n", "slash": b"Host: app.test/a\r\n", "space": b"Host: app test\r\n",
-        "space before colon": b"Host : app.test\r\n", "space behind": b"Host: app.test \r\n",
-        "dot": b"Host: app.test.\r\n",
-        "underscore": b"Host: app_a.test\r\n", "upper": b"Host: APP.TEST\r\n", "high": b"Host: \xc3\xa9.test\r\n",
-        "percent": b"Host: a%2eb\r\n", "ipv6": b"Host: [::1]:80\r\n", "ipv6 bad": b"Host: [::1\r\n",
-        "ipv4": b"Host: 127.0.0.1\r\n",
-        "dots": b"Host: a..b\r\n", "dot alone": b"Host: .\r\n", "hyphens": b"Host: -a-.test\r\n",
-        "long": b"Host: " + b"a" * 300 + b"\r\n",
-        "folded": b"Host: app.test\r\n .other.test\r\n", "tab": b"Host:\tapp.test\r\n", "quotes": b'Host: "a"\r\n',
-        "question": b"Host: app.test?a\r\n", "hash": b"Host: app.test#a\r\n", "at": b"Host: app.test@other.test\r\n",
-        "backslash": b"Host: app.test\\a\r\n", "scheme": b"Host: http://app.test\r\n", "braces": b"Host: {a}\r\n",
-    }  # fmt: skip
-    for name, host in hosts.items():
+    for name, host in _HOSTS.items():
         yield f"host {name}", get(b"/h", host=host)
     yield "host missing 1.0", b"GET /h HTTP/1.0\r\n\r\n"
 
@@ -276,6 +278,9 @@ def _exchanges() -> Iterator[tuple[str, bytes]]:
     yield "expect without body", get(b"/e", expect)
     yield "expect in 1.0", post(b"Content-Length: 5", expect, body=b"hello", version=b"1.0")
     yield "expect obfuscated", post(b"Content-Length: 5", b"Expect: y 100-continue", body=b"hello")
+
+
+def _hops() -> Iterator[tuple[str, bytes]]:
     websocket = (
         b"Connection: Upgrade",
         b"Upgrade: websocket",
@@ -314,7 +319,7 @@ def _exchanges() -> Iterator[tuple[str, bytes]]:
 
 def cases() -> Mapping[str, bytes]:
     """All of them, by names that are each there once."""
-    parts = (_framing, _codings, _chunks, _lines, _targets, _starts, _exchanges)
+    parts = (_framing, _codings, _chunks, _lines, _targets, _starts, _exchanges, _hops)
     every = [case for part in parts for case in part()]
     found = dict(every)
     assert len(found) == len(every), "two cases have one name"
