@@ -11,7 +11,8 @@ from http import HTTPStatus
 
 from dataplane.protocols.proxy.messages import Headers, UpstreamHead
 
-_OUR_COOKIE = re.compile(rb'[\s"]*authentik_proxy_', re.IGNORECASE)
+_OUR_COOKIE = re.compile(rb'[\s"=]*authentik_proxy_', re.IGNORECASE)
+"""Behind `=` too: some browsers send what has no name without it."""
 _COOKIE_PATH = re.compile(rb"(;\s*path\s*=\s*)(/[^;]*)", re.IGNORECASE)
 _URL = re.compile(r"(https?://[^/?#\\@]+)((?:[/?#].*)?)", re.IGNORECASE)
 _REDIRECTING = frozenset({b"location", b"content-location"})
@@ -74,8 +75,9 @@ class Answering:
         if url is not None and url[1].lower() in self._inner:
             rest = url[2] if url[2].startswith("/") else f"/{url[2]}"
             return (self._outer + self._below(rest)).encode("latin-1")
-        if text.startswith("/") and not text.startswith("//"):
-            return self._below(text).encode("latin-1")
+        if text.startswith("/") and (below := self._below(text)) != text:
+            # With its origin: what is left may begin like another host's name, in more ways than one.
+            return (self._outer + below).encode("latin-1")
         return value
 
     def _below(self, rest: str) -> str:

@@ -15,7 +15,7 @@ from dataplane.protocols.proxy.failures import page_of, refuse
 from dataplane.protocols.proxy.judging import Judge
 from dataplane.protocols.proxy.live import Live
 from dataplane.protocols.proxy.messages import Headers, Request, Response, UpstreamHead
-from dataplane.protocols.proxy.relay.exchange import End, Failure, Onward
+from dataplane.protocols.proxy.relay.exchange import End, Failure, Onward, Outcome
 from dataplane.protocols.proxy.relay.relay import Relay
 from dataplane.protocols.proxy.told.decisions import By, Decision, Reason, Verdict
 from dataplane.protocols.proxy.told.record import Record
@@ -41,7 +41,17 @@ class Surroundings:
 class Errand:
     """An Exchange for the relay, and Open for the watch. `opened` is None where nobody had to be anybody."""
 
-    __slots__ = ("_application", "_backend", "_end", "_opened", "_record", "_surroundings", "client", "onward")
+    __slots__ = (
+        "_application",
+        "_backend",
+        "_end",
+        "_opened",
+        "_record",
+        "_surroundings",
+        "client",
+        "onward",
+        "outcome",
+    )
 
     def __init__(
         self, surroundings: Surroundings, record: Record, opened: Opened | None, backend: Backend, onward: Onward
@@ -54,6 +64,8 @@ class Errand:
         self._backend = backend
         self._end: End | None = None
         self.onward = onward
+        self.outcome: Outcome | None = None
+        """How far it came; None before it has begun."""
         self.client = record.seen.client
 
     # For the relay
@@ -72,8 +84,9 @@ class Errand:
         self._end = end
         self._surroundings.live.add(self)
 
-    def done(self) -> None:
+    def done(self, outcome: Outcome) -> None:
         """It is over."""
+        self.outcome = outcome
         self._end = None  # it knows us: a circle that only the garbage collector would find
         self._surroundings.live.remove(self)
 

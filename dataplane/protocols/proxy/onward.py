@@ -16,7 +16,7 @@ from dataplane.protocols.proxy.trust import Seen
 from dataplane.protocols.proxy.wire import HOP_BY_HOP, is_managed
 
 _OUR_COOKIES = b"authentik_proxy_"
-_OUR_COOKIE = re.compile(rb'(?:^|[\s,"])authentik_proxy_', re.IGNORECASE)
+_OUR_COOKIE = re.compile(rb'(?:^|[\s,"])=*authentik_proxy_', re.IGNORECASE)
 """At the beginning of a cookie, or where a lenient reader might see one begin."""
 
 _DROPPED = HOP_BY_HOP | {

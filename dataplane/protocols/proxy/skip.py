@@ -7,6 +7,7 @@ done.
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -56,13 +57,22 @@ def find_plain_path(path: bytes) -> str | None:
     if decoded is not path and not _decodes_plainly(path):
         return None
     *inner, last = decoded[1:].split(b"/")
-    if b"" in inner or any(segment in {b".", b".."} for segment in (*inner, last)):
+    # A dot segment by itself, or for who drops dots and spaces at a segment's end, as Windows does.
+    if b"" in inner or any(segment != segment.rstrip(b" .") for segment in (*inner, last)):
         return None
     try:
         text = decoded.decode()
     except UnicodeDecodeError:
         return None
-    return text if text.isprintable() else None
+    return text if text.isprintable() and not _folds_otherwise(text) else None
+
+
+def _folds_otherwise(text: str) -> bool:
+    """Whether there are delimiters more for who takes wide letters and their like for the usual ones."""
+    if text.isascii():
+        return False
+    folded = unicodedata.normalize("NFKC", text)
+    return any(folded.count(each) != text.count(each) for each in "./\\%#?;")
 
 
 def _decodes_plainly(path: bytes) -> bool:

@@ -55,7 +55,7 @@ class Relay:
             carrier.carry(place)
         finally:
             place.give_back()
-            exchange.done()
+            exchange.done(carrier.outcome)
         return carrier.outcome
 
     def part(self) -> None:

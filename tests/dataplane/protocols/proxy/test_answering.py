@@ -36,6 +36,7 @@ def test_everything_else_passes_as_it_is() -> None:
     [
         b"authentik_proxy_12345678=x", b"authentik_proxy_12345678=; Max-Age=0; Path=/", b"AUTHENTIK_PROXY_1=x",
         b" authentik_proxy_1=x", b'"authentik_proxy_1"=x', b"\tauthentik_proxy_1_a_x=1",
+        b"=authentik_proxy_1=x", b" = authentik_proxy_1",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", [b"Set-Cookie", b"set-cookie", b"SET-COOKIE"])
@@ -77,7 +78,12 @@ def test_what_is_not_the_applications_own_stays(value: bytes) -> None:
         (b"http://10.0.0.5:3000/app", b"https://wiki.example.com/"),
         (b"http://10.0.0.5:3000/app?x", b"https://wiki.example.com/?x"),
         (b"http://10.0.0.5:3000/apple", b"https://wiki.example.com/apple"),
-        (b"/app/a", b"/a"), (b"/app", b"/"), (b"/apple", b"/apple"), (b"/a", b"/a"), (b"//app/a", b"//app/a"),
+        (b"/app/a", b"https://wiki.example.com/a"), (b"/app", b"https://wiki.example.com/"),
+        (b"/apple", b"/apple"), (b"/a", b"/a"), (b"//app/a", b"//app/a"),
+        # Nothing that is left over names another host.
+        (b"/app//evil.test/x", b"https://wiki.example.com//evil.test/x"),
+        (b"/app/\\evil.test", b"https://wiki.example.com/\\evil.test"),
+        (b"/app/\t/evil.test", b"https://wiki.example.com/\t/evil.test"),
     ],
 )  # fmt: skip
 def test_the_path_of_the_address_goes(inside: bytes, outside: bytes) -> None:

@@ -184,6 +184,7 @@ class TestCookies:
             b"authentik_proxy_1=x", b"authentik_proxy_1=x;", b" ;authentik_proxy_1=x", b"\tauthentik_proxy_1=x",
             b"AUTHENTIK_PROXY_1=x", b"Authentik_proxy_1 = x", b"authentik_proxy_1", b'"authentik_proxy_1"=x',
             b"authentik_proxy_=x", b"authentik_proxy_1=x; authentik_proxy_1=y",
+            b"=authentik_proxy_1=x", b" ==authentik_proxy_1",
         ],
     )  # fmt: skip
     def test_in_odd_spellings(self, sent: bytes) -> None:

@@ -21,7 +21,10 @@ def test_opens(path: bytes) -> None:
         b"/public//admin", b"//public/a", b"/public/..;/admin", b"/public/;/a", b"/public/a;x", b"/public/..%2fadmin",
         b"/public/%2fadmin", b"/public/%5c..%5cadmin", b"/public\\..\\admin", b"/public/%23", b"/public/a%3fb",
         b"/public/%252e%252e/admin", b"/public/%00", b"/public/%0d%0a", b"/public/%zz", b"/public/%", b"/public/%2",
-        b"/public/%3b/", b"/public/\xff", b"/public/%ff", b"/public/%c0%ae%c0%ae/admin", b"/%70ublic/..", b"/%70ublic/a", b"/public/%61", b"/public/%7Ea", b"public/",
+        b"/public/%3b/", b"/public/\xff", b"/public/%ff", b"/public/%c0%ae%c0%ae/admin",
+        b"/public/..%20/admin", b"/public/a.", b"/public/a%20/b", b"/public/.%20./a%20", b"/public/...",
+        b"/public/%ef%bc%8e%ef%bc%8e/admin", b"/public/%e2%80%a5/admin", b"/public/a%ef%bc%8fb", b"/public/%ef%bc%bca",
+        b"/%70ublic/..", b"/%70ublic/a", b"/public/%61", b"/public/%7Ea", b"public/",
     ],
 )  # fmt: skip
 def test_opens_nothing_that_might_be_read_otherwise(path: bytes) -> None:

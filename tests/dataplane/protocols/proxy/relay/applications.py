@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import gevent
+import h11
 from gevent import socket as gevent_socket
 
 from dataplane.io.connection import Connection
@@ -33,6 +34,7 @@ STATUS = {Failure.LATE_ANSWER: 504, Failure.CROWDED: 503, Failure.FULL: 503, Fai
           Failure.HANDSHAKE: 400, Failure.REQUEST: 400}  # fmt: skip
 GET = b"GET / HTTP/1.1\r\nHost: app\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: app\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 Play = Callable[[Peer], object]
 
@@ -73,7 +75,7 @@ class _Exchange:
         self._application.open += 1
         self._application.ends.append(end)
 
-    def done(self) -> None:
+    def done(self, outcome: Outcome) -> None:  # noqa: ARG002  the port's
         self._application.open -= 1
 
 
@@ -163,3 +165,32 @@ def until(condition: Callable[[], object]) -> None:
     with gevent.Timeout(5):
         while not condition():
             gevent.sleep(0.005)
+
+
+def post(length: int, *more: bytes, method: bytes = b"POST") -> bytes:
+    """The head of a request with a body of so many bytes."""
+    return b"\r\n".join([method + b" / HTTP/1.1", b"Host: app", b"Content-Length: %d" % length, *more, b"", b""])
+
+
+def read_body(peer: Peer) -> bytes:
+    """A request's body, as h11 understands it."""
+    server, body = h11.Connection(h11.SERVER), b""
+    while not isinstance(event := server.next_event(), h11.EndOfMessage):
+        if event is h11.NEED_DATA:
+            server.receive_data(peer.recv(65536))
+        elif isinstance(event, h11.Data):
+            body += event.data
+    return body
+
+
+def longer(outcomes: list[Outcome], count: int) -> bool:
+    """Whether there are more than so many."""
+    return len(outcomes) > count
+
+
+def trusting() -> ssl.SSLContext:
+    """A client's context that takes any certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -132,7 +132,10 @@ def test_what_a_drain_cuts_off(wiki: Wiki) -> None:
         client.sendall(served.request())
         client.recv(100)
         served.server.drain(0.05)
-    assert wiki.access["failure"]
+    told = wiki.access
+    assert (told["failure"], told["status"]) == ("ended", 200)
+    assert told["upstream"].endswith("application.sock")
+    assert told["bytes_out"] > 0
     assert wiki.paper.settled
     assert wiki.tracing.settled
     assert len(wiki.tracing.spans[0].ended) == 1
