@@ -13,7 +13,7 @@ from dataplane.link.state import StateFolder
 from dataplane.link.target import Instance
 from dataplane.link.trail import Trail
 from dataplane.link.watch import Watcher
-from dataplane.runtime import vitals
+from dataplane.runtime import logs, vitals
 from dataplane.runtime.configuration import Configuration
 from dataplane.runtime.directory import HeldDirectory
 from dataplane.runtime.feed import DirectoryFeed
@@ -152,6 +152,7 @@ class Condition:
         status = self.watcher.status if self.watcher else None
         return {
             "garrison_outpost_dropped_sign_outs_total": self.endings.dropped,
+            logs.LOST: logs.dropped(),
             "garrison_outpost_worker_restarts_total": self.workers.restarts,
             "garrison_outpost_silent_scrapes_total": self.workers.silent_scrapes,
             "garrison_outpost_link_connections_total": status.connections if status else 0,

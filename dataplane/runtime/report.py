@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dataplane.link.target import Instance
+from dataplane.runtime import logs
 from dataplane.runtime.server import Sample, Snapshot
 
 
@@ -33,6 +34,7 @@ _HELP = {
     "garrison_outpost_certificate_expiry_timestamp_seconds": "When the client certificate ends",
     "garrison_outpost_queued_sign_outs": "Sign-outs that wait for control",
     "garrison_outpost_dropped_sign_outs_total": "Sign-outs that control was never told of, for want of room",
+    logs.LOST: logs.LOST_HELP,
     "garrison_outpost_worker_restarts_total": "Workers that were replaced",
     "garrison_outpost_silent_scrapes_total": "Workers that did not answer a scrape in time",
     "garrison_outpost_link_connections_total": "Connections made to control",

@@ -187,7 +187,7 @@ class Serving:
 
     def _snapshot(self) -> Snapshot:
         snapshot = msgspec.convert(self.server.metrics(), Snapshot)
-        own = call_counters(self.gate)
+        own = (*call_counters(self.gate), lost_lines())
         return Snapshot(histograms=snapshot.histograms, counters=snapshot.counters + own, gauges=snapshot.gauges)
 
     def _drain(self, seconds: float) -> None:
@@ -197,6 +197,7 @@ class Serving:
         self._tell_events(last=False)
         self.server.drain(seconds)
         self._tell_events(last=True)
+        logging.shutdown()
         os._exit(0)
 
     def keep_telling(self) -> None:
@@ -260,6 +261,11 @@ def call_counters(gate: ControlGate) -> tuple[Sample, ...]:
         value=gate.breaker.opened + gate.credentials_breaker.opened,
     )
     return (*calls, opened)
+
+
+def lost_lines() -> Sample:
+    """How many ordinary lines this process has lost; the supervisor has its own under the same name."""
+    return Sample(name=logs.LOST, help=logs.LOST_HELP, labels={}, value=logs.dropped())
 
 
 def run(descriptor: int, supervisor: int) -> None:

@@ -14,6 +14,7 @@ HUB_THREADS = 100
 def main() -> None:
     """Serve until the pipe closes or a drain is done; does not return."""
     # Imported after patching, so that they get patched sockets, threads and locks.
+    import logging
     import os
     import sys
 
@@ -27,6 +28,7 @@ def main() -> None:
     gevent.get_hub().print_exception = serving.log_crash  # type: ignore[method-assign, assignment]  # no other way
     init_gevent()
     serving.run(int(sys.argv[1]), int(sys.argv[2]))
+    logging.shutdown()
     # Not sys.exit: gRPC's threads are not waited for.
     os._exit(0)
 

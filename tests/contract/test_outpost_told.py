@@ -1,11 +1,13 @@
 """What an outpost tells of requests, as whoever collects it sees it: lines on standard output, spans by OTLP."""
 
+import fcntl
 import json
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any
@@ -54,15 +56,20 @@ def collector() -> Iterator[Collector]:
 
 
 class Told:
-    """An outpost with one open application behind it, and what it says on standard output."""
+    """An outpost with one open application behind it, and what it says on standard output.
+
+    To `output` its log goes too.
+    """
 
     def __init__(
         self, stack: ExitStack, folder: Path, port: int, environment: Mapping[str, str], output: IO[bytes] | None = None
     ) -> None:
         control = stack.enter_context(FakeControl())
         self._output = folder / "output.log"
+        both = output is not None
         output = output or stack.enter_context(self._output.open("ab"))
-        self.outpost = OutpostProcess(folder, {**control.environment(), **environment}, workers=2, output=output)
+        environment = {**control.environment(), **environment}
+        self.outpost = OutpostProcess(folder, environment, workers=2, output=output, both=both)
         revision = control.hold(options(), _standing_before(port))
         stack.enter_context(self.outpost)
         control.settled(revision)
@@ -71,6 +78,20 @@ class Told:
     def ask(self, path: str = "/") -> int:
         """The status of a GET."""
         return self.outpost.get(path, HOST, self.outpost.http_port)[0]
+
+    def refused_until_lines_are_lost(self) -> int:
+        """Requests for a host that nobody has, each with a line of the log at least; how many it took."""
+        name = "garrison_outpost_log_lines_dropped_total"
+        for count in range(500, 10_000, 500):
+            with closing(HTTPConnection("127.0.0.1", self.outpost.http_port, timeout=10)) as connection:
+                for _ in range(500):
+                    connection.request("GET", "/", headers={"Host": "nobody." * 20 + "example.com"})
+                    answer = connection.getresponse()
+                    answer.read()
+                    assert answer.status == 404
+            if self.outpost.metrics()[name] > 0:
+                return count
+        raise AssertionError("no line is lost")
 
     @property
     def lines(self) -> list[dict[str, Any]]:
@@ -125,8 +146,48 @@ def test_a_reader_that_stands_still_holds_up_nobody(
             assert told.ask("/open/" + "a" * 1000) == 200
         with os.fdopen(os.dup(reading), "rb") as held:
             # Several times what the pipe holds; and then it flows again.
-            lines = [json.loads(held.readline()) for _ in range(100)]
-    assert {line["log"] for line in lines} == {"access"}
+            access = 0
+            while access < 100:
+                access += json.loads(held.readline()).get("log") == "access"
+
+
+def test_nor_does_one_of_the_log(tmp_path: Path, application: tuple[int, list[dict[str, str]]]) -> None:
+    """Ordinary lines, of a supervisor and workers that share one small pipe with those of requests."""
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    with ExitStack() as stack:
+        held = stack.enter_context(os.fdopen(reading, "rb"))
+        with os.fdopen(writing, "wb") as output:
+            told = Told(stack, tmp_path, application[0], {}, output)
+        before = told.outpost.workers
+        refused = told.refused_until_lines_are_lost()
+        # Both workers, as connections are dealt out between them; none of them has been replaced.
+        assert [told.ask("/open") for _ in range(30)] == [200] * 30
+        assert told.outpost.workers == before
+        lost, lines = 0, []
+        while not lost:
+            lines.append(json.loads(held.readline()))
+            lost = lines[-1].get("lines", 0) if lines[-1].get("logger") == "dataplane.logs" else 0
+        assert sum(str(line.get("event")).startswith("refused") for line in lines) + lost <= refused
+        told.outpost.signal(signal.SIGTERM)
+        rest = [json.loads(line) for line in held]
+        assert told.outpost.wait() == 0
+    assert rest[-1]["event"] == "the outpost has ended"
+    assert sum(line.get("event") == "the outpost is up" for line in lines) == 1
+
+
+def test_who_is_told_to_stop_while_nobody_reads_stops(
+    tmp_path: Path, application: tuple[int, list[dict[str, str]]]
+) -> None:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    with ExitStack() as stack:
+        stack.callback(os.close, reading)
+        with os.fdopen(writing, "wb") as output:
+            told = Told(stack, tmp_path, application[0], {}, output)
+        told.refused_until_lines_are_lost()
+        told.outpost.signal(signal.SIGTERM)
+        assert told.outpost.wait(5) == 0
 
 
 def test_traces_reach_a_collector_whole(

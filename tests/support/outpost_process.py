@@ -17,11 +17,17 @@ from tests.support.fake_control import eventually, free_port
 class OutpostProcess:
     """Started by `start`; ended by leaving the block. Its log lines are in `log`.
 
-    What it tells of requests goes to `output`, by default to that of the tests.
+    What it tells of requests goes to `output`, by default to that of the tests; `both`: and the log too.
     """
 
     def __init__(
-        self, folder: Path, environment: Mapping[str, str], workers: int = 1, output: IO[bytes] | None = None
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        workers: int = 1,
+        output: IO[bytes] | None = None,
+        *,
+        both: bool = False,
     ) -> None:
         self.state = folder / "state"
         self.http_port = free_port()
@@ -32,6 +38,7 @@ class OutpostProcess:
         self._environment = dict(environment)
         self._workers = workers
         self._output = output
+        self._both = both
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -59,7 +66,8 @@ class OutpostProcess:
         with self._log.open("ab") as log:
             # Tethered, so that a test run that is killed leaves no outpost behind.
             command = tethered(os.getpid(), tuple(arguments))
-            self._process = subprocess.Popen(command, env=own | self._environment, stdout=self._output, stderr=log)
+            errors = self._output if self._both else log
+            self._process = subprocess.Popen(command, env=own | self._environment, stdout=self._output, stderr=errors)
 
     @property
     def pid(self) -> int:

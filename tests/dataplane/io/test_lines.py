@@ -15,7 +15,8 @@ from gevent.os import tp_read
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataplane.io.lines import MOST, LineLimits, Lines, packed
+from dataplane.io.lines import LineLimits, Lines
+from dataplane.io.pen import MOST, packed
 from tests.dataplane.io.lines import until
 
 QUICK = LineLimits(held=2000, batch=500, delay=0.005)

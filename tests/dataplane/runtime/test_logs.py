@@ -2,9 +2,18 @@
 
 import json
 import logging
+import os
+import subprocess
+import sys
+import textwrap
 from typing import Any
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dataplane.config import TRACE
+from dataplane.io.pen import MOST
 from dataplane.runtime import logs
 
 
@@ -55,3 +64,96 @@ def test_the_level_follows_the_word() -> None:
         assert logger.level == logging.ERROR
     finally:
         logger.setLevel(before)
+
+
+def run(program: str, seconds: float = 20) -> list[dict[str, Any]]:
+    """What a program logs; it may end as it likes."""
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run(command, stderr=subprocess.PIPE, timeout=seconds, check=False)
+    return [json.loads(line) for line in done.stderr.splitlines()]
+
+
+class TestLength:
+    @given(st.dictionaries(st.text(max_size=20), st.one_of(st.integers(), st.text(), st.lists(st.text())), max_size=9))
+    def test_any_line_is_short_enough_to_be_written_whole(self, fields: dict[str, object]) -> None:
+        text = logs.encode({"event": "x", **fields, "much": "é\n" * 3000, "more": "y" * 9000})
+        assert len(text) < MOST
+        assert text.isascii()
+        assert json.loads(text)["event"] == fields.get("event", "x")
+
+    def test_of_a_long_traceback_both_ends_are_left(self) -> None:
+        read = json.loads(logs.encode({"event": "broke", "exception": f"Traceback{chr(10) * 9000}ValueError: the end"}))
+        assert read["event"] == "broke"
+        assert read["exception"].startswith("Traceback")
+        assert read["exception"].endswith("ValueError: the end")
+
+    def test_nothing_is_cut_from_others(self) -> None:
+        assert json.loads(logs.encode({"event": "e" * 3000, "n": 1})) == {"event": "e" * 3000, "n": 1}
+
+
+class TestLastWords:
+    @pytest.mark.parametrize("patch", ["", "from gevent import monkey; monkey.patch_all()"])
+    def test_of_an_exception_that_nobody_caught(self, patch: str) -> None:
+        (line,) = run(f"{patch}\nfrom dataplane.runtime import logs\nlogs.set_up('info', {{'worker': 0}})\n1 / 0\n")
+        assert (line["level"], line["worker"], line["error"]) == (
+            "critical",
+            0,
+            "ZeroDivisionError('division by zero')",
+        )
+        assert "Traceback" in line["exception"]
+
+    def test_of_threads_and_of_what_is_thrown_away(self) -> None:
+        lines = run("""
+            import threading
+            from dataplane.runtime import logs
+            logs.set_up("info", {})
+            class Broken:
+                def __del__(self):
+                    raise ValueError("thrown away")
+            Broken()
+            thread = threading.Thread(target=lambda: 1 / 0, name="helper")
+            thread.start()
+            thread.join()
+        """)
+        assert [line["error"] for line in lines] == [
+            "ValueError('thrown away')",
+            "ZeroDivisionError('division by zero')",
+        ]
+        assert lines[1]["where"] == "helper"
+
+    def test_of_a_record_that_makes_no_line(self) -> None:
+        (line,) = run("""
+            import logging
+            from dataplane.runtime import logs
+            logs.set_up("info", {})
+            logging.getLogger("dataplane.x").info("%d", "three")
+        """)
+        assert (line["event"], line["where"]) == ("a line of the log can't be made", "<string>:5")
+
+    def test_of_a_process_that_ends_at_once(self) -> None:
+        lines = run("""
+            import logging, os
+            from dataplane.runtime import logs
+            logs.set_up("info", {})
+            for number in range(1000):
+                logging.getLogger("dataplane.x").info("%d", number)
+            logging.shutdown()
+            os._exit(0)
+        """)
+        assert [line["event"] for line in lines] == [str(number) for number in range(1000)]
+
+    def test_are_not_waited_for_for_ever(self) -> None:
+        reading, writing = os.pipe()
+        program = """
+            import logging
+            from dataplane.runtime import logs
+            logs.set_up("info", {})
+            for number in range(1000):
+                logging.getLogger("dataplane.x").info("." * 900)
+            1 / 0
+        """
+        command = [sys.executable, "-c", textwrap.dedent(program)]
+        assert subprocess.run(command, stderr=writing, timeout=10, check=False).returncode == 1
+        os.close(writing)
+        with os.fdopen(reading, "rb") as pipe:
+            assert all(json.loads(line)["event"] for line in pipe)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataplane.io.lines import MOST as MOST_WRITTEN
+from dataplane.io.pen import MOST as MOST_WRITTEN
 from dataplane.protocols.proxy.told.lines import MOST, AccessLine, LostLine, Stamp, encode, referer_host, text
 
 TEXTS = (
