@@ -9,6 +9,7 @@ from typing import Any
 import gevent
 import h11
 from gevent import socket as gevent_socket
+from gevent import ssl as gevent_ssl
 
 from dataplane.io.connection import Connection
 from dataplane.io.dial import TcpAddress
@@ -188,9 +189,9 @@ def longer(outcomes: list[Outcome], count: int) -> bool:
     return len(outcomes) > count
 
 
-def trusting() -> ssl.SSLContext:
+def trusting() -> gevent_ssl.SSLContext:
     """A client's context that takes any certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = gevent_ssl.SSLContext(gevent_ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    context.verify_mode = gevent_ssl.CERT_NONE
     return context
