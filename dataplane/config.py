@@ -77,7 +77,7 @@ class Upstream:
     connect_timeout: float = 5.0
     response_timeout: float = 600.0
     idle_timeout: float = 3600.0
-    connections: int = 256
+    connections: int = 1024
     security_headers: bool = False
 
 

@@ -78,7 +78,7 @@ class ProxyProvider:
     internal_host_connect_timeout: timedelta = timedelta(seconds=5)
     internal_host_response_timeout: timedelta = timedelta(minutes=10)
     internal_host_idle_timeout: timedelta = timedelta(hours=1)
-    internal_host_connections: int = 256
+    internal_host_connections: int = 1024
     security_headers: bool = False
 
     @property

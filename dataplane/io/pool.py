@@ -58,7 +58,7 @@ class Full(Exception):
 class PoolLimits:
     """What connections to one address may take; times in seconds."""
 
-    connections: int = 256
+    connections: int = 1024
     """At once, those that rest included."""
     connect: float = 5.0
     """To be connected, TLS included."""

@@ -33,7 +33,7 @@ class ProviderForm(Form):
     internal_host_connect_timeout = StringField(default="seconds=5")
     internal_host_response_timeout = StringField(default="minutes=10")
     internal_host_idle_timeout = StringField(default="hours=1")
-    internal_host_connections = StringField(default="256")
+    internal_host_connections = StringField(default="1024")
     security_headers = BooleanField()
 
 

@@ -183,7 +183,7 @@ def test_what_goes_with_it(store: Store) -> None:
             timedelta(seconds=5),
             timedelta(minutes=10),
         )
-        assert (plain.internal_host_idle_timeout, plain.internal_host_connections) == (timedelta(hours=1), 256)
+        assert (plain.internal_host_idle_timeout, plain.internal_host_connections) == (timedelta(hours=1), 1024)
         assert (plain.security_headers, plain.internal_host_ssl_validation) == (False, True)
         fields = {
             "internal_host_header": "App.Internal:8080",

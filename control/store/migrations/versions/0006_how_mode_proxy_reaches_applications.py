@@ -25,7 +25,7 @@ def upgrade() -> None:
         sa.Column("internal_host_server_name", sa.String(length=255), nullable=False, server_default=""),
         *(sa.Column(name, sa.Uuid(), nullable=True) for name in _CERTIFICATES),
         *(sa.Column(name, sa.Interval(), nullable=True) for name in _TIMES),
-        sa.Column("internal_host_connections", sa.Integer(), nullable=False, server_default="256"),
+        sa.Column("internal_host_connections", sa.Integer(), nullable=False, server_default="1024"),
         sa.Column("security_headers", sa.Boolean(), nullable=False, server_default=sa.false()),
     ]
     with op.batch_alter_table("proxy_providers", schema=None) as batch_op:
