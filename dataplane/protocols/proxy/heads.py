@@ -53,6 +53,6 @@ class Heads:
         # Passwords lie nowhere but in what was decided of them; and no request with a body comes as the same object.
         if request.body is Body.NONE and b"authorization" not in request.fields and len(head) <= MAX_SIZE:
             if len(self._kept) >= MAX_KEPT:
-                del self._kept[next(iter(self._kept))]
+                self._kept.clear()  # the oldest alone would be a search each time
             self._kept[id(request)] = _Kept(request, seen, peer, introduction, way, head)
         return head
