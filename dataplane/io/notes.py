@@ -19,7 +19,7 @@ _new_lock, _sleep = original("_thread", "RLock"), original("time", "sleep")
 
 
 class Notes:
-    """Lines to one descriptor, which stays open. `lost` makes the line that says how many are missing; in any thread."""
+    """Lines to one descriptor, which stays open. `lost` makes a line of how many are missing, in any thread."""
 
     def __init__(self, descriptor: int, lost: Callable[[int], bytes], most: int = HELD) -> None:
         self._most = most
