@@ -15,7 +15,7 @@ from dataplane.protocols.proxy.failures import page_of, refuse
 from dataplane.protocols.proxy.judging import Judge
 from dataplane.protocols.proxy.live import Live
 from dataplane.protocols.proxy.messages import Headers, Request, Response, UpstreamHead
-from dataplane.protocols.proxy.relay.exchange import End, Failure, Onward, Outcome
+from dataplane.protocols.proxy.relay.exchange import End, Failure, Onward
 from dataplane.protocols.proxy.relay.relay import Relay
 from dataplane.protocols.proxy.told.decisions import By, Decision, Reason, Verdict
 from dataplane.protocols.proxy.told.record import Record
@@ -50,7 +50,6 @@ class Errand:
         "_surroundings",
         "client",
         "onward",
-        "outcome",
     )
 
     def __init__(
@@ -64,8 +63,6 @@ class Errand:
         self._backend = backend
         self._end: End | None = None
         self.onward = onward
-        self.outcome: Outcome | None = None
-        """How far it came; None before it has begun."""
         self.client = record.seen.client
 
     # For the relay
@@ -84,9 +81,8 @@ class Errand:
         self._end = end
         self._surroundings.live.add(self)
 
-    def done(self, outcome: Outcome) -> None:
+    def done(self) -> None:
         """It is over."""
-        self.outcome = outcome
         self._end = None  # it knows us: a circle that only the garbage collector would find
         self._surroundings.live.remove(self)
 

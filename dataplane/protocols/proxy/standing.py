@@ -57,10 +57,8 @@ class Standing:
         errand = Errand(self._surroundings, record, opened, backend, onward)
         try:
             outcome = backend.relay.forward(request, session, connection, errand)
-        except BaseException:  # a drain that can't wait any longer, or a bug: a line tells of it all the same
-            so_far = errand.outcome or Outcome()
-            so_far.failure = so_far.failure or Failure.ENDED
-            self._told.finish(record, so_far)
+        except BaseException:  # cut off while it waited for its turn, or a bug: a line tells of it all the same
+            self._told.finish(record, Outcome(failure=Failure.ENDED))
             raise
         self._told.finish(record, outcome)
         return None

@@ -96,8 +96,8 @@ class Exchange(Protocol):
         """From now on `end` ends the exchange."""
         ...
 
-    def done(self, outcome: "Outcome") -> None:
-        """It is over, come so far; whoever was thrown out of it is not told otherwise."""
+    def done(self) -> None:
+        """It is over."""
         ...
 
 

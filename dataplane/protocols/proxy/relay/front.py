@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from dataplane.protocols.proxy.messages import Headers, Request, Response, UpstreamHead
-from dataplane.protocols.proxy.relay.exchange import End, Failure, Onward, Outcome
+from dataplane.protocols.proxy.relay.exchange import End, Failure, Onward
 from dataplane.protocols.proxy.relay.headers import front_head
 from dataplane.protocols.proxy.trust import Seen
 
@@ -27,5 +27,5 @@ class FrontExchange:
     def begin(self, end: End) -> None:
         """Nobody ends it."""
 
-    def done(self, outcome: Outcome) -> None:
+    def done(self) -> None:
         """Nobody asked."""

@@ -76,7 +76,7 @@ class _Exchange:
         self._application.open += 1
         self._application.ends.append(end)
 
-    def done(self, outcome: Outcome) -> None:  # noqa: ARG002  the port's
+    def done(self) -> None:
         self._application.open -= 1
 
 
