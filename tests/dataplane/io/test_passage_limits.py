@@ -3,6 +3,7 @@
 import logging
 import socket
 from contextlib import ExitStack
+from typing import Any
 
 import gevent
 import pytest
@@ -81,7 +82,7 @@ class TestLimits:
             ({"newcomers": 2, "proven": 9}, "link_newcomers"),
         ],
     )
-    def test_as_many_as_may_be(self, changes: dict[str, int], limit: str) -> None:
+    def test_as_many_as_may_be(self, changes: dict[str, Any], limit: str) -> None:
         with there(echo) as link, door(link, idle=9, **changes) as front, ExitStack() as open_ones:
             first, _ = (open_ones.enter_context(connect(front.port)) for _ in range(2))
             for client in (first, _):

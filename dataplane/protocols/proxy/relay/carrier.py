@@ -7,6 +7,7 @@ that waits here may be broken off by an exception from the hub.
 
 import ssl
 import time
+from dataclasses import replace
 from typing import Any
 
 from gevent import GreenletExit, get_hub, getcurrent
@@ -30,7 +31,7 @@ from dataplane.protocols.proxy.relay.room import Room
 from dataplane.protocols.proxy.relay.session import find_sized
 from dataplane.protocols.proxy.relay.tunnel import Tunnel
 from dataplane.protocols.proxy.relay.upload import Payload, Upload, take_payload
-from dataplane.protocols.proxy.relay.websocket import SWITCHING, check_accepted, is_wanted, key_of
+from dataplane.protocols.proxy.relay.websocket import SWITCHING, VERSION, check_accepted, is_wanted, key_of
 from dataplane.protocols.proxy.session import HttpSession
 from dataplane.sansio import PeerError
 
@@ -108,6 +109,8 @@ class Carrier:
             return
         at_fault = "" if broken.failure in _CLIENTS else outcome.address
         page = self._exchange.fail(broken.failure, f"{at_fault}: {broken.detail}" if at_fault else broken.detail)
+        if broken.failure is Failure.HANDSHAKE:
+            page = replace(page, headers=(*page.headers, VERSION))
         outcome.status = page.status
         client.say(page)
 

@@ -13,6 +13,8 @@ from dataplane.sansio import PeerError
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_SIZE = 16
+VERSION = (b"Sec-WebSocket-Version", b"13")
+"""For who asked for another one to choose by (RFC 6455 4.4)."""
 SWITCHING = ((b"Connection", b"Upgrade"), (b"Upgrade", b"websocket"))
 
 
@@ -27,7 +29,7 @@ def key_of(request: Request) -> bytes:
         raise PeerError(400, "a WebSocket begins with GET and HTTP/1.1 (RFC 6455 4.1)")
     if request.repeated & {b"sec-websocket-key", b"sec-websocket-version", b"upgrade"}:
         raise PeerError(400, "a WebSocket's handshake says something twice")
-    if request.fields.get(b"sec-websocket-version", b"").strip() != b"13":
+    if request.fields.get(b"sec-websocket-version", b"").strip() != VERSION[1]:
         raise PeerError(400, "WebSockets of version 13 are spoken here (Sec-WebSocket-Version)")
     key = request.fields.get(b"sec-websocket-key", b"").strip()
     if not _is_key(key):

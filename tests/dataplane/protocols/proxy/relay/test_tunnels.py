@@ -82,7 +82,8 @@ class TestOpening:
     def test_what_is_no_handshake_goes_to_nobody(self, old: bytes, new: bytes) -> None:
         server = Server()
         with application(server) as app:
-            assert fetch(app.port, ASK.replace(old, new))[0].status_code == 400
+            answer = fetch(app.port, ASK.replace(old, new))[0]
+            assert (answer.status_code, dict(answer.headers)[b"sec-websocket-version"]) == (400, b"13")
             assert app.last().failure is Failure.HANDSHAKE
         assert not server.head
 
