@@ -97,7 +97,7 @@ def test_the_page_tells_what_mode_proxy_takes_of_nginx() -> None:
     assert (measured.ratio("small"), measured.ratio("small", HAPROXY)) == (0.5, 0.75)
     text = "\n".join(proxying.section(measured))
     assert "reaches **0.50** of nginx's rate" in text
-    assert "costs 10.0 µs of the" in text
+    assert "it is **0.50** and 0.62: 50.0 µs a request,\n10.0 of them for the log's line" in text
     assert "| 128 bytes | Garrison | 20,000 | 20,000 to 20,000 | **0.50** | 1.00 | 2.00 | 50.0 | 100% |" in text
 
 
