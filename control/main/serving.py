@@ -18,6 +18,7 @@ from control.serve.board import Board
 from control.serve.demo.setup import BLUEPRINT, Demo, make_demo
 from control.serve.descriptors import raise_limit
 from control.serve.first_start import FirstAdmin, prepare
+from control.serve.lines import Lines
 from control.serve.lock import FolderLock
 from control.serve.observatory import Observatory, Sources
 from control.serve.ports import expect_free
@@ -26,6 +27,8 @@ from control.serve.web import listen
 from control.settings import BadSetting, Given, Listen, Settings, read_settings, remember_url
 from control.settings.opening import make_folders, wait_for_store
 from control.store import Actor, Store
+
+_STANDARD_OUTPUT = 1
 
 
 def serve(arguments: Arguments) -> int:
@@ -131,7 +134,9 @@ def _front_door_answers(http: Listen) -> bool:
 
 
 def _announce(settings: Settings, lines: Sequence[str]) -> None:
-    _say("\n".join([f"Garrison {version('garrison')} is ready at {settings.url}", *lines]))
+    """The processes run by now, and what they say may have filled the pipe: nobody waits for it."""
+    said = "\n".join([f"Garrison {version('garrison')} is ready at {settings.url}", *lines])
+    Lines(_STANDARD_OUTPUT, lambda _: b"").write(f"{said}\n".encode())
 
 
 def _say(line: str) -> None:

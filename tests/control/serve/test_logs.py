@@ -2,7 +2,9 @@
 
 import json
 import logging
+import subprocess
 import sys
+import textwrap
 
 from control.serve.logs import JsonFormatter
 
@@ -36,3 +38,48 @@ def test_an_exception_is_part_of_the_line() -> None:
     except ValueError:
         record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", None, sys.exc_info())
     assert "ValueError: invalid literal" in str(line(record)["exception"])
+
+
+def run(program: str) -> list[str]:
+    """What a program says on stderr."""
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    return subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=20, check=False).stderr.splitlines()
+
+
+def test_the_last_lines_come_and_the_traceback_of_a_crash() -> None:
+    said = run("""
+        import logging
+        from control.serve import logs
+        logs.configure("web")
+        for number in range(300):
+            logging.getLogger("control.web").info("%d", number)
+        1 / 0
+    """)
+    assert [json.loads(line)["event"] for line in said[:300]] == [str(number) for number in range(300)]
+    assert said[300] == "Traceback (most recent call last):"
+    assert said[-1] == "ZeroDivisionError: division by zero"
+
+
+def test_what_others_print_comes_a_line_at_a_time() -> None:
+    said = run("""
+        import sys, threading
+        from control.serve import logs
+        logs.configure("web")
+        print("one", 1, file=sys.stderr)
+        thread = threading.Thread(target=lambda: print("two", 2, file=sys.stderr))
+        thread.start()
+        thread.join()
+    """)
+    assert said == ["one 1", "two 2"]
+
+
+def test_a_record_that_makes_no_line_is_told_of() -> None:
+    said = run("""
+        import logging
+        from control.serve import logs
+        logs.configure("web")
+        logging.getLogger("control.web").info("%d", "three")
+        logging.getLogger("control.web").info("on")
+    """)
+    assert said[0] == "--- Logging error ---"
+    assert json.loads(said[-1])["event"] == "on"
