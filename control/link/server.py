@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import grpc
+from prometheus_client.registry import Collector
 
 from control.domain.outpost import Outpost
 from control.fleet.authority import Client
@@ -48,7 +49,7 @@ log = logging.getLogger("control.link")
 class LinkSettings:
     """Where the link listens; `url` is control's public address, which outposts send browsers to.
 
-    `audit_kept` is for how long the audit trail is kept; None is for ever.
+    `audit_kept` is for how long the audit trail is kept; None is for ever. `counted` is told beside the link's metrics.
     """
 
     address: str
@@ -58,6 +59,7 @@ class LinkSettings:
     transport: Transport = field(default_factory=Transport)
     limits: Limits = field(default_factory=Limits)
     audit_kept: timedelta | None = None
+    counted: tuple[Collector, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +148,8 @@ class Parts:
         self._store = store
         self._clock = clock
         self.metrics = Metrics()
+        for each in settings.counted:
+            self.metrics.registry.register(each)
         self.revisions = Revisions(store, settings.url, clock)
         self.feed = Feed(store, self.metrics)
         self.presence = Presence(store, clock, read_seat(settings.wake_socket.with_name("link.id")))

@@ -19,6 +19,7 @@ def web(arguments: Arguments) -> int:
     settings = _settings(arguments)
     logs.configure("web", settings.log_level)
     adopt(arguments.socket)
+    REGISTRY.register(logs.Losses())
     WebServer(settings.run / "web.metrics.sock", lambda registry: _app(settings, registry), REGISTRY).run()
     return 0
 
@@ -38,6 +39,7 @@ def link(arguments: Arguments) -> int:
         metrics_socket=settings.run / "link.metrics.sock",
         url=settings.url,
         audit_kept=settings.audit_kept,
+        counted=(logs.Losses(),),
     )
     return run(store, Gatekeeper(store, Issuer(url=settings.url)), link_settings)
 
@@ -54,7 +56,9 @@ def tasks(arguments: Arguments) -> int:
     logs.configure("tasks", settings.log_level)
     store = open_store(settings, migrate=False)
     home = Home(url=settings.url, version=version("garrison"), image_base=settings.image_base)
-    serve_metrics(settings.run / "tasks.metrics.sock", make_registry(store))
+    registry = make_registry(store)
+    registry.register(logs.Losses())
+    serve_metrics(settings.run / "tasks.metrics.sock", registry)
     return run(store, Means(home=home, sockets=settings.engine_sockets, ssh_config=settings.ssh_config), now)
 
 

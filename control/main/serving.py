@@ -96,6 +96,7 @@ def _observe_and_run(settings: Settings, store: Store, demo: Demo | None, lines:
     board = Board(settings.run / "processes.json")
     own = CollectorRegistry()
     own.register(board)
+    own.register(logs.Losses())
     web = listen(settings.run / "web.sock")
     tokens = outpost_tokens(settings, store, demo)
     programs = programs_of(settings, tokens, demo, web.fileno())

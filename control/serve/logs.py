@@ -9,7 +9,11 @@ import json
 import logging
 import sys
 import threading
+from collections.abc import Iterable
 from datetime import UTC, datetime
+
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from control.serve.lines import Lines
 
@@ -66,6 +70,16 @@ class _Handler(logging.Handler):
         message = "lines of the log were lost, as nobody read them"
         about = {"name": "control.serve", "levelname": "WARNING", "msg": message, "lines": lines}
         return _encoded(self.format(logging.makeLogRecord(about)))
+
+
+class Losses(Collector):
+    """How many lines of this process were lost."""
+
+    def collect(self) -> Iterable[Metric]:
+        """One counter."""
+        handlers = [each for each in logging.getLogger().handlers if isinstance(each, _Handler)]
+        lost = sum(each.lines.dropped for each in handlers)
+        yield CounterMetricFamily("garrison_log_lines_dropped", "Log lines that were lost, as nobody read them.", lost)
 
 
 class _Stderr(io.TextIOBase):

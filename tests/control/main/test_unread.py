@@ -41,6 +41,7 @@ def test_all_processes_serve_and_say_all_once_somebody_reads_and_stop_in_any_cas
         said += os.read(end, 65536)
     assert f"is ready at {garrison.url}\n".encode() in said
     assert all(json.loads(line) for line in said.splitlines() if REFUSED in line)
+    assert "garrison_log_lines_dropped_total 0.0" in ask(garrison.metrics, "/metrics").text
     _enrol_strangers(garrison, 50)
     garrison.stop()
 

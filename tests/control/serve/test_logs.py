@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import textwrap
@@ -71,6 +72,37 @@ def test_what_others_print_comes_a_line_at_a_time() -> None:
         thread.join()
     """)
     assert said == ["one 1", "two 2"]
+
+
+def test_lines_that_are_lost_are_counted_and_told() -> None:
+    reading, writing = os.pipe()
+    program = """
+        import logging
+        from prometheus_client import CollectorRegistry, generate_latest
+        from control.serve import logs
+        logs.configure("web")
+        for number in range(5000):
+            logging.getLogger("control.web").info("%d %s", number, "." * 100)
+        registry = CollectorRegistry()
+        registry.register(logs.Losses())
+        print(generate_latest(registry).decode(), flush=True)
+        input()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    with (
+        subprocess.Popen(command, stdin=-1, stdout=-1, stderr=writing, text=True) as process,
+        os.fdopen(reading) as pipe,
+    ):
+        os.close(writing)
+        assert process.stdout
+        (count,) = [line.split()[1] for line in iter(process.stdout.readline, "\n") if line.startswith("garrison_log")]
+        said: dict[str, object] = {}
+        kept = -1
+        while "lines" not in said:
+            said, kept = json.loads(pipe.readline()), kept + 1
+        assert (said["level"], said["process"]) == ("warning", "web")
+        assert said["lines"] == float(count) == 5000 - kept
+        process.communicate("\n", timeout=10)
 
 
 def test_a_record_that_makes_no_line_is_told_of() -> None:
