@@ -228,11 +228,11 @@ def _verdict(measured: Proxying) -> list[str]:
     ours, quiet, nginx, haproxy = (median([run.cpu for run in small[name]]) for name in (OURS, QUIET, NGINX, HAPROXY))
     return [
         f"For small answers Garrison reaches **{measured.ratio('small'):.2f}** of nginx's rate, and",
-        f"{measured.ratio('small', QUIET):.2f} without the access log. By processor time, which says more where the",
-        f"others don't use up their core, it is **{nginx / ours:.2f}** and {nginx / quiet:.2f}: {ours:.1f} µs a request,",
-        f"{ours - quiet:.1f} of them for the log's line, against {nginx:.1f} (HAProxy {haproxy:.1f}). What holds it is Python:",
-        "two heads parsed and two written, the judgement, the switches between greenlets; a third is the kernel's.",
-        "Large answers are buffers that go by, so that its copying counts for more and the distance is smaller.",
+        f"{measured.ratio('small', QUIET):.2f} without the access log. By processor time, which says more where others",
+        f"don't use up their core, it is **{nginx / ours:.2f}** and {nginx / quiet:.2f}: {ours:.1f} µs a request,",
+        f"{ours - quiet:.1f} of them for the log's line, against {nginx:.1f} (HAProxy {haproxy:.1f}). What holds it is",
+        "Python: two heads parsed and two written, the judgement, the switches between greenlets; a third is the",
+        "kernel's. Large answers are buffers that go by, so that its copying counts for more and the distance is smaller.",
     ]
 
 
