@@ -232,7 +232,7 @@ def _verdict(measured: Proxying) -> list[str]:
         f"don't use up their core, it is **{nginx / ours:.2f}** and {nginx / quiet:.2f}: {ours:.1f} µs a request,",
         f"{ours - quiet:.1f} of them for the log's line, against {nginx:.1f} (HAProxy {haproxy:.1f}). What holds it is",
         "Python: two heads parsed and two written, the judgement, the switches between greenlets; a third is the",
-        "kernel's. Large answers are buffers that go by, so that its copying counts for more and the distance is smaller.",
+        "kernel's. Large answers are buffers that go by: its copying counts for more, and the distance is smaller.",
     ]
 
 
