@@ -63,7 +63,8 @@ class Errand:
         self._backend = backend
         self._end: End | None = None
         self.onward = onward
-        self.client = record.seen.client
+        # An office, or a proxy that isn't trusted, is one address.
+        self.client = record.seen.client if opened is None else opened.session.identity.subject
 
     # For the relay
 

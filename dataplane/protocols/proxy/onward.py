@@ -94,7 +94,8 @@ _foreign_again = lru_cache(maxsize=1024)(_foreign)
 
 def _listed(request: Request) -> frozenset[bytes]:
     """What Connection lists: for us alone (RFC 9110 7.6.1)."""
-    if request.fields.get(b"connection", b"close").lower() in {b"keep-alive", b"upgrade", b"close"}:
+    usual = request.fields.get(b"connection", b"close").lower() in {b"keep-alive", b"upgrade", b"close"}
+    if usual and b"connection" not in request.repeated:
         return _NOTHING
     values = (value for name, value in request.headers if name == b"connection")
     return frozenset(option.strip().lower() for value in values for option in value.split(b","))

@@ -81,7 +81,7 @@ class Exchange(Protocol):
 
     @property
     def client(self) -> str:
-        """The address of who asks."""
+        """Whose share it takes: the person who asks, or the address where nobody is known."""
         ...
 
     def fail(self, failure: Failure, detail: str) -> Response:

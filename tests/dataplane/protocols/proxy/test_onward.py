@@ -62,6 +62,7 @@ def test_the_whole_of_a_plain_request() -> None:
         b"Max-Forwards: 1", b"HTTP2-Settings: x", b"X_Harmless: x", b"X.Harmless: x",
         b"Connection: x-a, close\r\nX-A: b",
         b"Connection: keep-alive, X-A\r\nX-A: b", b"Connection: x-b\r\nConnection: X-A\r\nX-A: b\r\nX-B: c",
+        b"Connection: X-A\r\nConnection: close\r\nX-A: b",
     ],
 )  # fmt: skip
 def test_is_not_passed_on(line: bytes) -> None:
