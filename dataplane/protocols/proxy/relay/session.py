@@ -248,9 +248,10 @@ def _upstream_head(method: bytes, status: int, version: str, headers: Headers, *
     length = lengths[0] if lengths else None
     passed, keeps = end_to_end(headers, b"content-length"), keeps and version == "1.1"
     if status < _FIRST_FINAL or status in BODILESS_STATUS or method == b"HEAD":
-        # Who says that there is a body where there may be none has sent one, perhaps.
-        lies = method != b"HEAD" and status != 304 and bool(codings or length)  # noqa: PLR2004  # Not Modified
-        return UpstreamHead(status, passed, Body.NONE, length, keep_alive=keeps and not lies)
+        # Whoever says that there is a body where there may be none may be about to send one, and what comes too late to
+        # be seen here would be the next one's answer. Applications that take HEAD for GET are many.
+        keeps = keeps and method != b"HEAD" and not (codings or length)
+        return UpstreamHead(status, passed, Body.NONE, length, keep_alive=keeps)
     if codings:
         return UpstreamHead(status, passed, Body.CHUNKED, None, keep_alive=keeps)
     return UpstreamHead(status, passed, Body.UNTIL_CLOSE if length is None else Body.SIZED, length, keep_alive=keeps)

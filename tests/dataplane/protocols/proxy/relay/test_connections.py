@@ -1,5 +1,7 @@
 """Which connections to an upstream serve one exchange after the other, and when a request is sent again."""
 
+from contextlib import suppress
+
 import gevent
 import pytest
 
@@ -72,12 +74,14 @@ class TestReuse:
     @pytest.mark.parametrize(
         ("method", "answer", "dialled"),
         [
-            (b"HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", 1),
+            (b"HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", 2),
+            (b"HEAD", b"HTTP/1.1 200 OK\r\n\r\n", 2),
             (b"HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 2),
             (b"GET", b"HTTP/1.1 204 No Content\r\n\r\n", 1),
             (b"GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok", 2),
             (b"GET", b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 2),
-            (b"GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n", 1),
+            (b"GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n", 2),
+            (b"GET", b"HTTP/1.1 304 Not Modified\r\n\r\n", 1),
             (b"GET", b"HTTP/1.1 304 Not Modified\r\n\r\nok", 2),
         ],
     )
@@ -88,6 +92,26 @@ class TestReuse:
             for _ in range(2):
                 assert fetch(app.port, raw, method.decode())[1] == b""
             assert server.dialled == dialled
+
+    def test_a_body_that_follows_an_answer_to_head_is_nobodys(self) -> None:
+        """However late it comes: an application that takes HEAD for GET writes its head first."""
+        forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
+        taken = gevent.event.Event()
+
+        def play(peer: Peer) -> None:
+            while head := read_head(peer):
+                if not head.startswith(b"HEAD "):
+                    taken.set()
+                    peer.sendall(OK)
+                    continue
+                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(forged))
+                taken.wait(5)
+                with suppress(OSError):
+                    peer.sendall(forged)
+
+        with application(play) as app:
+            fetch(app.port, b"HEAD" + GET[3:], "HEAD")
+            assert fetch(app.port, GET)[1] == b"ok"
 
     def test_what_comes_unasked_between_two_answers_is_nobodys(self) -> None:
         forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
@@ -112,7 +136,7 @@ class TestReuse:
             for method in (b"GET", b"GET", b"HEAD", b"GET"):
                 response, body = fetch(app.port, method + GET[3:], method.decode())
                 assert (dict(response.headers)[b"content-length"], body) == (b"2", b"" if method == b"HEAD" else b"ok")
-            assert server.dialled == 1
+            assert server.dialled == 2  # nothing follows HEAD
 
     def test_a_remembered_head_before_a_body_that_comes_later(self) -> None:
         def play(peer: Peer) -> None:

@@ -113,10 +113,8 @@ BEHIND = [
     (b"GET", OK + b"Content-Length: 0\r\n\r\n"),
     (b"GET", OK + CHUNKED + b"2\r\nok\r\n0\r\n\r\n"),
     (b"GET", OK + CHUNKED + b"2\r\nok\r\n0\r\nX: y\r\n\r\n"),
-    (b"HEAD", OK + b"Content-Length: 20\r\n\r\n"),
-    (b"HEAD", OK + CHUNKED),
     (b"GET", b"HTTP/1.1 204 No Content\r\n\r\n"),
-    (b"GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 20\r\n\r\n"),
+    (b"GET", b"HTTP/1.1 304 Not Modified\r\n\r\n"),
     (b"GET", b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK + b"Content-Length: 2\r\n\r\nok"),
 ]
 
@@ -136,6 +134,10 @@ def test_bytes_behind_an_answer_reach_nobody(method: bytes, raw: bytes, behind: 
 @pytest.mark.parametrize(
     ("method", "raw"),
     [
+        (b"HEAD", OK + b"\r\n"),
+        (b"HEAD", OK + b"Content-Length: 20\r\n\r\n"),
+        (b"HEAD", OK + CHUNKED),
+        (b"GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 20\r\n\r\n"),
         (b"GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n"),
         (b"GET", b"HTTP/1.1 204 No Content\r\n" + CHUNKED),
         (b"GET", OK + b"Connection: close\r\nContent-Length: 0\r\n\r\n"),
