@@ -128,6 +128,7 @@ def _checked_path(path: str) -> str:
 
 def _shown(address: TcpAddress, scheme: str) -> str:
     host, _, _ = address.host.partition("%")  # a zone means something on one machine only (RFC 6874 section 1)
+    host = host.removesuffix(".")  # the root's dot is for resolvers
     if ":" in host:
         host = f"[{host}]"
     return host if address.port == _PORTS[scheme] else f"{host}:{address.port}"

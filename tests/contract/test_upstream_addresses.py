@@ -37,6 +37,7 @@ def test_what_control_stores_an_outpost_takes(scheme: str, host: str, port: str,
 
 
 @given(st.sampled_from(["http://", "HTTPS://", "unix://"]), HOSTS, PORTS, PATHS)
+@example("http://", "App.", "", "")
 def test_what_attributes_say_of_a_person_an_outpost_takes_as_it_is_written(
     scheme: str, host: str, port: str, path: str
 ) -> None:
