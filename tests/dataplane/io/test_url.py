@@ -15,7 +15,7 @@ GOOD = [
     ("https://app:80", "app", 80, "", "app:80"),
     ("http://my_app-1:3000/base/", "my_app-1", 3000, "/base", "my_app-1:3000"),
     ("http://app/a/b%20c;d=1", "app", 80, "/a/b%20c;d=1", "app"),
-    ("http://app.example.:1", "app.example.", 1, "", "app.example.:1"),
+    ("http://app.example.:1", "app.example.", 1, "", "app.example:1"),
     ("http://10.0.0.7:65535", "10.0.0.7", 65535, "", "10.0.0.7:65535"),
     ("http://[::1]", "::1", 80, "", "[::1]"),
     ("https://[2001:DB8:0::1]:8443/x", "2001:db8::1", 8443, "/x", "[2001:db8::1]:8443"),
