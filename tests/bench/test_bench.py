@@ -9,7 +9,7 @@ import pytest
 from tests.bench import ldap, ldap_requests, proxying
 from tests.bench.ldap_requests import People
 from tests.bench.load import Run, read_wrk, write_script
-from tests.bench.proxies import HAPROXY, NGINX, OURS, QUIET, SIZES
+from tests.bench.proxies import HAPROXY, NGINX, OURS, QUIET
 from tests.bench.samples import median, percentile
 from tests.support.ldap_ber import Search
 
@@ -90,7 +90,7 @@ def test_the_page_tells_what_mode_proxy_takes_of_nginx() -> None:
     message = [proxying.Messages(rate=10_000.0, p50=0.1, p99=0.2, cpu=10.0)]
     memory = proxying.Memory(idle=8.0, websocket=30.0)
     measured = proxying.Proxying(
-        answers=dict.fromkeys(SIZES, runs),
+        answers=dict.fromkeys(proxying.LOADS, runs),
         messages=dict.fromkeys(rates, message),
         memory={name: memory for name in rates if name != QUIET},
     )
