@@ -22,6 +22,8 @@ READ, WRITE = 1, 2
 READ_SIZE = 65536
 _A_MOMENT = 1e-6
 _READY, _LATE = True, False
+_HALF_CLOSED = {7, 8, 9, 11}
+"""Of tcpi_state in tcp(7), after TCP_CLOSE: states in which the peer sends nothing more."""
 
 
 class LimitHit(Exception):
@@ -74,7 +76,7 @@ class Stream(Protocol):
         ...
 
     def has_left(self) -> bool:
-        """Whether the peer has closed its side, as far as nothing unread hides it. Raises OSError if it is gone."""
+        """Whether the peer has closed its side, as far as that can be told. Raises OSError if it is gone."""
         ...
 
     def until(self, deadline: float, limit: str) -> None:
@@ -274,11 +276,17 @@ class SocketStream:
         self._resume = None
 
     def has_left(self) -> bool:
-        """Whether the end is the next thing to read."""
+        """Whether it has closed its side; of a unix socket, as far as nothing unread hides it."""
         try:
-            return not self._socket.recv(1, socket.MSG_PEEK)
+            return not self._socket.recv(1, socket.MSG_PEEK) or self._is_half_closed()
         except BlockingIOError:
             return False
+
+    def _is_half_closed(self) -> bool:
+        if self._socket.family == socket.AF_UNIX:
+            return False
+        state: int = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+        return state in _HALF_CLOSED
 
     @property
     def is_silent(self) -> bool:

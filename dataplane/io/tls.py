@@ -138,9 +138,9 @@ class TlsStream:
         self._below.stir()
 
     def has_left(self) -> bool:
-        """Whether the end is the next thing to read; what comes before it is kept for the reader."""
+        """Whether it has closed its side; what comes before that is kept for the reader."""
         if self._ahead:
-            return False
+            return self._below.has_left()
         if self._below.has_left():
             return True
         self._incoming.write(self._below.take())

@@ -101,15 +101,17 @@ class Client:
             stream.rest(self._hear)
             return
         try:
-            if not stream.has_left():
-                return
+            left = stream.has_left()
         except OSError as error:
             self._leave(Broken(Failure.CLIENT_GONE, str(error)))
             return
-        # It may have closed its side only: who pipes a request in does. Who has gone for good resets what we send next.
-        if self._timer is None:
-            self._timer = get_hub().loop.timer(self._limits.left)
+        if self._timer is not None:
+            self._stop_timer()
+        self._timer = get_hub().loop.timer(self._limits.left)
+        if left:  # its side only, perhaps: who pipes a request in does. Who has gone for good resets what we send next.
             self._timer.start(self._leave, Broken(Failure.CLIENT_GONE, "closed"))
+        else:  # what it says can't be read now, and would be heard of again and again
+            self._timer.start(self._hear, True)
 
     def _stop_timer(self) -> None:
         self._timer.stop()

@@ -22,8 +22,9 @@ from tests.dataplane.protocols.proxy.servers import Peer, connect, fetch, read_a
 
 
 class TestClients:
+    @pytest.mark.parametrize("more", [b"", b"G"], ids=["silent", "with one more word"])
     @pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
-    def test_one_that_leaves_while_it_waits_is_waited_for_no_longer(self, secure: bool) -> None:
+    def test_one_that_leaves_while_it_waits_is_waited_for_no_longer(self, secure: bool, more: bytes) -> None:
         left = gevent.event.Event()
 
         def play(peer: Peer) -> None:
@@ -37,6 +38,7 @@ class TestClients:
             client = trusting().wrap_socket(raw) if secure else raw
             client.sendall(GET)
             until(lambda: app.open)
+            client.sendall(more)
             client.close()
             assert left.wait(5)
             assert app.last().failure is Failure.CLIENT_GONE
