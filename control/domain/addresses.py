@@ -49,8 +49,8 @@ def parse_address(text: str) -> Address:
 
 def parse_host_header(text: str) -> str:
     """A Host header (RFC 9110 section 7.2) in normal form, without port 80. Raises NotAnOrigin."""
-    # The zone of an address means something on one machine only.
-    if "%" in text or "@" in text or len(text) > _LONGEST_HOST:
+    # The zone of an address means something on one machine only; what follows a slash is no host, not even nothing.
+    if set(text) & set("%@/") or len(text) > _LONGEST_HOST:
         raise NotAnOrigin("not_a_host")
     try:
         return str(parse_origin(f"http://{text}")).removeprefix("http://")

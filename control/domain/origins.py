@@ -78,7 +78,7 @@ def normal_host(text: str) -> str:
     except ValueError:
         pass
     try:
-        host = text.rstrip(".").encode("idna").decode().lower()
+        host = text.removesuffix(".").encode("idna").decode().lower()
     except UnicodeError:
         raise NotAnOrigin("not_a_host") from None
     if not host or len(host) > _LONGEST_NAME or not all(_LABEL.fullmatch(label) for label in host.split(".")):
@@ -124,4 +124,6 @@ def _origin(parts: SplitResult) -> Origin:
     if port == 0 or parts.netloc.endswith(":"):
         raise NotAnOrigin("not_a_port")
     host = normal_host(parts.hostname or "")
+    if parts.netloc.startswith("[") and ":" not in host:
+        raise NotAnOrigin("not_a_host")
     return Origin(parts.scheme, host, None if port == _DEFAULT_PORTS[parts.scheme] else port)

@@ -13,7 +13,8 @@ from dataplane.io.url import parse_upstream
 from dataplane.protocols.proxy.wire import parse_host
 
 HOSTS = st.sampled_from(["app", "10.0.0.5", "[2001:DB8::1]", "127.1", "app.0x7f", "[fe80::1%25eth0]", "[fe80::1%eth0]"])
-HOSTS |= st.text(st.sampled_from("aZ09-._x%ü[]:"), max_size=12)
+HOSTS |= st.sampled_from(["app/", "app..", "[v1.a]"])
+HOSTS |= st.text(st.sampled_from("aZ09-._x%ü[]:/"), max_size=12)
 PATHS = st.text(st.sampled_from('/a.%25eE0F;:@~+ü\\"<|^`'), max_size=16)
 PORTS = st.sampled_from(["", ":80", ":443", ":0080", ":8080", ":65535", ":65536", ":", ":-1", ":+1", ":1_0"])
 
@@ -38,6 +39,8 @@ def test_what_control_stores_an_outpost_takes(scheme: str, host: str, port: str,
 
 @given(st.sampled_from(["http://", "HTTPS://", "unix://"]), HOSTS, PORTS, PATHS)
 @example("http://", "App.", "", "")
+@example("http://", "app..", "", "")
+@example("http://", "[v1.a]", "", "")
 def test_what_attributes_say_of_a_person_an_outpost_takes_as_it_is_written(
     scheme: str, host: str, port: str, path: str
 ) -> None:
@@ -48,6 +51,9 @@ def test_what_attributes_say_of_a_person_an_outpost_takes_as_it_is_written(
 
 
 @given(HOSTS, PORTS)
+@example("app/", "")
+@example("app..", "")
+@example("[v1.a]", "")
 def test_what_control_takes_for_a_host_header_an_outpost_does(host: str, port: str) -> None:
     if not attribute_problems({"ak_proxy": {"host_header": host + port}}) and host + port:
         assert parse_host((host + port).encode())

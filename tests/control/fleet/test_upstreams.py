@@ -53,6 +53,8 @@ def test_addresses_have_one_form(written: str, address: str) -> None:
         ("ftp://app.internal", "not_http"),
         ("http://", "not_a_host"),
         ("http://app..internal", "not_a_host"),
+        ("http://app..", "not_a_host"),
+        ("http://[v1.a]", "not_a_host"),
         ("http://127.1", "not_a_host"),
         ("http://2130706433", "not_a_host"),
         ("http://app.0x7f", "not_a_host"),
