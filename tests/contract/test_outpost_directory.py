@@ -15,7 +15,7 @@ from dataplane.runtime.supervisor import Supervisor
 from protos.outpost.v1 import directory_pb2, link_pb2
 from tests.support.fake_control import FakeControl
 
-PATIENCE = 15.0
+PATIENCE = 30.0
 SECRET = b"k" * 32
 
 

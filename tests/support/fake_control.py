@@ -32,7 +32,7 @@ from tests.support.fake_authority import Authority, Pair, tls_context
 from tests.support.fake_gate import Calls, Gate
 
 SERVER_NAME = "link.garrison.internal"
-DEADLINE = 15.0
+DEADLINE = 30.0
 
 
 def free_port() -> int:

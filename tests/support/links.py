@@ -36,7 +36,7 @@ from protos.outpost.v1 import gate_pb2_grpc, link_pb2, link_pb2_grpc, resources_
 from tests.support.fleet import Deployed
 from tests.support.stores import Clock, Wakes
 
-WAIT = 10.0
+WAIT = 30.0
 
 
 @dataclass

@@ -25,6 +25,6 @@ async def _within(story: Awaitable[None]) -> None:
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait for what tells nobody."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - threads, disks and peers set no event of ours
             await asyncio.sleep(0.002)

@@ -75,7 +75,7 @@ def _is_free(port: int) -> bool:
 
 
 def eventually(
-    look: Callable[[], Value | None], what: str, within: float = 15.0, alive: "Program | None" = None
+    look: Callable[[], Value | None], what: str, within: float = 30.0, alive: "Program | None" = None
 ) -> Value:
     """The first true value of `look`, which may raise OSError or AssertionError while it isn't yet so.
 

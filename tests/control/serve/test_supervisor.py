@@ -13,6 +13,7 @@ import pytest
 
 from control.serve.programs import ProcessState, Program, Stage, Status, describe_exit, python, tethered
 from control.serve.supervisor import Supervisor
+from tests.support.loops import until
 
 DEADLINE = 20.0
 WAITS = (
@@ -39,12 +40,6 @@ def program(code: str, name: str = "child", stage: Stage = Stage.BACK, folder: P
     environment = {**os.environ, "FOLDER": str(folder)}
     arguments = python("-c", code)
     return Program(name=name, arguments=arguments, environment=lambda: environment, metrics=None, stage=stage)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE):
-        while not condition():  # noqa: ASYNC110 - other processes set no event of ours
-            await asyncio.sleep(0.01)
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:

@@ -21,7 +21,7 @@ def listen(family: int = socket.AF_INET) -> socket.socket:
 
 
 def connect(port: int, source: str = "127.0.0.1") -> gevent_socket.socket:
-    return gevent_socket.create_connection(("127.0.0.1", port), timeout=5, source_address=(source, 0))
+    return gevent_socket.create_connection(("127.0.0.1", port), timeout=30, source_address=(source, 0))
 
 
 def read_all(client: gevent_socket.socket) -> bytes:
@@ -31,8 +31,9 @@ def read_all(client: gevent_socket.socket) -> bytes:
     return data
 
 
-def until(condition: Callable[[], bool]) -> None:
-    with gevent.Timeout(5):
+def until(condition: Callable[[], object]) -> None:
+    """Wait for it, not for ever: longer than a loaded machine may need."""
+    with gevent.Timeout(30):
         while not condition():
             gevent.sleep(0.005)
 

@@ -23,7 +23,7 @@ from dataplane.link.world import World
 from tests.dataplane.link.test_enrol import INSTANCE
 from tests.support.fake_control import FakeControl, free_port, options
 
-PATIENCE = 15.0
+PATIENCE = 30.0
 
 
 @pytest.fixture

@@ -223,6 +223,7 @@ def test_what_is_gone_has_no_link(site: Site, clock: Clock) -> None:
 
 def test_hostile_texts_are_shown_and_do_nothing(site: Site, clock: Clock) -> None:
     texts = ("actor", "action", "kind", "target", "name", "address", "outcome", "reason", "request_id", "outpost")
+    clock.advance(seconds=1)  # newer than all that making the site has left, or chance orders them
     made = record(site.store, *(event(clock.now, fields=(text,), **dict.fromkeys(texts, text)) for text in HOSTILE))
     browser = site.admin
     everywhere = {url: browser.get(url).text for url in (LIST, LIVE, "/admin/")}
@@ -327,6 +328,7 @@ def test_objects_lead_to_their_history(site: Site) -> None:
 
 
 def test_the_overview_counts_what_outposts_count(site: Site, clock: Clock) -> None:
+    clock.advance(seconds=1)
     made = event(clock.now, action="admitted", kind="application", name="wiki", outpost="edge", count=40)
     record(site.store, made, replace(made, id=uuid4(), count=2))
     assert "42 times" in site.admin.get("/admin/").text

@@ -147,7 +147,7 @@ class Client(Ldap):
     """A connection that waits in its own greenlet."""
 
     def __init__(self, port: int, source: str = "127.0.0.1", name: str = "localhost") -> None:
-        self.socket = gevent_socket.create_connection(("127.0.0.1", port), timeout=5, source_address=(source, 0))
+        self.socket = gevent_socket.create_connection(("127.0.0.1", port), timeout=30, source_address=(source, 0))
         self.name = name
         self._numbers = count(1)
         self._data = b""

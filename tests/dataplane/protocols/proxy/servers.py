@@ -80,7 +80,7 @@ def _play(peer: Peer, play: Callable[[Peer], None]) -> None:
 
 def connect(port: int, source: str = "127.0.0.1") -> Peer:
     """A client's socket."""
-    return gevent_socket.create_connection(("127.0.0.1", port), timeout=5, source_address=(source, 0))
+    return gevent_socket.create_connection(("127.0.0.1", port), timeout=30, source_address=(source, 0))
 
 
 def limit_hits(server: ProxyServer) -> dict[str, float]:

@@ -14,6 +14,7 @@ from dataplane.protocols.proxy import live
 from dataplane.protocols.proxy.live import Live
 from dataplane.protocols.proxy.relay.relay import Relay
 from dataplane.protocols.proxy.told.decisions import Reason
+from tests.dataplane.io.lines import until
 from tests.dataplane.protocols.proxy.builders import ALICE, NOW, OPTIONS, WIKI, session
 from tests.dataplane.protocols.proxy.servers import Peer, connect, read_all
 from tests.dataplane.protocols.proxy.standing import SWITCHED, UPGRADE, Site, site, standing_before
@@ -44,33 +45,27 @@ def websocket(peer: Peer, _: bytes) -> None:
 
 
 @contextmanager
-def under_way(wiki: Site, raw: bytes, until: bytes) -> Iterator[Peer]:
+def under_way(wiki: Site, raw: bytes, end: bytes) -> Iterator[Peer]:
     """A client whose exchange has come so far."""
     with connect(wiki.port) as client:
         client.sendall(raw)
         got = b""
-        while until not in got:
+        while end not in got:
             got += client.recv(65536)
         assert wiki.open == 1
         yield client
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    with gevent.Timeout(5):
-        while not condition():
-            gevent.sleep(0.005)
-
-
-def ended_by(wiki: Site, how: Callable[[Site], object], raw: bytes, until: bytes) -> bytes:
+def ended_by(wiki: Site, how: Callable[[Site], object], raw: bytes, end: bytes) -> bytes:
     """What the client gets from the end on."""
-    with under_way(wiki, raw, until) as client:
+    with under_way(wiki, raw, end) as client:
         how(wiki)
         rest = b""
         try:
             rest = read_all(client)
         except ConnectionError:
             rest += b"torn"
-        wait_for(lambda: wiki.open == 0)
+        until(lambda: wiki.open == 0)
         return rest
 
 
@@ -150,7 +145,7 @@ class TestEndings:
 def test_before_the_answer_has_begun_there_is_a_page(tmp_path: Path) -> None:
     with site(tmp_path, silent) as wiki, connect(wiki.port) as client:
         client.sendall(wiki.request(b"/", b"Accept: text/html", b"Connection: close"))
-        wait_for(lambda: wiki.open == 1)
+        until(lambda: wiki.open == 1)
         revoke(wiki)
         answer = read_all(client)
         assert answer.startswith(b"HTTP/1.1 403 ")
@@ -262,7 +257,7 @@ def test_what_can_not_be_judged_is_cut_off_and_the_rest_stays_watched(caplog: py
     watch.add(odd)
     watch.add(other)
     watch.watch()
-    wait_for(lambda: other.asked > 2)
+    until(lambda: other.asked > 2)
     watch.stop()
     assert (odd.asked, odd.ended) == (1, [Reason.SESSION_ENDED])
     assert other.ended == []

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from gevent.event import Event
 
+from tests.dataplane.io.lines import until
 from tests.dataplane.protocols.proxy.builders import ALICE, session
-from tests.dataplane.protocols.proxy.relay.applications import until
 from tests.dataplane.protocols.proxy.servers import Peer, connect, read_all
 from tests.dataplane.protocols.proxy.standing import OK, site
 

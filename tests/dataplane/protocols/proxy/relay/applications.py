@@ -24,6 +24,7 @@ from dataplane.protocols.proxy.relay.relay import Relay
 from dataplane.protocols.proxy.session import HttpSession
 from dataplane.protocols.proxy.wire import encode_request_head
 from dataplane.sansio import PeerError
+from tests.dataplane.io.lines import until
 from tests.dataplane.protocols.proxy.servers import Peer
 
 QUICK = Limits(message=1, read=1, write=2, idle=2, handshake=1, linger=0.1, tick=0.02, settle=0)
@@ -159,13 +160,6 @@ def _play(peer: Peer, play: Play) -> None:
             play(peer)
         except ConnectionError:
             return
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait for it, not for ever."""
-    with gevent.Timeout(5):
-        while not condition():
-            gevent.sleep(0.005)
 
 
 def post(length: int, *more: bytes, method: bytes = b"POST") -> bytes:

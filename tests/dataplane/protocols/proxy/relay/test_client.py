@@ -9,6 +9,7 @@ import pytest
 from dataplane.io.self_signed import self_signed
 from dataplane.io.tls import server_context
 from dataplane.protocols.proxy.relay.exchange import Failure
+from tests.dataplane.io.lines import until
 from tests.dataplane.protocols.proxy.relay.applications import (
     GET,
     OK,
@@ -16,7 +17,6 @@ from tests.dataplane.protocols.proxy.relay.applications import (
     post,
     read_body,
     trusting,
-    until,
 )
 from tests.dataplane.protocols.proxy.servers import Peer, connect, fetch, read_all, read_head
 

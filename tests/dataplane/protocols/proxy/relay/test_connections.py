@@ -6,7 +6,8 @@ import gevent
 import pytest
 
 from dataplane.protocols.proxy.relay.exchange import Failure
-from tests.dataplane.protocols.proxy.relay.applications import GET, OK, application, until
+from tests.dataplane.io.lines import until
+from tests.dataplane.protocols.proxy.relay.applications import GET, OK, application
 from tests.dataplane.protocols.proxy.servers import Peer, connect, fetch, read_all, read_head
 
 

@@ -10,6 +10,7 @@ from gevent import ssl
 from dataplane.io.self_signed import self_signed
 from dataplane.io.tls import server_context
 from dataplane.protocols.proxy.relay.exchange import Failure
+from tests.dataplane.io.lines import until
 from tests.dataplane.protocols.proxy.relay.applications import (
     GET,
     OK,
@@ -17,7 +18,6 @@ from tests.dataplane.protocols.proxy.relay.applications import (
     longer,
     post,
     trusting,
-    until,
 )
 from tests.dataplane.protocols.proxy.servers import Peer, connect, read_all, read_head
 

@@ -8,6 +8,7 @@ import gevent
 import pytest
 
 from dataplane.protocols.proxy.relay.exchange import Failure
+from tests.dataplane.io.lines import until
 from tests.dataplane.protocols.proxy.relay.applications import (
     CHUNKED,
     GET,
@@ -16,7 +17,6 @@ from tests.dataplane.protocols.proxy.relay.applications import (
     application,
     post,
     read_body,
-    until,
 )
 from tests.dataplane.protocols.proxy.servers import Peer, connect, fetch, read_all, read_head
 

@@ -8,6 +8,7 @@ import h11
 import pytest
 
 from dataplane.config import Edit
+from tests.dataplane.io.lines import until
 from tests.dataplane.protocols.proxy.builders import OPTIONS, WIKI
 from tests.dataplane.protocols.proxy.servers import Peer, connect, fetch, read_all, read_head, running, upstream
 
@@ -238,7 +239,7 @@ class TestBodies:
             client.sendall(GET + b"\r\n")
             read_head(client)
             before = -1
-            with gevent.Timeout(5):
+            with gevent.Timeout(30):
                 while sent != before:
                     before = sent
                     gevent.sleep(0.1)
@@ -286,9 +287,7 @@ class TestFailures:
             with connect(port) as client:
                 client.sendall(GET + b"\r\n")
                 read_head(client)
-            with gevent.Timeout(5):
-                while server.connections:
-                    gevent.sleep(0.01)
+            until(lambda: not server.connections)
             assert {"reason": "bad_gateway"} not in [sample["labels"] for sample in server.metrics()["counters"]]
 
 
@@ -334,9 +333,7 @@ class TestWebSocket:
             read_head(client)
             assert client.recv(10) == b""
             client.close()
-            with gevent.Timeout(5):
-                while server.connections:
-                    gevent.sleep(0.01)
+            until(lambda: not server.connections)
 
     def test_refused_it_is_an_answer_as_any(self, path: Path) -> None:
         def play(peer: Peer) -> None:

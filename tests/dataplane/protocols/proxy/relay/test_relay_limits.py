@@ -1,12 +1,12 @@
 """What a client may take of the upstream through the front door: not its time, and no more than its share."""
 
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
 import gevent
 import pytest
 
+from tests.dataplane.io.lines import until
 from tests.dataplane.protocols.proxy.servers import (
     Peer,
     connect,
@@ -31,12 +31,6 @@ def path(tmp_path: Path) -> Path:
 def post(length: int, begun: bytes = b"", *more: bytes) -> bytes:
     head = [b"POST / HTTP/1.1", b"Host: sso.example.com", b"Content-Length: %d" % length, *more]
     return b"\r\n".join([*head, b"", begun])
-
-
-def until(condition: Callable[[], object]) -> None:
-    with gevent.Timeout(5):
-        while not condition():
-            gevent.sleep(0.01)
 
 
 class Upstream:

@@ -10,7 +10,8 @@ from websockets.frames import Close, Frame, Opcode
 from dataplane.config import Upstream
 from dataplane.protocols.proxy.relay.exchange import GOING_AWAY, Failure
 from dataplane.protocols.proxy.relay.flow import RelayLimits
-from tests.dataplane.protocols.proxy.relay.applications import GET, OK, PATIENT, Application, application, until
+from tests.dataplane.io.lines import until
+from tests.dataplane.protocols.proxy.relay.applications import GET, OK, PATIENT, Application, application
 from tests.dataplane.protocols.proxy.servers import Peer, connect, fetch, read_all, read_head
 
 KEY, ACCEPT = b"dGhlIHNhbXBsZSBub25jZQ==", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
