@@ -46,10 +46,19 @@ class Way(NamedTuple):
 
 def onward_head(request: Request, seen: Seen, peer: str, introduction: Introduction, way: Way) -> bytes:
     """Request line and header lines, without the empty line; what is another for each request still has to follow."""
+    return onward_line(request, way) + onward_lines(request, seen, peer, introduction, way)
+
+
+def onward_line(request: Request, way: Way) -> bytes:
+    """The request line."""
     path = way.path if request.target != b"*" else b""  # of the server as a whole (RFC 9110 section 9.3.7)
-    lines = [b"%s %s%s HTTP/1.1\r\n" % (request.method, path, request.target)]
+    return b"%s %s%s HTTP/1.1\r\n" % (request.method, path, request.target)
+
+
+def onward_lines(request: Request, seen: Seen, peer: str, introduction: Introduction, way: Way) -> bytes:
+    """The header lines: whatever the request's method and target, of equal headers and version the same."""
     host = seen.host.encode()
-    lines.append(b"Host: %s\r\n" % (way.host or host))
+    lines = [b"Host: %s\r\n" % (way.host or host)]
     left_out = introduction.left_out | _listed(request)
     lines += [
         b"%s: %s\r\n" % header for header in request.headers if header[0] not in left_out and _may_pass(header[0])

@@ -16,6 +16,7 @@ from httptools import (
     HttpRequestParser,
 )
 
+from dataplane.protocols.proxy.known import find_known, learn
 from dataplane.protocols.proxy.messages import (
     Body,
     Data,
@@ -48,12 +49,6 @@ _NAMES: dict[bytes, bytes] = {}
 """Spelling to canonical name, so that a name is judged once. Bounded: strangers may not fill our memory."""
 _MAX_NAMES = 4096
 _NO_REPEATS: frozenset[bytes] = frozenset()
-
-_SEEN: dict[bytes, Request] = {}
-"""Whole requests as they came to what they mean. Browsers poll, and keep-alive checks differ in little: the same bytes
-at the start of a message mean the same again. It spares the parsing only; every check is made anew."""
-_MAX_SEEN = 2048
-_MAX_SEEN_SIZE = 4096
 _UNSUPPORTED = frozenset({b"CONNECT", b"TRACE"})
 """The one is for proxies that browsers choose, the other would show what we add for the application's eyes alone."""
 BODILESS_STATUS = frozenset({204, 304})
@@ -214,9 +209,10 @@ class HttpSession:
             self._events.append(End())
 
     def _feed(self, data: bytes) -> None:
-        seen = _SEEN.get(data) if self._between else None
-        if seen is not None:
-            self._events.append(seen)
+        # It spares the parsing only; every check is made anew.
+        request = find_known(data) if self._between else None
+        if request is not None:
+            self._events.append(request)
         else:
             self._parse(data)
 
@@ -252,13 +248,9 @@ class HttpSession:
             return
         if last.body is not Body.NONE or not data.endswith(b"\r\n\r\n"):
             return
-        # Passwords lie nowhere.
-        began_between = began_between and b"authorization" not in last.fields
         self._between = last.keep_alive and not last.upgrade
-        if began_between and self._between and len(data) <= _MAX_SEEN_SIZE:
-            if len(_SEEN) >= _MAX_SEEN:
-                del _SEEN[next(iter(_SEEN))]
-            _SEEN[data] = last
+        if began_between and self._between:
+            learn(data, last)
 
     def _close(self) -> None:
         if self._error is None and not self.ended and (self._target or self._headers or self._with_body):

@@ -52,7 +52,7 @@ class Standing:
             return self._answer(record, found)
         backend = found
         opened = _opened(judged)
-        head = self._heads.find(request, seen, connection.peer, _introduction(application, opened), backend.way)
+        head = self._heads.make(request, seen, connection.peer, _introduction(application, opened), backend.way)
         onward = Onward(request.method, head + self._own_lines(record))
         errand = Errand(self._surroundings, record, opened, backend, onward)
         try:

@@ -1,4 +1,4 @@
-"""Heads that are kept are those of the same request, place, person and application."""
+"""Lines that are kept are those of the same headers, place, person and application."""
 
 from dataclasses import dataclass, field
 
@@ -36,19 +36,40 @@ class Asked:
     way: Way = WAY
     heads: Heads = field(default_factory=Heads)
 
-    def find(self, **changes: object) -> bytes:
+    def make(self, **changes: object) -> bytes:
         asked = {
             "request": self.request, "seen": self.seen, "peer": self.peer, "introduction": self.introduction,
             "way": self.way, **changes,
         }  # fmt: skip
-        found = self.heads.find(**asked)  # type: ignore[arg-type]  # by their names
+        found = self.heads.make(**asked)  # type: ignore[arg-type]  # by their names
         assert found == onward_head(**asked)  # type: ignore[arg-type]  # likewise
         return found
 
+    @property
+    def kept(self) -> list[bytes]:
+        """Lines, oldest first."""
+        return [each.lines for each in self.heads._kept.values()]
 
-def test_the_same_again_is_the_same_object() -> None:
+
+def test_the_same_again_is_kept() -> None:
     asked = Asked()
-    assert asked.find() is asked.find()
+    first = asked.make()
+    (kept,) = asked.kept
+    assert first.endswith(kept)
+    assert asked.make() == first
+    assert asked.kept[0] is kept
+
+
+@pytest.mark.parametrize(
+    "other", [{"target": b"/b?c=d"}, {"target": b"*", "method": b"OPTIONS"}, {"target": b"//", "method": b"HEAD"}]
+)
+@pytest.mark.parametrize("path", [b"", b"/app"])
+def test_another_line_before_the_same_headers_is_its_own(other: dict[str, bytes], path: bytes) -> None:
+    asked = Asked(way=WAY._replace(path=path))
+    first = asked.make()
+    second = asked.make(request=REQUEST._replace(**other))  # type: ignore[arg-type]  # by their names
+    assert first != second
+    assert len(asked.kept) == 1
 
 
 @pytest.mark.parametrize(
@@ -61,36 +82,37 @@ def test_the_same_again_is_the_same_object() -> None:
         {"introduction": Introduction(b"X-authentik-username: bob\r\n", frozenset())},
         {"way": WAY._replace(host=b"inner.test")},
         {"request": parse(b"Accept: text/html")},
+        {"request": REQUEST._replace(version=b"1.0")},
     ],
 )
 def test_whatever_differs_makes_another(other: dict[str, object]) -> None:
     asked = Asked()
-    first = asked.find()
-    assert asked.find(**other) != first
-    assert asked.find() == first
+    first = asked.make()
+    assert asked.make(**other) != first
+    assert asked.make() == first
 
 
 def test_an_equal_request_of_another_connection_is_not_mistaken() -> None:
     asked = Asked()
     for _ in range(100):
-        asked.find(request=parse(b"Accept: text/html"))
+        asked.make(request=parse(b"Accept: text/html"))
 
 
 def test_passwords_and_long_heads_are_not_kept() -> None:
     for request in (parse(b"Authorization: Basic x"), parse(b"X-Long: " + b"x" * MAX_SIZE)):
         asked = Asked(request=request)
-        assert asked.find() is not asked.find()
+        asked.make()
+        assert not asked.kept
 
 
-def test_there_are_so_many_at_most() -> None:
+def test_there_are_so_many_at_most_and_the_oldest_go() -> None:
     asked = Asked()
-    requests = [parse(b"X-Number: %d" % number) for number in range(MAX_KEPT + 1)]
-    firsts = [asked.find(request=request) for request in requests]
-    assert asked.find(request=requests[-1]) is firsts[-1]
-    assert asked.find(request=requests[0]) is not firsts[0]
+    heads = [asked.make(request=parse(b"X-Number: %d" % number)) for number in range(MAX_KEPT + 1)]
+    assert len(asked.kept) == MAX_KEPT
+    assert heads[1].endswith(asked.kept[0])
 
 
 def test_a_trace_of_ours_has_no_other_beside_it() -> None:
     heads = Heads(frozenset({b"traceparent"}))
-    assert b"theirs" not in heads.find(REQUEST, SEEN, "203.0.113.9", ALICE, WAY)
-    assert b"theirs" in Heads().find(REQUEST, SEEN, "203.0.113.9", ALICE, WAY)
+    assert b"theirs" not in heads.make(REQUEST, SEEN, "203.0.113.9", ALICE, WAY)
+    assert b"theirs" in Heads().make(REQUEST, SEEN, "203.0.113.9", ALICE, WAY)
