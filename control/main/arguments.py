@@ -142,7 +142,7 @@ def _add_url(parser: argparse.ArgumentParser) -> None:
 
 def _hidden_parser(command: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"garrison {command}", allow_abbrev=False)
-    parser.add_argument("--https", metavar="HOST:PORT")
-    parser.add_argument("--link", metavar="HOST:PORT")
+    for name in ("--http", "--https", "--link"):
+        parser.add_argument(name, metavar="HOST:PORT")
     parser.add_argument("--socket", type=int, metavar="DESCRIPTOR")
     return parser

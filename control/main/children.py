@@ -63,7 +63,7 @@ def tasks(arguments: Arguments) -> int:
 
 
 def _settings(arguments: Arguments) -> Settings:
-    return read_settings(Given(https=arguments.https, link=arguments.link), os.environ)
+    return read_settings(Given(http=arguments.http, https=arguments.https, link=arguments.link), os.environ)
 
 
 def _app(settings: Settings, registry: CollectorRegistry) -> Any:  # noqa: ANN401 - a WSGI application
@@ -75,6 +75,8 @@ def _app(settings: Settings, registry: CollectorRegistry) -> Any:  # noqa: ANN40
         url=settings.url,
         secret_key=store.sealer.derive("web"),
         link_addresses=settings.link_addresses,
+        http_port=settings.http.port,
+        https_port=settings.https.port,
         processes_file=settings.run / "processes.json",
         version=version("garrison"),
         image_base=settings.image_base,

@@ -34,7 +34,7 @@ def programs_of(
     """The programs of this machine; `web` is the descriptor of the web process's socket."""
     run_folder = settings.run
     control = partial(_control_environment, settings)
-    ports = ("--https", str(settings.https), "--link", str(settings.link))
+    ports = ("--http", str(settings.http), "--https", str(settings.https), "--link", str(settings.link))
     programs = [
         Program(
             name="web",

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from flask import current_app, g, request
 
+from control.domain.origins import origin_of
 from control.store import Store
 from control.web.assets import Assets
 from control.web.brand import Brand
@@ -25,12 +26,14 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 class WebSettings:
     """What the web process is told at its start. `secret_key` signs the cookie that holds CSRF tokens and notices.
 
-    `audit_kept` is for how long the audit trail is kept; None is for ever.
+    `audit_kept` is for how long the audit trail is kept; None is for ever. The two ports are those of the front door.
     """
 
     url: str
     secret_key: bytes
     link_addresses: tuple[str, ...] = ()
+    http_port: int = 9000
+    https_port: int = 9443
     processes_file: Path | None = None
     max_body: int = 1 << 20
     version: str = ""
@@ -41,6 +44,11 @@ class WebSettings:
     def is_secure(self) -> bool:
         """Whether browsers reach us over HTTPS."""
         return urlsplit(self.url).scheme == "https"
+
+    @property
+    def host(self) -> str:
+        """Where browsers reach us, as URLs have it."""
+        return origin_of(self.url).authority_host
 
     def cookie_name(self, name: str) -> str:
         """A cookie of ours: over HTTPS with the prefix that keeps neighbours from planting it (RFC 6265bis)."""

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from control.domain.application import ProxyProvider
-from control.domain.origins import origin_of
+from control.domain.origins import Origin, origin_of
 from control.domain.security import Certificate
 from control.fleet.instances import OutpostHealth
 from control.fleet.upstreams import addresses_of
 from control.store import Unit
+from control.web.context import WebSettings
 
 HTTP_PORT, HTTPS_PORT = 9000, 9443
 UNKNOWN_OUTPOST = "outpost.example.com"
@@ -17,18 +18,33 @@ UNKNOWN_OUTPOST = "outpost.example.com"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """From people to the outpost: the external host and its port, and where the outpost listens for it.
+    """From people, who ask at the external host, to the outpost and its two ports.
 
-    `attempt` is a command that goes there before DNS does; `is_example`: the name of the outpost stands in for another.
+    `is_example`: the name of the outpost stands in for another.
     """
 
-    host: str
-    port: int
-    tls: bool
+    external: Origin
     outpost: str
-    listens: int
+    http_port: int
+    https_port: int
     is_example: bool
-    attempt: str
+
+    @property
+    def tls(self) -> bool:
+        """Whether people ask by HTTPS."""
+        return self.external.scheme == "https"
+
+    @property
+    def listens(self) -> int:
+        """The port of the outpost that is meant for them."""
+        return self.https_port if self.tls else self.http_port
+
+    @property
+    def attempt(self) -> str:
+        """A command that goes there before DNS does."""
+        unverified = "-k " if self.tls else ""
+        goes = f"{self.external.authority_host}:{self.external.effective_port}:{self.outpost}:{self.listens}"
+        return f"curl -I {unverified}{self.external}/ \\\n  --connect-to {goes}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,23 +57,15 @@ class Upstream:
     certificate: Certificate | None
 
 
-def way_to(provider: ProxyProvider, outposts: Sequence[OutpostHealth], own_url: str) -> Way:
+def way_to(provider: ProxyProvider, outposts: Sequence[OutpostHealth], settings: WebSettings) -> Way:
     """How people come to the outpost: to Garrison itself for the embedded one, else to an example to replace."""
-    external = origin_of(provider.external_host)
     is_embedded = any(health.outpost.embedded for health in outposts)
-    tls = external.scheme == "https"
-    listens = HTTPS_PORT if tls else HTTP_PORT
-    outpost = origin_of(own_url).authority_host if is_embedded else UNKNOWN_OUTPOST
-    unverified = "-k " if tls else ""
-    goes = f"--connect-to {external.authority_host}:{external.effective_port}:{outpost}:{listens}"
     return Way(
-        host=external.authority_host,
-        port=external.effective_port,
-        tls=tls,
-        outpost=outpost,
-        listens=listens,
+        external=origin_of(provider.external_host),
+        outpost=settings.host if is_embedded else UNKNOWN_OUTPOST,
+        http_port=settings.http_port if is_embedded else HTTP_PORT,
+        https_port=settings.https_port if is_embedded else HTTPS_PORT,
         is_example=not is_embedded,
-        attempt=f"curl -I {unverified}{external}/ \\\n  {goes}",
     )
 
 

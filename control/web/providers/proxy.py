@@ -20,11 +20,11 @@ from control.web.providers.snippets import proxy_snippets
 
 def page(unit: Unit, provider: ProxyProvider, values: Mapping[str, Any]) -> ResponseReturnValue:
     """One provider; `values` are what pages of every type show."""
-    outposts, own_url = values["outposts"], web().settings.url
+    outposts, settings = values["outposts"], web().settings
     if provider.mode is ProxyMode.PROXY:
-        way, upstream = way_to(provider, outposts, own_url), upstream_of(unit, provider)
+        way, upstream = way_to(provider, outposts, settings), upstream_of(unit, provider)
         return render_template("providers/proxied.html", way=way, upstream=upstream, **values)
-    snippets = proxy_snippets(provider, outposts, own_url)
+    snippets = proxy_snippets(provider, outposts, f"{settings.host}:{settings.http_port}")
     return render_template("providers/proxy.html", snippets=snippets, **values)
 
 

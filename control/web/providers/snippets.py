@@ -14,8 +14,7 @@ from control.domain.application import ProxyMode, ProxyProvider
 from control.fleet.instances import OutpostHealth
 from control.fleet.upstreams import addresses_of
 
-OUTPOST_PORT = 9000
-UNKNOWN_OUTPOST = f"outpost.example.com:{OUTPOST_PORT}"
+UNKNOWN_OUTPOST = "outpost.example.com:9000"
 UNKNOWN_APPLICATION = "127.0.0.1:3000"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -49,9 +48,9 @@ class Place:
         return f"{scheme}{self.host}" if is_default else f"{scheme}{self.host}:{self.port}"
 
 
-def proxy_snippets(provider: ProxyProvider, outposts: Sequence[OutpostHealth], own_url: str) -> tuple[Snippet, ...]:
-    """One snippet for each reverse proxy."""
-    return snippets_at(place_of(provider, outposts, own_url))
+def proxy_snippets(provider: ProxyProvider, outposts: Sequence[OutpostHealth], garrison: str) -> tuple[Snippet, ...]:
+    """One snippet for each reverse proxy; `garrison` is the host and port of its own outpost."""
+    return snippets_at(place_of(provider, outposts, garrison))
 
 
 def snippets_at(place: Place) -> tuple[Snippet, ...]:
@@ -64,8 +63,12 @@ def snippets_at(place: Place) -> tuple[Snippet, ...]:
     )
 
 
-def place_of(provider: ProxyProvider, outposts: Sequence[OutpostHealth], own_url: str) -> Place:
-    """Where the provider's application lies: an example host of the domain where there are many."""
+def place_of(provider: ProxyProvider, outposts: Sequence[OutpostHealth], garrison: str) -> Place:
+    """Where the provider's application lies: an example host of the domain where there are many.
+
+    The reverse proxy finds the outpost at Garrison itself if it is the embedded one, else at an example to replace.
+    """
+    is_embedded = any(health.outpost.embedded for health in outposts)
     parts = urlsplit(provider.external_host)
     is_domain = provider.mode is ProxyMode.FORWARD_DOMAIN
     return Place(
@@ -73,17 +76,10 @@ def place_of(provider: ProxyProvider, outposts: Sequence[OutpostHealth], own_url
         port=parts.port or _DEFAULT_PORTS.get(parts.scheme, _DEFAULT_PORTS["https"]),
         tls=parts.scheme != "http",
         sign_in=provider.external_host if is_domain else "",
-        outpost=outpost_address(outposts, own_url),
+        outpost=garrison if is_embedded else UNKNOWN_OUTPOST,
         application=_first_host(provider) or UNKNOWN_APPLICATION,
         basic=provider.basic_auth_enabled,
     )
-
-
-def outpost_address(outposts: Sequence[OutpostHealth], own_url: str) -> str:
-    """Where the reverse proxy finds the outpost: Garrison itself for the embedded one, else an example to replace."""
-    if any(health.outpost.embedded for health in outposts):
-        return f"{_host(own_url)}:{OUTPOST_PORT}"
-    return UNKNOWN_OUTPOST
 
 
 def _first_host(provider: ProxyProvider) -> str:

@@ -42,7 +42,7 @@ def documented(name: str) -> str:
 
 def rendered(site: Site, provider: ProxyProvider) -> dict[str, str]:
     with site.app.test_request_context():
-        return {snippet.key: snippet.text for snippet in proxy_snippets(provider, (), "http://localhost:9000")}
+        return {snippet.key: snippet.text for snippet in proxy_snippets(provider, (), "localhost:9000")}
 
 
 def test_they_are_those_of_the_documentation(site: Site) -> None:

@@ -8,8 +8,8 @@ from control.domain.application import ProxyMode, ProxyProvider
 from control.fleet.certificates import create_certificate, generate_certificate
 from control.fleet.upstreams import FIELDS as UPSTREAM
 from control.store import Store
-from tests.support.site import Site, fill
-from tests.support.stores import ADMIN
+from tests.support.site import Site, fill, make_site
+from tests.support.stores import ADMIN, Clock
 
 LIST = "/admin/providers/"
 NEW = "/admin/providers/new/proxy"
@@ -138,6 +138,19 @@ def test_a_certificate_that_nobody_verifies_is_warned_of(site: Site) -> None:
     assert "curl -I http://git.example.com:8080/ \\\n  --connect-to git.example.com:8080:localhost:9000" in page
     site.admin.submit(f"{url}edit", internal_host="http://10.0.0.5 unix:///run/git.sock")
     assert "verified" not in site.admin.get(url).text
+
+
+def test_pages_tell_the_ports_that_garrison_listens_on(store: Store, clock: Clock) -> None:
+    site = make_site(store, clock, http_port=8080, https_port=8443)
+    assert "http://localhost:8080" in site.admin.get(f"{LIST}{site.world.wiki.id}/").text
+    fields = {"mode": "proxy", "internal_host": "http://10.0.0.5"}
+    site.admin.submit(NEW, name="git", external_host="https://git.example.com", **fields)
+    page = site.admin.get(f"{LIST}{named(store, 'git').id}/").text
+    assert "Publish its port 8443 as port 443: it listens on 8080 for HTTP and on 8443 for HTTPS" in page
+    assert "It passes on to port 8080" in page
+    assert "--connect-to git.example.com:443:localhost:8443" in page
+    site.admin.submit(f"{LIST}{named(store, 'git').id}/edit", external_host="http://git.example.com:8080")
+    assert "Let people reach its port 8080" in site.admin.get(f"{LIST}{named(store, 'git').id}/").text
 
 
 def test_a_certificate_says_which_providers_it_is_trusted_or_shown_by(site: Site) -> None:
