@@ -132,7 +132,7 @@ def applications(sites: dict[str, Site]) -> list[dict[str, object]]:
     ]
 
 
-def people() -> dict[str, object]:
+def people() -> dict[str, list[dict[str, object]]]:
     """The directory: staff below everyone, alice in it, bob not."""
     return {
         "groups": [

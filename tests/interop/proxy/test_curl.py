@@ -140,7 +140,7 @@ def test_pipelined_requests_are_answered_in_turn(world: ProxyWorld) -> None:
             while not head.endswith(b"\r\n\r\n"):
                 head += reader.readline()
             assert head.startswith(b"HTTP/1.1 200")
-            length = int(re.search(rb"content-length: (\d+)", head, re.IGNORECASE)[1])  # type: ignore[index]
+            length = int(re.findall(rb"(?i)\r\ncontent-length: (\d+)\r\n", head)[0])
             if "HEAD" not in line:
                 answer = json.loads(reader.read(length))
                 got.append((answer["method"], answer["path"], answer["bytes"]))

@@ -169,9 +169,9 @@ def blueprint(world: ProxyWorld) -> dict[str, Any]:
         for name, given in applications(world).items()
     ]
     return {
-        "groups": [*known["groups"], {"name": "admins", "superuser": True}],  # type: ignore[misc]  # lists, both of them
+        "groups": [*known["groups"], {"name": "admins", "superuser": True}],
         "users": [
-            *known["users"],  # type: ignore[misc]
+            *known["users"],
             {"username": "root", "password": PASSWORD, "groups": ["admins", "staff"]},
             *({"username": name, "password": PASSWORD, "groups": ["staff"]} for name in world.guests),
         ],
