@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from control.store import Store
 from tests.support.databases import POSTGRESQL, SQLITE, Database, postgresql_database, sqlite_database
@@ -17,6 +18,10 @@ __all__ = [
     "clock", "database", "database_kind", "postgres", "pytest_collection_finish", "pytest_terminal_summary",
     "pytest_xdist_make_scheduler", "store", "wakes",
 ]  # fmt: skip
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("garrison", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("garrison")
 
 
 @pytest.fixture

@@ -325,5 +325,5 @@ class Feeding(RuleBasedStateMachine):
             self.stack.close()
 
 
-Feeding.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+Feeding.TestCase.settings = settings(max_examples=40, stateful_step_count=20)
 TestFeeding = Feeding.TestCase

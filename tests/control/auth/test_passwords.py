@@ -170,7 +170,7 @@ def test_hashes_from_elsewhere_are_argon2id_of_bounded_cost() -> None:
         assert [p.code for p in password_hash_problems(costly.format(memory, passes, lanes))] == ["too_costly"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(password=st.text(max_size=40), other=st.text(max_size=40), junk=st.text(max_size=60))
 def test_any_text_is_a_password_and_no_hash(password: str, other: str, junk: str) -> None:
     passwords = cheap_passwords()

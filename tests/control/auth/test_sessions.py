@@ -45,7 +45,7 @@ def test_a_secret_opens_its_session_and_lies_hashed(world: World, clock: Clock) 
     assert opened.secret not in repr(opened)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=80)
 @given(st.text(max_size=120))
 def test_a_made_up_secret_opens_nothing(world: World, secret: str) -> None:
     assert find(world, secret) is None

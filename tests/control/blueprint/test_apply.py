@@ -322,7 +322,7 @@ _items = st.sampled_from(SECTIONS).flatmap(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(_items)
 def test_nonsense_is_invalid_and_nothing_else(apply: Applier, item: tuple[str, dict[str, object]]) -> None:
     with suppress(Invalid):

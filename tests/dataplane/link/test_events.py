@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataplane.gate import Event, EventAction
@@ -233,7 +233,6 @@ class TestDamage:
         assert moved.exists()
 
     # A disk under load may take as long as it likes.
-    @settings(deadline=None)
     @given(st.integers(0, 10_000), st.binary(max_size=60))
     def test_any_end_is_events_or_damage(self, cut: int, more: bytes) -> None:
         with TemporaryDirectory() as name:

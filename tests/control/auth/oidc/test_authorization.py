@@ -253,7 +253,7 @@ def test_a_trailing_slash_of_the_external_host_does_not_matter(world: World) -> 
     assert isinstance(world.authorize(world.sign_in().secret), SendBack)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=150)
 @given(data=st.data())
 def test_no_request_leads_elsewhere(world: World, data: st.DataObject) -> None:
     usual = list(world.parameters().items())

@@ -206,7 +206,7 @@ def test_no_question_tells_of_what_is_hidden(asked: Filter) -> None:
     assert list(everything_asked(bert, asked)) == list(everything_asked(alone, asked))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(asked=filters)
 def test_no_question_by_chance_tells_either(asked: Filter) -> None:
     names = "ada", "Ada", "bo", "x"

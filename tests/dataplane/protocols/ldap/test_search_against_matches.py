@@ -201,13 +201,13 @@ def _distinct(held: tuple[DirectoryEntry, ...]) -> list[DirectoryEntry]:
     return list(by_key.values())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(held=st.lists(entries, max_size=9).map(tuple), asked=st.lists(filters, min_size=4, max_size=8))
 def test_indexes_find_what_matches(held: tuple[DirectoryEntry, ...], asked: list[Filter]) -> None:
     _check(_directory(*held), asked)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     held=st.lists(entries, max_size=6).map(tuple),
     changes=st.lists(st.one_of(entries, keys), min_size=1, max_size=8),
@@ -247,14 +247,14 @@ def _fits(entry: DirectoryEntry, present: dict[str, DirectoryEntry]) -> bool:
 
 
 @given(asked=filters)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_filter_and_its_negation_never_both_hold(asked: Filter) -> None:
     searcher = Searcher.of(_directory(user("ada", "ops", key="1"), group("ops")), "someone who sees all")
     assert not set(searcher.search(asked).entries) & set(searcher.search(Not(asked)).entries)
 
 
 @given(asked=filters, scope=st.sampled_from(list(Scope)), base=names)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_regions_are_parts_of_the_whole(asked: Filter, scope: Scope, base: str) -> None:
     trees = _directory(user("ada", "ops", key="1"), user("bert", "ops", key="2"), group("ops"))
     searcher = Searcher.of(trees, "someone who sees all")

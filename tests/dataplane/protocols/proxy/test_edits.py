@@ -7,7 +7,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataplane.config import Certificate, Changed, Edit, Ended, ProxyProvider, Resource
@@ -124,7 +124,6 @@ def _reference(session: ProxySession) -> SessionReference:
 
 
 @given(st.lists(EDITS, max_size=6))
-@settings(deadline=None)
 def test_edit_upon_edit_is_the_same_as_all_at_once(edits: list[Edit]) -> None:
     served: dict[str, Resource] = {}
     prepared, revocations = Prepared(), Revocations()
@@ -144,7 +143,6 @@ def test_edit_upon_edit_is_the_same_as_all_at_once(edits: list[Edit]) -> None:
 
 
 @given(EDITS, EDITS)
-@settings(deadline=None)
 def test_what_is_prepared_and_given_up_leaves_no_trace(first: Edit, second: Edit) -> None:
     prepared, _ = prepare(Edit(changed={"options": OPTIONS, **first.changed}), "1.0", Randomness())
     revocations = Revocations()

@@ -154,7 +154,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 
 @given(mutated(), st.sampled_from([1, 3, 16, 1 << 20]))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_what_we_read_h11_reads_alike(raw: bytes, size: int) -> None:
     """h11 may refuse later or take more; whatever we took, it took before and as the same."""
     ours, _ = understood(raw, size)
@@ -162,7 +162,7 @@ def test_what_we_read_h11_reads_alike(raw: bytes, size: int) -> None:
 
 
 @given(mutated())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_how_bytes_are_cut_is_nothing_to_us(raw: bytes) -> None:
     assert understood(raw) == understood(raw, 1) == understood(raw, 7)
 

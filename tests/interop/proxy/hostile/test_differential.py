@@ -123,7 +123,7 @@ def test_case(row: Row, aiohttp: Aiohttp, name: str) -> None:
 
 
 @given(mutated())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_nothing_generated_reaches_the_application_otherwise_than_h11_reads_it(row: Row, raw: bytes) -> None:
     for outcome in row.ask_us(raw):
         check_alike(outcome, raw)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from contextlib import suppress
+from dataclasses import replace
 
 import gevent
 import pytest
@@ -13,6 +14,7 @@ from tests.dataplane.io.lines import until
 from tests.dataplane.protocols.proxy.relay.applications import (
     GET,
     OK,
+    PATIENT,
     application,
     post,
     read_body,
@@ -89,9 +91,9 @@ class TestClients:
             peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n")
             for _ in range(6):
                 peer.sendall(b"x")
-                gevent.sleep(0.05)
+                gevent.sleep(0.3)
 
-        with application(play) as app, connect(app.port) as client:
+        with application(play, limits=replace(PATIENT, left=1)) as app, connect(app.port) as client:
             client.sendall(GET)
             client.shutdown(1)
             assert read_all(client).endswith(b"\r\n\r\nxxxxxx")

@@ -234,7 +234,7 @@ def ways_to_say(raw: bytes) -> list[bytes]:
 
 
 @given(mutated(), st.sampled_from([1, 3, 16, 1 << 20]))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_what_we_pass_on_as_whole_h11_reads_alike(raw: bytes, size: int) -> None:
     try:
         events = whole(raw, size=size, closed=True)
