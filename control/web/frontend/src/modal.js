@@ -14,6 +14,8 @@ function show() {
     const wrong = dialog.querySelector(".is-invalid:not([type=hidden])");
     const first = dialog.querySelector("[autofocus], input:not([type=hidden]):not([disabled]), select, textarea");
     (wrong ?? first)?.focus();
+    // htmx would focus them once more a moment later: away from what is wrong, and from where somebody types by then.
+    for (const field of dialog.querySelectorAll("[autofocus]")) field.removeAttribute("autofocus");
 }
 
 export function watchModal() {

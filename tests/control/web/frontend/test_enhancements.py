@@ -65,6 +65,8 @@ def test_a_refused_form_stays_open_with_the_focus_on_what_is_wrong(page: Page) -
     open_modal(page)
     page.click("#modal .modal-footer button")
     expect(page.locator("#modal .is-invalid")).to_be_focused()
+    expect(page.locator(".htmx-added, .htmx-settling")).to_have_count(0)
+    expect(page.locator("#modal .is-invalid")).to_be_focused()
 
 
 def test_an_accepted_form_closes_and_the_page_hears_of_it(page: Page) -> None:
