@@ -40,7 +40,10 @@ class Metrics:
     def observe_upstream(self, method: bytes, host: str, seconds: float) -> None:
         """Count how long an upstream took to begin its answer."""
         key = (method if method in _METHODS else b"other", host)
-        self._upstream.setdefault(key, Histogram()).observe(seconds)
+        histogram = self._upstream.get(key)
+        if histogram is None:
+            histogram = self._upstream[key] = Histogram()
+        histogram.observe(seconds)
 
     def snapshot(
         self, outpost_name: str, limits: Mapping[str, int], connections: int, passing: int, verifier: Verifier

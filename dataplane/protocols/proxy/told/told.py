@@ -17,7 +17,15 @@ from dataplane.protocols.proxy.messages import Headers, Request, Response
 from dataplane.protocols.proxy.metrics import Metrics
 from dataplane.protocols.proxy.relay.exchange import Outcome
 from dataplane.protocols.proxy.told.decisions import Decision, Verdict
-from dataplane.protocols.proxy.told.lines import AccessLine, DecisionLine, Stamp, encode, referer_host, text
+from dataplane.protocols.proxy.told.lines import (
+    AccessLine,
+    DecisionLine,
+    Stamp,
+    encode,
+    milliseconds,
+    referer_host,
+    text,
+)
 from dataplane.protocols.proxy.told.record import Record
 from dataplane.protocols.proxy.told.spans import Arrived, Ending, Tracing
 from dataplane.protocols.proxy.trust import Seen
@@ -190,9 +198,9 @@ class Told:
             status=outcome.status,
             bytes_in=outcome.received,
             bytes_out=outcome.sent,
-            duration_ms=round(took * 1000, 3),
+            duration_ms=milliseconds(took),
             upstream=outcome.address,
-            upstream_ms=round(outcome.waited * 1000, 3) if outcome.waited else None,
+            upstream_ms=milliseconds(outcome.waited) if outcome.waited else None,
             user=record.person.username if record.person is not None else "",
             provider=record.application.provider.name if record.application is not None else "",
             decision=decision.word if decision is not None else "",

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataplane.io.pen import MOST as MOST_WRITTEN
-from dataplane.protocols.proxy.told.lines import MOST, AccessLine, LostLine, Stamp, encode, referer_host, text
+from dataplane.protocols.proxy.told.lines import (
+    MOST,
+    AccessLine,
+    LostLine,
+    Stamp,
+    encode,
+    milliseconds,
+    referer_host,
+    text,
+)
 
 TEXTS = (
     "request_id", "client", "method", "scheme", "host", "path", "protocol", "upstream", "user", "provider", "decision",
@@ -131,3 +140,10 @@ def test_the_same_second_twice() -> None:
     assert [stamp.at(10.5), stamp.at(10.75), stamp.at(11.0)] == [
         "1970-01-01T00:00:10.500+00:00", "1970-01-01T00:00:10.750+00:00", "1970-01-01T00:00:11.000+00:00",
     ]  # fmt: skip
+
+
+@given(st.floats(0, 1e6))
+def test_milliseconds_to_the_microsecond(seconds: float) -> None:
+    told = milliseconds(seconds)
+    assert abs(told - seconds * 1000) <= 0.00051
+    assert round(told, 3) == told
