@@ -63,6 +63,8 @@ def test_credentials_for_the_application(site: Site) -> None:
         ({"external_host": "http://localhost"}, "where Garrison itself is reached"),
         ({"skip_path_regex": "("}, "no regular expression"),
         ({"access_token_validity": "soon"}, "no duration"),
+        ({"access_token_validity": "soon" * 1000}, "soonsoonsoo…” is no duration"),
+        ({"access_token_validity": "\u202esoon"}, "“\ufffdsoon” is no duration"),
         ({"basic_auth_password_attribute": "", "basic_auth_enabled": "y"}, "This is needed"),
         ({"mode": "proxy", "internal_host": ""}, "This is needed"),
         ({"mode": "proxy", "internal_host": "http://a/../b"}, "can be read in more than one way"),
