@@ -84,7 +84,7 @@ def test_from_create_to_a_person_at_the_application(
     page.evaluate("window.notReloaded = true")
     program = run_snippet(text, stage, shells)
     instances = page.locator("#instances")
-    expect(instances).to_contain_text("Connected", timeout=15_000)
+    expect(instances).to_contain_text("Connected")
     assert not program.ended()
 
     shop = stage.sites["shop"]
@@ -99,7 +99,7 @@ def test_from_create_to_a_person_at_the_application(
     person.close()
 
     program.process.terminate()
-    expect(instances).to_contain_text("Disconnected", timeout=15_000)
+    expect(instances).to_contain_text("Disconnected")
     assert page.evaluate("window.notReloaded"), "the page had to be reloaded to show what is"
 
 

@@ -112,7 +112,7 @@ def test_sessions_outlive_restarts_replicas_and_the_loss_of_control(pair: Pair) 
     eventually(lambda: connected(pair.garrison) == 2, "both are connected again", within=60)
     pair.garrison.apply({"users": [{"username": "carol", "active": False}]})
     for outpost in (pair.first, pair.second):
-        eventually(lambda outpost=outpost: pair.status(outpost, visitor) == 401, "the change arrives", within=2)  # type: ignore[misc]  # mypy can't infer a lambda's default
+        eventually(lambda outpost=outpost: pair.status(outpost, visitor) == 401, "the change arrives", within=5)  # type: ignore[misc]  # mypy can't infer a lambda's default
 
 
 def test_what_was_ended_while_an_outpost_was_away_is_ended_when_it_is_back(pair: Pair) -> None:
@@ -120,7 +120,7 @@ def test_what_was_ended_while_an_outpost_was_away_is_ended_when_it_is_back(pair:
     pair.second.stop()
     pair.garrison.apply({"users": [{"username": "dave", "active": False}]})
     pair.second.start()
-    eventually(lambda: pair.status(pair.second, visitor) == 401, "the ended session is known", within=2)
+    eventually(lambda: pair.status(pair.second, visitor) == 401, "the ended session is known", within=5)
 
 
 def test_signing_out_while_control_is_away_bites_here_and_reaches_the_others_later(pair: Pair) -> None:
@@ -183,8 +183,8 @@ def test_a_child_that_is_killed_comes_back_and_it_shows(alone: Garrison, name: s
         now = processes(alone)[name]
         return now["state"] == "running" and now["pid"] != before["pid"] and now["restarts"] == 1
 
-    eventually(back, f"{name} runs again", within=15)
-    eventually(alone.is_ready, "ready again", within=20)
+    eventually(back, f"{name} runs again", within=30)
+    eventually(alone.is_ready, "ready again", within=30)
     metrics = ask(alone.metrics, "/metrics").text
     assert "garrison_" in metrics
     assert Visitor().get(alone.url + "/").form("username", "password")

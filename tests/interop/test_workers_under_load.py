@@ -355,7 +355,7 @@ class TestAKilledSupervisor:
         assert len(workers) == 2
         outpost.signal(signal.SIGKILL)
         outpost.wait()
-        eventually(lambda: not any(alive(pid) for pid in workers), "all workers are gone", deadline=1)
+        eventually(lambda: not any(alive(pid) for pid in workers), "all workers are gone", deadline=10)
 
 
 def processor_ticks(pid: int) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.support.peers_program import require
 
@@ -26,6 +26,10 @@ ARGUMENTS = (
     "--host-resolver-rules=MAP *.example.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 PHONE = {"width": 390, "height": 844}
+PATIENCE = 30_000
+"""Milliseconds: longer than a loaded machine may need."""
+
+expect.set_options(timeout=PATIENCE)
 
 
 @contextmanager
@@ -76,7 +80,7 @@ def profile(browser: Browser, hosts: Iterable[str], **options: Any) -> Iterator[
     """A fresh browser profile under watch; the watch is checked at the end."""
     settings: Mapping[str, Any] = {"ignore_https_errors": True, "viewport": {"width": 1280, "height": 800}, **options}
     context = browser.new_context(**settings)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE)
     watch = Watch(hosts=frozenset(hosts))
     context.on("page", watch.page)
     try:

@@ -14,7 +14,7 @@ def test_the_link_is_cut(stage: Stage, healings: list[Healing]) -> None:
     edge = stage.edge("cut")
     trial = Trial(stage, edge, "cut")
     edge.relay.become(Cut())
-    trial.notices(time.monotonic(), within=2)
+    trial.notices(time.monotonic(), within=5)
     trial.disturb()
     trial.is_explained(trial.tries_to_sign_in())
     assert not trial.is_locked_out()

@@ -22,7 +22,8 @@ TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", 
 FORM = """<form class="modal-content" hx-post="/modal" hx-target="#modal" method="post" action="/modal">
 <div class="modal-header"><h2 class="modal-title" id="modal-title">Create</h2>
 <button class="btn-close" type="button" data-close aria-label="Close"></button></div>
-<div class="modal-body"><input name="name" class="form-control" autofocus><input name="other" class="form-control {state}"></div>
+<div class="modal-body"><input name="name" class="form-control" autofocus>
+<input name="other" class="form-control {state}"></div>
 <div class="modal-footer"><button class="btn">Create</button></div></form>"""
 
 

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.control.web.frontend.sample_server import Sample, serve_sample
+from tests.support.browser import PATIENCE
 from tests.support.peers_program import eventually
 
 TEN_POLLS = """() => new Promise(done => {
@@ -28,7 +29,7 @@ def page(browser: Browser, sample: Sample) -> Iterator[Page]:
     """The sample, open; a script error or anything that the policy refuses fails the test."""
     context = browser.new_context(permissions=["clipboard-write"])
     page = context.new_page()
-    page.set_default_timeout(5000)
+    page.set_default_timeout(PATIENCE)
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on(
