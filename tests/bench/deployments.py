@@ -34,6 +34,7 @@ from tests.support.engine import GATEWAY, Engine, import_base, running_engine
 from tests.support.engine_images import import_images
 from tests.support.garrison import Garrison, short_folder
 from tests.support.garrison_docs import ROOT
+from tests.support.networks import new_network
 from tests.support.peers_program import eventually, free_port
 from tests.support.stores import make_store
 
@@ -61,7 +62,12 @@ class Deployments:
 
 def measure() -> Deployments:
     """Everything, on one engine."""
-    with short_folder() as folder, running_engine(folder) as engine:
+    with (
+        short_folder() as folder,
+        new_network() as network,
+        network.entered(),
+        running_engine(folder, network) as engine,
+    ):
         import_images(engine, folder)
         with many(engine, folder) as (store, integration):
             passes = [_timed(lambda: _survey(store, integration)) for _ in range(PASSES)]

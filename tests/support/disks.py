@@ -1,4 +1,9 @@
-"""A small disk of its own, ext4 in a file: to be filled, and to fail so that Linux makes it read-only."""
+"""A small disk of its own, ext4 in a file: to be filled, and to fail so that Linux makes it read-only.
+
+A disk in use can't be mended, and whoever makes a copy of this machine's mounts for itself (unshare(1), containers) uses
+all that is mounted by then. So the place of a disk is shared: what is unmounted here is unmounted in all copies that
+follow (mount_namespaces(7)).
+"""
 
 import os
 import resource
@@ -79,11 +84,25 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Disk]:
     # All of it is root's, without blocks kept back, and its structures are there from the beginning.
     options = ["-q", "-m", "0", "-O", "^has_journal", "-E", "lazy_itable_init=0"]
     subprocess.run([require("mkfs.ext4", "e2fsprogs"), *options, str(disk.image)], check=True)
-    disk.mount()
+    with _shared(folder.parent):
+        disk.mount()
+        try:
+            yield disk
+        finally:
+            disk.unmount()
+
+
+@contextmanager
+def _shared(folder: Path) -> Iterator[None]:
+    """Have mounts below the folder come and go in copies of this machine's mounts as they do here."""
+    mount = require("mount", "mount")
+    subprocess.run([mount, "--bind", str(folder), str(folder)], check=True)
     try:
-        yield disk
+        subprocess.run([mount, "--make-shared", str(folder)], check=True)
+        yield
     finally:
-        disk.unmount()
+        # Lazily, as somebody may just stand there: it is no disk.
+        subprocess.run([require("umount", "mount"), "--lazy", str(folder)], check=True)
 
 
 @contextmanager

@@ -1,13 +1,12 @@
-"""A container engine of the tests' own: Debian's dockerd on its own socket, data folder and bridge.
+"""A container engine of the tests' own: Debian's dockerd on its own socket and data folder, in a network of its own.
 
-Nothing of an engine that may run on the machine already is touched, nor the firewall, nor any port: those that
-containers publish are of a host of the bridge, `HOST`. No registry is reached: the base image of builds is Debian as
-mmdebstrap makes it, under the name of the one that the Dockerfile asks for.
+Nothing of an engine that may run on the machine already is touched, nor the machine's network, firewall or ports:
+whoever is to reach containers, their published ports included, enters the engine's network. No registry is reached:
+the base image of builds is Debian as mmdebstrap makes it, under the name of the one that the Dockerfile asks for.
 """
 
 import json
 import os
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,27 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.networks import Network
 from tests.support.peers_program import Program, eventually, plain_environment, require
 
 BASE = "python:3.11-slim-bookworm"
-
-
-def _is_here(address: str) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True
-
-
-# For measurements of devices (RFC 2544): no real network has it. Another run at the same time has another part of it.
-_PARTS = (f"198.18.{(os.getpid() + step) % 256}" for step in range(256))
-_NETWORK = next(part for part in _PARTS if not _is_here(f"{part}.1"))
-GATEWAY = f"{_NETWORK}.1"
-"""Where containers find this machine."""
-HOST = f"{_NETWORK}.254"
-"""Where this machine and containers find the ports that containers publish, whatever else listens on this machine."""
+GATEWAY = "198.18.0.1"
+"""Where containers find the engine's network, and everybody the ports that containers publish. No real network has it:
+it is for measurements of devices (RFC 2544)."""
+# Not docker0: that is taken away by any other engine that starts without networks, as some tests have one.
+_BRIDGE = "engine"
 # Bytes; both images with all that is built on the way take less than one GiB.
 _ROOM = 4 << 30
 # How this machine's pip reaches its index; the build has to, too.
@@ -48,6 +35,9 @@ class Engine:
     """A running engine; `environment` leads any docker command to it."""
 
     environment: Mapping[str, str]
+    network: Network
+    host_network: Path
+    """The file of what it takes for the host's network, once a container has asked for that."""
 
     def run(self, *command: str, folder: Path | None = None) -> str:
         """What a command prints, on either stream, that finds this engine."""
@@ -77,36 +67,41 @@ class Engine:
 
 
 @contextmanager
-def running_engine(folder: Path) -> Iterator[Engine]:
-    """An engine without any image, and the bridge at which its containers reach this machine."""
+def running_engine(folder: Path, network: Network) -> Iterator[Engine]:
+    """An engine without any image, in that network."""
     environment = {**os.environ, **plain_environment(), "DOCKER_HOST": f"unix://{folder}/docker.sock"}
-    engine = Engine(environment=environment)
-    name = f"g-{os.getpid()}"[:15]
-    with _in_memory(folder / "data"), _bridge(name) as bridge, _host_of(bridge):
-        program = Program("dockerd", _command(folder, bridge))
+    engine = Engine(environment=environment, network=network, host_network=folder / "exec/netns/default")
+    with _in_memory(folder / "data"):
+        with network.entered():
+            _make_bridge()
+            program = Program("dockerd", _command(folder))
         try:
             eventually(lambda: _answers(engine), "the engine answers", within=60, alive=program)
             yield engine
         finally:
             program.stop(within=30)
-            # dockerd leaves the machine's own network mounted there.
-            subprocess.run(["umount", str(folder / "exec/netns/default")], check=False)
+            # dockerd leaves it mounted.
+            subprocess.run(["umount", str(engine.host_network)], check=False, stderr=subprocess.DEVNULL)
 
 
-def _command(folder: Path, bridge: str) -> list[str]:
+def _command(folder: Path) -> list[str]:
     places = ["--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")]
     files = ["--pidfile", str(folder / "docker.pid"), "--host", f"unix://{folder}/docker.sock"]
-    # Addresses of containers come from the lower half: HOST is in the other.
-    addresses = ["--bridge", bridge, "--fixed-cidr", f"{_NETWORK}.0/25"]
-    network = [*addresses, "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
+    network = ["--bridge", _BRIDGE, "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
     # Not the one of an engine that this machine may have.
     config = folder / "daemon.json"
     config.write_text("{}")
-    proxy = folder / "docker-proxy"
-    proxy.write_text(f'#!/bin/sh\nexec nsenter --net=/run/netns/{bridge} {require("docker-proxy", "docker.io")} "$@"\n')
-    proxy.chmod(0o755)
-    ports = ["--userland-proxy-path", str(proxy)]
-    return [require("dockerd", "docker.io"), "--config-file", str(config), *places, *files, *network, *ports]
+    return [require("dockerd", "docker.io"), "--config-file", str(config), *places, *files, *network]
+
+
+def _make_bridge() -> None:
+    ip = require("ip", "iproute2")
+    for command in (
+        ["link", "add", "name", _BRIDGE, "type", "bridge"],
+        ["address", "add", f"{GATEWAY}/24", "dev", _BRIDGE],
+        ["link", "set", _BRIDGE, "up"],
+    ):
+        subprocess.run([ip, *command], check=True)
 
 
 @contextmanager
@@ -124,47 +119,26 @@ def _in_memory(folder: Path) -> Iterator[None]:
         subprocess.run(["umount", "--recursive", "--lazy", str(folder)], check=True)
 
 
-@contextmanager
-def _bridge(name: str) -> Iterator[str]:
-    ip = require("ip", "iproute2")
-    subprocess.run([ip, "link", "add", "name", name, "type", "bridge"], check=True)
-    try:
-        subprocess.run([ip, "address", "add", f"{GATEWAY}/24", "dev", name], check=True)
-        subprocess.run([ip, "link", "set", name, "up"], check=True)
-        yield name
-    finally:
-        subprocess.run([ip, "link", "delete", name], check=True)
-
-
-@contextmanager
-def _host_of(bridge: str) -> Iterator[None]:
-    """A network namespace of the bridge's name, joined to it as HOST: published ports are opened there."""
-    ip, outside, inside = require("ip", "iproute2"), f"{bridge}h"[:15], "eth0"
-    subprocess.run([ip, "netns", "add", bridge], check=True)
-    try:
-        pair = ["type", "veth", "peer", "name", inside, "netns", bridge]
-        subprocess.run([ip, "link", "add", outside, "master", bridge, "up", *pair], check=True)
-        for command in (
-            ["address", "add", f"{HOST}/24", "dev", inside],
-            ["link", "set", inside, "up"],
-            ["link", "set", "lo", "up"],
-        ):
-            subprocess.run([ip, "-n", bridge, *command], check=True)
-        yield
-    finally:
-        subprocess.run([ip, "netns", "delete", bridge], check=True)
-
-
 def _answers(engine: Engine) -> bool:
     return bool(engine.run("docker", "version", "--format", "{{.Server.Version}}"))
 
 
 def import_base(engine: Engine, archive: Path) -> None:
-    """Have the base image there; the archive, which is made on the way, goes."""
+    """Have the base image there, and builds reach what this machine does; the archive, made on the way, goes."""
     packages = ["--variant=apt", "--include=python3-venv,ca-certificates"]
     copies = [f"--customize-hook=copy-in {name} {Path(name).parent}" for name in PIP_FILES if Path(name).exists()]
     # In memory, and without waiting for the disk after each file of each package.
     memory = ["env", "TMPDIR=/dev/shm", require("mmdebstrap", "mmdebstrap"), "--quiet", "--dpkgopt=force-unsafe-io"]
-    engine.run(*memory, *packages, *copies, "bookworm", str(archive))
+    outside = [require("nsenter", "util-linux"), f"--net={engine.network.outside}"]
+    engine.run(*outside, *memory, *packages, *copies, "bookworm", str(archive))
     engine.run("docker", "import", str(archive), BASE)
     archive.unlink()
+    _lead_outside(engine)
+
+
+def _lead_outside(engine: Engine) -> None:
+    """Have `--network host` mean this machine's own network, for builds: what they need lies outside."""
+    # The first container that asks for it has the engine mount its own there; the file is all that later ones get.
+    engine.run("docker", "run", "--rm", "--network", "host", BASE, "true")
+    subprocess.run(["umount", str(engine.host_network)], check=True)
+    subprocess.run(["mount", "--bind", str(engine.network.outside), str(engine.host_network)], check=True)

@@ -93,7 +93,7 @@ def linux_host(folder: Path, profile: str, files: Mapping[str, str], command: Se
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(0o600 if name.endswith(SECRET) else 0o644)
-    apart = ["--mount", "--pid", "--fork", "--mount-proc", "--kill-child=SIGTERM"]
+    apart = ["--mount", "--propagation=slave", "--pid", "--fork", "--mount-proc", "--kill-child=SIGTERM"]
     program = Program(
         "linux host",
         [require("unshare", "util-linux"), *apart, "sh", "-c", _SETUP, "sh", *command],

@@ -71,7 +71,7 @@ def running_sshd(folder: Path, engine: Path, kinds: tuple[str, ...] = ("ed25519"
     (folder / "authorities").touch()
     (folder / "passwd").write_text(f"{Path('/etc/passwd').read_text()}{USER}:*:0:0::{folder}:/bin/sh\n")
     # Sessions are in groups of their own, and end with it, even if they are stopped.
-    unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+    unshare = ["unshare", "--mount", "--propagation=slave", "--pid", "--fork", "--kill-child"]
     command = [*unshare, "sh", "-c", _START, "sh", str(folder), require("sshd", "openssh-server")]
     program = Program("sshd", command)
     try:

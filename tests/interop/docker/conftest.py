@@ -1,6 +1,7 @@
 """One engine for all tests of this folder, and one build of each image; whoever needs neither image waits for none.
 
-Images are built beside the tests that need none, which come first.
+Images are built beside the tests that need none, which come first. All tests are in the engine's network, not in the
+machine's: a browser of another test would have to start again with each container.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from tests.support.engine import Engine, import_base, running_engine
 from tests.support.engine_images import import_images
 from tests.support.garrison import short_folder
 from tests.support.garrison_docs import ROOT
+from tests.support.networks import Network, new_network
 
 CONTROL, OUTPOST = "garrison-control:0.1.0", "garrison-outpost:0.1.0"
 # Whoever asks for one of these waits for a build, in the order in which they are built.
@@ -43,11 +45,25 @@ class Building:
 
 
 @pytest.fixture(scope="session")
-def building(request: pytest.FixtureRequest) -> Iterator[Building]:
+def network() -> Iterator[Network]:
+    """The engine's."""
+    with new_network() as network:
+        yield network
+
+
+@pytest.fixture(scope="module", autouse=True)
+def inside(network: Network) -> Iterator[None]:
+    """Every test of this folder, and all that it starts, is in the engine's network."""
+    with network.entered():
+        yield
+
+
+@pytest.fixture(scope="session")
+def building(request: pytest.FixtureRequest, network: Network) -> Iterator[Building]:
     """A running engine on which the images are being built."""
     count = max(built_for(test) for test in request.session.items)
     # Ended in this order: the engine, what is built there, the folder.
-    with short_folder() as folder, ThreadPoolExecutor(1) as builder, running_engine(folder) as engine:
+    with short_folder() as folder, ThreadPoolExecutor(1) as builder, running_engine(folder, network) as engine:
         if count:
             base = builder.submit(import_base, engine, folder / "base.tar")
         images = [builder.submit(partial(_build, engine, base, goal)) for goal in ("image", "images")[:count]]

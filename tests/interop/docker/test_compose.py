@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.interop.docker.conftest import CONTROL, OUTPOST
-from tests.support.engine import HOST, Engine
+from tests.support.engine import GATEWAY, Engine
 from tests.support.garrison import ADMIN_PASSWORD, short_folder
 from tests.support.garrison_docs import ROOT
 from tests.support.peers_program import eventually, free_port, require
@@ -139,7 +139,7 @@ def control(engine: Engine, control_image: str, outpost_image: str) -> Iterator[
     socket = Path(engine.environment["DOCKER_HOST"].removeprefix("unix://"))
     http, https, link = free_port(), free_port(), free_port()
     environment = {
-        "GARRISON_URL": f"http://{HOST}:{http}",
+        "GARRISON_URL": f"http://{GATEWAY}:{http}",
         "GARRISON_BOOTSTRAP_PASSWORD": ADMIN_PASSWORD,
         "GARRISON_HTTP_PORT": str(http),
         "GARRISON_HTTPS_PORT": str(https),

@@ -20,7 +20,7 @@ from docker import APIClient
 from playwright.sync_api import Page, expect
 
 from tests.support.browser import chromium, profile
-from tests.support.engine import GATEWAY, HOST, Engine
+from tests.support.engine import GATEWAY, Engine
 from tests.support.engine_proxy import WIDE, Call, engine_proxy
 from tests.support.garrison import ADMIN, ADMIN_PASSWORD, Garrison, short_folder
 from tests.support.peers_program import eventually, free_port, plain_environment, require
@@ -211,7 +211,7 @@ def test_a_proxy_outpost_from_the_form_to_its_port(site: Site, page: Page) -> No
 
 def forward_auth() -> int:
     """What the outpost answers a reverse proxy of this machine, through the mapped port, about a visitor."""
-    connection = http.client.HTTPConnection(HOST, 9000, timeout=10)
+    connection = http.client.HTTPConnection(GATEWAY, 9000, timeout=10)
     try:
         headers = {"Host": "wiki.example.test", "X-Original-URL": "https://wiki.example.test/"}
         connection.request("GET", "/outpost.goauthentik.io/auth/nginx", headers=headers)
@@ -239,7 +239,7 @@ def test_an_ldap_outpost_on_an_integration_made_by_hand(site: Site, page: Page) 
 
 def whoami(port: int) -> str:
     """Whom the directory takes alice for, through the mapped port."""
-    who = ["-x", "-H", f"ldap://{HOST}:{port}", "-D", f"cn=alice,ou=users,{BASE}", "-w", ALICE]
+    who = ["-x", "-H", f"ldap://{GATEWAY}:{port}", "-D", f"cn=alice,ou=users,{BASE}", "-w", ALICE]
     done = subprocess.run(
         [require("ldapwhoami", "ldap-utils"), *who],
         env=plain_environment(),

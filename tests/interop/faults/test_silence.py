@@ -15,6 +15,7 @@ import pytest
 from tests.interop.faults.stage import Healing, Stage, Trial, staged
 from tests.support.garrison import Garrison, Outpost, short_folder
 from tests.support.namespaces import machine
+from tests.support.networks import new_network
 from tests.support.peers_program import free_port
 from tests.support.relay import Forward, HalfOpen, Hold, Line, Relay
 
@@ -24,10 +25,12 @@ Act = Callable[[], None]
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    """An installation that other machines reach."""
+    """An installation that other machines reach, in a network of its own: the machine's own gets none of the cables."""
     http, link = free_port(), free_port()
     flags = ("--http", f"0.0.0.0:{http}", "--link", f"0.0.0.0:{link}")
     with (
+        new_network() as network,
+        network.entered(),
         short_folder() as folder,
         staged(folder, Garrison(folder / "garrison", flags=flags, http=http, link=link)) as stage,
     ):
