@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from playwright.sync_api import BrowserContext, ViewportSize
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ViewportSize
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from control.auth import sessions
@@ -17,6 +19,21 @@ from tests.support.stores import ADMIN
 
 MEASURE = Path(__file__).with_name("contrast.js").read_text()
 DESK, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a page is looked at on."""
+
+    window: ViewportSize
+    theme: Literal["light", "dark"]
+
+
+EACH_LOOK = pytest.mark.parametrize(
+    "look",
+    [Look(DESK, "light"), Look(DESK, "dark"), Look(PHONE, "light"), Look(PHONE, "dark")],
+    ids=["desk-light", "desk-dark", "phone-light", "phone-dark"],
+)
 
 
 @dataclass(frozen=True)
@@ -50,3 +67,16 @@ def serving(site: Site, paths: tuple[str, ...] = ()) -> Iterator[Served]:
     server.shutdown()
     thread.join(10)
     server.server_close()
+
+
+def unreadable(browser: Browser, served: Served, look: Look) -> dict[str, object]:
+    """What can't be read on the pages of the served site, with all that folds unfolded; by path."""
+    found = {}
+    with served.signed_in(browser.new_context(viewport=look.window, color_scheme=look.theme)) as context:
+        page = context.new_page()
+        for path in served.paths:
+            page.goto(served.url + path)
+            for summary in page.locator("details.g-advanced:not([open]):visible > summary").all():
+                summary.click()
+            found[path] = page.evaluate(MEASURE)
+    return {path: wrong for path, wrong in found.items() if wrong}

@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, expect
 
 from control.domain.integration import DeploymentState
 from control.domain.outpost import Outpost
 from control.domain.task import TaskKind, TaskState
 from control.fleet.outposts import create_outpost
 from control.store import Store
-from tests.control.web.frontend.serving import DESK, MEASURE, PHONE, serving
+from tests.control.web.frontend.serving import DESK, EACH_LOOK, Look, serving, unreadable
 from tests.support.deployments import deploy, host_key, make_integration, place, set_health
 from tests.support.peers_program import eventually
 from tests.support.runs import begin, finish, queue
@@ -69,18 +68,10 @@ def furnish(store: Store, clock: Clock) -> tuple[str, ...]:
     return (LIST, *engines, *forms, *pages, *asked)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("window", [DESK, PHONE], ids=["desk", "phone"])
-def test_every_word_can_be_read(
-    browser: Browser, site: Site, clock: Clock, theme: Literal["light", "dark"], window: ViewportSize
-) -> None:
-    paths, found = furnish(site.store, clock), {}
-    with serving(site) as served, served.signed_in(browser.new_context(viewport=window, color_scheme=theme)) as context:
-        page = context.new_page()
-        for path in paths:
-            page.goto(served.url + path)
-            found[path] = page.evaluate(MEASURE)
-    assert {path: wrong for path, wrong in found.items() if wrong} == {}
+@EACH_LOOK
+def test_every_word_can_be_read(browser: Browser, site: Site, clock: Clock, look: Look) -> None:
+    with serving(site, furnish(site.store, clock)) as served:
+        assert unreadable(browser, served, look) == {}
 
 
 def shown(page: Page, of: Sequence[str]) -> set[str]:

@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, ViewportSize
+from playwright.sync_api import Browser
 
 from control.auth.people import UserDraft, create_user
 from control.domain.application import LdapProvider
@@ -21,7 +20,7 @@ from control.fleet.outposts import create_outpost
 from control.fleet.rotation import rotate_token
 from control.fleet.tokens import get_token
 from control.store import Store, Unit
-from tests.control.web.frontend.serving import DESK, MEASURE, PHONE, Served, serving
+from tests.control.web.frontend.serving import DESK, EACH_LOOK, PHONE, Look, Served, serving, unreadable
 from tests.support import builders
 from tests.support.site import Site, fill, instance
 from tests.support.stores import ADMIN
@@ -109,18 +108,9 @@ def _event(of: Instance, kind: InstanceEventKind) -> InstanceEvent:
     return InstanceEvent(id=uuid4(), outpost=of.outpost, uid=of.uid, at=of.last_seen, kind=kind, detail=LONG)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("window", [DESK, PHONE], ids=["desk", "phone"])
-def test_every_word_can_be_read(
-    browser: Browser, served: Served, theme: Literal["light", "dark"], window: ViewportSize
-) -> None:
-    with served.signed_in(browser.new_context(viewport=window, color_scheme=theme)) as context:
-        page = context.new_page()
-        found = {}
-        for path in served.paths:
-            page.goto(served.url + path)
-            found[path] = page.evaluate(MEASURE)
-        assert {path: wrong for path, wrong in found.items() if wrong} == {}
+@EACH_LOOK
+def test_every_word_can_be_read(browser: Browser, served: Served, look: Look) -> None:
+    assert unreadable(browser, served, look) == {}
 
 
 def test_without_javascript_a_phone_shows_the_page_before_the_menu(browser: Browser, served: Served) -> None:

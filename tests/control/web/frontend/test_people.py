@@ -1,9 +1,7 @@
 """Pages about people in a browser: readable everywhere, usable by keyboard alone and without JavaScript."""
 
-from typing import Literal
-
 import pytest
-from playwright.sync_api import Browser, ViewportSize, expect
+from playwright.sync_api import Browser, expect
 
 from control.auth import lockout, people, sessions
 from control.auth.lockout import Suspect
@@ -12,7 +10,7 @@ from control.auth.sessions import Origin
 from control.domain.factors import Method
 from control.fleet.applications import replace_bindings
 from control.store import Event
-from tests.control.web.frontend.serving import DESK, MEASURE, PHONE, serving
+from tests.control.web.frontend.serving import DESK, EACH_LOOK, PHONE, Look, serving, unreadable
 from tests.support.site import Site
 from tests.support.stores import ADMIN
 
@@ -50,18 +48,10 @@ def furnish(site: Site) -> tuple[str, ...]:
     return ("/account/sessions", *reports, *(f"/admin/{path}" for path in shown))
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("window", [DESK, PHONE], ids=["desk", "phone"])
-def test_every_word_can_be_read(
-    browser: Browser, site: Site, theme: Literal["light", "dark"], window: ViewportSize
-) -> None:
-    paths, found = furnish(site), {}
-    with serving(site) as served, served.signed_in(browser.new_context(viewport=window, color_scheme=theme)) as context:
-        page = context.new_page()
-        for path in paths:
-            page.goto(served.url + path)
-            found[path] = page.evaluate(MEASURE)
-    assert {path: wrong for path, wrong in found.items() if wrong} == {}
+@EACH_LOOK
+def test_every_word_can_be_read(browser: Browser, site: Site, look: Look) -> None:
+    with serving(site, furnish(site)) as served:
+        assert unreadable(browser, served, look) == {}
 
 
 def test_testing_access_by_keyboard_with_what_one_types_suggested(browser: Browser, site: Site) -> None:

@@ -1,16 +1,15 @@
 """Providers in mode proxy in a browser: readable everywhere, and made with and without JavaScript."""
 
 from collections.abc import Iterator
-from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, expect
 
 from control.domain.application import ProxyMode, ProxyProvider
 from control.fleet.certificates import generate_certificate
 from control.fleet.proxy_providers import create_proxy_provider
 from control.store import Store
-from tests.control.web.frontend.serving import DESK, MEASURE, PHONE, Served, serving
+from tests.control.web.frontend.serving import DESK, EACH_LOOK, PHONE, Look, Served, serving, unreadable
 from tests.support.site import Site
 from tests.support.stores import ADMIN
 
@@ -40,7 +39,7 @@ def furnish(store: Store) -> tuple[str, ...]:
         bare = create_proxy_provider(
             unit,
             {
-                "name": "bare",
+                "name": "W" * 150,
                 "mode": "proxy",
                 "external_host": "http://bare.example.com:8080",
                 "internal_host": "https://127.0.0.1",
@@ -62,20 +61,9 @@ def named(site: Site, name: str) -> ProxyProvider:
         return unit.proxy_providers.get_named(name)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("window", [DESK, PHONE], ids=["desk", "phone"])
-def test_every_word_can_be_read(
-    browser: Browser, served: Served, theme: Literal["light", "dark"], window: ViewportSize
-) -> None:
-    with served.signed_in(browser.new_context(viewport=window, color_scheme=theme)) as context:
-        page = context.new_page()
-        found = {}
-        for path in served.paths:
-            page.goto(served.url + path)
-            for summary in page.locator("details.g-advanced:visible > summary").all():
-                summary.click()
-            found[path] = page.evaluate(MEASURE)
-        assert {path: wrong for path, wrong in found.items() if wrong} == {}
+@EACH_LOOK
+def test_every_word_can_be_read(browser: Browser, served: Served, look: Look) -> None:
+    assert unreadable(browser, served, look) == {}
 
 
 def fill_in(page: Page, name: str) -> None:

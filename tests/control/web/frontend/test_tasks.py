@@ -2,15 +2,14 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Literal
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, ViewportSize, expect
+from playwright.sync_api import Browser, expect
 
 from control.domain.integration import IntegrationHealth
 from control.domain.task import LineLevel, TaskKind, TaskRun, TaskState
-from tests.control.web.frontend.serving import DESK, MEASURE, PHONE, serving
+from tests.control.web.frontend.serving import DESK, EACH_LOOK, PHONE, Look, serving, unreadable
 from tests.support import builders
 from tests.support.runs import HOLDER, LEASE, begin, finish, queue, said
 from tests.support.site import Site
@@ -60,18 +59,10 @@ def furnish(site: Site, clock: Clock) -> tuple[str, ...]:
     return ("/admin/", LIST, f"{LIST}?state=failed&kind=deploy+outpost", *(f"{LIST}{run.id}/" for run in runs), *asked)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("window", [DESK, PHONE], ids=["desk", "phone"])
-def test_every_word_can_be_read(
-    browser: Browser, site: Site, clock: Clock, theme: Literal["light", "dark"], window: ViewportSize
-) -> None:
-    paths, found = furnish(site, clock), {}
-    with serving(site) as served, served.signed_in(browser.new_context(viewport=window, color_scheme=theme)) as context:
-        page = context.new_page()
-        for path in paths:
-            page.goto(served.url + path)
-            found[path] = page.evaluate(MEASURE)
-    assert {path: wrong for path, wrong in found.items() if wrong} == {}
+@EACH_LOOK
+def test_every_word_can_be_read(browser: Browser, site: Site, clock: Clock, look: Look) -> None:
+    with serving(site, furnish(site, clock)) as served:
+        assert unreadable(browser, served, look) == {}
 
 
 def test_a_run_is_followed_to_its_end(browser: Browser, site: Site) -> None:
