@@ -7,7 +7,6 @@ are added where the provider asks for them.
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from http import HTTPStatus
 
 from dataplane.protocols.proxy.messages import Headers, UpstreamHead
 
@@ -16,6 +15,7 @@ _OUR_COOKIE = re.compile(rb'[\s"=]*authentik_proxy_', re.IGNORECASE)
 _COOKIE_PATH = re.compile(rb"(;\s*path\s*=\s*)(/[^;]*)", re.IGNORECASE)
 _URL = re.compile(r"(https?://[^/?#\\@]+)((?:[/?#].*)?)", re.IGNORECASE)
 _REDIRECTING = frozenset({b"location", b"content-location"})
+_SWITCHING = 101
 _TOUCHED = _REDIRECTING | {b"set-cookie"}
 
 SECURITY: Headers = (
@@ -43,16 +43,16 @@ class Answering:
 
     def headers(self, head: UpstreamHead, find_date: Callable[[], bytes]) -> Headers:
         """The headers for the client; with a Date in any case (RFC 9110 section 6.6.1)."""
-        names = {name.lower() for name, _ in head.headers}
+        names = head.names
         passed = head.headers if names.isdisjoint(_TOUCHED) else tuple(self._passed(head.headers))
-        if head.status == HTTPStatus.SWITCHING_PROTOCOLS:
+        if head.status == _SWITCHING:
             return passed
         if b"date" not in names:
             passed = (*passed, (b"Date", find_date()))
         if not self._security:
             return passed
         if b"content-security-policy" in names:  # frame-ancestors says it better
-            names.add(b"x-frame-options")
+            names |= {b"x-frame-options"}
         return (*passed, *(header for header in self._security if header[0].lower() not in names))
 
     def _passed(self, headers: Headers) -> Iterator[tuple[bytes, bytes]]:

@@ -11,6 +11,11 @@ from typing import NamedTuple
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
+def lower_names(headers: Headers) -> frozenset[bytes]:
+    """The names of headers, in lower case."""
+    return frozenset(name.lower() for name, _ in headers)
+
+
 class Body(Enum):
     """How a message's body is delimited (RFC 9112 6.3)."""
 
@@ -101,6 +106,8 @@ class UpstreamHead(NamedTuple):
     """What Content-Length said."""
     keep_alive: bool
     """Whether the upstream's connection may serve another exchange."""
+    names: frozenset[bytes]
+    """Those of `headers`, in lower case."""
 
 
 class Upgraded(NamedTuple):

@@ -15,7 +15,7 @@ from gevent import GreenletExit, get_hub, getcurrent
 from dataplane.io.connection import Connection
 from dataplane.io.dial import Upstream
 from dataplane.io.pool import Full, Lease, Unreachable
-from dataplane.protocols.proxy.messages import Body, Headers, Interim, Request, ResponseHead, UpstreamHead
+from dataplane.protocols.proxy.messages import Body, Headers, Interim, Request, ResponseHead, UpstreamHead, lower_names
 from dataplane.protocols.proxy.relay.answer import Answer
 from dataplane.protocols.proxy.relay.client import Client
 from dataplane.protocols.proxy.relay.exchange import POLICY, Broken, Exchange, Failure, Outcome
@@ -331,7 +331,8 @@ class Carrier:
         lease, place, client = self._lease, self._place, self._client
         assert lease is not None and place is not None  # noqa: S101, PT018  # an answer comes over it
         self._check_switch(head)
-        headers = self._exchange.answer(head._replace(headers=end_to_end(head.headers, b"content-length")))
+        passed = end_to_end(head.headers, b"content-length")
+        headers = self._exchange.answer(head._replace(headers=passed, names=lower_names(passed)))
         self.outcome.note(head.status, time.monotonic())
         self.outcome.upgraded = True
         client.put(client.session.send(Interim(status=head.status, headers=(*headers, *SWITCHING))))

@@ -17,6 +17,7 @@ from dataplane.protocols.proxy.messages import (
     Upgraded,
     UpstreamEvent,
     UpstreamHead,
+    lower_names,
 )
 from dataplane.protocols.proxy.relay.headers import end_to_end
 from dataplane.protocols.proxy.session import BODILESS_STATUS, MAX_HEAD, MAX_HEADERS, blame
@@ -229,7 +230,7 @@ class UpstreamSession:
 
 
 def _remember(seen: bytes, head: UpstreamHead) -> None:
-    if not seen or len(seen) > _MAX_SEEN_SIZE or any(name.lower() == b"set-cookie" for name, _ in head.headers):
+    if not seen or len(seen) > _MAX_SEEN_SIZE or b"set-cookie" in head.names:
         return
     if len(_SEEN) >= _MAX_SEEN:
         del _SEEN[next(iter(_SEEN))]
@@ -240,7 +241,7 @@ def _upstream_head(method: bytes, status: int, version: str, headers: Headers, *
     if version not in {"1.1", "1.0"} or status < _FIRST:
         raise PeerError(502, f"the upstream answers with HTTP/{version} and status {status}")
     if status == _SWITCHING:
-        return UpstreamHead(status, headers, Body.NONE, None, keep_alive=False)
+        return UpstreamHead(status, headers, Body.NONE, None, False, lower_names(headers))
     codings = [value.lower() for name, value in headers if name.lower() == b"transfer-encoding"]
     lengths = [int(value) for name, value in headers if name.lower() == b"content-length"]
     if codings and (codings != [b"chunked"] or version == "1.0" or lengths):
@@ -250,8 +251,9 @@ def _upstream_head(method: bytes, status: int, version: str, headers: Headers, *
     if status < _FIRST_FINAL or status in BODILESS_STATUS or method == b"HEAD":
         # Whoever says that there is a body where there may be none may be about to send one, and what comes too late to
         # be seen here would be the next one's answer. Applications that take HEAD for GET are many.
-        keeps = keeps and method != b"HEAD" and not (codings or length)
-        return UpstreamHead(status, passed, Body.NONE, length, keep_alive=keeps)
-    if codings:
-        return UpstreamHead(status, passed, Body.CHUNKED, None, keep_alive=keeps)
-    return UpstreamHead(status, passed, Body.UNTIL_CLOSE if length is None else Body.SIZED, length, keep_alive=keeps)
+        keeps, body = keeps and method != b"HEAD" and not (codings or length), Body.NONE
+    elif codings:
+        body = Body.CHUNKED
+    else:
+        body = Body.UNTIL_CLOSE if length is None else Body.SIZED
+    return UpstreamHead(status, passed, body, length, keeps, lower_names(passed))

@@ -3,7 +3,7 @@
 Words only, no text of a client's. Admins search for them, so they stay as they are.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dataplane.verifier import Source
@@ -56,6 +56,7 @@ class Reason(StrEnum):
     HOSTS_DIFFER = "hosts_differ"
     MALFORMED = "malformed"
     LOOP = "loop"
+    PATH_OUTSIDE = "path_outside"
     SIGNED_OUT = "signed_out"
     EXPIRED = "expired"
     PROVIDER_CHANGED = "provider_changed"
@@ -66,16 +67,18 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One decision; `word` is what the access log says of it."""
+    """One decision. There are few, and many requests: what is asked of one with each of these is made with it."""
 
     verdict: Verdict
     by: By
     reason: Reason = Reason.NONE
+    admits: bool = field(init=False)
+    word: str = field(init=False)
+    """What the access log says: by what somebody was let in, else what became of who wasn't."""
 
-    @property
-    def word(self) -> str:
-        """By what somebody was let in, else what became of who wasn't."""
-        return self.by.value if self.verdict is Verdict.ADMITTED else self.verdict.value
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "admits", self.verdict is Verdict.ADMITTED)
+        object.__setattr__(self, "word", self.by.value if self.admits else self.verdict.value)
 
 
 BY_SESSION = Decision(Verdict.ADMITTED, By.SESSION)
@@ -95,3 +98,4 @@ NO_APPLICATION = Decision(Verdict.DENIED, By.SETTINGS, Reason.NO_APPLICATION)
 HOSTS_DIFFER = Decision(Verdict.DENIED, By.SETTINGS, Reason.HOSTS_DIFFER)
 MALFORMED = Decision(Verdict.DENIED, By.SETTINGS, Reason.MALFORMED)
 LOOP = Decision(Verdict.DENIED, By.SETTINGS, Reason.LOOP)
+PATH_OUTSIDE = Decision(Verdict.DENIED, By.SETTINGS, Reason.PATH_OUTSIDE)

@@ -16,7 +16,7 @@ from dataplane.protocols.proxy.asking import Asking
 from dataplane.protocols.proxy.messages import Headers, Request, Response
 from dataplane.protocols.proxy.metrics import Metrics
 from dataplane.protocols.proxy.relay.exchange import Outcome
-from dataplane.protocols.proxy.told.decisions import Decision, Verdict
+from dataplane.protocols.proxy.told.decisions import Decision
 from dataplane.protocols.proxy.told.lines import (
     AccessLine,
     DecisionLine,
@@ -101,8 +101,7 @@ class Told:
         self._metrics = metrics
         self._is_trusted = is_trusted
         self._stamp = Stamp().at
-        self._access = Logged.NOTHING
-        self._decisions = Logged.NOTHING
+        self._tells = self._tells_problems = self._wants_problems = False
         self.trace_names = outlets.tracing.names if outlets.tracing is not None else frozenset[bytes]()
         """Headers of a client's that don't go on to the application, for `onward` has others; in lower case."""
         self.admissions = False
@@ -110,9 +109,10 @@ class Told:
 
     def commit(self, options: Options | None) -> None:
         """Write down as much as these say; nothing without any."""
-        self._access = options.access_log if options is not None else Logged.NOTHING
-        self._decisions = options.decision_log if options is not None else Logged.NOTHING
-        self.admissions = self._decisions is Logged.ALL
+        access = options.access_log if options is not None else Logged.NOTHING
+        decisions = options.decision_log if options is not None else Logged.NOTHING
+        self._tells, self._tells_problems = access is Logged.ALL, access is not Logged.NOTHING
+        self.admissions, self._wants_problems = decisions is Logged.ALL, decisions is not Logged.NOTHING
 
     def begin(self, request: Request, seen: Seen, request_id: str, peer: str) -> Record:
         """A request has come from this peer."""
@@ -173,14 +173,11 @@ class Told:
             record.span.end(_ending(record, outcome))
 
     def _is_told(self, outcome: Outcome) -> bool:
-        if self._access is Logged.PROBLEMS:
-            return outcome.status >= _FAILED or outcome.failure is not None or not outcome.status
-        return self._access is Logged.ALL
+        failed = outcome.status >= _FAILED or outcome.failure is not None or not outcome.status
+        return self._tells_problems if failed else self._tells
 
     def _is_wanted(self, decision: Decision) -> bool:
-        if self._decisions is Logged.PROBLEMS:
-            return decision.verdict is not Verdict.ADMITTED
-        return self._decisions is Logged.ALL
+        return self.admissions if decision.admits else self._wants_problems
 
     def _access_line(self, record: Record, outcome: Outcome, took: float) -> AccessLine:
         request, seen, decision, span = record.request, record.seen, record.decision, record.span

@@ -3,7 +3,7 @@
 import pytest
 
 from dataplane.protocols.proxy.answering import SECURITY, Answering
-from dataplane.protocols.proxy.messages import Body, Headers, UpstreamHead
+from dataplane.protocols.proxy.messages import Body, Headers, UpstreamHead, lower_names
 
 SWITCHING = 101
 OUTER = "https://wiki.example.com"
@@ -11,7 +11,7 @@ INNER = frozenset({"http://10.0.0.5:3000", "https://inner.test", "https://inner.
 
 
 def answered(*headers: tuple[bytes, bytes], path: str = "", security: Headers = (), status: int = 200) -> Headers:
-    head = UpstreamHead(status=status, headers=headers, body=Body.NONE, length=None, keep_alive=True)
+    head = UpstreamHead(status, headers, Body.NONE, None, keep_alive=True, names=lower_names(headers))
     told = Answering(INNER, path, OUTER, security).headers(head, lambda: b"now")
     return told if status == SWITCHING else tuple(header for header in told if header != (b"Date", b"now"))
 
@@ -123,5 +123,5 @@ class TestSecurityHeaders:
     ("sent", "told"), [((b"date", b"then"), (b"date", b"then")), ((b"A", b"b"), (b"Date", b"now"))]
 )
 def test_every_answer_has_a_date(sent: tuple[bytes, bytes], told: tuple[bytes, bytes]) -> None:
-    head = UpstreamHead(status=200, headers=(sent,), body=Body.NONE, length=None, keep_alive=True)
+    head = UpstreamHead(200, (sent,), Body.NONE, None, keep_alive=True, names=lower_names((sent,)))
     assert Answering(INNER, "", OUTER, ()).headers(head, lambda: b"now")[-1] == told
