@@ -37,6 +37,7 @@ _PAGES = {
 }
 LOOP = Page(508, "upstream_loop")
 MISDIRECTED = Page(502, "upstream_misdirected")
+OUTSIDE = Page(400, "path_outside")
 
 
 def page_of(failure: Failure, detail: str) -> Page:

@@ -11,12 +11,13 @@ from dataplane.io.connection import Connection
 from dataplane.protocols.proxy.application import Application, Opened
 from dataplane.protocols.proxy.backend import Backend
 from dataplane.protocols.proxy.errand import Errand, Surroundings, check_of
-from dataplane.protocols.proxy.failures import LOOP, MISDIRECTED, refuse
+from dataplane.protocols.proxy.failures import LOOP, MISDIRECTED, OUTSIDE, refuse
 from dataplane.protocols.proxy.heads import Heads
 from dataplane.protocols.proxy.identity import Introduction
 from dataplane.protocols.proxy.judgement import Entered, Judgement, Turned, admission_of
 from dataplane.protocols.proxy.messages import Request, Response
 from dataplane.protocols.proxy.onward import has_been_here
+from dataplane.protocols.proxy.paths import may_climb
 from dataplane.protocols.proxy.relay.exchange import Failure, Onward, Outcome
 from dataplane.protocols.proxy.session import HttpSession
 from dataplane.protocols.proxy.told import decisions
@@ -72,12 +73,15 @@ class Standing:
         _note(record, judged)
         if isinstance(judged, Turned):
             return judged.response
-        if record.person is None:
-            return backend
         try:
-            return backend.of(record.person)
+            backend = backend if record.person is None else backend.of(record.person)
         except ConfigRefused as error:
             return refuse(self._common, record, MISDIRECTED, str(error))
+        path = backend.way.path
+        if path and may_climb(record.request.target):
+            record.decision = decisions.PATH_OUTSIDE
+            return refuse(self._common, record, OUTSIDE, f"applications at {path.decode()} are asked for nothing above")
+        return backend
 
     def _own_lines(self, record: Record) -> bytes:
         """What is another for each request."""

@@ -56,12 +56,27 @@ def upstream(path: Path, play: Callable[[Peer], None]) -> Iterator[None]:
     """Accepts on `path`; each connection is given to `play`."""
     with gevent_socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
-        listener.listen(16)
-        accepting = gevent.spawn(_accept, listener, play)
-        try:
+        with _accepting(listener, play):
             yield
-        finally:
-            accepting.kill()
+
+
+@contextmanager
+def http_upstream(play: Callable[[Peer], None]) -> Iterator[str]:
+    """The same at an http:// address, which may have a path."""
+    with gevent_socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        with _accepting(listener, play):
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def _accepting(listener: Peer, play: Callable[[Peer], None]) -> Iterator[None]:
+    listener.listen(16)
+    accepting = gevent.spawn(_accept, listener, play)
+    try:
+        yield
+    finally:
+        accepting.kill()
 
 
 def _accept(listener: Peer, play: Callable[[Peer], None]) -> None:

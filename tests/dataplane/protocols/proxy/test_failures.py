@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dataplane.gate import Identity
-from dataplane.protocols.proxy.failures import LOOP, MISDIRECTED, Page, page_of, refuse
+from dataplane.protocols.proxy.failures import LOOP, MISDIRECTED, OUTSIDE, Page, page_of, refuse
 from dataplane.protocols.proxy.messages import Request
 from dataplane.protocols.proxy.relay.exchange import Failure
 from dataplane.protocols.proxy.told.record import Record
@@ -26,6 +26,7 @@ PAGES = [
     *(page_of(Failure.CROWDED, limit) for limit in LIMITS),
     LOOP,
     MISDIRECTED,
+    OUTSIDE,
 ]
 
 

@@ -13,7 +13,7 @@ from dataplane.protocols.proxy.told.told import Outlets
 from tests.dataplane.io.lines import until
 from tests.dataplane.protocols.proxy.builders import NOW, OPTIONS, WIKI
 from tests.dataplane.protocols.proxy.servers import Peer, connect, read_all
-from tests.dataplane.protocols.proxy.standing import Site, site
+from tests.dataplane.protocols.proxy.standing import Site, site, standing_before
 from tests.dataplane.protocols.proxy.told.paper import FakeTracing, Paper
 from tests.dataplane.protocols.proxy.told.scripts import WEBSOCKET, go_on, hold, switch
 
@@ -77,6 +77,16 @@ def test_a_stranger(wiki: Wiki) -> None:
     line = wiki.access
     assert (line["status"], line["decision"], line["user"], line["upstream"]) == (answer.status, "challenged", "", "")
     assert wiki.paper.of("decision")[0]["reason"] == "no_session"
+
+
+def test_who_would_leave_the_path_of_the_address(wiki: Wiki) -> None:
+    served = wiki.start()
+    served.commit(**{"provider/p1": standing_before("http://127.0.0.1:1/tenant1")})
+    answer = served.ask(b"/../tenant2")
+    line = wiki.access
+    assert (answer.status, line["status"], line["decision"], line["user"]) == (400, 400, "denied", "alice")
+    (decision,) = wiki.paper.of("decision")
+    assert (decision["verdict"], decision["by"], decision["reason"]) == ("denied", "settings", "path_outside")
 
 
 def test_an_open_path(wiki: Wiki) -> None:
