@@ -5,7 +5,7 @@ from playwright.sync_api import Browser, expect
 
 from control.auth import lockout, people, sessions
 from control.auth.lockout import Suspect
-from control.auth.people import GroupDraft
+from control.auth.people import GroupDraft, UserDraft
 from control.auth.sessions import Origin
 from control.domain.factors import Method
 from control.fleet.applications import replace_bindings
@@ -31,6 +31,7 @@ def furnish(site: Site) -> tuple[str, ...]:
         careful = GroupDraft(name="staff-berlin", parents=frozenset({world.staff.id}), second_factor=True)
         berlin = people.create_group(unit, careful)
         people.set_user_groups(unit, world.bob.id, [berlin.id])
+        people.create_user(unit, UserDraft(username="w" * 150, name="W" * 150))
         not_bob, resting = {"user": world.bob.id, "negate": True}, {"user": world.alice.id, "enabled": False}
         replace_bindings(unit, wiki, [{"group": world.staff.id}, not_bob, resting])
         replace_bindings(unit, world.paste_application, [{"group": berlin.id, "enabled": False}])
@@ -41,7 +42,7 @@ def furnish(site: Site) -> tuple[str, ...]:
             for _ in range(20):
                 suspect = Suspect(user=user, name=name, place="2001:db8:85a3:8d3::/64")
                 lockout.count_failure(unit, lockout.look(unit, suspect))
-    nouns = ("sessions/", "lockouts/", "access/", f"groups/{berlin.id}/", f"groups/{world.staff.id}/edit")
+    nouns = ("users/", "sessions/", "lockouts/", "access/", f"groups/{berlin.id}/", f"groups/{world.staff.id}/edit")
     applications = (f"applications/{wiki.id}/", f"applications/{world.paste_application.id}/")
     shown = (*nouns, *applications, f"users/{world.bob.id}/", f"users/{world.alice.id}/", "access/?user=o")
     reports = tuple(REPORT + name for name in ("alice", "bob", "root"))
