@@ -57,7 +57,6 @@ class Reason(StrEnum):
     MALFORMED = "malformed"
     LOOP = "loop"
     PATH_OUTSIDE = "path_outside"
-    PATH_OUTSIDE = "path_outside"
     SIGNED_OUT = "signed_out"
     EXPIRED = "expired"
     PROVIDER_CHANGED = "provider_changed"
@@ -99,5 +98,4 @@ NO_APPLICATION = Decision(Verdict.DENIED, By.SETTINGS, Reason.NO_APPLICATION)
 HOSTS_DIFFER = Decision(Verdict.DENIED, By.SETTINGS, Reason.HOSTS_DIFFER)
 MALFORMED = Decision(Verdict.DENIED, By.SETTINGS, Reason.MALFORMED)
 LOOP = Decision(Verdict.DENIED, By.SETTINGS, Reason.LOOP)
-PATH_OUTSIDE = Decision(Verdict.DENIED, By.SETTINGS, Reason.PATH_OUTSIDE)
 PATH_OUTSIDE = Decision(Verdict.DENIED, By.SETTINGS, Reason.PATH_OUTSIDE)
