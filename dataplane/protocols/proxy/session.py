@@ -29,6 +29,8 @@ from dataplane.protocols.proxy.messages import (
     Response,
     ResponseHead,
 )
+from dataplane.protocols.proxy.pieces import Pieces
+from dataplane.protocols.proxy.targets import absolute_form, checked_target
 from dataplane.protocols.proxy.wire import (
     LAST_CHUNK,
     encode_chunk,
@@ -43,6 +45,8 @@ MAX_HEAD = 32 * 1024
 """Bytes of a head, or between two events."""
 MAX_HEADERS = 100
 MAX_TARGET = 8 * 1024
+MAX_TURN = 8 * 1024
+"""Bytes parsed in a row, but for large pieces of a body: each may cost as much as a thousand of those."""
 
 _DROPPED = b""
 _NAMES: dict[bytes, bytes] = {}
@@ -67,8 +71,8 @@ _UNSERVED = {"Pause on PRI/Upgrade": "HTTP/2", "Invalid HTTP version": "this ver
 class HttpSession:
     """The server's side. Requests are answered in order: `send` speaks to the request that `events` gave last."""
 
-    __slots__ = ("_append", "_begun", "_between", "_error", "_events", "_framing", "_headers", "_in_head",
-                 "_parser", "_pending", "_request", "_rest", "_target", "_with_body", "closing", "ended")  # fmt: skip
+    __slots__ = ("_add", "_append", "_begun", "_between", "_body", "_error", "_events", "_framing", "_headers",
+                 "_in_head", "_parser", "_pending", "_request", "_rest", "_target", "closing", "ended")  # fmt: skip
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque()
@@ -80,7 +84,7 @@ class HttpSession:
         self._begun = b""
         self._pending = 0
         self._rest = b""
-        self._with_body = False
+        self._body: Pieces | None = None
         self.ended = False  # the peer has closed its side
         self._error: PeerError | None = None
         self._request: Request | None = None
@@ -113,7 +117,7 @@ class HttpSession:
                 return
             rest, self._rest = self._rest, b""
             self._feed(rest)
-            if not events and self._error is None:
+            if not events and self._error is None and not self._rest:
                 return
 
     def send(self, message: Message) -> bytes:
@@ -178,7 +182,9 @@ class HttpSession:
             # The switch would come behind the body (RFC 9110 7.8), but the parser stops before it; what it leaves there
             # must never be read as requests.
             raise PeerError(400, "a request to switch protocols with a body")
-        self._with_body = body is not Body.NONE
+        if body is not Body.NONE:
+            self._body = pieces = Pieces()
+            self._add = pieces.add
         self._in_head = False
         self._target = b""
         self._events.append(
@@ -198,14 +204,15 @@ class HttpSession:
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""
-        self._events.append(Data(data))
+        self._add(data)
 
     def on_message_complete(self) -> None:
         """Trailers end here, unread: nobody may smuggle a header behind a body."""
-        if self._with_body:
+        if self._body is not None:
+            self._tell(self._body.take())
             self._check_size(self._headers)
             self._headers.clear()
-            self._with_body = False
+            self._body = None
             self._events.append(End())
 
     def _feed(self, data: bytes) -> None:
@@ -217,6 +224,8 @@ class HttpSession:
             self._parse(data)
 
     def _parse(self, data: bytes) -> None:
+        if len(data) > MAX_TURN and (self._body is None or not self._body.bulk):
+            data, self._rest = data[:MAX_TURN], data[MAX_TURN:]
         before = len(self._events)
         self._pending += len(data)
         self._begun += data
@@ -224,11 +233,13 @@ class HttpSession:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
             # Whoever does not accept the upgrade goes on in HTTP (RFC 9110 7.8): the rest waits for the decision.
-            self._rest = data[upgrade.args[0] :]
+            self._rest = data[upgrade.args[0] :] + self._rest
             self._parser = HttpRequestParser(self)
         except HttpParserError as error:
             introduces = self._begun.startswith((b"PROX", b"\r\n\r\n\0"))
             self._error = PeerError(400, _UNHEARD) if introduces else blame(error)
+        if self._body is not None:
+            self._weigh(self._body, len(data))
         if not self._in_head:
             self._begun = b""
         added = len(self._events) - before
@@ -240,27 +251,38 @@ class HttpSession:
         else:
             self._between = False
 
+    def _weigh(self, body: Pieces, size: int) -> None:
+        """`size` bytes were parsed, and the body goes on."""
+        try:
+            self._tell(body.weigh(size, self._pending))
+        except PeerError as error:
+            self._error = self._error or error
+
+    def _tell(self, data: bytes) -> None:
+        if data:
+            self._events.append(Data(data))
+
     def _notice(self, data: bytes, added: int) -> None:
         """Learn whether the parser stands between two messages now, and remember what was one whole request."""
         began_between, self._between = self._between, False
         last = self._events[-1]
         if added != 1 or not isinstance(last, Request) or self._error is not None:
             return
-        if last.body is not Body.NONE or not data.endswith(b"\r\n\r\n"):
+        if last.body is not Body.NONE or self._rest or not data.endswith(b"\r\n\r\n"):
             return
         self._between = last.keep_alive and not last.upgrade
         if began_between and self._between:
             learn(data, last)
 
     def _close(self) -> None:
-        if self._error is None and not self.ended and (self._target or self._headers or self._with_body):
+        if self._error is None and not self.ended and (self._target or self._headers or self._body is not None):
             self._error = PeerError(400, "the connection ended within a request")
         self.ended = True
 
     def _check_size(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
         if len(headers) > MAX_HEADERS:
             raise PeerError(431, f"more than {MAX_HEADERS} headers")
-        may_be_large = self._pending > MAX_HEAD or self._with_body
+        may_be_large = self._pending > MAX_HEAD or self._body is not None
         if may_be_large and sum(len(name) + len(value) for name, value in headers) > MAX_HEAD:
             raise PeerError(431, f"a head of more than {MAX_HEAD} bytes")
 
@@ -288,8 +310,8 @@ class HttpSession:
         name = parse_host(host) if host else ""
         target = self._target
         if target.startswith(b"/") or (target == b"*" and method == b"OPTIONS"):
-            return _checked_target(target), name
-        target, authority = _absolute_form(target)
+            return checked_target(target), name
+        target, authority = absolute_form(target)
         if host is not None and name != authority:
             # The target's would count (RFC 9112 3.2.2), but an application may look at the other one.
             raise PeerError(400, f"the request target names the host {authority!r}, the Host header {name!r}")
@@ -334,7 +356,7 @@ class HttpSession:
 
     def body_pending(self) -> bool:
         """Whether the present request has a body that has not arrived to its end."""
-        return self._request is not None and self._request.body is not Body.NONE and self._with_body
+        return self._request is not None and self._request.body is not Body.NONE and self._body is not None
 
     def _speaks_11(self) -> bool:
         return self._request is None or self._request.version == b"1.1"
@@ -363,23 +385,6 @@ def _request_body(version: str, fields: dict[bytes, bytes]) -> Body:
             raise PeerError(400 if version == "1.0" else 501, "transfer coding other than chunked in HTTP/1.1")
         return Body.CHUNKED
     return Body.SIZED if int(fields.get(b"content-length", b"0")) else Body.NONE
-
-
-def _checked_target(target: bytes) -> bytes:
-    if b"#" in target:
-        raise PeerError(400, "a fragment in the request target")
-    return target
-
-
-def _absolute_form(target: bytes) -> tuple[bytes, str]:
-    """RFC 9112 3.2.2: the target in origin form, and the authority."""
-    scheme, separator, rest = target.partition(b"://")
-    if not separator or scheme.lower() not in {b"http", b"https"}:
-        raise PeerError(400, "the request target is neither a path nor an http URL")
-    authority, slash, path = rest.partition(b"/")
-    if b"?" in authority:
-        raise PeerError(400, "the request target has no path")
-    return _checked_target(slash + path or b"/"), parse_host(authority)
 
 
 def blame(error: HttpParserError) -> PeerError:
