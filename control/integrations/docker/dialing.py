@@ -170,9 +170,9 @@ class DialAdapter(requests.adapters.HTTPAdapter):
     def get_connection_with_tls_context(
         self,
         request: requests.PreparedRequest,  # noqa: ARG002 - as requests calls it
-        verify: bool | str | None,  # noqa: ARG002
-        proxies: Mapping[str, str] | None = None,  # noqa: ARG002
-        cert: object = None,  # noqa: ARG002
+        verify: bool | str | None,  # noqa: ARG002 - likewise
+        proxies: Mapping[str, str] | None = None,  # noqa: ARG002 - likewise
+        cert: object = None,  # noqa: ARG002 - likewise
     ) -> urllib3.HTTPConnectionPool:
         """As requests asks for it."""
         return self._pool

@@ -40,6 +40,8 @@ from control.integrations.model import TargetAway
 # What no container can be called: to ask whether a call is allowed, without any effect.
 NOBODY = "_nobody"
 _VERSION = re.compile(r"[0-9]{1,2}\.[0-9]{1,3}", re.ASCII)
+# What is kept of what an engine calls its version.
+_LONGEST_VERSION = 80
 _OLDEST: str = docker.constants.MINIMUM_DOCKER_API_VERSION
 _BROKEN = (
     requests.RequestException,
@@ -96,7 +98,7 @@ class Engine:
         """A new container, which does not run yet: its id. Raises Refused (Missing: no such image; Taken: the name)."""
         self._client.hidden |= tokens_in(body)
         with self._asking("POST /containers/create"):
-            return str(self._client.create_container_from_config(dict(body), name)["Id"])  # type: ignore[no-untyped-call]
+            return str(self._client.create_container_from_config(dict(body), name)["Id"])  # type: ignore[no-untyped-call]  # docker-py's
 
     def start(self, container: str) -> None:
         """Let it run; no harm if it does. Raises Refused."""
@@ -127,7 +129,7 @@ class Engine:
         """The id of an image that is there, by reference or id."""
         with self._asking("GET /images/{name}/json"):
             try:
-                return str(self._client.inspect_image(reference)["Id"])  # type: ignore[no-untyped-call]
+                return str(self._client.inspect_image(reference)["Id"])  # type: ignore[no-untyped-call]  # docker-py's
             except docker.errors.NotFound as error:
                 if error.response is None or is_refusal(error.response):
                     raise
@@ -165,9 +167,9 @@ class Engine:
         """What the engine calls its version, asked where that is allowed; else what its answers say of it."""
         try:
             with self._asking("GET /version"):
-                return str(self._client.version()["Version"])
+                return short(str(self._client.version()["Version"]))[:_LONGEST_VERSION]
         except (NotAllowed, Refused):
-            return self.software
+            return short(self.software)[:_LONGEST_VERSION]
 
     def is_allowed(self, method: str, path: str, params: Mapping[str, str], body: str | None = None) -> bool:
         """Whether a call gets through to the engine. Only for calls that the engine itself then refuses."""

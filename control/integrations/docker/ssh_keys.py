@@ -66,6 +66,7 @@ def _as_paramiko(key: object) -> paramiko.PKey:
     }
     for known, kind in kinds.items():
         if isinstance(key, known):
+            # mypy doesn't see that it is one of these.
             text = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())  # type: ignore[attr-defined]
             return kind.from_private_key(StringIO(text.decode()))
     raise ValueError(f"expected RSA, ECDSA or Ed25519, found {type(key).__name__}")

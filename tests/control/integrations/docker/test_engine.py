@@ -1,7 +1,12 @@
-"""What is told of an engine that doesn't answer in time."""
+"""What is told of an engine that doesn't answer in time, or says too much."""
 
-from contextlib import closing
-from threading import Event
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import ThreadingMixIn, UnixStreamServer
+from threading import Event, Thread
 
 import pytest
 
@@ -32,3 +37,38 @@ def test_who_is_cut_off_was_late_whatever_the_dialer_says() -> None:
 
     assert away.value.code == "engine_away"
     assert away.value.detail.endswith("no answer within 0.01 s")
+
+
+class _Talker(BaseHTTPRequestHandler):
+    """Its version is a novel, in lines."""
+
+    def do_GET(self) -> None:
+        """Whatever is asked."""
+        body = json.dumps({"Version": "24.0\n" + "x" * 1000} if self.path.endswith("/version") else []).encode()
+        self.send_response(200)
+        self.send_header("Api-Version", "1.43")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        """Nothing."""
+
+
+class _Server(ThreadingMixIn, UnixStreamServer):
+    daemon_threads = True
+
+
+@contextmanager
+def talking(path: Path) -> Iterator[Engine]:
+    """An engine that says too much."""
+    with _Server(str(path), _Talker) as server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        with closing(Engine(UnixDialer(str(path)), Limits())) as engine:
+            yield engine
+        server.shutdown()
+
+
+def test_a_version_is_one_line_that_can_be_stored(tmp_path: Path) -> None:
+    with talking(tmp_path / "engine.sock") as engine:
+        assert engine.version() == "24.0 " + "x" * 75
