@@ -255,8 +255,8 @@ def _verdict(measured: Proxying) -> list[str]:
         "Python: two heads parsed and two written, the judgement, the switches between greenlets; a third is the",
         "kernel's. Headers that came before are parsed no more, whatever address is asked for with them:",
         f"{measured.ratio(VARIED):.2f} of nginx's rate. Headers that never came before are parsed, and written anew",
-        f"for the application: {measured.ratio(UNLIKE):.2f}. Large answers are buffers that go by: the kernel's copying",
-        "counts for more, and the distance is smaller.",
+        f"for the application: {measured.ratio(UNLIKE):.2f}. Large answers are buffers that go by: the kernel's",
+        "copying counts for more, and the distance is smaller.",
     ]
 
 
