@@ -2,6 +2,7 @@
 
 import json
 import socket
+from collections.abc import Callable
 from http.client import IncompleteRead
 from pathlib import Path
 
@@ -96,14 +97,20 @@ def assert_torn(connection: socket.socket) -> None:
         answered.read()
 
 
-@pytest.mark.parametrize("how", HEADS)
-def test_an_application_that_dies_in_the_middle_leaves_a_torn_answer(scripted: ProxyWorld, how: str) -> None:
+def dying(how: str) -> Callable[[Call], None]:
+    """An application that dies in the middle of its answer."""
+
     def answer(call: Call) -> None:
         call.send(b"HTTP/1.1 200 OK\r\n" + HEADS[how])
         call.ended(0.1)
         call.reset()
 
-    scripted.scripted.answer = answer
+    return answer
+
+
+@pytest.mark.parametrize("how", HEADS)
+def test_an_application_that_dies_in_the_middle_leaves_a_torn_answer(scripted: ProxyWorld, how: str) -> None:
+    scripted.scripted.answer = dying(how)
     with wire(scripted) as connection:
         connection.sendall(request(scripted, "scripted", "GET / HTTP/1.1"))
         assert_torn(connection)
@@ -112,13 +119,7 @@ def test_an_application_that_dies_in_the_middle_leaves_a_torn_answer(scripted: P
 @pytest.mark.parametrize("how", ["chunked", "within-a-chunk", "until-the-end"])
 def test_a_client_of_http_1_0_sees_a_torn_answer_too(scripted: ProxyWorld, how: str) -> None:
     """It has nothing but the connection's end to go by: that has to be a reset."""
-
-    def answer(call: Call) -> None:
-        call.send(b"HTTP/1.1 200 OK\r\n" + HEADS[how])
-        call.ended(0.1)
-        call.reset()
-
-    scripted.scripted.answer = answer
+    scripted.scripted.answer = dying(how)
     with wire(scripted) as connection:
         connection.sendall(request(scripted, "scripted", "GET / HTTP/1.0"))
         answered = response(connection)
