@@ -13,10 +13,12 @@ from gevent.event import Event as Signal
 
 from dataplane.config import Upstream
 from dataplane.io.connection import Connection
-from dataplane.io.stream import Expired, loop_now
+from dataplane.io.stream import Expired, give_way, loop_now
 from dataplane.protocols.proxy.messages import Data
 
 _LEAST_SHARE = 16
+_ROW = 2
+"""Pieces of a body that are taken in a row, but for reading them: with most bodies that is all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,8 @@ class Intake:
         self._connection = connection
         self._pace = Pace(limits.stall, limits.rate)
         self._spool = limits.spool
+        self._moment = 0.0
+        self._row = 0
         self.received = 0
         """Bytes so far."""
 
@@ -116,7 +120,7 @@ class Intake:
 
         Where it isn't there `within` so many seconds, which is no fault, Expired("gather").
         """
-        since = loop_now()
+        since = self._take_turn()
         time = self._pace.time_for(0)
         early = within is not None and within < time
         event = self._connection.find_next_event(within if early else time, "gather" if early else "slow_body")
@@ -125,6 +129,19 @@ class Intake:
         self._pace.spend(since, len(event.data))
         self.received += len(event.data)
         return event.data
+
+    def _take_turn(self) -> float:
+        """Now; after a while for others, where piece after piece lies there already."""
+        now = loop_now()
+        if now != self._moment:
+            self._moment, self._row = now, 0
+            return now
+        self._row += 1
+        if self._row < _ROW:
+            return now
+        give_way()
+        self._moment, self._row = loop_now(), 0
+        return self._moment
 
     def spool(self, within: float | None) -> tuple[bytes, bool]:
         """The body as far as it may be held, and whether that is all of it."""

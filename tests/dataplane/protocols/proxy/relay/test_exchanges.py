@@ -157,6 +157,25 @@ class TestUploads:
         assert b"ext=" not in raw[0]
         assert re.search(rb"\r\nTransfer-Encoding: chunked\r\n", raw[0])
 
+    def test_small_chunks_go_on_as_what_came_at_once(self) -> None:
+        """Each by itself would be a packet."""
+        raw: list[bytes] = []
+
+        def play(peer: Peer) -> None:
+            data = b""
+            while not data.endswith(b"\r\n0\r\n\r\n") and (piece := peer.recv(65536)):
+                data += piece
+            raw.append(data)
+            peer.sendall(OK)
+
+        with application(play) as app, connect(app.port) as client:
+            client.sendall(CHUNKED + b"1\r\nx\r\n" * 100_000 + b"0\r\n\r\n")
+            assert read_head(client).startswith(b"HTTP/1.1 200 ")
+            assert app.last().received == 100_000
+        chunks = re.findall(rb"([0-9a-f]+)\r\nx+\r\n", raw[0])
+        assert sum(int(size, 16) for size in chunks) == 100_000
+        assert len(chunks) < 150
+
     def test_it_flows_while_it_comes(self) -> None:
         """A client and an application may talk by turns, within one exchange."""
 
