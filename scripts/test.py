@@ -19,11 +19,22 @@ from xml.etree import ElementTree as ET
 from scripts import peers
 from scripts.tree import ROOT
 
-PARALLEL = ("--numprocesses=4",)
 PARTS = {
-    "core": ("-m", "not interop", *PARALLEL),
-    "databases": ("-m", "interop and postgresql", *PARALLEL),
-    "interop": ("-m", "interop and not postgresql", "--numprocesses=3", "--dist=loadscope", "--no-loadscope-reorder"),
+    "core": ("-m", "not interop", "--numprocesses=4"),
+    "databases": ("-m", "interop and postgresql", "--numprocesses=4"),
+    "interop": ("-m", "interop and not postgresql", "--numprocesses=4", "--dist=loadscope", "--no-loadscope-reorder"),
+}
+# Where tests of a part are, if not anywhere: each process reads all that it is shown, many seconds for all there is.
+FOLDERS = {
+    "databases": ("tests/control",),
+    "interop": (
+        "tests/control/integrations/docker",
+        "tests/control/store",
+        "tests/control/test_settings.py",
+        "tests/control/web/frontend",
+        "tests/e2e",
+        "tests/interop",
+    ),
 }
 NO_TESTS = 5  # pytest's exit code
 
@@ -63,6 +74,8 @@ def run(part: str, arguments: list[str]) -> tuple[int, Tally]:
         command = [
             *(sys.executable, "-m", "pytest", "--quiet", "--no-header", f"--junit-xml={report}"),
             *PARTS[part],
+            # Only where the arguments name no files.
+            *(("--override-ini", f"testpaths={' '.join(FOLDERS[part])}") if part in FOLDERS else ()),
             *arguments,
         ]
         # Whoever wants no bytecode written would have each process rewrite the assertions of all tests.

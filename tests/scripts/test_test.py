@@ -6,7 +6,7 @@ import pytest
 
 from scripts import peers
 from scripts import test as runner
-from scripts.test import Tally, main, tally
+from scripts.test import FOLDERS, Tally, main, tally
 from scripts.tree import ROOT
 from tests.support.lanes import LANES, lane_of
 
@@ -61,13 +61,36 @@ def test_peers_that_cannot_be_installed_fail_the_run_in_one_line(
     ]
 
 
+def marks(path: Path, name: str) -> int:
+    """How often a file gives a mark."""
+    return path.read_text().count(f"mark.{name}")
+
+
+def is_inside(path: Path, part: str) -> bool:
+    """Whether a part looks there for its tests."""
+    return any(path.is_relative_to(ROOT / folder) for folder in FOLDERS[part])
+
+
+def test_no_test_of_a_part_lies_where_it_does_not_look() -> None:
+    assert [folder for folders in FOLDERS.values() for folder in folders if not (ROOT / folder).exists()] == []
+    files = [path for path in (ROOT / "tests").rglob("*.py") if path.name.startswith(("test_", "conftest"))]
+    files.remove(Path(__file__))
+    # Those marked with both are of the databases.
+    interop = [path for path in files if marks(path, "interop") > marks(path, "postgresql")]
+    databases = [path for path in files if marks(path, "postgresql") or "databases import BOTH" in path.read_text()]
+    assert len(interop) > 50
+    assert len(databases) > 5
+    assert [path for path in interop if not is_inside(path, "interop")] == []
+    assert [path for path in databases if not is_inside(path, "databases")] == []
+
+
 def test_what_lanes_name_exists() -> None:
     assert [path for paths in LANES.values() for path in paths if not (ROOT / path).exists()] == []
 
 
 def test_a_test_is_in_the_first_lane_that_names_it_or_in_none() -> None:
-    assert lane_of("tests/e2e/test_life.py::test_x") == "machine"
-    assert lane_of("tests/interop/docker/test_image.py::test_docker_run_as_shown") == "machine"
+    assert lane_of("tests/e2e/test_life.py::test_x") == "browsers"
+    assert lane_of("tests/interop/docker/test_image.py::test_docker_run_as_shown") == "engines"
     assert lane_of("tests/interop/test_replicas.py::test_x") == "fronts"
     assert lane_of("tests/interop/proxy/test_bodies.py::test_x") == "proxied"
     assert lane_of("tests/control/store/test_unit.py::test_x[postgresql]") is None

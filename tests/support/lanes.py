@@ -11,21 +11,16 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 LANES = {
-    # One after the other: a browser gives up when the machine's networks change, as an engine changes them; and disks
-    # are unmounted by faults, which whatever has mounts of its own meanwhile would hold on to.
-    "machine": (
-        "tests/control/web/frontend/",
-        "tests/e2e/",
-        "tests/interop/test_workers_under_load.py",
-        "tests/interop/docker/",
+    "browsers": ("tests/control/web/frontend/", "tests/e2e/"),
+    "engines": ("tests/interop/docker/",),
+    "faults": (
         "tests/interop/faults/",
         "tests/interop/test_outpost_disk.py",
-        "tests/interop/ldap/test_sssd.py",
-        "tests/interop/ldap/test_nslcd.py",
+        "tests/interop/test_workers_under_load.py",
     ),
     "ldap": ("tests/interop/ldap/",),
-    "proxied": ("tests/interop/proxy/",),
     "hostile": ("tests/interop/proxy/hostile/",),
+    "proxied": ("tests/interop/proxy/",),
     "fronts": ("tests/interop/",),
 }
 
