@@ -19,13 +19,7 @@ from dataplane.protocols.proxy.messages import Body, Headers, Interim, Request, 
 from dataplane.protocols.proxy.relay.answer import Answer
 from dataplane.protocols.proxy.relay.client import Client
 from dataplane.protocols.proxy.relay.exchange import POLICY, Broken, Exchange, Failure, Outcome
-from dataplane.protocols.proxy.relay.headers import (
-    body_end,
-    end_to_end,
-    plain_end,
-    upgrade_end,
-    whole_head,
-)
+from dataplane.protocols.proxy.relay.headers import body_end, end_to_end, plain_end, upgrade_end, whole_head
 from dataplane.protocols.proxy.relay.lanes import LaneFull, Place
 from dataplane.protocols.proxy.relay.room import Room
 from dataplane.protocols.proxy.relay.session import find_sized
@@ -72,16 +66,18 @@ class Carrier:
         self.outcome = Outcome(began=time.monotonic())
         self._waiting_since = self.outcome.began
 
-    def carry(self, place: Place) -> None:
+    def carry(self) -> None:
         """Do it all; what went wrong is told to the client, and stands in the outcome."""
-        self._place = place
         try:
+            self._place = self._room.take_turn(self._exchange.client)
             if self._request.body is Body.NONE:
                 self._carry_plain()
             else:
                 self._carry_body()
+        except LaneFull:
+            self._fail(Broken(Failure.CROWDED, "exchanges_per_client"))
         except Broken as broken:
-            self.fail(broken)
+            self._fail(broken)
         except GreenletExit:  # the server goes and waits no longer: the outcome tells how far it came
             self.outcome.failure, self.outcome.detail = Failure.ENDED, "drain"
             self._client.tear()
@@ -94,7 +90,7 @@ class Carrier:
         if not self._over:
             get_hub().loop.run_callback(self._end_now, code)
 
-    def fail(self, broken: Broken) -> None:
+    def _fail(self, broken: Broken) -> None:
         """An error before the head becomes a page; after it, only a torn connection tells the truth."""
         self._over = True
         if self._upload is not None:
@@ -389,6 +385,8 @@ class Carrier:
             self._upload = None
         if self._lease is not None:
             self._lease.drop()
+        if self._place is not None:
+            self._place.give_back()
         client.close()
 
 

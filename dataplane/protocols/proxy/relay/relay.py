@@ -10,9 +10,9 @@ from dataplane.io.connection import Connection
 from dataplane.io.pool import Lease, Pool, Upstreams
 from dataplane.protocols.proxy.messages import Request
 from dataplane.protocols.proxy.relay.carrier import Carrier
-from dataplane.protocols.proxy.relay.exchange import GOING_AWAY, Broken, End, Exchange, Failure, Outcome
+from dataplane.protocols.proxy.relay.exchange import GOING_AWAY, End, Exchange, Outcome
 from dataplane.protocols.proxy.relay.flow import HELD, RelayLimits
-from dataplane.protocols.proxy.relay.lanes import LaneFull, Lanes, Place
+from dataplane.protocols.proxy.relay.lanes import Lanes, Place
 from dataplane.protocols.proxy.session import HttpSession
 
 
@@ -46,15 +46,9 @@ class Relay:
         """Carry out the whole exchange: the client has its answer, or as much of it as there was."""
         carrier = Carrier(self, request, session, connection, exchange)
         try:
-            place = self._lanes.take(exchange.client, self.limits.patience)
-        except LaneFull:
-            carrier.fail(Broken(Failure.CROWDED, "exchanges_per_client"))
-            return carrier.outcome
-        try:
-            exchange.begin(carrier.end)
-            carrier.carry(place)
+            exchange.begin(carrier.end)  # who waits for a turn may not have it any more when it comes
+            carrier.carry()
         finally:
-            place.give_back()
             exchange.done()
         return carrier.outcome
 
@@ -64,6 +58,10 @@ class Relay:
             end(GOING_AWAY)
 
     # What carriers ask
+
+    def take_turn(self, client: str) -> Place:
+        """A place for one more exchange of a client, when it has one. Raises LaneFull."""
+        return self._lanes.take(client, self.limits.patience)
 
     def take(self, rested: float) -> Lease:
         """A connection to the upstream that was used at most `rested` seconds ago. Raises Unreachable and Full."""

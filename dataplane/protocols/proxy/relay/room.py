@@ -14,6 +14,10 @@ class Room(Protocol):
     limits: RelayLimits
     held: Held
 
+    def take_turn(self, client: str) -> Place:
+        """A place for one more exchange of a client, waited for and to be given back. Raises LaneFull."""
+        ...
+
     def take(self, rested: float) -> Lease:
         """A connection that was used at most `rested` seconds ago. Raises Unreachable and Full."""
         ...

@@ -1,7 +1,7 @@
 """What is open is ended when it would not be let in any more: downloads never look complete, WebSockets say goodbye."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -150,6 +150,23 @@ def test_before_the_answer_has_begun_there_is_a_page(tmp_path: Path) -> None:
         answer = read_all(client)
         assert answer.startswith(b"HTTP/1.1 403 ")
         assert b"Your sign-in has ended" in answer
+
+
+def test_who_waits_for_a_turn_is_watched_as_well(tmp_path: Path) -> None:
+    """Signing out frees the places of one's own, but not for what one asked for before."""
+    share, posts = 16, 4
+    with site(tmp_path, silent, connections=4 * share) as wiki, ExitStack() as stack:
+        clients = [stack.enter_context(connect(wiki.port)) for _ in range(share + posts)]
+        for client in clients[:share]:
+            client.sendall(wiki.request())
+        until(lambda: len(wiki.seen) == share)
+        for client in clients[share:]:
+            client.sendall(wiki.request(b"/", b"Content-Length: 0", b"Connection: close", method=b"POST"))
+        until(lambda: wiki.open == share + posts)
+        sign_out(wiki)
+        for client in clients[share:]:
+            assert read_all(client).startswith(b"HTTP/1.1 403 ")
+        assert len(wiki.seen) == share
 
 
 def test_what_came_by_credentials_ends_with_them(tmp_path: Path) -> None:

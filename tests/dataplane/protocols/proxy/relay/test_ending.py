@@ -1,6 +1,7 @@
 """Exchanges that are ended from outside."""
 
 import datetime as dt
+from dataclasses import replace
 from functools import partial
 
 import gevent
@@ -14,6 +15,7 @@ from tests.dataplane.io.lines import until
 from tests.dataplane.protocols.proxy.relay.applications import (
     GET,
     OK,
+    PATIENT,
     application,
     longer,
     post,
@@ -32,6 +34,30 @@ class TestEnding:
             app.ends[0]()
             assert read_head(client).startswith(b"HTTP/1.1 502 ")
             assert app.last().failure is Failure.ENDED
+
+    def test_who_waits_for_a_turn_is_ended_too(self) -> None:
+        """What was taken away while somebody waited is not done once places are free."""
+        seen: list[bytes] = []
+
+        def play(peer: Peer) -> None:
+            seen.append(read_head(peer))
+            read_all(peer)
+
+        limits = replace(PATIENT, per_client=1, patience=5)
+        with application(play, limits=limits) as app, connect(app.port) as first, connect(app.port) as second:
+            first.sendall(GET)
+            until(lambda: seen)
+            second.sendall(post(2) + b"ok")
+            until(lambda: app.open == 2)
+            for end in app.ends:
+                end()
+            assert read_head(second).startswith(b"HTTP/1.1 502 ")
+            until(lambda: len(app.outcomes) == 2)
+            assert {outcome.failure for outcome in app.outcomes} == {Failure.ENDED}
+            assert len(seen) == 1
+            with connect(app.port) as third:  # the places are nobody's
+                third.sendall(GET)
+                until(lambda: len(seen) == 2)
 
     @pytest.mark.parametrize("framing", [b"Content-Length: 100", b"Transfer-Encoding: chunked", b"X-Until: close"])
     def test_in_the_midst_of_it_it_never_looks_whole(self, framing: bytes) -> None:
