@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from dataplane.protocols.proxy.identity import Introduction
 from dataplane.protocols.proxy.messages import Body, Headers, Request
-from dataplane.protocols.proxy.onward import Way, onward_line, onward_lines
+from dataplane.protocols.proxy.onward import Way, onward_lines
 from dataplane.protocols.proxy.trust import Seen
 
 MAX_KEPT = 2048
@@ -36,11 +36,8 @@ class Heads:
         self._kept: dict[int, _Kept] = {}
         """By the identity of headers that are held here, so that no others can have it."""
 
-    def make(self, request: Request, seen: Seen, peer: str, introduction: Introduction, way: Way) -> bytes:
-        """`onward_head` of these."""
-        return onward_line(request, way) + self._lines(request, seen, peer, introduction, way)
-
-    def _lines(self, request: Request, seen: Seen, peer: str, introduction: Introduction, way: Way) -> bytes:
+    def find(self, request: Request, seen: Seen, peer: str, introduction: Introduction, way: Way) -> bytes:
+        """`onward_lines` of these."""
         kept = self._kept.get(id(request.headers))
         if (
             kept is not None

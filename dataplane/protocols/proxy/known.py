@@ -6,7 +6,7 @@ or behind. A line that isn't as plain as can be is for the parser. Passwords lie
 """
 
 import re
-from typing import Any
+from typing import NamedTuple
 
 from dataplane.protocols.proxy.messages import Body, Request
 
@@ -18,8 +18,15 @@ MAX_MET = 8192
 _LINE = re.compile(rb"(GET|HEAD) (/[A-Za-z0-9._~!$&'()*+,;=:@/?%-]{0,4095}) HTTP/1\.1")
 """RFC 3986 section 3.3 and 3.4, in origin form (RFC 9112 section 3.2.1): every reader takes it for the same."""
 
-_KNOWN: dict[bytes, tuple[Any, ...]] = {}
-"""By the block, the end of the request line included: what stands in a Request behind method and target."""
+
+class _Known(NamedTuple):
+    line: bytes
+    request: Request
+    """What that line and the block are: for who polls, and for proxies, which ask the same question for all."""
+
+
+_KNOWN: dict[bytes, _Known] = {}
+"""By the block, the end of the request line included."""
 _MET: set[int] = set()
 """Hashes of blocks that came once. What never comes again takes no room, and nobody else's: strangers may send as many
 as they like."""
@@ -31,8 +38,10 @@ def find_known(data: bytes) -> Request | None:
     known = _KNOWN.get(data[end:])
     if known is None:
         return None
+    if len(known.line) == end and data.startswith(known.line):
+        return known.request
     line = _LINE.fullmatch(data, 0, end)
-    return None if line is None else Request._make((*line.groups(), *known))
+    return None if line is None else Request._make((*line.groups(), *known.request[2:]))
 
 
 def learn(data: bytes, request: Request) -> None:
@@ -51,7 +60,7 @@ def learn(data: bytes, request: Request) -> None:
         return
     if len(_KNOWN) >= MAX_KNOWN:
         del _KNOWN[next(iter(_KNOWN))]
-    _KNOWN[block] = request[2:]
+    _KNOWN[block] = _Known(data[:end], request)
 
 
 def forget() -> None:

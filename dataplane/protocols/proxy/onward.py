@@ -44,11 +44,6 @@ class Way(NamedTuple):
     """What this proxy calls itself in Via (RFC 9110 7.6.3)."""
 
 
-def onward_head(request: Request, seen: Seen, peer: str, introduction: Introduction, way: Way) -> bytes:
-    """Request line and header lines, without the empty line; what is another for each request still has to follow."""
-    return onward_line(request, way) + onward_lines(request, seen, peer, introduction, way)
-
-
 def onward_line(request: Request, way: Way) -> bytes:
     """The request line."""
     path = way.path if request.target != b"*" else b""  # of the server as a whole (RFC 9110 section 9.3.7)
@@ -56,7 +51,10 @@ def onward_line(request: Request, way: Way) -> bytes:
 
 
 def onward_lines(request: Request, seen: Seen, peer: str, introduction: Introduction, way: Way) -> bytes:
-    """The header lines: whatever the request's method and target, of equal headers and version the same."""
+    """The header lines, without what is another for each request, and without the empty line.
+
+    Of equal headers and version they are the same, whatever the request's method and target.
+    """
     host = seen.host.encode()
     lines = [b"Host: %s\r\n" % (way.host or host)]
     left_out = introduction.left_out | _listed(request)

@@ -16,7 +16,7 @@ from dataplane.protocols.proxy.heads import Heads
 from dataplane.protocols.proxy.identity import Introduction
 from dataplane.protocols.proxy.judgement import Entered, Judgement, Turned, admission_of
 from dataplane.protocols.proxy.messages import Request, Response
-from dataplane.protocols.proxy.onward import has_been_here
+from dataplane.protocols.proxy.onward import has_been_here, onward_line
 from dataplane.protocols.proxy.paths import may_climb
 from dataplane.protocols.proxy.relay.exchange import Failure, Onward, Outcome
 from dataplane.protocols.proxy.session import HttpSession
@@ -53,8 +53,9 @@ class Standing:
             return self._answer(record, found)
         backend = found
         opened = _opened(judged)
-        head = self._heads.make(request, seen, connection.peer, _introduction(application, opened), backend.way)
-        onward = Onward(request.method, head + self._own_lines(record))
+        lines = self._heads.find(request, seen, connection.peer, _introduction(application, opened), backend.way)
+        head = b"".join((onward_line(request, backend.way), lines, self._own_lines(record)))
+        onward = Onward(request.method, head)
         errand = Errand(self._surroundings, record, opened, backend, onward)
         try:
             outcome = backend.relay.forward(request, session, connection, errand)

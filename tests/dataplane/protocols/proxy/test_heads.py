@@ -7,7 +7,7 @@ import pytest
 from dataplane.protocols.proxy.heads import MAX_KEPT, MAX_SIZE, Heads
 from dataplane.protocols.proxy.identity import Introduction
 from dataplane.protocols.proxy.messages import Request
-from dataplane.protocols.proxy.onward import Way, onward_head
+from dataplane.protocols.proxy.onward import Way, onward_lines
 from dataplane.protocols.proxy.trust import Seen
 from tests.dataplane.protocols.proxy.reading import read
 
@@ -36,40 +36,27 @@ class Asked:
     way: Way = WAY
     heads: Heads = field(default_factory=Heads)
 
-    def make(self, **changes: object) -> bytes:
+    def find(self, **changes: object) -> bytes:
         asked = {
             "request": self.request, "seen": self.seen, "peer": self.peer, "introduction": self.introduction,
             "way": self.way, **changes,
         }  # fmt: skip
-        found = self.heads.make(**asked)  # type: ignore[arg-type]  # by their names
-        assert found == onward_head(**asked)  # type: ignore[arg-type]  # likewise
+        found = self.heads.find(**asked)  # type: ignore[arg-type]  # by their names
+        assert found == onward_lines(**asked)  # type: ignore[arg-type]  # likewise
         return found
 
-    @property
-    def kept(self) -> list[bytes]:
-        """Lines, oldest first."""
-        return [each.lines for each in self.heads._kept.values()]
 
-
-def test_the_same_again_is_kept() -> None:
+def test_the_same_again_is_the_same_object() -> None:
     asked = Asked()
-    first = asked.make()
-    (kept,) = asked.kept
-    assert first.endswith(kept)
-    assert asked.make() == first
-    assert asked.kept[0] is kept
+    assert asked.find() is asked.find()
 
 
 @pytest.mark.parametrize(
-    "other", [{"target": b"/b?c=d"}, {"target": b"*", "method": b"OPTIONS"}, {"target": b"//", "method": b"HEAD"}]
+    "line", [{"target": b"/b?c=d"}, {"target": b"*", "method": b"OPTIONS"}, {"target": b"//", "method": b"HEAD"}]
 )
-@pytest.mark.parametrize("path", [b"", b"/app"])
-def test_another_line_before_the_same_headers_is_its_own(other: dict[str, bytes], path: bytes) -> None:
-    asked = Asked(way=WAY._replace(path=path))
-    first = asked.make()
-    second = asked.make(request=REQUEST._replace(**other))  # type: ignore[arg-type]  # by their names
-    assert first != second
-    assert len(asked.kept) == 1
+def test_before_another_line_the_same_headers_are_the_same_lines(line: dict[str, bytes]) -> None:
+    asked = Asked()
+    assert asked.find() is asked.find(request=REQUEST._replace(**line))  # type: ignore[arg-type]  # by their names
 
 
 @pytest.mark.parametrize(
@@ -87,32 +74,33 @@ def test_another_line_before_the_same_headers_is_its_own(other: dict[str, bytes]
 )
 def test_whatever_differs_makes_another(other: dict[str, object]) -> None:
     asked = Asked()
-    first = asked.make()
-    assert asked.make(**other) != first
-    assert asked.make() == first
+    first = asked.find()
+    assert asked.find(**other) != first
+    assert asked.find() == first
 
 
 def test_an_equal_request_of_another_connection_is_not_mistaken() -> None:
     asked = Asked()
     for _ in range(100):
-        asked.make(request=parse(b"Accept: text/html"))
+        asked.find(request=parse(b"Accept: text/html"))
 
 
 def test_passwords_and_long_heads_are_not_kept() -> None:
     for request in (parse(b"Authorization: Basic x"), parse(b"X-Long: " + b"x" * MAX_SIZE)):
         asked = Asked(request=request)
-        asked.make()
-        assert not asked.kept
+        assert asked.find() is not asked.find()
 
 
 def test_there_are_so_many_at_most_and_the_oldest_go() -> None:
     asked = Asked()
-    heads = [asked.make(request=parse(b"X-Number: %d" % number)) for number in range(MAX_KEPT + 1)]
-    assert len(asked.kept) == MAX_KEPT
-    assert heads[1].endswith(asked.kept[0])
+    requests = [parse(b"X-Number: %d" % number) for number in range(MAX_KEPT + 1)]
+    firsts = [asked.find(request=request) for request in requests]
+    assert asked.find(request=requests[1]) is firsts[1]
+    assert asked.find(request=requests[-1]) is firsts[-1]
+    assert asked.find(request=requests[0]) is not firsts[0]
 
 
 def test_a_trace_of_ours_has_no_other_beside_it() -> None:
     heads = Heads(frozenset({b"traceparent"}))
-    assert b"theirs" not in heads.make(REQUEST, SEEN, "203.0.113.9", ALICE, WAY)
-    assert b"theirs" in Heads().make(REQUEST, SEEN, "203.0.113.9", ALICE, WAY)
+    assert b"theirs" not in heads.find(REQUEST, SEEN, "203.0.113.9", ALICE, WAY)
+    assert b"theirs" in Heads().find(REQUEST, SEEN, "203.0.113.9", ALICE, WAY)

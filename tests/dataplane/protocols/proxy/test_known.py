@@ -79,6 +79,7 @@ def test_known_headers_are_the_same_object() -> None:
     assert first is not None
     assert second is not None
     assert first.headers is second.headers
+    assert known.find_known(LINE + BLOCKS[0]) is known.find_known(LINE + BLOCKS[0])
     assert first.target != second.target
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dataplane.protocols.proxy.identity import Introduction, introduce
 from dataplane.protocols.proxy.messages import Request
-from dataplane.protocols.proxy.onward import Way, foreign_cookies, has_been_here, onward_head
+from dataplane.protocols.proxy.onward import Way, foreign_cookies, has_been_here, onward_line, onward_lines
 from dataplane.protocols.proxy.session import HttpSession
 from dataplane.protocols.proxy.trust import Seen
 from dataplane.sansio import PeerError
@@ -18,6 +18,11 @@ OURS = (
     b"X-Forwarded-For: 203.0.113.9, 10.0.0.1\r\nX-Forwarded-Host: wiki.example.com\r\nX-Forwarded-Proto: https\r\n"
     b"X-Forwarded-Port: 443\r\nX-Real-IP: 203.0.113.9\r\nVia: 1.1 garrison-abc\r\nX-authentik-username: alice\r\n"
 )
+
+
+def onward_head(request: Request, seen: Seen, peer: str, introduction: Introduction, way: Way) -> bytes:
+    """All but what is another for each request."""
+    return onward_line(request, way) + onward_lines(request, seen, peer, introduction, way)
 
 
 def parse(*lines: bytes, target: bytes = b"/", method: bytes = b"GET") -> Request:
