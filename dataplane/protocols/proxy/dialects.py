@@ -19,6 +19,8 @@ ENVOY_PATH = PREFIX + b"/auth/envoy"
 # Printable, without space and fragment; bytes above ASCII are what lax proxies pass on.
 _TARGET = re.compile(rb"/[!-\"$-~\x80-\xff]*")
 _URL = re.compile(rb"(https?)://([^/?#\s@]+)(/[!-\"$-~\x80-\xff]*)?", re.IGNORECASE)
+_MAX_KEPT = 512
+"""Bytes of a URL of which it is remembered what it came to: anybody may ask, so all together are 4 MiB at most."""
 _METHOD = re.compile(rb"[A-Z][A-Z-]{0,31}")
 
 
@@ -100,13 +102,19 @@ def _rivals(request: Request, host: str) -> tuple[str, ...]:
     return tuple(each for each in (request.host, *others) if each != host)
 
 
-@lru_cache(maxsize=4096)
 def _split_url(url: bytes) -> tuple[str, str, bytes]:
+    return _split_again(url) if len(url) <= _MAX_KEPT else _split(url)
+
+
+def _split(url: bytes) -> tuple[str, str, bytes]:
     match = _URL.fullmatch(url)
     if match is None:
         raise PeerError(400, "X-Original-URL is not an absolute http or https URL")
     scheme = "https" if match[1].lower() == b"https" else "http"
     return scheme, parse_host(match[2]), match[3] or b"/"
+
+
+_split_again = lru_cache(maxsize=4096)(_split)
 
 
 def envoy(request: Request) -> Check:
