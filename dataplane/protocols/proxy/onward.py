@@ -30,7 +30,10 @@ _CLAIMS = (b"remote-", b"x-remote-", b"x-webauth-", b"x-auth-request-", b"ssl-cl
 who has none of those can't say it either."""
 _NOTHING: frozenset[bytes] = frozenset()
 _MAX_KEPT = 4096
-"""Bytes of a Cookie header of which it is remembered what is left: browsers send the same with every request."""
+"""Bytes of a Cookie header of which it is remembered what is left: browsers send the same with every request. All
+together are 8 MiB at most, with what is left."""
+_MAX_NAME = 64
+"""Bytes of a header's name of which it is remembered whether it passes; all together are 256 KiB at most."""
 
 
 class Way(NamedTuple):
@@ -58,9 +61,7 @@ def onward_lines(request: Request, seen: Seen, peer: str, introduction: Introduc
     host = seen.host.encode()
     lines = [b"Host: %s\r\n" % (way.host or host)]
     left_out = introduction.left_out | _listed(request)
-    lines += [
-        b"%s: %s\r\n" % header for header in request.headers if header[0] not in left_out and _may_pass(header[0])
-    ]
+    lines += [b"%s: %s\r\n" % header for header in request.headers if header[0] not in left_out and may_pass(header[0])]
     cookies = foreign_cookies(cookie_header(request))
     if cookies:
         lines.append(b"Cookie: %s\r\n" % cookies)
@@ -108,11 +109,18 @@ def _listed(request: Request) -> frozenset[bytes]:
     return frozenset(option.strip().lower() for value in values for option in value.split(b","))
 
 
-@lru_cache(maxsize=4096)
-def _may_pass(name: bytes) -> bool:
+def may_pass(name: bytes) -> bool:
+    """Whether a client's header of this name, in lower case, may go on."""
+    return _passes_again(name) if len(name) <= _MAX_NAME else _passes(name)
+
+
+def _passes(name: bytes) -> bool:
     if name in _DROPPED or name.startswith(_CLAIMS):
         return False
     return name == b"authorization" or not is_managed(name)
+
+
+_passes_again = lru_cache(maxsize=4096)(_passes)
 
 
 def _received(request: Request, way: Way) -> bytes:
