@@ -12,7 +12,7 @@ from dataplane.protocols.proxy.messages import Body, Request
 
 MAX_KNOWN = 2048
 MAX_SIZE = 4096
-"""Bytes of a block worth keeping."""
+"""Bytes of a request worth keeping."""
 MAX_MET = 8192
 
 _LINE = re.compile(rb"(GET|HEAD) (/[A-Za-z0-9._~!$&'()*+,;=:@/?%-]{0,4095}) HTTP/1\.1")
@@ -48,15 +48,16 @@ def learn(data: bytes, request: Request) -> None:
     """Parsed, `data` was the whole `request` and nothing else, on a connection that goes on."""
     end = data.find(b"\r\n")
     block = data[end:]
-    if len(block) > MAX_SIZE or b"authorization" in request.fields or not _LINE.fullmatch(data, 0, end):
-        return
-    if request.body is not Body.NONE or request.upgrade or not request.keep_alive:
+    if len(data) > MAX_SIZE or b"authorization" in request.fields:
         return
     mark = hash(block)
     if mark not in _MET:
         if len(_MET) >= MAX_MET:
             _MET.clear()
         _MET.add(mark)
+        return
+    plain = request.body is Body.NONE and request.keep_alive and not request.upgrade
+    if not plain or not _LINE.fullmatch(data, 0, end):
         return
     if len(_KNOWN) >= MAX_KNOWN:
         del _KNOWN[next(iter(_KNOWN))]
