@@ -4,10 +4,17 @@ Nothing is unmasked, joined or judged: the ends do that. We only want to know wh
 two of theirs.
 """
 
+import re
+
 _FINAL, _OPCODE, _CLOSE = 0x80, 0x0F, 0x08
 _MASKED, _LENGTH = 0x80, 0x7F
 _MASK_SIZE = 4
-_TWO, _EIGHT = 126, 127
+_TWO = 126
+_SHORT = 64
+_OTHERS = b"".join(re.escape(bytes([byte])) for byte in range(256) if byte & _OPCODE != _CLOSE)
+_LENGTHS = b"|".join(re.escape(bytes([length])) + b".{%d}" % length for length in range(_SHORT))
+_RUN = re.compile(b"(?:[" + _OTHERS + b"](?:" + _LENGTHS + b"))*+", re.DOTALL)
+"""Short frames of a server, one behind the other, none of which closes: thousands of them may lie in one piece."""
 
 
 class Frames:
@@ -40,6 +47,8 @@ class Frames:
                 self._head = data[at:]
                 return
             at = ends
+            run = _RUN.match(data, at) if at < size else None
+            at = at if run is None else run.end()
         self._left = at - size
 
     def _find_end(self, data: bytes, at: int) -> int | None:

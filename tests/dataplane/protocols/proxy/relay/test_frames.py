@@ -1,5 +1,7 @@
 """Where frames of a WebSocket end, however the bytes are cut; frames as another implementation writes them."""
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,3 +67,34 @@ def test_a_length_in_eight_bytes_where_one_would_do() -> None:
 
 def test_what_closes_is_what_another_implementation_closes_with() -> None:
     assert close_frame(1008) == Frame(Opcode.CLOSE, Close(1008, "").serialize()).serialize(mask=False)
+
+
+@given(st.lists(st.tuples(st.sampled_from([0, 1, 2, 8, 9, 10]), st.integers(0, 130)), max_size=12), st.data())
+def test_short_frames_in_a_row(sent: list[tuple[int, int]], data: st.DataObject) -> None:
+    """RFC 6455 5.2: they are told apart, however many lie in one piece."""
+    stream = b"".join(frame(opcode, size) for opcode, size in sent)
+    ends = {sum(len(frame(*each)) for each in sent[:count]) for count in range(len(sent) + 1)}
+    cut = data.draw(st.one_of(st.sampled_from(sorted(ends)), st.integers(0, len(stream))))
+    frames = follow(stream[:cut])
+    assert frames.between == (cut in ends)
+    frames.follow(stream[cut:])
+    assert frames.between
+    assert frames.closed == any(opcode == 8 for opcode, _ in sent)
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 63, 64, 125])
+def test_following_costs_little_however_short_frames_are(size: int) -> None:
+    """By the calls it takes: what an application echoes of one person's frames would hold up everybody."""
+    calls = 0
+
+    def count(_: object, event: str, __: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    stream = frame(2, size) * (65536 // (size + 2))
+    sys.setprofile(count)
+    try:
+        assert follow(stream).between
+    finally:
+        sys.setprofile(None)
+    assert calls < 1100
