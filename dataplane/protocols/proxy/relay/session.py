@@ -51,7 +51,7 @@ class UpstreamSession:
 
     __slots__ = (
         "_begun", "_done", "_error", "_events", "_head", "_headers", "_left", "_method", "_parser",
-        "_quiet", "_surplus", "_tail",
+        "_pieces", "_quiet", "_surplus", "_tail",
     )  # fmt: skip
 
     def __init__(self, method: bytes) -> None:
@@ -64,6 +64,7 @@ class UpstreamSession:
         self._begun = 0
         self._quiet = 0
         self._tail = b""
+        self._pieces: list[bytes] = []
         self._done = False
         self._surplus = False
         self._error: PeerError | None = None
@@ -125,7 +126,7 @@ class UpstreamSession:
     def on_body(self, data: bytes) -> None:
         """What a chunk holds."""
         if not self._done:
-            self._events.append(Data(data))
+            self._pieces.append(data)
 
     def on_message_complete(self) -> None:
         """The end of the last chunk's trailers."""
@@ -194,6 +195,7 @@ class UpstreamSession:
     def _receive_chunks(self, data: bytes) -> None:
         waiting = len(self._events)
         self._feed(data)
+        self._join()
         # Bytes that amount to nothing are trailers and the frames of chunks: they may not go on for ever.
         self._quiet = 0 if len(self._events) > waiting else self._quiet + len(data)
         if self._quiet > _MOST_HEAD:
@@ -214,9 +216,17 @@ class UpstreamSession:
                 ours = blamed.code == 502  # noqa: PLR2004  # what we said of it ourselves
                 self._error = blamed if ours else PeerError(502, f"the upstream's answer is malformed: {blamed.reason}")
 
+    def _join(self) -> None:
+        """What came at once is one piece, in however many chunks."""
+        pieces = self._pieces
+        if pieces:
+            self._events.append(Data(pieces[0] if len(pieces) == 1 else b"".join(pieces)))
+            pieces.clear()
+
     def _finish(self) -> None:
         if not self._done:
             self._done = True
+            self._join()
             self._events.append(End())
 
     def _close(self) -> None:

@@ -32,3 +32,24 @@ def test_a_head_without_end_is_refused(start: bytes) -> None:
         for _ in range(3 * MAX_HEAD // 1024):
             session.receive(b"HTTP/1.1 100 Continue\r\n\r\n" * 40 if b"100" in start else b"x" * 1024)
             list(session.events())
+
+
+def test_what_came_at_once_in_small_chunks_is_one_piece() -> None:
+    session = asked()
+    session.receive(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    session.receive(b"1\r\nx\r\n" * 10_000)
+    _, data = session.events()
+    assert data == Data(b"x" * 10_000)
+    session.receive(b"1\r\ny\r\n" * 3 + b"0\r\n\r\n")
+    assert list(session.events()) == [Data(b"yyy"), End()]
+    assert session.reusable
+
+
+def test_what_came_before_a_mistake_is_told_before_it() -> None:
+    session = asked()
+    session.receive(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 3 + b"!\r\n")
+    events = session.events()
+    assert isinstance(next(events), UpstreamHead)
+    assert next(events) == Data(b"xxx")
+    with pytest.raises(PeerError):
+        next(events)
