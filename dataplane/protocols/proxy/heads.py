@@ -13,7 +13,7 @@ from dataplane.protocols.proxy.trust import Seen
 
 MAX_KEPT = 2048
 MAX_SIZE = 8192
-"""Bytes of lines worth keeping."""
+"""Bytes of lines worth keeping, and of the headers that they are kept by: 32 MiB at most, all together."""
 
 
 class _Kept(NamedTuple):
@@ -54,7 +54,8 @@ class Heads:
             told = Introduction(introduction.lines, introduction.left_out | self._trace_names)
         lines = onward_lines(request, seen, peer, told, way)
         # Passwords lie nowhere but in what was decided of them; and no headers with a body come as the same object.
-        if request.body is Body.NONE and b"authorization" not in request.fields and len(lines) <= MAX_SIZE:
+        may_lie = request.body is Body.NONE and b"authorization" not in request.fields
+        if may_lie and len(lines) <= MAX_SIZE and _are_short(request):
             self._keep(_Kept(request.headers, request.version, seen, peer, introduction, way, lines))
         return lines
 
@@ -62,3 +63,9 @@ class Heads:
         if len(self._kept) >= MAX_KEPT:
             del self._kept[next(iter(self._kept))]
         self._kept[id(kept.headers)] = kept
+
+
+def _are_short(request: Request) -> bool:
+    """Whether the headers are as short as their lines; some of them may be none of those. Few repeat any."""
+    fields = request.fields
+    return not request.repeated and sum(map(len, fields)) + sum(map(len, fields.values())) <= MAX_SIZE

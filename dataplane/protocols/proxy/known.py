@@ -12,7 +12,7 @@ from dataplane.protocols.proxy.messages import Body, Request
 
 MAX_KNOWN = 2048
 MAX_SIZE = 4096
-"""Bytes of a request worth keeping."""
+"""Bytes of a request worth keeping: 8 MiB at most, all together, and some three times as much for what they came to."""
 MAX_MET = 8192
 
 _LINE = re.compile(rb"(GET|HEAD) (/[A-Za-z0-9._~!$&'()*+,;=:@/?%-]{0,4095}) HTTP/1\.1")

@@ -104,3 +104,11 @@ def test_a_trace_of_ours_has_no_other_beside_it() -> None:
     heads = Heads(frozenset({b"traceparent"}))
     assert b"theirs" not in heads.find(REQUEST, SEEN, "203.0.113.9", ALICE, WAY)
     assert b"theirs" in Heads().find(REQUEST, SEEN, "203.0.113.9", ALICE, WAY)
+
+
+@pytest.mark.parametrize("count", [1, 90])
+def test_nothing_long_is_kept_by_what_does_not_go_on(count: int) -> None:
+    """Strangers send what they like, and on open paths it comes as far as here."""
+    asked = Asked(parse(*[b"Remote-Nobody: " + b"x" * (20_000 // count)] * count))
+    assert b"Nobody" not in asked.find()
+    assert not asked.heads._kept
