@@ -124,9 +124,9 @@ class Lease:
             pool.let_go()
 
     def blame(self) -> None:
-        """Drop it, and have the address rest: it took the connection and broke it off without any answer."""
+        """Drop it, and have the address rest unless it has just answered others: it broke off without any answer."""
         if self._pool is not None:
-            self._pool.health.fail()
+            self._pool.health.blame()
         self.drop()
 
 

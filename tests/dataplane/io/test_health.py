@@ -52,6 +52,28 @@ def test_connecting_ends_the_rest_and_an_answer_makes_the_next_one_short() -> No
     assert rest_of(health, clock) == 1
 
 
+def test_who_has_just_answered_others_broke_off_for_that_request() -> None:
+    """Or one person could send everybody elsewhere, by what an application can't bear."""
+    clock = Clock()
+    health = Health(clock)
+    health.prove()
+    for _ in range(10):
+        health.blame()
+        assert not health.troubled
+        clock.now += 1
+        health.prove()
+    clock.now += 1
+    health.blame()
+    assert not health.troubled
+    clock.now += 1
+    health.blame()
+    assert health.is_resting
+    health.recover()
+    health.prove()
+    health.fail()  # that nobody takes connections is no request's doing
+    assert health.is_resting
+
+
 def test_while_one_tries_it_others_do_not() -> None:
     clock = Clock()
     health = Health(clock)

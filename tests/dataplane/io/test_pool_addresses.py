@@ -156,6 +156,17 @@ def test_an_address_that_breaks_off_what_it_takes_rests_too(clock: Clock) -> Non
         assert visit(upstreams) == "1"
 
 
+def test_one_that_answers_others_does_not_rest_for_what_it_breaks_off(clock: Clock) -> None:
+    with there(echo) as first, there(echo) as second, upstreams_of(first, second, now=clock) as upstreams:
+        assert visit(upstreams) == "0"
+        clock.ahead += 1
+        upstreams.take(fresh=True).blame()
+        assert visit(upstreams) == "0"
+        clock.ahead += 3
+        upstreams.take().blame()
+        assert visit(upstreams) == "1"
+
+
 def test_full_is_no_failure_of_an_address(clock: Clock) -> None:
     with there(echo) as first, there(echo) as second, upstreams_of(first, second, now=clock) as upstreams:
         lease = upstreams.take()
