@@ -56,8 +56,11 @@ class ProxyHandler:
         application = doors.routes.find(check.host)
         if application is None:
             return self._answer(request, doors.refuse_unknown_host(request, check, connection), connection)
-        if application.backend is not None:
-            return self._answer(request, doors.refuse_to_check(check.host, connection.peer), connection)
+        # By the name of an application that we stand before its scripts may ask, about another one, and read the answer.
+        asked = application if check.host == request.host else doors.routes.find(request.host)
+        if application.backend is not None or (asked is not None and asked.backend is not None):
+            host = check.host if application.backend is not None else request.host
+            return self._answer(request, doors.refuse_to_check(host, connection.peer), connection)
         rival = doors.judge.find_rival(application, check, doors.trust.service_hosts) if check.rivals else None
         if rival is None:
             answer = self._judge(request, check, application, connection)

@@ -163,6 +163,24 @@ class TestTurningAway:
             assert "mode proxy" in answer.json["message"]
             assert not any("authentik" in name.lower() for name, _ in answer.headers)
 
+    @pytest.mark.parametrize("path", [b"auth/nginx", b"auth/traefik", b"auth/caddy", b"auth/envoy/"])
+    def test_nor_is_anything_else_by_its_name(self, tmp_path: Path, path: bytes) -> None:
+        """Its scripts may ask by it, with all cookies that the browser has for it, and read what they are answered."""
+        other = replace(WIKI, id="p2", client_id="c2", external_host="https://grafana.example.com")
+        with site(tmp_path, resources={"provider/p2": other}) as wiki:
+            cookie = b"Cookie: " + wiki.cookie(provider="p2")
+            about = (
+                b"X-Original-URL: https://grafana.example.com/", b"X-Forwarded-Host: grafana.example.com",
+                b"X-Forwarded-Proto: https", b"X-Forwarded-Uri: /", cookie,
+            )  # fmt: skip
+            answer = wiki.ask(b"/outpost.goauthentik.io/" + path, *about, signed_in=False)
+            assert answer.status == 400
+            assert not any("authentik" in name.lower() for name, _ in answer.headers)
+            asked = wiki.request(b"/outpost.goauthentik.io/auth/traefik", *about, signed_in=False)
+            assert b"X-authentik-username: alice" in wiki.ask_raw(
+                asked.replace(b"Host: wiki.example.com", b"Host: outpost:9000\r\nConnection: close", 1)
+            )
+
 
 class TestCredentials:
     ALLOWED = Allowed(session=session(id="a1"), attributes="{}", cache=600.0)
