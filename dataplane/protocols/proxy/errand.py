@@ -101,6 +101,9 @@ class Errand:
         if now is None or now.backend is None or now.provider.id != self._application.provider.id:
             return Reason.PROVIDER_CHANGED
         if self._opened is None:
+            if now is self._application:  # a path that is open stays so until there is another config
+                return None
+            self._application = now
             check = check_of(record.request, record.seen)
             return None if judge.is_open(now, record.request, check) else Reason.NO_SESSION
         again = judge.sessions.judge_again(now, self._opened, same=now is self._application)

@@ -56,7 +56,7 @@ class ProxyHandler:
         application = doors.routes.find(check.host)
         if application is None:
             return self._answer(request, doors.refuse_unknown_host(request, check, connection), connection)
-        # By the name of an application that we stand before its scripts may ask, about another one, and read the answer.
+        # By the name of an application that we stand before, its scripts may ask about another, and read the answer.
         asked = application if check.host == request.host else doors.routes.find(request.host)
         if application.backend is not None or (asked is not None and asked.backend is not None):
             host = check.host if application.backend is not None else request.host

@@ -11,7 +11,10 @@ import pytest
 from dataplane.config import Changed, Edit, Ended, ProxyMode
 from dataplane.gate import Allowed
 from dataplane.protocols.proxy import live
+from dataplane.protocols.proxy.application import Application
+from dataplane.protocols.proxy.dialects import Check
 from dataplane.protocols.proxy.live import Live
+from dataplane.protocols.proxy.messages import Request
 from dataplane.protocols.proxy.relay.relay import Relay
 from dataplane.protocols.proxy.told.decisions import Reason
 from tests.dataplane.io.lines import until
@@ -189,6 +192,31 @@ def test_an_open_path_that_is_closed_ends_what_nobody_signed_in_for(tmp_path: Pa
             wiki.commit(**{"provider/p1": replace(served, skip_path_regex=())})
 
         assert ended_by(wiki, close, wiki.request(b"/public/a", signed_in=False), b"begun") in {b"", b"torn"}
+
+
+def test_an_open_path_is_matched_once_for_each_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands may be open, and are looked at each second."""
+    provider = replace(WIKI, skip_path_regex=("^/public/",))
+    with site(tmp_path, downloading(ENDLESS), provider=provider) as wiki:
+        served = next(iter(wiki.server._prepared.routes.applications)).provider
+        judge = wiki.server._doors.judge
+        matched: list[bool] = []
+        is_open = judge.is_open
+
+        def count(application: Application, request: Request, check: Check) -> bool:
+            matched.append(is_open(application, request, check))
+            return matched[-1]
+
+        with under_way(wiki, wiki.request(b"/public/a", signed_in=False), b"begun"):
+            monkeypatch.setattr(judge, "is_open", count)
+            for provider in (served, replace(served, application_name="W")):
+                wiki.commit(**{"provider/p1": provider})
+                known = len(matched)
+                for _ in range(10):
+                    wiki.server._doors.live.look()
+                assert len(matched) == known
+            assert wiki.open == 1
+        assert set(matched) == {True}
 
 
 def unrelated(wiki: Site) -> None:
