@@ -22,7 +22,11 @@ from scripts.tree import ROOT
 PARTS = {
     "core": ("-m", "not interop", "--numprocesses=4"),
     "databases": ("-m", "interop and postgresql", "--numprocesses=4"),
-    "interop": ("-m", "interop and not postgresql", "--numprocesses=4", "--dist=loadscope", "--no-loadscope-reorder"),
+    "interop": (
+        *("-m", "interop and not postgresql", "--numprocesses=4", "--dist=loadscope", "--no-loadscope-reorder"),
+        # A test that takes longer takes the whole process with it, on a busy machine, too.
+        "--timeout=400",
+    ),
 }
 # Where tests of a part are, if not anywhere: each process reads all that it is shown, many seconds for all there is.
 FOLDERS = {

@@ -1,9 +1,18 @@
-"""Which interop tests come one after the other while three workers share them (scripts/test.py).
+"""Which interop tests come one after the other while four workers share them (scripts/test.py).
 
 Whatever starts whole installations is in a lane: no more of them are at work at a time than there are workers, and what
-is expensive is made once (the installation behind five fronts, the one in mode proxy, the one that faults hit, the
-browser). All other interop tests go to whoever is free. Lanes begin in the order in which their tests are found, and
-take about as long each.
+is expensive is made once. All other interop tests go to whoever is free. Lanes begin in the order in which their tests
+are found. What is the same in each, and why it may meet the others:
+
+- `browsers`: Chromium and its installations. It gives up what it loads when the machine's networks change, so nobody
+  may change them: who makes bridges or cables does so in a network of its own (tests/support/networks.py).
+- `engines`: one Docker engine and one build of each image, in a network of their own; so is the browser that sees
+  deployments.
+- `faults`: installations whose lines, clocks and disks fail, and outposts at full load: each wants the machine most of
+  all, so they don't meet. Disks may be taken away while others have mounts of their own (tests/support/disks.py).
+- `ldap`: one directory, with all its clients; Linux machines that ask it, too.
+- `hostile`, `proxied`: the installations in mode proxy, among hostile clients and upstreams, and among good ones.
+- `fronts`: the installation behind five reverse proxies, and all else.
 """
 
 import pytest
