@@ -12,6 +12,7 @@ from typing import NamedTuple
 from dataplane.protocols.proxy.asking import cookie_header
 from dataplane.protocols.proxy.identity import Introduction
 from dataplane.protocols.proxy.messages import Request
+from dataplane.protocols.proxy.paths import find_destination
 from dataplane.protocols.proxy.trust import Seen
 from dataplane.protocols.proxy.wire import HOP_BY_HOP, is_managed
 
@@ -61,6 +62,10 @@ def onward_lines(request: Request, seen: Seen, peer: str, introduction: Introduc
     host = seen.host.encode()
     lines = [b"Host: %s\r\n" % (way.host or host)]
     left_out = introduction.left_out | _listed(request)
+    destination = destination_of(request, seen, way)
+    if destination is not None:
+        left_out |= {b"destination"}
+        lines.append(b"Destination: %s\r\n" % destination)
     lines += [b"%s: %s\r\n" % header for header in request.headers if header[0] not in left_out and may_pass(header[0])]
     cookies = foreign_cookies(cookie_header(request))
     if cookies:
@@ -74,6 +79,15 @@ def onward_lines(request: Request, seen: Seen, peer: str, introduction: Introduc
     )
     lines.append(introduction.lines)
     return b"".join(lines)
+
+
+def destination_of(request: Request, seen: Seen, way: Way) -> bytes | None:
+    """Where MOVE and COPY lead (RFC 4918), if it is to be said otherwise to the application; empty for nowhere."""
+    if not way.path or b"destination" not in request.fields:
+        return None
+    if b"destination" in request.repeated:
+        return b""
+    return find_destination(request.fields[b"destination"], seen.host, way.path, way.host) or b""
 
 
 def has_been_here(request: Request, way: Way) -> bool:

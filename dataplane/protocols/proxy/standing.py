@@ -16,7 +16,7 @@ from dataplane.protocols.proxy.heads import Heads
 from dataplane.protocols.proxy.identity import Introduction
 from dataplane.protocols.proxy.judgement import Entered, Judgement, Turned, admission_of
 from dataplane.protocols.proxy.messages import Request, Response
-from dataplane.protocols.proxy.onward import has_been_here, onward_line
+from dataplane.protocols.proxy.onward import Way, destination_of, has_been_here, onward_line
 from dataplane.protocols.proxy.paths import may_climb
 from dataplane.protocols.proxy.relay.exchange import Failure, Onward, Outcome
 from dataplane.protocols.proxy.session import HttpSession
@@ -78,10 +78,10 @@ class Standing:
             backend = backend if record.person is None else backend.of(record.person)
         except ConfigRefused as error:
             return refuse(self._common, record, MISDIRECTED, str(error))
-        path = backend.way.path
-        if path and may_climb(record.request.target):
+        if backend.way.path and _leads_out(record, backend.way):
             record.decision = decisions.PATH_OUTSIDE
-            return refuse(self._common, record, OUTSIDE, f"applications at {path.decode()} are asked for nothing above")
+            detail = f"the application's address ends in {backend.way.path.decode()}: it is asked for nothing else"
+            return refuse(self._common, record, OUTSIDE, detail)
         return backend
 
     def _own_lines(self, record: Record) -> bytes:
@@ -96,6 +96,10 @@ def _note(record: Record, judged: Judgement) -> None:
         record.person, record.decision = judged.person, judged.decision
     else:
         record.person, record.decision = admission_of(judged)
+
+
+def _leads_out(record: Record, way: Way) -> bool:
+    return may_climb(record.request.target) or destination_of(record.request, record.seen, way) == b""
 
 
 def _opened(judged: Judgement) -> Opened | None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataplane.protocols.proxy.paths import may_climb
+from dataplane.protocols.proxy.paths import find_destination, may_climb
 
 CLIMBING = [
     b"/..",
@@ -51,6 +51,14 @@ CLIMBING = [
     b"/..%ef%bc%8fx",  # a fullwidth slash
     b"/%e2%80%a5/x",  # a two dot leader
     b"/\xef\xbc\x8e./x",
+    b"/%c0%ae%c0%ae/x",  # a dot in two bytes
+    b"/%c0%ae./x",
+    b"/..%c0%afx",
+    b"/..%c1%9cx",
+    b"/%e0%80%ae./x",
+    b"/%u002e%u002e/x",
+    b"/..%u2215x",
+    b"/%25c0%25ae./x",
     b"/%252525252525252e",  # who writes like this means no good
 ]
 
@@ -121,3 +129,36 @@ def test_what_stays_stays_for_every_reader(pieces: list[bytes]) -> None:
     if not may_climb(target):
         for seen in readers(b"/tenant1" + target):
             assert seen == b"/tenant1" or seen.startswith((b"/tenant1/", b"/tenant1\\", b"/tenant1%", b"/tenant1;"))
+
+
+@pytest.mark.parametrize(
+    ("value", "joined"),
+    [
+        (b"/b", b"/base/b"),
+        (b"/b%20c?x", b"/base/b%20c?x"),
+        (b"https://wiki.example.com/b", b"https://wiki.example.com/base/b"),
+        (b"HTTP://WIKI.example.com:443/", b"HTTP://WIKI.example.com:443/base/"),
+        (b"https://other.example.com/b", None),
+        (b"https://wiki.example.com.evil.test/b", None),
+        (b"https://wiki.example.com@evil.test/b", None),
+        (b"https://wiki.example.com", None),
+        (b"https://wiki.example.com/../b", None),
+        (b"/a/%2e%2e/%2e%2e/b", None),
+        (b"//evil.test/b", b"/base//evil.test/b"),
+        (b"https:/b", None),
+        (b"https:///b", None),
+        (b"wiki.example.com/b", None),
+        (b"b", None),
+        (b"/b#c", None),
+        (b"file:///etc/passwd", None),
+        (b"", None),
+    ],
+)
+def test_destinations_stay_below_the_path(value: bytes, joined: bytes | None) -> None:
+    assert find_destination(value, "wiki.example.com", b"/base", b"") == joined
+
+
+def test_destinations_name_the_host_that_the_application_is_told() -> None:
+    found = find_destination(b"https://wiki.example.com/b", "wiki.example.com", b"/base", b"inner:81")
+    assert found == b"https://inner:81/base/b"
+    assert find_destination(b"/b", "wiki.example.com", b"/base", b"inner:81") == b"/base/b"

@@ -468,3 +468,18 @@ class TestBelowAPath:
             for target in targets:
                 assert wiki.ask(target).status == 200
         assert [head.split(b" ")[1] for head in seen] == [b"/tenant1" + target for target in targets]
+
+    def test_what_is_moved_stays_below_it(self, tmp_path: Path) -> None:
+        """RFC 4918 section 10.3: without a path it is the application's affair."""
+        with based() as (address, seen), site(tmp_path) as wiki:
+            theirs = b"Destination: https://other.example.com/b"
+            assert wiki.ask(b"/a", theirs, method=b"MOVE").status == 200
+            assert fields(wiki.seen[0])["destination"] == ["https://other.example.com/b"]
+            assert not wiki.commit(**{"provider/p1": standing_before(f"{address}/tenant1")})
+            ours = b"Destination: https://wiki.example.com/b"
+            assert wiki.ask(b"/a", ours, method=b"MOVE").status == 200
+            for lines in ((theirs,), (ours, theirs), (ours, ours), (b"Destination: /../tenant2",)):
+                assert wiki.ask(b"/a", *lines, method=b"MOVE").status == 400
+        (head,) = seen
+        assert head.startswith(b"MOVE /tenant1/a HTTP/1.1")
+        assert fields(head)["destination"] == ["https://wiki.example.com/tenant1/b"]
