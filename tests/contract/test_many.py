@@ -1,6 +1,5 @@
 """A thousand applications at one outpost, with control, its link and the real program."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -41,17 +40,14 @@ def deployed(control: RealControl) -> Deployed:
 def test_a_thousand_applications_work_and_a_change_to_one_sends_one(
     control: RealControl, deployed: Deployed, tmp_path: Path
 ) -> None:
-    begun = time.monotonic()
     with OutpostProcess(tmp_path, control.environment(deployed), workers=2) as outpost:
         outpost.ready()
-        took = time.monotonic() - begun
         assert outpost.metrics()["garrison_outpost_resources"] == MANY + 1
         statuses = {
             outpost.get(NGINX, f"app{number}.example.com", outpost.http_port)[0] for number in (0, 499, MANY - 1)
         }
         # A question without nginx's headers is a bad one, to a host that is served; 404 is any other's.
         assert statuses == {400}
-        assert took < 10, took
         control.instance(deployed, state=InstanceState.CONNECTED)
         pushes = control.pushes()
         rename(control, deployed, "other.example.com")

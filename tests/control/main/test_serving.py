@@ -24,7 +24,6 @@ from tests.support.garrison import ADMIN, ADMIN_PASSWORD, Garrison, short_folder
 from tests.support.peers_http import ask
 from tests.support.peers_program import eventually
 
-READY_SECONDS = 3.0
 STOP_SECONDS = 10.0
 SIGN_IN_BUT_FOR_A_BYTE = (
     b"POST /sign-in HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n"
@@ -97,18 +96,6 @@ def test_from_the_first_start_to_the_end(garrison: Garrison) -> None:
     assert time.monotonic() - began < STOP_SECONDS
     left = subprocess.run(["pgrep", "-f", str(garrison.data)], capture_output=True, text=True, check=False)
     assert left.stdout == ""
-
-
-def test_a_warm_start_is_ready_soon(garrison: Garrison) -> None:
-    garrison.start()
-    garrison.stop()
-    began = time.monotonic()
-    garrison.start()
-    eventually(lambda: "is ready" in garrison.program.output(), "the line is printed")
-    took = time.monotonic() - began
-    garrison.stop()
-    # Three seconds is the promise on a machine of its own; tests share theirs.
-    assert took < 2 * READY_SECONDS
 
 
 @pytest.mark.parametrize("name", ["web", "link", "tasks", "proxy"])

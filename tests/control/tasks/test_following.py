@@ -166,7 +166,7 @@ def test_an_end_does_not_wait_for_an_engine_that_hangs(stage: Stage, follower: F
     began = time.monotonic()
     follower.start()
     follower.stop()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
     hanging.set()
     follower._thread = threading.Thread(target=lambda: None)
 

@@ -71,7 +71,7 @@ def test_an_address_that_says_nothing_is_given_up_in_time(control: FakeControl) 
             named_by(control, silent.address, f"localhost:{control.link_port}")
             await until(lambda: outpost.places)
             assert silent.met == 1
-            assert time.monotonic() - begun < 3
+            assert time.monotonic() - begun < 10
 
     play(request_of(control), story)
 

@@ -314,7 +314,7 @@ def test_a_peer_that_is_dead_is_found_by_keepalive(control: FakeControl) -> None
             relay.silent = True
             begun = time.monotonic()
             await until(lambda: outpost.watcher.status.losses == 1)
-            assert time.monotonic() - begun < 3.0
+            assert time.monotonic() - begun < 10
 
     async def request() -> Enrolled:
         await until(lambda: control.link_addresses[0].startswith("127.0.0.1:"))
@@ -366,7 +366,7 @@ def test_news_is_told_before_the_next_beat(control: FakeControl) -> None:
         begun = time.monotonic()
         outpost.watcher.tell_news()
         await until(lambda: control.healths[-1].draining)
-        assert time.monotonic() - begun < 1.0
+        assert time.monotonic() - begun < 5
 
     play(request_of(control), story)
 

@@ -266,7 +266,7 @@ class TestACollectorThatIsAway:
         for _ in range(300):
             span = spans.begin(arrived())
             span.end(ENDING)
-        assert time.perf_counter() - begun < 1
+        assert time.perf_counter() - begun < 10
         assert counted(spans)["dropped"] >= 300 - 100 - 10 * 3
 
     def test_what_is_sent_by_itself(self, start: Start, collector: Collector) -> None:

@@ -151,7 +151,7 @@ def test_what_goes_to_the_wrong_port_ends_at_once(place: Place) -> None:
     assert not exchange(place.worker.https, ASK).startswith(b"HTTP/1.1 200")
     with pytest.raises((ssl.SSLError, ConnectionError)):
         exchange(place.worker.http, ASK, tls=True)
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 8
 
 
 @pytest.mark.parametrize("number", range(4))
