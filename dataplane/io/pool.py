@@ -5,6 +5,7 @@ that can't be connected to rests for a while, and is then tried by one request. 
 connection: who takes one gives it back, or drops it where it can't be used for another request.
 """
 
+import errno
 import ssl
 import time
 from collections import Counter, deque
@@ -33,6 +34,10 @@ class DialFailure(StrEnum):
     FULL = "full"
 
 
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""What we lack: no address is to blame for that."""
+
+
 class Unreachable(Exception):
     """No connection to the address can be made: `failure` in a word, `detail` in more."""
 
@@ -44,7 +49,7 @@ class Unreachable(Exception):
 
 
 class Full(Exception):
-    """All connections to the address are in use, and none has become free in time."""
+    """All connections to the address that may be are in use, and none has become free in time."""
 
     failure = DialFailure.FULL
 
@@ -285,6 +290,8 @@ class Pool:
         except BaseException as error:
             self._pass_on(None)
             if isinstance(error, OSError):
+                if error.errno in _OURS:
+                    raise Full(target.text, f"this machine is short of something: {_words(error)}") from error
                 self.health.fail()
                 failure = _failure(error)
                 self.counts.failures[failure] += 1

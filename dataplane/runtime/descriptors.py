@@ -30,12 +30,12 @@ def raise_limit() -> int:
     return possible
 
 
-def connections_within(descriptors: int) -> int:
-    """How many connections these leave room for; some of them need a second descriptor, to be passed on."""
-    return max(descriptors // 2, descriptors - _OWN)
+def connections_within(descriptors: int, each: int = 1) -> int:
+    """How many connections these leave room for, which may take so many descriptors each."""
+    return max(descriptors // 2, descriptors - _OWN) // each
 
 
-def connection_bound() -> int:
-    """How many connections this process has room for."""
+def connection_bound(each: int = 1) -> int:
+    """How many connections this process has room for, which may take so many descriptors each."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return connections_within(ENOUGH if soft == resource.RLIM_INFINITY else soft)
+    return connections_within(ENOUGH if soft == resource.RLIM_INFINITY else soft, each)

@@ -41,6 +41,8 @@ class Pages:
             loader=PackageLoader(package), autoescape=True, undefined=StrictUndefined, auto_reload=False,
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
+        for name in self._templates.list_templates():  # now: when a page is needed, there may be no file to be opened
+            self._templates.get_template(name)
         files = [file for file in (resources.files(package) / "static").iterdir() if not file.name.startswith("_")]
         self._static = {file.name.encode(): (_type_of(file.name), file.read_bytes()) for file in files}
         self._version = hashlib.sha256(self._static[b"page.css"][1]).hexdigest()[:8]

@@ -1,6 +1,8 @@
 """Upstreams: what is wrong with an address is said, and another one is taken; and what URLs make of it."""
 
 import gc
+import os
+import resource
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +12,7 @@ import pytest
 from gevent import socket as gevent_socket
 from gevent.server import StreamServer
 
-from dataplane.io.dial import Address, UnixAddress
+from dataplane.io.dial import Address, TcpAddress, UnixAddress
 from dataplane.io.pool import DialFailure, Full, Pool, PoolLimits, Target, Unreachable, Upstreams, targets_of
 from dataplane.io.url import parse_upstream
 from tests.dataplane.io.doors import Peer, black_hole, echo, hold, nowhere, there
@@ -165,6 +167,27 @@ def test_one_that_answers_others_does_not_rest_for_what_it_breaks_off(clock: Clo
         clock.ahead += 3
         upstreams.take().blame()
         assert visit(upstreams) == "1"
+
+
+@pytest.fixture
+def _no_more_files() -> Iterator[None]:
+    """As of a process that has as many open as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.open(os.devnull, os.O_RDONLY)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("_no_more_files")
+def test_what_we_lack_ourselves_is_no_failure_of_an_address(clock: Clock) -> None:
+    address = TcpAddress(host="127.0.0.1", port=9)
+    with upstreams_of(address, address, now=clock) as upstreams:
+        with pytest.raises(Full, match="open files"):
+            upstreams.take()
+        assert [pool.health.troubled for pool in upstreams.pools] == [False, False]
+        assert [pool.open for pool in upstreams.pools] == [0, 0]
 
 
 def test_full_is_no_failure_of_an_address(clock: Clock) -> None:

@@ -33,3 +33,8 @@ def test_connections_leave_descriptors_for_everything_else() -> None:
     assert connections_within(256) == 128
     assert connections_within(1024) == 512
     assert connections_within(ENOUGH) > 8192 * 2
+
+
+def test_what_is_passed_on_takes_two() -> None:
+    assert connections_within(1200, 2) == 344
+    assert connections_within(ENOUGH, 2) > 20_000

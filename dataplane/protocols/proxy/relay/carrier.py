@@ -175,7 +175,7 @@ class Carrier:
             self.outcome.address = error.address
             raise Broken(Failure(error.failure), error.detail) from error
         except Full as error:
-            raise Broken(Failure.FULL, "all connections to the upstream are busy") from error
+            raise Broken(Failure.FULL, error.detail) from error
         self.outcome.address = lease.address
         return lease
 
