@@ -24,6 +24,9 @@ _DROPPED = HOP_BY_HOP | {
     b"host", b"cookie", b"content-length", b"expect", b"via", b"max-forwards", b"http2-settings",
     b"proxy",  # CGI makes HTTP_PROXY of it (CVE-2016-5385)
     b"x-rewrite-url",  # some frameworks route by it instead of the path
+    # Where somebody is and what was asked for, in the words of other proxies: some applications believe any of them.
+    b"client-ip", b"x-client-ip", b"true-client-ip", b"x-cluster-client-ip", b"cf-connecting-ip", b"fastly-client-ip",
+    b"x-host", b"x-scheme", b"x-url-scheme", b"front-end-https",
 }  # fmt: skip
 
 _CLAIMS = (b"remote-", b"x-remote-", b"x-webauth-", b"x-auth-request-", b"ssl-client-", b"x-ssl-client-")

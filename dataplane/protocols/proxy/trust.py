@@ -3,6 +3,7 @@
 Forward-auth checks don't ask here: their dialect's headers only choose the question.
 """
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from dataplane.protocols.proxy.wire import parse_host
 from dataplane.sansio import PeerError
 from dataplane.sansio.clients import Trusted, parse_address
 
+_WITH_PORT = re.compile(r"([0-9.]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}")
 _LONGEST_HOP = 80
 """Bytes of an address with space around it; what is longer is none, and not remembered."""
 
@@ -72,9 +74,11 @@ class Trust:
 
 @lru_cache(maxsize=4096)
 def _find_address(hop: bytes) -> str | None:
-    """One entry of X-Forwarded-For; None where that is no address."""
+    """One entry of X-Forwarded-For; None where that is no address. Azure and IIS write the client's port behind it."""
+    text = hop.decode("latin-1").strip()
+    with_port = _WITH_PORT.fullmatch(text)
     try:
-        return str(parse_address(hop.decode("latin-1").strip().strip("[]")))
+        return str(parse_address((with_port[1] if with_port else text).strip("[]")))
     except ValueError:
         return None
 
