@@ -99,7 +99,7 @@ def _read(unit: Unit, reader: Reader, current: Application) -> Application:
     return replace(
         current,
         slug=reader.text("slug", current.slug, 50, required=True),
-        name=reader.text("name", current.name, 150, required=True),
+        name=reader.object_name(current.name, 150),
         provider=reader.reference("provider", current.provider, unit.providers),
         policy_mode=reader.word("policy_mode", current.policy_mode),
         second_factor=reader.flag("second_factor", current.second_factor),

@@ -60,7 +60,7 @@ def remove_certificate(unit: Unit, certificate: Certificate) -> None:
 def generate_certificate(unit: Unit, fields: Fields) -> Certificate:
     """Make a self-signed certificate with a new key. Raises Invalid with every problem."""
     reader = Reader(fields, GENERATE_FIELDS)
-    name = reader.text("name", "", 150, required=True)
+    name = reader.object_name("", 150)
     reader.expect_free("name", unit.certificates.find_named(name), uuid4())
     common_name = reader.text("common_name", "", 64, required=True)
     names = _alternative_names(reader, common_name)
@@ -77,7 +77,7 @@ def generate_certificate(unit: Unit, fields: Fields) -> Certificate:
 
 def _checked(unit: Unit, current: Certificate, fields: Fields) -> Certificate:
     reader = Reader(fields, FIELDS)
-    name = reader.text("name", current.name, 150, required=True)
+    name = reader.object_name(current.name, 150)
     reader.expect_free("name", unit.certificates.find_named(name), current.id)
     chain = _chain(reader, reader.text("certificate", current.chain, _MOST_BYTES, required=True))
     key = _key(reader, reader.text("key", current.private_key or "", _MOST_BYTES))

@@ -85,6 +85,13 @@ class Reader:
             self.refuse(name, "missing", "", "a value")
         return value
 
+    def object_name(self, current: str, limit: int) -> str:
+        """The field `name`, which people see and logs hold; one of an earlier version may stay as it is."""
+        value = self.text("name", current, limit, required=True)
+        if value != current and not value.isprintable():
+            self.refuse("name", "unprintable", ascii(value), "printable characters only")
+        return value
+
     def flag(self, name: str, current: bool) -> bool:
         """True or false."""
         value = self.fields.get(name, current)

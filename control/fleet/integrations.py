@@ -107,7 +107,7 @@ def _checked(unit: Unit, current: Integration, fields: Fields) -> Integration:
     reader = Reader(fields, FIELDS)
     integration = replace(
         current,
-        name=reader.text("name", current.name, 100, required=True),
+        name=reader.object_name(current.name, 100),
         type=_type(reader, current),
         tls_verification=reader.reference("tls_verification", current.tls_verification, unit.certificates),
         tls_authentication=reader.reference("tls_authentication", current.tls_authentication, unit.certificates),

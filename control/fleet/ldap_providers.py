@@ -85,7 +85,7 @@ def _checked(unit: Unit, current: LdapProvider, fields: Fields) -> LdapProvider:
 def _read(unit: Unit, reader: Reader, current: LdapProvider) -> LdapProvider:
     return replace(
         current,
-        name=reader.text("name", current.name, 150, required=True),
+        name=reader.object_name(current.name, 150),
         base_dn=reader.text("base_dn", current.base_dn, LONGEST_BASE_DN, required=True),
         bind_mode=reader.word("bind_mode", current.bind_mode),
         search_mode=reader.word("search_mode", current.search_mode),

@@ -61,7 +61,7 @@ def _checked(unit: Unit, current: Outpost, fields: Fields) -> Outpost:
     reader = Reader(fields, FIELDS)
     outpost = replace(
         current,
-        name=reader.text("name", current.name, 100, required=True),
+        name=reader.object_name(current.name, 100),
         type=_type(reader, current),
         providers=reader.references("providers", current.providers, unit.providers),
         integration=reader.reference("integration", current.integration, unit.integrations),

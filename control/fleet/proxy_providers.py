@@ -81,7 +81,7 @@ def _checked(unit: Unit, current: ProxyProvider, fields: Fields, own_url: str) -
 def _read(unit: Unit, reader: Reader, current: ProxyProvider) -> ProxyProvider:
     return replace(
         upstreams.read_upstream(unit, reader, current),
-        name=reader.text("name", current.name, 150, required=True),
+        name=reader.object_name(current.name, 150),
         client_id=reader.text("client_id", current.client_id, 80, required=True),
         mode=reader.word("mode", current.mode),
         external_host=reader.text("external_host", current.external_host, 500, required=True),

@@ -58,6 +58,8 @@ def test_credentials_for_the_application(site: Site) -> None:
     ("fields", "words"),
     [
         ({"name": ""}, "This is needed"),
+        ({"name": "wiki\ncreated"}, "be printed"),
+        ({"name": "\u202ewiki"}, "be printed"),
         ({"external_host": "git.example.com"}, "expected an origin"),
         ({"external_host": "https://git.example.com/path"}, "more than an origin"),
         ({"external_host": "http://localhost"}, "where Garrison itself is reached"),
