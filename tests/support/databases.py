@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Dialect, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import Pool, QueuePool
+from sqlalchemy.util import LRUCache
 
 from control.store import Sealer, Store, open_engine
 from control.store.migrate import upgrade
@@ -24,6 +25,7 @@ from tests.support.postgres import PostgresServer
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 BOTH = (SQLITE, pytest.param(POSTGRESQL, marks=(pytest.mark.interop, pytest.mark.postgresql)))
 KEY = b"k" * 32
+_compiled: LRUCache[Any, Any] = LRUCache(2000)
 
 
 class Database:
@@ -43,6 +45,9 @@ class Database:
         engine = open_engine(self.url)
         if self.kind == SQLITE:
             event.listen(engine, "connect", _wait_for_no_disk)
+            # Statements are compiled once for all tests, not again for each of thousands of databases.
+            engine.dialect = _sqlite()
+            engine.update_execution_options(compiled_cache=_compiled)
         self._engines.append(engine)
         return engine
 
@@ -93,6 +98,15 @@ def postgresql_database(server: PostgresServer, *, migrated: bool = True) -> Ite
             yield database
         finally:
             database.close()
+
+
+@cache
+def _sqlite() -> Dialect:
+    """What SQLAlchemy has found out of the SQLite here: the same for each database, and part of the cache's keys."""
+    engine = create_engine("sqlite://")
+    engine.connect().close()
+    engine.dispose()
+    return engine.dialect
 
 
 @cache
