@@ -1,8 +1,8 @@
 """A small disk of its own, ext4 in a file: to be filled, and to fail so that Linux makes it read-only.
 
-A disk in use can't be mended, and whoever makes a copy of this machine's mounts for itself (unshare(1), containers) uses
-all that is mounted by then. So the place of a disk is shared: what is unmounted here is unmounted in all copies that
-follow (mount_namespaces(7)).
+A disk in use can't be mended, and whoever makes a copy of this machine's mounts (unshare(1), containers) uses all that
+is mounted by then. So the place of a disk is shared: what is unmounted here is unmounted in all copies that follow
+(mount_namespaces(7)).
 """
 
 import os

@@ -121,7 +121,8 @@ class LdapSite:
         certificate.write_text(self.certificate.read_text())
         mounts = f'mount --bind "$0" /etc/hosts && mount -t tmpfs tmpfs /etc/ssl/certs && cp "$1" {CERTIFICATE}'
         script = f'{mounts} && shift && exec "$@"'
-        return [require("unshare", "util-linux"), "--mount", "--propagation=slave", "sh", "-c", script, str(hosts), str(certificate)]
+        apart = [require("unshare", "util-linux"), "--mount", "--propagation=slave"]
+        return [*apart, "sh", "-c", script, str(hosts), str(certificate)]
 
     def documented(self, program: str) -> str:
         """How the documentation says to configure a program, with what it leaves open."""
