@@ -5,7 +5,7 @@ that changes that never end cost a part of a core, not all of it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 from dataplane.link.state import Saved, StateFolder
 from dataplane.link.world import World
@@ -48,13 +48,13 @@ class Saver:
         self._dirty.set()
 
     async def save(self) -> bool:
-        """Save now what is the case now; whether the disk has it."""
+        """Save now what is the case now; whether the disk has it. What was begun is ended, also when cancelled."""
         async with self._one_at_a_time:
             self._dirty.clear()
             current = self._current()
             if current is None:
                 return True
-            if await asyncio.to_thread(self._folder.save, *current):
+            if await _to_the_end(asyncio.to_thread(self._folder.save, *current)):
                 self._saved(current[0])
                 return True
             self._dirty.set()
@@ -72,3 +72,13 @@ class Saver:
             else:
                 pause, retry = retry, min(LONGEST_RETRY, retry * 2)
             await self._world.sleep(pause)
+
+
+async def _to_the_end(work: Coroutine[None, None, bool]) -> bool:
+    """The result; nobody takes away under a thread what it works on."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise

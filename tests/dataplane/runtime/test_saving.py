@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,3 +133,39 @@ def test_it_says_whether_the_disk_has_it(tmp_path: Path, *, works: bool) -> None
         assert stage.told == ([1] if works else [])
 
     play(path, story)
+
+
+class SlowFolder(StateFolder):
+    """Takes its time to save."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, os.urandom)
+        self.begun, self.may_end = threading.Event(), threading.Event()
+
+    def save(self, saved: Saved, tokens: tuple[str, ...]) -> bool:
+        self.begun.set()
+        assert self.may_end.wait(30)
+        return super().save(saved, tokens)
+
+
+def test_who_ends_waits_for_what_is_being_saved(tmp_path: Path) -> None:
+    """Its folder is closed next: half a save would be none, and nobody would know of it."""
+
+    async def run() -> bool:
+        folder = SlowFolder(tmp_path / "state")
+        saver = Saver(folder, lambda: (Saved(revision=2, resources=()), ("t",)), World())
+        saver.touch()
+        running = asyncio.create_task(saver.run())
+        await asyncio.to_thread(folder.begun.wait, 30)
+        running.cancel()
+        await asyncio.wait({running}, timeout=0.1)
+        was_waiting = not running.done()
+        folder.may_end.set()
+        await asyncio.wait({running})
+        assert running.cancelled()
+        found = folder.load("t")
+        folder.close()
+        assert found is not None
+        return was_waiting and found.revision == 2
+
+    assert asyncio.run(run())
