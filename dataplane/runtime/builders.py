@@ -51,7 +51,7 @@ def _proxy(setup: Setup, surroundings: Surroundings) -> ProtocolServer[Any]:
         control_socket=setup.control_socket or None,
         passage=_passage(setup),
         version=setup.version,
-        limits=_within_descriptors(LIMITS, 2),  # the client's and the application's
+        limits=_within_descriptors(LIMITS, setup.type),
         service_hosts=frozenset(setup.service_hosts),
         outlets=outlets,
         certificate=setup.certificate,
@@ -67,7 +67,7 @@ def _ldap(setup: Setup, surroundings: Surroundings) -> ProtocolServer[Any]:
     settings = LdapSettings(
         version=setup.version,
         trusted_cidrs=_trusted(setup),
-        limits=_within_descriptors(LIMITS, 1),
+        limits=_within_descriptors(LIMITS, setup.type),
         certificate=setup.certificate,
     )
     server = LdapServer(
@@ -81,8 +81,8 @@ def _trusted(setup: Setup) -> tuple[str, ...]:
     return DEFAULT_TRUSTED if setup.trusted_cidrs is None else setup.trusted_cidrs
 
 
-def _within_descriptors(limits: Limits, each: int) -> Limits:
-    return replace(limits, connections=min(limits.connections, connection_bound(each)))
+def _within_descriptors(limits: Limits, type_: str) -> Limits:
+    return replace(limits, connections=min(limits.connections, connection_bound(type_)))
 
 
 def _passage(setup: Setup) -> PassageSettings | None:

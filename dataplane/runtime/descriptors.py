@@ -9,14 +9,16 @@ import resource
 ENOUGH = 65536
 # For what is no connection of a client: listeners, the pipe, certificates, libraries.
 _OWN = 512
+_EACH = {"proxy": 2}
+"""For a connection: the client's, and the application's that it is passed on to."""
 log = logging.getLogger("dataplane.supervisor")
 
 
-def make_room() -> None:
-    """Raise the limit for the workers, which inherit it and bound their connections by it."""
+def make_room(type_: str) -> None:
+    """Raise the limit for the workers of an outpost, which inherit it and bound their connections by it."""
     descriptors = raise_limit()
     if descriptors < ENOUGH:
-        fields = {"descriptors": descriptors, "connections_per_worker": connections_within(descriptors)}
+        fields = {"descriptors": descriptors, "connections_per_worker": connections_within(descriptors, type_)}
         log.info("the limit of open files bounds the connections (RLIMIT_NOFILE)", extra=fields)
 
 
@@ -30,12 +32,12 @@ def raise_limit() -> int:
     return possible
 
 
-def connections_within(descriptors: int, each: int = 1) -> int:
-    """How many connections these leave room for, which may take so many descriptors each."""
-    return max(descriptors // 2, descriptors - _OWN) // each
+def connections_within(descriptors: int, type_: str) -> int:
+    """How many connections to an outpost of a type these leave room for."""
+    return max(descriptors // 2, descriptors - _OWN) // _EACH.get(type_, 1)
 
 
-def connection_bound(each: int = 1) -> int:
-    """How many connections this process has room for, which may take so many descriptors each."""
+def connection_bound(type_: str) -> int:
+    """How many connections this process has room for, which serves an outpost of a type."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return connections_within(ENOUGH if soft == resource.RLIM_INFINITY else soft, each)
+    return connections_within(ENOUGH if soft == resource.RLIM_INFINITY else soft, type_)

@@ -92,7 +92,7 @@ class Supervisor:
     async def run(self) -> None:
         """Serve until told to stop."""
         self._catch_signals()
-        make_room()
+        make_room(self._plan.type)
         for address in self._plan.metrics:
             await self._responder.serve(open_single(address, "metrics listener"))
         self._workers.start()

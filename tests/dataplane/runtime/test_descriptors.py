@@ -30,11 +30,11 @@ def test_the_soft_limit_is_raised_to_the_hard_one(soft: int, hard: int, expected
 
 
 def test_connections_leave_descriptors_for_everything_else() -> None:
-    assert connections_within(256) == 128
-    assert connections_within(1024) == 512
-    assert connections_within(ENOUGH) > 8192 * 2
+    assert connections_within(256, "ldap") == 128
+    assert connections_within(1024, "ldap") == 512
+    assert connections_within(ENOUGH, "ldap") > 8192 * 2
 
 
 def test_what_is_passed_on_takes_two() -> None:
-    assert connections_within(1200, 2) == 344
-    assert connections_within(ENOUGH, 2) > 20_000
+    assert connections_within(1200, "proxy") == 344
+    assert connections_within(ENOUGH, "proxy") > 20_000
