@@ -158,6 +158,21 @@ def test_hop_by_hop_headers_end_here(world: ProxyWorld) -> None:
     assert received.header("X-Other") == "2"
 
 
+CLIMBING = [
+    "/../other/x", "/%2e%2e/other/x", "/..%2fother/x", "/a/../../other/x", "/a//../../other/x", "/./../other/x",
+    "/.%2e/other/x", "/%2e%2e%2fother%2fx",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", CLIMBING)
+def test_nobody_leaves_the_path_of_the_internal_host(world: ProxyWorld, path: str) -> None:
+    """nginx, as others, follows what leads up before it looks whose it is."""
+    assert get(world, "nginx", f"/tenant{path}").text == "/other/x of another's\n"
+    assert get(world, "tenant", "/x").text == "/tenant/x of the tenant's\n"
+    answer = get(world, "tenant", path, PROGRAM)
+    assert (answer.status, json.loads(answer.body)["error"]) == (400, "path_outside")
+
+
 def test_a_path_of_the_internal_host_comes_before_the_clients(world: ProxyWorld) -> None:
     assert seen(world, "deep", "/x/y?z=1").path == "/base/path/x/y?z=1"
     assert seen(world, "deep", "/").path == "/base/path/"

@@ -29,6 +29,8 @@ server {{
     default_type text/plain;
     absolute_redirect on;
     port_in_redirect on;
+    location /tenant {{ return 200 "$uri of the tenant's\n"; }}
+    location /other {{ return 200 "$uri of another's\n"; }}
     location /answer {{ return 200 "$request_method $request_uri $http_host $http_x_authentik_username\\n"; }}
 }}
 """
@@ -107,6 +109,7 @@ def applications(world: ProxyWorld) -> dict[str, dict[str, Any]]:
         "socket": {"internal_host": f"unix://{world.folder}/gunicorn/app.sock"},
         "apache": {"internal_host": f"http://127.0.0.1:{ports.apache}"},
         "nginx": {"internal_host": f"http://127.0.0.1:{ports.nginx}"},
+        "tenant": {"internal_host": f"http://127.0.0.1:{ports.nginx}/tenant"},
         "ws": {"internal_host": f"http://127.0.0.1:{ports.ws}"},
         "websockets": {"internal_host": f"http://127.0.0.1:{world.websockets.port}"},
         "scripted": {"internal_host": scripted},
