@@ -6,7 +6,7 @@ small chunks are read by turns, and framing that carries next to nothing is refu
 
 from dataplane.sansio import PeerError
 
-_SMALL = 128
+SMALL = 128
 """Bytes of a chunk, its framing included, that cost more to tell apart than to carry."""
 _MOST_EXCESS = 16 * 1024
 _FREE, _WORTH = 16, 2
@@ -39,7 +39,7 @@ class Pieces:
         Raises PeerError where these are mostly framing. What comes with the head isn't weighed.
         """
         count = len(self._pieces)
-        self.bulk = size >= _SMALL * count
+        self.bulk = size >= SMALL * count
         data = self.take()
         if self._excess is None:
             self._excess = 0

@@ -3,12 +3,13 @@
 import time
 from typing import assert_never
 
+from dataplane.io.stream import give_way
 from dataplane.protocols.proxy.messages import Data, End, Interim, Request, ResponseHead, Upgraded, UpstreamHead
 from dataplane.protocols.proxy.relay.exchange import Broken, Exchange, Failure, Outcome
 from dataplane.protocols.proxy.relay.headers import interim_headers, length_for_client
 from dataplane.protocols.proxy.relay.session import UpstreamSession
 from dataplane.protocols.proxy.relay.upload import Upload
-from dataplane.protocols.proxy.session import HttpSession
+from dataplane.protocols.proxy.session import MAX_TURN, HttpSession
 from dataplane.sansio import PeerError
 
 _CONTINUE, _SWITCHING, _FIRST_FINAL = 100, 101, 200
@@ -26,6 +27,7 @@ class Answer:
         self._upload = upload
         self._outcome = outcome
         self._upstream = UpstreamSession(exchange.onward.method)
+        self._rest = b""
         self.ended = False
         """Whether all of it is here."""
         self.switch: UpstreamHead | None = None
@@ -36,10 +38,22 @@ class Answer:
     @property
     def reusable(self) -> bool:
         """Whether its connection may serve another exchange."""
-        return self._upstream.reusable
+        return self._upstream.reusable and not self._rest
+
+    def take_rest(self) -> bytes:
+        """What is here and was not translated yet, once others had their turn."""
+        rest, self._rest = self._rest, b""
+        if rest:
+            give_way()
+        return rest
 
     def translate(self, data: bytes) -> bytes:
-        """What the client is to get for `data`, empty at the upstream's end. Raises Broken."""
+        """What the client is to get for `data`, empty at the upstream's end. Raises Broken.
+
+        Of many small chunks it is what a few of them come to: there is a rest then.
+        """
+        if self._upstream.fine and len(data) > MAX_TURN:
+            data, self._rest = data[:MAX_TURN], data[MAX_TURN:]
         self._upstream.receive(data)
         out: list[bytes] = []
         try:

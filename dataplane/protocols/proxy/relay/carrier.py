@@ -273,7 +273,7 @@ class Carrier:
                 self._client.finish()
                 return
             self._client.put(out)
-            data = self._read(lease.wire)
+            data = answer.take_rest() or self._read(lease.wire)
 
     def _deliver_sized(self, head: UpstreamHead, body: bytes) -> None:
         """An answer whose head is known, and of which only bytes are to come, if any."""

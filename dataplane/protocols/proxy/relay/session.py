@@ -19,6 +19,7 @@ from dataplane.protocols.proxy.messages import (
     UpstreamHead,
     lower_names,
 )
+from dataplane.protocols.proxy.pieces import SMALL
 from dataplane.protocols.proxy.relay.headers import end_to_end
 from dataplane.protocols.proxy.session import BODILESS_STATUS, MAX_HEAD, MAX_HEADERS, blame
 from dataplane.sansio import PeerError
@@ -51,7 +52,7 @@ class UpstreamSession:
 
     __slots__ = (
         "_begun", "_done", "_error", "_events", "_head", "_headers", "_left", "_method", "_parser",
-        "_pieces", "_quiet", "_surplus", "_tail",
+        "_pieces", "_quiet", "_surplus", "_tail", "fine",
     )  # fmt: skip
 
     def __init__(self, method: bytes) -> None:
@@ -66,6 +67,8 @@ class UpstreamSession:
         self._tail = b""
         self._pieces: list[bytes] = []
         self._done = False
+        self.fine = False
+        """Whether chunks are so small that much should not be read in a row."""
         self._surplus = False
         self._error: PeerError | None = None
 
@@ -195,6 +198,7 @@ class UpstreamSession:
     def _receive_chunks(self, data: bytes) -> None:
         waiting = len(self._events)
         self._feed(data)
+        self.fine = len(data) < SMALL * len(self._pieces)
         self._join()
         # Bytes that amount to nothing are trailers and the frames of chunks: they may not go on for ever.
         self._quiet = 0 if len(self._events) > waiting else self._quiet + len(data)

@@ -286,6 +286,31 @@ class TestUploads:
             assert read_head(client).startswith(b"HTTP/1.1 200 ")
 
 
+class TestSmallChunks:
+    """Of an answer: an application that streams back what it is sent takes nobody's turn."""
+
+    HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    @pytest.mark.parametrize("behind", [b"", OK])
+    def test_all_of_them_arrive_and_nothing_behind_them(self, behind: bytes) -> None:
+        def play(peer: Peer) -> None:
+            read_head(peer)
+            peer.sendall(self.HEAD + b"1\r\nx\r\n" * 100_000 + b"0\r\n\r\n" + behind)
+            read_head(peer)
+            peer.sendall(OK)
+
+        with application(play, lambda _: None) as app, connect(app.port) as client:
+            client.sendall(GET)
+            body = read_head(client)
+            while not body.endswith(b"\r\n0\r\n\r\n"):
+                body += client.recv(65536)
+            sizes = re.findall(rb"([0-9a-f]+)\r\nx+\r\n", body)
+            assert sum(int(size, 16) for size in sizes) == 100_000
+            assert len(sizes) > 30
+            until(lambda: app.outcomes)
+            assert app.relay.pools[0].idle == (0 if behind else 1)
+
+
 class TestTime:
     def test_no_head_in_time(self) -> None:
         def play(peer: Peer) -> None:
