@@ -134,3 +134,12 @@ def site(  # noqa: PLR0913  what a test may want otherwise, all but two by name
         refused = served.commit(options=OPTIONS, **{"provider/p1": there}, **(resources or {}))
         assert not refused, refused
         yield served
+
+
+def fields(head: bytes) -> dict[str, list[str]]:
+    """The headers of a request, by lower-case names."""
+    found: dict[str, list[str]] = {}
+    for line in head.split(b"\r\n")[1:-2]:
+        name, _, value = line.decode("latin-1").partition(": ")
+        found.setdefault(name.lower(), []).append(value)
+    return found
