@@ -39,8 +39,10 @@ class Child:
     def send(self, number: signal.Signals) -> None:
         """Signal the process, if it runs."""
         if self.process is not None and self.process.returncode is None:
+            # Not by the process's own send_signal(): it looks whether there is one to tell, and so takes from asyncio
+            # what one that is just ending ended with.
             with contextlib.suppress(ProcessLookupError):
-                self.process.send_signal(number)
+                os.kill(self.process.pid, number)
 
 
 class Supervisor:

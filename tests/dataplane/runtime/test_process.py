@@ -1,8 +1,11 @@
 """A worker process: what it is given of its supervisor's environment, and how long it is waited for."""
 
 import asyncio
+import os
+import signal
 import socket
 import sys
+import time
 
 import pytest
 
@@ -82,3 +85,20 @@ def test_a_worker_that_is_at_work_is_waited_for_and_one_that_hangs_is_not(monkey
     assert ping("hangs", 20.0) == "worker 0 gave no answer within 0.5 s"
     assert ping("works", 20.0) == "worker 0 gave no answer within 1.5 s"
     assert ping("works", 20.0, lenient=False) == "worker 0 gave no answer within 0.5 s"
+
+
+def test_who_kills_one_that_is_dying_learns_what_it_died_of() -> None:
+    """Popen.kill() looks first whether there is anything to kill, and takes the exit status away with that."""
+
+    async def end(moment: float) -> int:
+        process = await asyncio.create_subprocess_exec("sleep", "60")
+        worker = WorkerProcess(process, 0, lambda _: None)
+        os.kill(process.pid, signal.SIGSEGV)
+        time.sleep(moment)  # noqa: ASYNC251  the loop is not to hear of the end before
+        worker.kill()
+        return await worker.wait()
+
+    async def ends() -> set[int]:
+        return {await end(0.0005 * (number % 4)) for number in range(100)}
+
+    assert asyncio.run(ends()) <= {-signal.SIGSEGV, -signal.SIGKILL}
