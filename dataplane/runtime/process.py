@@ -138,8 +138,8 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End it at once."""
-        # Not by the process's own kill(): it looks whether there is one to kill, and so takes from asyncio what one that
-        # is just dying died of.
+        # Not by the process's own kill(): it looks whether there is one to kill, and so takes from asyncio what one
+        # that is just dying died of.
         if self._process.returncode is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
