@@ -14,10 +14,11 @@ import pytest
 from control.domain.outpost import Instance, InstanceState
 from control.fleet.tokens import replace_token
 from control.store import Store
-from tests.support.fake_control import eventually, free_port
+from tests.support.fake_control import eventually
 from tests.support.fleet import Deployed, deploy
 from tests.support.links import Control
 from tests.support.outpost_process import OutpostProcess
+from tests.support.peers_program import free_port
 from tests.support.real_control import RealControl
 from tests.support.stores import ADMIN, Clock, Wakes
 

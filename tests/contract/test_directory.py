@@ -31,9 +31,9 @@ from dataplane.runtime.directory import HeldDirectory
 from protos.outpost.v1 import directory_pb2
 from tests.support import builders
 from tests.support.directories import directory_of
-from tests.support.fake_control import free_port
 from tests.support.fleet import Deployed, deploy, deploy_ldap
 from tests.support.links import Control, eventually
+from tests.support.peers_program import free_port
 from tests.support.stores import ADMIN, Clock, Wakes
 
 KEY = b"k" * 32

@@ -9,8 +9,9 @@ import grpc
 import pytest
 
 from protos.outpost.v1 import link_pb2
-from tests.support.fake_control import FakeControl, eventually, free_port, options, provider
+from tests.support.fake_control import FakeControl, eventually, options, provider
 from tests.support.outpost_process import OutpostProcess, alive
+from tests.support.peers_program import free_port
 
 NO_SUCH_MODE = 9
 TRUSTED = "AUTHENTIK_LISTEN__TRUSTED_PROXY_CIDRS"

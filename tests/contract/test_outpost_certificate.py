@@ -3,8 +3,9 @@
 import ssl
 from pathlib import Path
 
-from tests.support.fake_control import FakeControl, free_port, options
+from tests.support.fake_control import FakeControl, options
 from tests.support.outpost_process import OutpostProcess
+from tests.support.peers_program import free_port
 
 CONNECTIONS = 30
 

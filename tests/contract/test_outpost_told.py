@@ -16,8 +16,9 @@ import pytest
 
 from protos.outpost.v1 import resources_pb2
 from tests.support.collector import Collector, collecting
-from tests.support.fake_control import FakeControl, eventually, free_port, options, provider
+from tests.support.fake_control import FakeControl, eventually, options, provider
 from tests.support.outpost_process import OutpostProcess
+from tests.support.peers_program import free_port
 
 HOST = "wiki.example.com"
 

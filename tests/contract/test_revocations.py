@@ -25,10 +25,11 @@ from dataplane.gate import Identity, ProxySession
 from dataplane.protocols.proxy.cookies import Sealer, cookie_name, seal_session, split_token
 from tests.support import builders
 from tests.support.auth import ISSUER
-from tests.support.fake_control import eventually, free_port
+from tests.support.fake_control import eventually
 from tests.support.fleet import Deployed, Site, deploy
 from tests.support.links import Control
 from tests.support.outpost_process import OutpostProcess
+from tests.support.peers_program import free_port
 from tests.support.real_control import RealControl
 from tests.support.stores import ADMIN, Clock, Wakes
 

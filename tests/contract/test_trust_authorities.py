@@ -15,10 +15,11 @@ from control.store import Store
 from dataplane.link.enrol import enrol
 from dataplane.link.state import Saved, StateFolder
 from dataplane.link.target import Instance, Target
-from tests.support.fake_control import eventually, free_port
+from tests.support.fake_control import eventually
 from tests.support.fleet import Deployed, deploy
 from tests.support.links import Control
 from tests.support.outpost_process import OutpostProcess
+from tests.support.peers_program import free_port
 from tests.support.real_control import RealControl
 from tests.support.stores import ADMIN, Clock, Wakes
 from tests.support.trust import leave, losses, rotate, stop

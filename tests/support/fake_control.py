@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import json
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -30,16 +29,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from protos.outpost.v1 import gate_pb2_grpc, link_pb2, link_pb2_grpc, resources_pb2
 from tests.support.fake_authority import Authority, Pair, tls_context
 from tests.support.fake_gate import Calls, Gate
+from tests.support.peers_program import free_port
 
 SERVER_NAME = "link.garrison.internal"
 DEADLINE = 30.0
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def eventually(condition: Callable[[], Any], what: str, deadline: float = DEADLINE) -> Any:

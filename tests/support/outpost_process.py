@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from control.serve.programs import tethered
-from tests.support.fake_control import eventually, free_port
+from tests.support.fake_control import eventually
+from tests.support.peers_program import free_port
 
 
 class OutpostProcess:

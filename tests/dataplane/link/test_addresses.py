@@ -10,7 +10,8 @@ import pytest
 
 from dataplane.link.stream import Timing
 from tests.dataplane.link.test_watch import Outpost, play, request_of, until
-from tests.support.fake_control import FakeControl, free_port, options
+from tests.support.fake_control import FakeControl, options
+from tests.support.peers_program import free_port
 
 
 @pytest.fixture

@@ -29,7 +29,8 @@ from dataplane.link.clock import ControlClock
 from dataplane.link.enrol import enrol
 from dataplane.link.target import Credentials, Target
 from tests.dataplane.link.test_enrol import INSTANCE
-from tests.support.fake_control import FakeControl, eventually, free_port
+from tests.support.fake_control import FakeControl, eventually
+from tests.support.peers_program import free_port
 from tests.support.relay import Relay
 
 REDEMPTION = Redemption(provider="wiki", code="c", redirect_uri="https://wiki.example.com/cb", code_verifier="v")

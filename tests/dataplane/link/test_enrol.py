@@ -13,7 +13,8 @@ import pytest
 from dataplane.link.enrol import Enrolled, EnrolmentFailed, Failure, enrol, skew_warning
 from dataplane.link.keys import token_fingerprint
 from dataplane.link.target import Instance, Target
-from tests.support.fake_control import FakeControl, free_port
+from tests.support.fake_control import FakeControl
+from tests.support.peers_program import free_port
 
 INSTANCE = Instance(uid="5b0c", type="proxy", hostname="edge-1", version="0.1.0", build="", started=1_700_000_000.0)
 

@@ -21,7 +21,8 @@ from dataplane.link.target import Credentials, Target
 from dataplane.link.watch import Watcher
 from dataplane.link.world import World
 from tests.dataplane.link.test_enrol import INSTANCE
-from tests.support.fake_control import FakeControl, free_port, options
+from tests.support.fake_control import FakeControl, options
+from tests.support.peers_program import free_port
 
 PATIENCE = 30.0
 

@@ -13,7 +13,8 @@ from dataplane.protocols.proxy.told.spans import Arrived, Ending
 from dataplane.runtime.spans import Spans
 from dataplane.runtime.tracing import find
 from tests.support.collector import Collector, collecting
-from tests.support.fake_control import eventually, free_port
+from tests.support.fake_control import eventually
+from tests.support.peers_program import free_port
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01".encode()
