@@ -29,7 +29,6 @@ from protos.outpost.v1 import gate_pb2
 from tests.support.fleet import Deployed, deploy
 from tests.support.links import Control, Credentials, outpost
 
-
 UNTOLD = grpc.StatusCode.INTERNAL, "Internal error from Core"
 """What grpc.aio makes of a stream that is refused at the moment in which it is written to."""
 
