@@ -12,7 +12,8 @@ are found. What is the same in each, and why it may meet the others:
   all, so they don't meet. Disks may be taken away while others have mounts of their own (tests/support/disks.py).
 - `ldap`: one directory, with all its clients; Linux machines that ask it, too.
 - `hostile`, `proxied`: the installations in mode proxy, among hostile clients and upstreams, and among good ones.
-- `fronts`: the installation behind five reverse proxies, and all else.
+- `fronts`: the installation behind five reverse proxies, and all else but `demo`, `events`, `replicas` and `resilience`,
+  which have installations of their own and go where there is time left.
 """
 
 import pytest
@@ -30,6 +31,10 @@ LANES = {
     "ldap": ("tests/interop/ldap/",),
     "hostile": ("tests/interop/proxy/hostile/",),
     "proxied": ("tests/interop/proxy/",),
+    "demo": ("tests/interop/test_demo.py",),
+    "events": ("tests/interop/test_events.py",),
+    "replicas": ("tests/interop/test_replicas.py",),
+    "resilience": ("tests/interop/test_resilience.py",),
     "fronts": ("tests/interop/",),
 }
 
