@@ -12,8 +12,8 @@ are found. What is the same in each, and why it may meet the others:
   all, so they don't meet. Disks may be taken away while others have mounts of their own (tests/support/disks.py).
 - `ldap`: one directory, with all its clients; Linux machines that ask it, too.
 - `hostile`, `proxied`: the installations in mode proxy, among hostile clients and upstreams, and among good ones.
-- `fronts`: the installation behind five reverse proxies, and all else but `demo`, `events`, `replicas` and `resilience`,
-  which have installations of their own and go where there is time left.
+- `fronts`: the installation behind five reverse proxies, and all else but `demo`, `events`, `replicas` and
+  `resilience`, which have installations of their own and go where there is time left.
 """
 
 import pytest
