@@ -414,7 +414,7 @@ def test_outposts_of_the_same_set_are_read_for_together(
                     unit.users.update(replace(unit.users.get_named("alice"), name=f"number {number}"))
                 parts = [await taken(edge) for edge in edges]
                 assert len({part.SerializeToString() for part in parts}) == 2
-                if len(looks) == len(set(looks)):
+                if len(looks) == len(set(looks)) == 2:
                     break
             assert len(looks) == len(set(looks)) == 2
 
