@@ -1,8 +1,10 @@
 """Lockouts in the admin interface."""
 
+from itertools import count
 from uuid import UUID, uuid4
 
 import pytest
+from itsdangerous import TimestampSigner
 
 from control.auth import lockout
 from control.auth.lockout import Suspect
@@ -115,6 +117,19 @@ def test_the_list_is_polled_and_says_so_when_nothing_changed(site: Site, clock: 
     assert admin.get(f"{LIST}live", If_None_Match=first.headers["ETag"]).status_code == 304
     clock.advance(minutes=1)
     assert "Nobody is locked out" in admin.get(f"{LIST}live", If_None_Match=first.headers["ETag"]).text
+
+
+def test_the_token_of_a_forms_second_is_no_change(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = count(1_800_000_000)
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _: next(seconds))
+    fail(site.store, site.world.alice.id, "alice")
+    admin = site.admin
+    first = admin.get(f"{LIST}live")
+    assert 'name="csrf_token"' in first.text
+    assert admin.get(f"{LIST}live", If_None_Match=first.headers["ETag"]).status_code == 304
+    with admin.client.session_transaction() as session:
+        del session["csrf_token"]
+    assert admin.get(f"{LIST}live", If_None_Match=first.headers["ETag"]).status_code == 200
 
 
 def test_a_lockout_that_is_over_is_none(site: Site, clock: Clock) -> None:
