@@ -85,7 +85,7 @@ def _seconds_until_served(control: RealControl, deployed: Deployed, outpost: Out
 
 def check(outpost: OutpostProcess, host: str) -> int:
     """The status of nginx's question about the first page of a host."""
-    connection = http.client.HTTPConnection("127.0.0.1", outpost.http_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", outpost.http_port, timeout=30)
     with closing(connection):
         headers = {"Host": host, "X-Original-URL": f"http://{host}/"}
         connection.request("GET", "/outpost.goauthentik.io/auth/nginx", headers=headers)

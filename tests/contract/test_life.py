@@ -68,7 +68,7 @@ def told(control: RealControl, deployed: Deployed, outpost: OutpostProcess) -> l
 @contextmanager
 def request_in_flight(outpost: OutpostProcess) -> Iterator[socket.socket]:
     """A request whose second half is up to the test."""
-    with socket.create_connection(("127.0.0.1", outpost.http_port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", outpost.http_port), timeout=30) as client:
         client.sendall(b"GET /outpost.goauthentik.io/ping HTTP/1.1\r\nHost: wiki.example.com\r\n")
         # That it has been accepted is seen by the answer to another one.
         eventually(lambda: outpost.ping() == 204, "the outpost serves")

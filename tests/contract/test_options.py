@@ -112,7 +112,7 @@ def test_the_refresh_interval_changes_at_once(
 
 def sent_to(outpost: OutpostProcess) -> str:
     """Where a browser is sent to sign in."""
-    connection = http.client.HTTPConnection("127.0.0.1", outpost.http_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", outpost.http_port, timeout=30)
     headers = {"Host": "wiki.example.com", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "wiki.example.com"}
     try:
         connection.request("GET", "/outpost.goauthentik.io/start", headers=headers)

@@ -322,7 +322,7 @@ def test_listens_on_both_families_by_default(control: FakeControl, tmp_path: Pat
         outpost.ready()
         for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
             with socket.socket(family, socket.SOCK_STREAM) as client:
-                client.settimeout(5)
+                client.settimeout(30)
                 client.connect((address, outpost.http_port))
                 client.sendall(b"GET /outpost.goauthentik.io/ping HTTP/1.1\r\nHost: x\r\n\r\n")
                 assert client.recv(100).startswith(b"HTTP/1.1 204")

@@ -11,7 +11,7 @@ CONNECTIONS = 30
 
 
 def shown(port: int) -> str:
-    return ssl.get_server_certificate(("127.0.0.1", port), timeout=10)
+    return ssl.get_server_certificate(("127.0.0.1", port), timeout=30)
 
 
 def test_every_worker_shows_the_same(tmp_path: Path) -> None:

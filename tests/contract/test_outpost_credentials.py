@@ -36,7 +36,7 @@ def allowed() -> gate_pb2.AuthenticateResponse:
 
 def ask(outpost: OutpostProcess, credentials: str) -> int:
     """What a new connection is told: any worker may have it."""
-    connection = http.client.HTTPConnection("127.0.0.1", outpost.http_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", outpost.http_port, timeout=30)
     given = base64.b64encode(credentials.encode()).decode()
     headers = {"Host": HOST, "X-Original-URL": f"https://{HOST}/", "Authorization": f"Basic {given}"}
     with closing(connection):

@@ -35,7 +35,7 @@ class Pair:
             self._connect()
 
     def _connect(self) -> None:
-        line = http.client.HTTPConnection("127.0.0.1", self.outpost.http_port, timeout=10)
+        line = http.client.HTTPConnection("127.0.0.1", self.outpost.http_port, timeout=30)
         self._stack.callback(line.close)
         line.request("GET", "/outpost.goauthentik.io/ping", headers={"Host": HOST})
         line.getresponse().read()

@@ -40,7 +40,7 @@ def cookie_for(control: FakeControl, session: str) -> str:
 
 
 def ask(outpost: OutpostProcess, path: str, cookie: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", outpost.http_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", outpost.http_port, timeout=30)
     headers = {"Host": HOST, "X-Original-URL": f"https://{HOST}/", "X-Forwarded-Proto": "https", "Cookie": cookie}
     with closing(connection):
         connection.request("GET", f"/outpost.goauthentik.io/{path}", headers=headers)

@@ -84,7 +84,7 @@ class Told:
         """Requests for a host that nobody has, each with a line of the log at least; how many it took."""
         name = "garrison_outpost_log_lines_dropped_total"
         for count in range(500, 10_000, 500):
-            with closing(HTTPConnection("127.0.0.1", self.outpost.http_port, timeout=10)) as connection:
+            with closing(HTTPConnection("127.0.0.1", self.outpost.http_port, timeout=30)) as connection:
                 for _ in range(500):
                     connection.request("GET", "/", headers={"Host": "nobody." * 20 + "example.com"})
                     answer = connection.getresponse()

@@ -69,7 +69,7 @@ class Place:
 
     def ask(self, path: str, cookie: str, host: str = "") -> http.client.HTTPResponse:
         """What nginx is told, or a browser."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.outpost.http_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.outpost.http_port, timeout=30)
         host = host or self.host
         headers = {"Host": host, "X-Original-URL": f"https://{host}/", "X-Forwarded-Proto": "https", "Cookie": cookie}
         with closing(connection):

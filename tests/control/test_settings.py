@@ -231,7 +231,7 @@ def test_a_commit_wakes_the_link(tmp_path: Path) -> None:
     store = open_store(settings, migrate=True)
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as link:
         link.bind(str(settings.run / "wake.sock"))
-        link.settimeout(5)
+        link.settimeout(30)
         with store.write(ADMIN) as unit:
             unit.groups.add(builders.group())
         assert link.recv(16) == b""

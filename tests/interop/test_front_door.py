@@ -71,11 +71,11 @@ def test_a_websocket_goes_through_both_ways(
         additional_headers={"X-Extra": "1"},
         subprotocols=["garrison"],  # type: ignore[list-item]  # a plain str is a Subprotocol
         max_size=None,
-        open_timeout=10,
+        open_timeout=30,
     ) as browser:
         assert browser.subprotocol == "garrison"
         browser.send("hello")
-        assert browser.recv(timeout=5) == "hello"
+        assert browser.recv(timeout=30) == "hello"
         large = bytes(range(256)) * 8192
         browser.send(large)
         assert browser.recv(timeout=20) == large

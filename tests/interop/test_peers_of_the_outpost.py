@@ -82,7 +82,7 @@ def test_the_front_door_shows_the_certificate_of_the_host_asked_for(world: World
 
     def handshake() -> bool:
         with (
-            socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+            socket.create_connection(("127.0.0.1", port), timeout=30) as plain,
             trusting.wrap_socket(plain, server_hostname="secure.example.test") as secured,
         ):
             return secured.version() in ("TLSv1.2", "TLSv1.3")

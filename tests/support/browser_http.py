@@ -131,7 +131,7 @@ class Visitor:
 
     def _open(self, request: urllib.request.Request) -> Page:
         try:
-            answer = self._opener.open(request, timeout=15)
+            answer = self._opener.open(request, timeout=30)
         except urllib.error.HTTPError as error:
             answer = error
         with answer:

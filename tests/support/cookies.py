@@ -38,7 +38,7 @@ def cookie_for(control: FakeControl, username: str) -> str:
 
 def ask(outpost: OutpostProcess, path: str, cookie: str, client: str = "192.0.2.7", host: str = HOST) -> int:
     """The status of a request that a reverse proxy passes on for a client."""
-    connection = http.client.HTTPConnection("127.0.0.1", outpost.http_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", outpost.http_port, timeout=30)
     headers = {
         "Host": host,
         "X-Original-URL": f"https://{host}/",

@@ -6,7 +6,7 @@ import json
 import secrets
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -218,13 +218,18 @@ class Actress:
         """What the roster knows it by."""
         return deployed.outpost.id, self.uid
 
+    async def say(self, request: link_pb2.WatchRequest) -> None:
+        """Say something, if the stream hasn't ended: how it did is for `hear` and `status` to find."""
+        with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            await self.call.write(request)
+
     async def hello(self, **fields: Any) -> None:
         said = {"instance": self.uid, "type": "proxy", "protocol": 1, "version": "0.1.0", "hostname": "edge-1"}
-        await self.call.write(link_pb2.WatchRequest(hello=link_pb2.Hello(**{**said, "held": self.held, **fields})))
+        await self.say(link_pb2.WatchRequest(hello=link_pb2.Hello(**{**said, "held": self.held, **fields})))
 
     async def more_held(self, held: dict[str, str], *, last: bool) -> None:
         """Go on with a Hello that is continued."""
-        await self.call.write(link_pb2.WatchRequest(held=link_pb2.Held(held=held, last=last)))
+        await self.say(link_pb2.WatchRequest(held=link_pb2.Held(held=held, last=last)))
 
     async def connect(self) -> None:
         """Say Hello and take what is sent."""
@@ -232,7 +237,7 @@ class Actress:
         await self.take()
 
     async def health(self, **fields: Any) -> None:
-        await self.call.write(link_pb2.WatchRequest(health=link_pb2.Health(**fields)))
+        await self.say(link_pb2.WatchRequest(health=link_pb2.Health(**fields)))
 
     async def hear(self) -> link_pb2.WatchResponse:
         async with asyncio.timeout(WAIT):
@@ -266,7 +271,7 @@ class Actress:
 
     async def applied(self, revision: int, rejected: tuple[link_pb2.Rejection, ...] = ()) -> None:
         applied = link_pb2.Applied(revision=revision, rejected=rejected)
-        await self.call.write(link_pb2.WatchRequest(applied=applied))
+        await self.say(link_pb2.WatchRequest(applied=applied))
 
     async def take(self) -> link_pb2.Config:
         """Hear a Config and say that it is applied."""

@@ -104,7 +104,7 @@ class OutpostProcess:
 
     def get(self, path: str, host: str = "localhost", port: int | None = None) -> tuple[int, str]:
         """Status and body of a GET, to the metrics port unless told otherwise; status 0 when nobody answers."""
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.metrics_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.metrics_port, timeout=30)
         try:
             connection.request("GET", path, headers={"Host": host})
             answer = connection.getresponse()

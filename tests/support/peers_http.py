@@ -61,7 +61,7 @@ def send(port: int, request: bytes, method: str = "GET", *, tls: bool = False) -
 
 
 def _connect(port: int, *, tls: bool) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
     if not tls:
         return connection
     context = ssl.create_default_context()

@@ -114,7 +114,7 @@ def test_nobody_else_is_sent_anything_of_it(
             await edge.hello(type=str(kind), protocol=protocol, directory=position)
             await edge.take()
             applied = link_pb2.DirectoryApplied(position=position)
-            await edge.call.write(link_pb2.WatchRequest(directory_applied=applied))
+            await edge.say(link_pb2.WatchRequest(directory_applied=applied))
             rename(control.store, people[0], "Another")
             await eventually(lambda: link.parts.revisions.state.revision == revision(control.store))
             assert await edge.silent(0.3)

@@ -12,7 +12,7 @@ from tests.support.stores import ADMIN
 
 def test_a_handshake_that_is_not_finished_is_cut(control: Control) -> None:
     def hang(port: int) -> bytes:
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as half_open:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as half_open:
             # The head of a ClientHello that never comes.
             half_open.sendall(b"\x16\x03\x01\x02\x00\x01")
             return half_open.recv(1)

@@ -24,7 +24,7 @@ from control.link.messages import Push
 from control.store import Actor
 from protos.outpost.v1 import gate_pb2, link_pb2
 from tests.support.fleet import Deployed, add_site, deploy
-from tests.support.links import Actress, Control, FakeGatekeeper, eventually, outpost
+from tests.support.links import WAIT, Actress, Control, FakeGatekeeper, eventually, outpost
 from tests.support.stores import ADMIN
 
 
@@ -50,7 +50,7 @@ async def sent_token(edge: Actress) -> str:
 async def keeps(edge: Actress, secret: str) -> None:
     """The instance says that it has put the token into its state."""
     held = link_pb2.TokenHeld(fingerprint=fingerprint(secret))
-    await edge.call.write(link_pb2.WatchRequest(token_held=held))
+    await edge.say(link_pb2.WatchRequest(token_held=held))
 
 
 def instances(control: Control, deployed: Deployed) -> list[Instance]:
@@ -170,7 +170,7 @@ async def everything(edge: Actress) -> list[object]:
     """What was sent and not read yet."""
     heard: list[object] = []
     try:
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(WAIT):
             while isinstance(message := await edge.call.read(), link_pb2.WatchResponse):
                 heard.append(message)
     except grpc.aio.AioRpcError:
@@ -328,7 +328,7 @@ def test_who_is_cut_during_the_first_push_is_told_so(control: Control, monkeypat
             monkeypatch.setattr(translate, "config_parts", cut_meanwhile)
             await edge.hello()
             with pytest.raises(grpc.aio.AioRpcError) as error:
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(WAIT):
                     while await edge.call.read():
                         pass
             assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED

@@ -106,7 +106,7 @@ def test_lines_that_are_lost_are_counted_and_told() -> None:
                 kept += 1
         assert (kept + lost, float(count)) == (5000, lost)
         assert lost > 0
-        process.communicate("\n", timeout=10)
+        process.communicate("\n", timeout=30)
 
 
 def test_a_record_that_makes_no_line_is_told_of() -> None:

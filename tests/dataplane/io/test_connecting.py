@@ -105,7 +105,7 @@ def test_an_address_that_can_not_be_reached_from_here(held: ExitStack) -> None:
 def test_who_waits_can_be_ended(held: ExitStack) -> None:
     waiting = gevent.spawn(connect_first, (deaf(held, "127.0.0.1"),), 60)
     gevent.sleep(0)
-    waiting.kill(timeout=5)
+    waiting.kill(timeout=30)
     assert waiting.dead
 
 
@@ -127,7 +127,7 @@ def test_a_unix_socket_with_a_full_queue(tmp_path: object) -> None:
         second = gevent.spawn(connect_local, path, 5)
         gevent.sleep(0.01)
         listener.accept()[0].close()
-        second.get(timeout=5).close()
+        second.get(timeout=30).close()
 
 
 def test_a_socket_that_is_connected_to_itself() -> None:

@@ -132,7 +132,7 @@ def test_a_reader_without_a_deadline_waits() -> None:
         gevent.sleep(0.03)
         assert not waiting.ready()
         upstream.write(b"x", 1)
-        assert waiting.get(timeout=5) == b"x"
+        assert waiting.get(timeout=30) == b"x"
 
 
 def test_a_write_that_nobody_takes_is_a_time_out() -> None:
@@ -148,7 +148,7 @@ def test_much_goes_both_ways_at_once() -> None:
     with there(echo) as address, dial(address, 5) as upstream:
         sending = gevent.spawn(upstream.write, bytes(BIG), 5)
         assert get(upstream, BIG) == bytes(BIG)
-        sending.get(timeout=5)
+        sending.get(timeout=30)
 
 
 # Ends
@@ -176,7 +176,7 @@ def test_closing_wakes_who_reads_and_who_writes() -> None:
             upstream.close()
             upstream.close()
             for each in waiting:
-                each.join(timeout=5)
+                each.join(timeout=30)
                 assert isinstance(each.exception, ConnectionAbortedError)
 
 
@@ -185,7 +185,7 @@ def test_who_reads_can_be_interrupted() -> None:
         waiting = gevent.spawn(upstream.read, None)
         gevent.sleep(0)
         upstream.interrupt()
-        waiting.join(timeout=5)
+        waiting.join(timeout=30)
         assert isinstance(waiting.exception, ConnectionAbortedError)
 
 

@@ -153,7 +153,7 @@ def test_much_goes_both_ways_at_once() -> None:
         got = 0
         while got < BIG:
             got += len(upstream.read(5))
-        sending.get(timeout=5)
+        sending.get(timeout=30)
 
 
 def test_what_has_come_is_read_at_once_however_many_records_it_is() -> None:

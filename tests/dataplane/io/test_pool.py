@@ -167,7 +167,7 @@ def test_who_waits_gets_what_is_given_back_in_turn() -> None:
         spin()
         assert pool.waiting == 5
         held.give_back()
-        gevent.joinall(asking, timeout=5, raise_error=True)
+        gevent.joinall(asking, timeout=30, raise_error=True)
         assert served == [0, 1, 2, 3, 4]
         assert (pool.open, pool.idle, pool.counts.dials) == (1, 1, 1)
 
@@ -182,7 +182,7 @@ def test_who_waits_may_make_one_where_another_is_dropped(*, fresh: bool) -> None
             held.give_back()
         else:
             held.drop()
-        lease = waiting.get(timeout=5)
+        lease = waiting.get(timeout=30)
         assert not lease.reused
         bounce(lease)
         assert pool.open == 1
@@ -197,7 +197,7 @@ def test_who_waits_is_not_given_what_has_ended() -> None:
         waiting = gevent.spawn(pool.take, 5.0)
         spin()
         held.give_back()
-        lease = waiting.get(timeout=5)
+        lease = waiting.get(timeout=30)
         assert (lease.reused, pool.open) == (False, 1)
         lease.drop()
 
@@ -224,7 +224,7 @@ def test_what_was_meant_for_somebody_who_has_left_goes_to_the_next(given: str) -
         leaving.kill(block=False)
         held.give_back() if given == "give_back" else held.drop()  # to one who is about to leave
         assert pool.waiting == 1
-        lease = staying.get(timeout=5)
+        lease = staying.get(timeout=30)
         bounce(lease)
         assert (pool.open, pool.waiting) == (1, 0)
         lease.drop()
@@ -236,7 +236,7 @@ def test_who_fails_to_connect_leaves_the_place_to_the_next() -> None:
         here = Target(text="the app", address=TcpAddress(host="app.example", port=address.port))
         pool = Pool(here, PoolLimits(connections=1), Resolver(lambda _: tuple(answers)))
         waiting = [gevent.spawn(pool.take, 5.0) for _ in range(3)]
-        gevent.joinall(waiting, timeout=5)
+        gevent.joinall(waiting, timeout=30)
         assert {type(each.exception) for each in waiting} == {Unreachable}
         assert (pool.open, pool.waiting) == (0, 0)
 
@@ -255,7 +255,7 @@ def test_a_pool_that_is_closed_keeps_nothing_and_serves_who_is_there() -> None:
         spin()
         leased.give_back()
         for each in waiting:
-            lease = each.get(timeout=5)
+            lease = each.get(timeout=30)
             bounce(lease)
             lease.give_back()
         assert pool.open == 0

@@ -153,7 +153,7 @@ class TestLastWords:
             1 / 0
         """
         command = [sys.executable, "-c", textwrap.dedent(program)]
-        assert subprocess.run(command, stderr=writing, timeout=10, check=False).returncode == 1
+        assert subprocess.run(command, stderr=writing, timeout=30, check=False).returncode == 1
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
             assert all(json.loads(line)["event"] for line in pipe)

@@ -177,7 +177,7 @@ def test_all_in_one(control: Stack) -> None:
 
 def read_text(stack: Stack, path: str) -> str:
     """What a page has, by the published port."""
-    with urllib.request.urlopen(stack.environment["GARRISON_URL"] + path, timeout=15) as answer:
+    with urllib.request.urlopen(stack.environment["GARRISON_URL"] + path, timeout=30) as answer:
         return bytes(answer.read()).decode()
 
 

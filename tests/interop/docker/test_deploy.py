@@ -211,7 +211,7 @@ def test_a_proxy_outpost_from_the_form_to_its_port(site: Site, page: Page) -> No
 
 def forward_auth() -> int:
     """What the outpost answers a reverse proxy of this machine, through the mapped port, about a visitor."""
-    connection = http.client.HTTPConnection(GATEWAY, 9000, timeout=10)
+    connection = http.client.HTTPConnection(GATEWAY, 9000, timeout=30)
     try:
         headers = {"Host": "wiki.example.test", "X-Original-URL": "https://wiki.example.test/"}
         connection.request("GET", "/outpost.goauthentik.io/auth/nginx", headers=headers)

@@ -79,7 +79,7 @@ def test_the_blueprint(folder: Path) -> None:
 
 def sent(port: int, method: str, path: str) -> int:
     """The status of one call, sent as it is written."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request(method, path)
         return connection.getresponse().status

@@ -128,7 +128,7 @@ def test_docker_run_as_shown(engine: Engine, garrison: Garrison, folder: Path) -
     assert container["Config"]["Labels"]["team"] == "it's $HOME"
     assert container["HostConfig"]["ReadonlyRootfs"]
     address = container["NetworkSettings"]["IPAddress"]
-    with urllib.request.urlopen(f"http://{address}:9000/outpost.goauthentik.io/ping", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{address}:9000/outpost.goauthentik.io/ping", timeout=30) as answer:
         assert answer.status == 204
     (volume,) = (Path(mount["Source"]) for mount in container["Mounts"])
     assert (volume.stat().st_uid, volume.stat().st_mode & 0o777) == (OWNER, PRIVATE)

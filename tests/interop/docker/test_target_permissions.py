@@ -85,7 +85,7 @@ def test_what_happens_to_containers_of_outposts(engine: Engine, engine_socket: P
             ["rm", "-f", f"{name}-b"],
         ):
             engine.run("docker", *command)
-            assert heard.get(timeout=5) == owner
+            assert heard.get(timeout=30) == owner
         # Also after a time in which nothing has happened, when the stream is asked for anew.
         while not heard.empty():
             assert heard.get() == owner

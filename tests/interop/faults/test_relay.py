@@ -56,7 +56,7 @@ def relay(server: Server) -> Iterator[Relay]:
 
 
 def call(relay: Relay) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", relay.port), timeout=5)
+    return socket.create_connection(("127.0.0.1", relay.port), timeout=30)
 
 
 def echoed(connection: socket.socket, sent: bytes) -> bytes:
@@ -77,7 +77,7 @@ def silent(connection: socket.socket, seconds: float = 0.2) -> bool:
     except TimeoutError:
         return True
     finally:
-        connection.settimeout(5)
+        connection.settimeout(30)
     return False
 
 

@@ -19,6 +19,7 @@ GIBIBYTE = 1 << 30
 MEBIBYTE = 1 << 20
 GROWTH = 32 * MEBIBYTE
 FIRST, LAST = b"<the very first bytes>", b"<the very last bytes>"
+FRAMING = re.compile(rb"\r\n[0-9A-Fa-f]+\r\n")
 
 
 def processes(world: ProxyWorld) -> list[Path]:
@@ -120,10 +121,11 @@ def drain(call: Call, length: int | None) -> tuple[int, bytes, bytes]:
         assert count, f"the upload broke off after {size} bytes"
         size += count
         tail = (tail + buffer[max(0, count - 64) : count])[-64:]
-        head = head if len(head) > len(FIRST) + 16 else head + bytes(buffer[:64])
-    begins = head.partition(b"\r\n")[2] if length is None else head
-    ends = tail.removesuffix(b"\r\n0\r\n\r\n") if length is None else tail
-    return size, begins[: len(FIRST)], ends[-len(LAST) :]
+        head = head if len(head) > 2 * len(FIRST) else head + bytes(buffer[:64])
+    if length is None:  # a chunk may end anywhere
+        head = FRAMING.sub(b"", b"\r\n" + head)
+        tail = FRAMING.sub(b"", tail.removesuffix(b"\r\n0\r\n\r\n"))
+    return size, head[: len(FIRST)], tail[-len(LAST) :]
 
 
 def test_a_reader_who_stops_stops_the_application_and_loses_nothing(scripted: ProxyWorld) -> None:

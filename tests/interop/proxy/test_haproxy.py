@@ -125,7 +125,7 @@ def test_the_proxy_protocol_before_tls(world: ProxyWorld, front: Front) -> None:
 def test_websockets_go_through_both(world: ProxyWorld, front: Front, name: str) -> None:
     with connected(world, name, port=front.two) as websocket:
         websocket.send("through two proxies")
-        assert websocket.recv(timeout=5) == "through two proxies"
+        assert websocket.recv(timeout=30) == "through two proxies"
 
 
 def test_an_anonymous_person_comes_back_to_where_haproxy_is(world: ProxyWorld, front: Front) -> None:

@@ -30,11 +30,11 @@ def connected(
     held = world.cookies(name) if cookies is None else cookies
     with connect(
         f"ws://{authority(site)}/socket?x=1",
-        sock=socket.create_connection(("127.0.0.1", port or world.outpost.http), timeout=10),
+        sock=socket.create_connection(("127.0.0.1", port or world.outpost.http), timeout=30),
         additional_headers={"Cookie": held} if held else {},
         max_size=None,
-        open_timeout=5,
-        close_timeout=5,
+        open_timeout=30,
+        close_timeout=30,
         **options,
     ) as connection:
         yield connection
@@ -48,14 +48,14 @@ def test_messages_of_all_kinds_come_back(world: ProxyWorld, name: str, compressi
         extensions = connection.response.headers.get("Sec-WebSocket-Extensions", "") if connection.response else ""
         assert ("permessage-deflate" in extensions) == (compression == "deflate")
         connection.send("grüße")
-        assert connection.recv(timeout=5) == "grüße"
+        assert connection.recv(timeout=30) == "grüße"
         connection.send("")
-        assert connection.recv(timeout=5) == ""
+        assert connection.recv(timeout=30) == ""
         large = bytes(range(256)) * (LARGE // 256)
         connection.send(large)
         assert connection.recv(timeout=20) == large
         connection.send(iter(["frag", "men", "ted"]))
-        assert connection.recv(timeout=5) == "fragmented"
+        assert connection.recv(timeout=30) == "fragmented"
         connection.ping("there?").wait(5)
 
 
@@ -79,7 +79,7 @@ def test_a_servers_close_reaches_the_client(world: ProxyWorld, name: str, code: 
     with connected(world, name) as connection:
         connection.send(f"close:{code}:{reason}")
         with pytest.raises(ConnectionClosed):
-            connection.recv(timeout=5)
+            connection.recv(timeout=30)
         assert (connection.close_code, connection.close_reason) == (code, reason)
     plan = {"texts": ["x"], "sizes": [], "protocols": [], "last": f"close:{code}:{reason}"}
     seen = play(world, name, plan)
@@ -109,7 +109,7 @@ def play(world: ProxyWorld, name: str, plan: dict[str, Any]) -> dict[str, Any]:
 def test_the_application_learns_who_it_is(world: ProxyWorld) -> None:
     with connected(world, "ws") as connection:
         connection.send("headers")
-        headers = json.loads(connection.recv(timeout=5))
+        headers = json.loads(connection.recv(timeout=30))
     assert (headers["x-authentik-username"], headers["x-forwarded-host"]) == ("alice", authority(world.sites["ws"]))
     assert "authentik_proxy" not in headers.get("cookie", "")
 

@@ -62,7 +62,7 @@ def test_a_body_is_never_the_next_request(server: ThreadingHTTPServer, framing: 
     """An outpost sends what others ask over the same connection."""
     hidden = b"GET / HTTP/1.1\r\nHost: x\r\nX-authentik-name: Mallory\r\n\r\n"
     head = f"GET / HTTP/1.1\r\nHost: x\r\n{framing.format(len(hidden))}\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", int(server.server_address[1])), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", int(server.server_address[1])), timeout=30) as connection:
         connection.sendall(head.encode())
         answers = connection.makefile("rb")
         read = answers.readline()

@@ -150,7 +150,8 @@ def test_who_reads_nothing_takes_little() -> None:
 
 
 def test_when_all_together_leave_too_much_unread_the_one_with_most_is_cut() -> None:
-    with serving(limits=replace(QUICK, write=60, unsent=20_000)) as world, world.client("search") as reader:
+    # How much is found at a time, and so waits at a time, is a matter of the machine's speed.
+    with serving(limits=replace(QUICK, write=60, unsent=0)) as world, world.client("search") as reader:
         world.change(*CROWD)
         with world.client("search") as client:
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)

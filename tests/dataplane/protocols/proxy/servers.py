@@ -30,12 +30,13 @@ def running(
     tls: bool = False,
     trusted: tuple[str, ...] = DEFAULT_TRUSTED,
     outlets: Outlets | None = None,
+    limits: Limits = QUICK,
 ) -> Iterator[tuple[ProxyServer, int]]:
     """A server with nothing to serve yet."""
     settings = ProxySettings(
         version="1.0",
         control_socket=str(control) if control else None,
-        limits=QUICK,
+        limits=limits,
         relay=QUICK_RELAY,
         trusted_cidrs=trusted,
         outlets=outlets or Outlets(),

@@ -61,7 +61,7 @@ def test_in_a_drain_whoever_asks_is_told_that_it_was_the_last_time(question: byt
         assert answer.count(b"Connection: close\r\n") == 1
         assert answer.count(b"HTTP/1.1 ") == 1
         client.close()
-        draining.get(timeout=5)
+        draining.get(timeout=30)
 
 
 def test_a_bad_setting_is_named() -> None:
