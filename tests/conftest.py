@@ -10,13 +10,13 @@ from control.store import Store
 from tests.support.databases import POSTGRESQL, SQLITE, Database, postgresql_database, sqlite_database
 from tests.support.healings import pytest_terminal_summary
 from tests.support.heap import pytest_collection_finish
-from tests.support.lanes import pytest_xdist_make_scheduler
+from tests.support.lanes import pytest_collection_modifyitems, pytest_xdist_make_scheduler
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.stores import Clock, Wakes
 
 __all__ = [
-    "clock", "database", "database_kind", "postgres", "pytest_collection_finish", "pytest_terminal_summary",
-    "pytest_xdist_make_scheduler", "store", "wakes",
+    "clock", "database", "database_kind", "postgres", "pytest_collection_finish", "pytest_collection_modifyitems",
+    "pytest_terminal_summary", "pytest_xdist_make_scheduler", "store", "wakes",
 ]  # fmt: skip
 
 # How long an example takes says how busy the machine is.

@@ -88,10 +88,11 @@ def test_what_lanes_name_exists() -> None:
     assert [path for paths in LANES.values() for path in paths if not (ROOT / path).exists()] == []
 
 
-def test_a_test_is_in_the_first_lane_that_names_it_or_in_none() -> None:
+def test_a_test_is_in_the_lane_that_names_it_most_exactly_or_in_none() -> None:
     assert lane_of("tests/e2e/test_life.py::test_x") == "browsers"
     assert lane_of("tests/interop/docker/test_image.py::test_docker_run_as_shown") == "engines"
     assert lane_of("tests/interop/test_replicas.py::test_x") == "replicas"
     assert lane_of("tests/interop/test_sign_in.py::test_x") == "fronts"
     assert lane_of("tests/interop/proxy/test_bodies.py::test_x") == "proxied"
+    assert lane_of("tests/interop/proxy/hostile/test_splitting.py::test_x") == "hostile"
     assert lane_of("tests/control/store/test_unit.py::test_x[postgresql]") is None
