@@ -36,6 +36,7 @@ class Saver:
         self._current = current
         self._world = world
         self._dirty = asyncio.Event()
+        self._passed_over = False
         self._one_at_a_time = asyncio.Lock()
 
     @property
@@ -47,12 +48,18 @@ class Saver:
         """Something has changed."""
         self._dirty.set()
 
+    def begin(self) -> None:
+        """There is something to save from now on; what changed before is saved, too."""
+        if self._passed_over:
+            self.touch()
+
     async def save(self) -> bool:
         """Save now what is the case now; whether the disk has it. What was begun is ended, also when cancelled."""
         async with self._one_at_a_time:
             self._dirty.clear()
             current = self._current()
             if current is None:
+                self._passed_over = True
                 return True
             if await _to_the_end(asyncio.to_thread(self._folder.save, *current)):
                 self._saved(current[0])

@@ -280,6 +280,7 @@ class Supervisor:
             self._workers.connect(saved.credentials, None)
         if saved.resources:
             await self._configuration.restore(saved.endings)
+            self._saver.begin()
             self._follow_options()
             fields = {"revision": saved.revision, "resources": len(saved.resources)}
             log.info("serving from the last good state", extra=fields)

@@ -169,3 +169,27 @@ def test_who_ends_waits_for_what_is_being_saved(tmp_path: Path) -> None:
         return was_waiting and found.revision == 2
 
     assert asyncio.run(run())
+
+
+def test_what_changes_before_there_is_a_state_is_saved_with_it(tmp_path: Path) -> None:
+    """As a certificate does, on a machine where the link stands before the last good state is in force."""
+    found: list[Saved] = []
+
+    async def run() -> None:
+        folder = StateFolder(tmp_path / "state", os.urandom)
+        saver = Saver(folder, lambda: (found[0], ("t",)) if found else None, World())
+        saver.begin()
+        assert not saver.behind
+        saver.touch()
+        assert await saver.save()
+        assert folder.load("t") is None
+        found.append(Saved(revision=3, resources=()))
+        saver.begin()
+        running = asyncio.create_task(saver.run())
+        async with asyncio.timeout(30):
+            while folder.load("t") != found[0]:  # noqa: ASYNC110 - a disk says nothing
+                await asyncio.sleep(0.005)
+        running.cancel()
+        folder.close()
+
+    asyncio.run(run())
