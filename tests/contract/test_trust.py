@@ -224,7 +224,7 @@ def test_a_revoked_outpost_is_cut_at_once_and_serves_who_is_signed_in(
         revoke(unit, deployed)
     begun = time.monotonic()
     control.instance(deployed, state=InstanceState.DISCONNECTED)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
     for _ in range(2):
         eventually(lambda: "has revoked this token" in str(outpost.log), "it is told why")
         assert asked(outpost, "auth/nginx", cookies).status == 200
@@ -260,7 +260,7 @@ def test_an_outpost_whose_token_ran_out_or_which_was_removed_is_cut_as_well(
             remove_outpost(unit, unit.outposts.get(deployed.outpost.id))
     begun = time.monotonic()
     eventually(lambda: losses(outpost) == 1, "the link is lost")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
     eventually(lambda: words in str(outpost.log), "it is told why")
     assert asked(outpost, "auth/nginx").status == 401
 

@@ -291,4 +291,4 @@ def test_a_server_of_another_name_is_none() -> None:
     begun = time.monotonic()
     with pytest.raises(TimeoutError):
         asyncio.run(asyncio.wait_for(play(), 1.0))
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20

@@ -56,7 +56,7 @@ class Lanes(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no a
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let lanes begin in their order. Import this into the root's conftest."""
-    if config.option.dist == "loadscope":
+    if config.getoption("dist", None) == "loadscope":
         items.sort(key=lambda item: _TURNS.index(lane_of(item.nodeid)))
 
 

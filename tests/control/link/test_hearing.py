@@ -79,7 +79,7 @@ def test_a_hello_has_to_go_on_and_to_end(control: Control, says: int) -> None:
                 await asyncio.sleep(0.02)
             # Not the status: a write that meets the end of a stream hides it (grpc/grpc#36066).
             await eventually(lambda: counted(link, "no_hello") == 1)
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < 20
 
     asyncio.run(play())
 

@@ -209,7 +209,7 @@ def test_a_retired_token_cuts_at_once_and_the_new_one_brings_back(control: Contr
                     retire_tokens(unit, deployed.outpost)
                 begun = time.monotonic()
                 assert (await edge.status())[0] is grpc.StatusCode.UNAUTHENTICATED
-                assert time.monotonic() - begun < 5
+                assert time.monotonic() - begun < 20
             renewed = control.enrol(Deployed(outpost=deployed.outpost, token=token), uid=given.uid)
             async with outpost(link, renewed) as edge:
                 await connect(edge, deployed, held_token=token.fingerprint)
@@ -298,7 +298,7 @@ def test_a_call_that_is_open_when_the_token_is_revoked_is_cut_at_once(control: C
             begun = time.monotonic()
             try:
                 assert await call is grpc.StatusCode.UNAUTHENTICATED
-                assert time.monotonic() - begun < 5
+                assert time.monotonic() - begun < 20
             finally:
                 slow.goes_on.set()
 

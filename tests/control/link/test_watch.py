@@ -252,7 +252,7 @@ def test_a_commit_without_a_datagram_is_found_too(control: Control) -> None:
             begun = time.monotonic()
             rename(control.store, "wiki", "wiki2")
             await edge.take()
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < 20
 
     asyncio.run(play())
 
@@ -323,7 +323,7 @@ def test_a_control_that_stops_says_so(control: Control) -> None:
                 await edge.connect()
                 begun = time.monotonic()
             assert (await edge.status())[0] is grpc.StatusCode.UNAVAILABLE
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < 20
 
     asyncio.run(play())
 

@@ -367,7 +367,7 @@ def test_news_is_told_before_the_next_beat(control: FakeControl) -> None:
         begun = time.monotonic()
         outpost.watcher.tell_news()
         await until(lambda: control.healths[-1].draining)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 20
 
     play(request_of(control), story)
 
@@ -397,4 +397,4 @@ def test_a_farewell_to_nobody_takes_no_time(control: FakeControl) -> None:
 
     begun = time.monotonic()
     play(request_of(control), story)
-    assert time.monotonic() - begun < 5.0
+    assert time.monotonic() - begun < 20
