@@ -83,10 +83,10 @@ def pauses(trees: Trees, asked: Filter, base: str, scope: Scope) -> int:
 
 @pytest.mark.parametrize("asked", SLOW, ids=range(len(SLOW)))
 def test_others_get_their_turn(trees: Trees, asked: Filter) -> None:
-    found = stretches(trees, asked)
-    # Two milliseconds are meant; what a busy machine takes must not fail the test.
-    assert max(found) < 0.1
-    assert len(found) > sum(found) / 0.1
+    found = [stretches(trees, asked) for _ in range(3)]
+    # Two milliseconds are meant; neither a busy machine nor a collection of all tests' garbage must fail the test.
+    assert min(max(each) for each in found) < 0.1
+    assert all(len(each) > sum(each) / 0.1 for each in found)
 
 
 def most_memory(act: Callable[[], object]) -> int:
