@@ -36,6 +36,7 @@ FOLDERS = {
         "tests/control/store",
         "tests/control/test_settings.py",
         "tests/control/web/frontend",
+        "tests/control/web/providers",
         "tests/e2e",
         "tests/interop",
     ),

@@ -96,3 +96,10 @@ def test_a_test_is_in_the_lane_that_names_it_most_exactly_or_in_none() -> None:
     assert lane_of("tests/interop/proxy/test_bodies.py::test_x") == "proxied"
     assert lane_of("tests/interop/proxy/hostile/test_splitting.py::test_x") == "hostile"
     assert lane_of("tests/control/store/test_unit.py::test_x[postgresql]") is None
+
+
+def test_what_drives_another_program_is_no_test_of_the_core() -> None:
+    files = [path for path in (ROOT / "tests").rglob("test_*.py") if "require(" in path.read_text()]
+    files.remove(Path(__file__))
+    assert len(files) > 10
+    assert [path for path in files if not marks(path, "interop")] == []

@@ -1,7 +1,6 @@
 """The reverse proxy snippets: those of the documentation, filled in, and read by the programs they are for."""
 
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import yaml
 from control.domain.application import ProxyMode, ProxyProvider
 from control.web.providers.snippets import Place, place_of, proxy_snippets, snippets_at
 from tests.support import builders
+from tests.support.peers_program import require
 from tests.support.site import Site
 
 DOCS = Path(__file__).parents[4] / "docs" / "protocols" / "proxy.md"
@@ -65,9 +65,10 @@ def test_where_the_provider_sends_credentials_they_are_passed_on(site: Site) -> 
         assert sending[name].replace(added, "").replace("sending", "wiki") == plain[name]
 
 
+@pytest.mark.interop
 @pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.name)
 def test_nginx_accepts_it(site: Site, tmp_path: Path, provider: ProxyProvider) -> None:
-    nginx = shutil.which("nginx") or pytest.fail("nginx is not installed")
+    nginx = require("nginx", "nginx-light")
     text = rendered(site, provider)["nginx"]
     pair = certificate(tmp_path)
     text = re.sub(r"/etc/ssl/(certs|private)/\S+\.(pem|key);", f"{pair};", text)
@@ -80,9 +81,10 @@ def test_nginx_accepts_it(site: Site, tmp_path: Path, provider: ProxyProvider) -
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.interop
 @pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.name)
 def test_caddy_accepts_it(site: Site, tmp_path: Path, provider: ProxyProvider) -> None:
-    caddy = shutil.which("caddy") or pytest.fail("caddy is not installed")
+    caddy = require("caddy", "caddy")
     config = tmp_path / "Caddyfile"
     config.write_text(rendered(site, provider)["caddy"])
     arguments = [caddy, "adapt", "--config", str(config), "--adapter", "caddyfile", "--validate"]
