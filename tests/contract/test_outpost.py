@@ -222,11 +222,10 @@ def test_a_refused_certificate_is_replaced(control: FakeControl, outpost: Outpos
 
 
 def test_a_certificate_is_renewed_before_it_ends_without_losing_the_link(control: FakeControl, tmp_path: Path) -> None:
-    control.lifetime = 3.0
+    control.lifetimes = iter([8.0])
     revision = control.hold(options())
     with OutpostProcess(tmp_path, control.environment()) as outpost:
         control.settled(revision)
-        control.lifetime = 3600.0
         eventually(lambda: len(control.hellos) > 1, "a hello under the renewed certificate")
         assert len(control.enrolments) == 2
         assert outpost.metrics()["garrison_outpost_link_losses_total"] == 0

@@ -33,6 +33,7 @@ from tests.support.peers_program import free_port
 
 SERVER_NAME = "link.garrison.internal"
 DEADLINE = 30.0
+DAY = 24 * 3600.0
 
 
 def eventually(condition: Callable[[], Any], what: str, deadline: float = DEADLINE) -> Any:
@@ -96,7 +97,8 @@ class FakeControl(Calls):
         self.token = secrets.token_urlsafe(32)
         self.authority = authority or Authority()
         self.https: Pair | None = None
-        self.lifetime = 24 * 3600.0
+        # Of the next certificates, in seconds; those after them are good for a day.
+        self.lifetimes: Iterator[float] = iter(())
         self.skew = 0.0
         self.enrol_error: tuple[int, dict[str, str]] | None = None
         self.knows_token = True
@@ -213,7 +215,7 @@ class FakeControl(Calls):
 
     def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
         return {
-            "certificate": self.authority.sign_request(question["csr"], self.lifetime),
+            "certificate": self.authority.sign_request(question["csr"], next(self.lifetimes, DAY)),
             "ca": self.authority.pem,
             "link": self.link_addresses,
             "outpost": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
