@@ -205,7 +205,7 @@ def test_killing_the_parent_leaves_nobody_behind(alone: Garrison) -> None:
             return True
         return False
 
-    eventually(closed, "nothing listens any more", within=10)
+    eventually(closed, "nothing listens any more", within=30)
     alone.program.kill()
     alone.start()
 

@@ -96,8 +96,8 @@ class Garrison:
         return ready and ask(self.http, "/-/health/ready/", host=urlsplit(self.url).netloc).status in (200, 204)
 
     def stop(self) -> None:
-        """End it by SIGTERM; it must end cleanly within ten seconds."""
-        code = self.program.stop(within=10)
+        """End it by SIGTERM; it must end cleanly."""
+        code = self.program.stop()
         assert code == 0, f"garrison serve ended with {code}\n{self.program.tail()}"
 
     def run(self, *arguments: str, check: bool = True, environment: Mapping[str, str] | None = None) -> str:
@@ -192,5 +192,5 @@ class Outpost:
 
     def stop(self) -> None:
         """End it by SIGTERM; it must end cleanly."""
-        code = self.program.stop(within=15)
+        code = self.program.stop()
         assert code == 0, f"the outpost ended with {code}\n{self.program.tail()}"

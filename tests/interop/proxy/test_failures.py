@@ -234,5 +234,5 @@ def test_a_server_of_others_is_killed_and_comes_back(world: ProxyWorld, tmp_path
             answered.read()
     assert get(world, "killed").status == 502
     again = start_gunicorn(tmp_path / "second", port)
-    eventually(lambda: get(world, "killed").status == 200, "it is reached again", within=10)
+    eventually(lambda: get(world, "killed").status == 200, "it is reached again", within=30)
     assert again.stop() == 0
