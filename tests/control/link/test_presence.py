@@ -88,9 +88,11 @@ async def beats(link: Link, clock: Clock, seconds: float) -> None:
 
 
 async def connected(replicas: Replicas, link: Link, edge: Actress) -> None:
-    """The instance has said Hello there, and the database knows."""
-    await edge.connect()
+    """The instance has said Hello there and what it has applied, and the database knows both: no more is to be told."""
+    await edge.hello()
+    revision = (await edge.take()).revision
     await eventually(lambda: replicas.is_shown(InstanceState.CONNECTED, link.parts.presence.id))
+    await eventually(lambda: replicas.shown().applied_revision == revision)
 
 
 def rename(store: Store, name: str) -> None:
