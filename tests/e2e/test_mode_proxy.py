@@ -17,7 +17,7 @@ from tests.support.upstreams import NODE_ENVIRONMENT, ready
 pytestmark = pytest.mark.interop
 APPLICATION = Path(__file__).with_name("live_application.cjs")
 NAMES = ("live", "other")
-SOON = 30_000
+SOON = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

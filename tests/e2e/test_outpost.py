@@ -89,7 +89,7 @@ def test_from_create_to_a_person_at_the_application(
 
     shop = stage.sites["shop"]
     # Connected comes a moment before the first configuration is in force.
-    eventually(lambda: Visitor().get(shop.url + "/", follow=0).status == 302, "the outpost serves")
+    eventually(lambda: Visitor().get(shop.url + "/", follow=0).status == 302, "the outpost serves", within=3)
     person = page.context.browser.new_context(ignore_https_errors=True) if page.context.browser else None
     assert person is not None
     visiting = person.new_page()
@@ -113,7 +113,7 @@ def test_a_setting_changed_in_the_interface_is_live_at_the_outpost(page: Page, s
     dialog.locator("[name=skip_path_regex]").fill("^/open/")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).not_to_be_visible()
-    eventually(lambda: Visitor().get(wiki.url + "/open/day", follow=0).status == 200, "the change is live")
+    eventually(lambda: Visitor().get(wiki.url + "/open/day", follow=0).status == 200, "the change is live", within=2)
     assert Visitor().get(wiki.url + "/closed", follow=0).status == 302
 
 

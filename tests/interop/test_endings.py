@@ -10,7 +10,7 @@ from tests.support.peers_program import eventually
 from tests.support.peers_sites import Site
 
 pytestmark = pytest.mark.interop
-SOON = 20.0
+SOON = 5.0
 # One application, and one below a domain: whom an outpost refuses has nothing to do with the front it is asked through.
 EITHER_MODE = pytest.mark.parametrize("site", ["nginx", "domain"], indirect=True)
 

@@ -87,4 +87,4 @@ def test_the_front_door_shows_the_certificate_of_the_host_asked_for(world: World
         ):
             return secured.version() in ("TLSv1.2", "TLSv1.3")
 
-    assert eventually(handshake, "the certificate is served", within=30)
+    assert eventually(handshake, "the certificate is served", within=10)

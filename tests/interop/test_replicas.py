@@ -172,7 +172,7 @@ def test_when_a_replica_ends_its_outposts_are_at_the_other_and_nobody_notices(
     one, other = pair(world, name)
     with nobody_notices(world, f"eve-{name}"):
         end(one)
-        eventually(lambda: world.are_held_by(other), "its outposts are at the other", within=30)
+        eventually(lambda: world.are_held_by(other), "its outposts are at the other", within=10)
     assert world.is_everywhere(world.signed_in(world.person(f"frank-{name}")), 200)
     one.start()
 
@@ -181,7 +181,7 @@ def test_when_a_machine_is_gone_without_a_word_its_outposts_are_at_the_other(wor
     one, other = pair(world, "a")
     eventually(lambda: world.are_held_by(one), "it holds both, the other having been away")
     with nobody_notices(world, "grace", pages=False), losing([one.link, one.http]):
-        eventually(lambda: world.are_held_by(other), "its outposts are at the other", within=30)
+        eventually(lambda: world.are_held_by(other), "its outposts are at the other", within=10)
 
 
 def test_postgresql_restarted_heals_by_itself(world: World) -> None:
@@ -204,7 +204,7 @@ def test_postgresql_restarted_heals_by_itself(world: World) -> None:
     assert visitor.get(world.cluster.url + "/").status == 200
     world.signed_in(world.person("ivan"))
     a.apply({"users": [{"username": "heidi", "active": False}]})
-    eventually(lambda: world.is_everywhere(cookies, 401), "changes arrive again", within=30)
+    eventually(lambda: world.is_everywhere(cookies, 401), "changes arrive again", within=10)
     assert (a.pids(), b.pids()) == pids, "nothing had to be started again"
     assert world.are_held_by(a, b)
 

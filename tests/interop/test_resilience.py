@@ -112,7 +112,7 @@ def test_sessions_outlive_restarts_replicas_and_the_loss_of_control(pair: Pair) 
     eventually(lambda: connected(pair.garrison) == 2, "both are connected again", within=60)
     pair.garrison.apply({"users": [{"username": "carol", "active": False}]})
     for outpost in (pair.first, pair.second):
-        eventually(lambda outpost=outpost: pair.status(outpost, visitor) == 401, "the change arrives", within=20)  # type: ignore[misc]  # mypy can't infer a lambda's default
+        eventually(lambda outpost=outpost: pair.status(outpost, visitor) == 401, "the change arrives", within=5)  # type: ignore[misc]  # mypy can't infer a lambda's default
 
 
 def test_what_was_ended_while_an_outpost_was_away_is_ended_when_it_is_back(pair: Pair) -> None:
@@ -120,7 +120,7 @@ def test_what_was_ended_while_an_outpost_was_away_is_ended_when_it_is_back(pair:
     pair.second.stop()
     pair.garrison.apply({"users": [{"username": "dave", "active": False}]})
     pair.second.start()
-    eventually(lambda: pair.status(pair.second, visitor) == 401, "the ended session is known", within=20)
+    eventually(lambda: pair.status(pair.second, visitor) == 401, "the ended session is known", within=5)
 
 
 def test_signing_out_while_control_is_away_bites_here_and_reaches_the_others_later(pair: Pair) -> None:
@@ -205,7 +205,7 @@ def test_killing_the_parent_leaves_nobody_behind(alone: Garrison) -> None:
             return True
         return False
 
-    eventually(closed, "nothing listens any more", within=30)
+    eventually(closed, "nothing listens any more", within=10)
     alone.program.kill()
     alone.start()
 

@@ -44,7 +44,7 @@ def deploy(store: Store, outpost: Outpost, integration: Integration, **fields: o
         usual = {"name": outpost.name, "state": DeploymentState.DEPLOYED, "image": "sha256:" + "ab" * 32}
         times = {"created": unit.now, "checked": unit.now, "changed": unit.now}
         values = {**usual, **times, **fields}
-        made = Deployment(id=uuid4(), integration=integration.id, outpost=outpost.id, **values)  # type: ignore[arg-type]
+        made = Deployment(id=uuid4(), integration=integration.id, outpost=outpost.id, **values)  # type: ignore[arg-type]  # of any kind
         return unit.deployments.add(made)
 
 

@@ -96,9 +96,11 @@ class Garrison:
         return ready and ask(self.http, "/-/health/ready/", host=urlsplit(self.url).netloc).status in (200, 204)
 
     def stop(self) -> None:
-        """End it by SIGTERM; it must end cleanly."""
-        code = self.program.stop()
+        """End it by SIGTERM; it must end cleanly, and none of its processes be killed for being late."""
+        # By its own clock it gives them ten seconds; how long the rest takes is up to the machine, too.
+        code = self.program.stop(within=30)
         assert code == 0, f"garrison serve ended with {code}\n{self.program.tail()}"
+        assert "did not end in time" not in self.program.output(), self.program.tail()
 
     def run(self, *arguments: str, check: bool = True, environment: Mapping[str, str] | None = None) -> str:
         """What another `garrison` command on the same data prints."""
@@ -192,5 +194,5 @@ class Outpost:
 
     def stop(self) -> None:
         """End it by SIGTERM; it must end cleanly."""
-        code = self.program.stop()
+        code = self.program.stop(within=15)
         assert code == 0, f"the outpost ended with {code}\n{self.program.tail()}"

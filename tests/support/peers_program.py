@@ -126,7 +126,7 @@ class Program:
         """The end of what it has written."""
         return "\n".join(self.output().splitlines()[-lines:])
 
-    def stop(self, within: float = 30.0) -> int:
+    def stop(self, within: float = 10.0) -> int:
         """End it by SIGTERM and return its exit code; one that does not end in time is killed and named."""
         if not self.ended():
             self.process.terminate()

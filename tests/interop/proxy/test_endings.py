@@ -21,7 +21,7 @@ from tests.support.peers_program import eventually
 from tests.support.upstreams import Call
 
 pytestmark = pytest.mark.interop
-SOON = 20.0
+SOON = 10.0
 POLICY_VIOLATION, GOING_AWAY = 1008, 1001
 
 

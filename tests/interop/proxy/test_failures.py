@@ -169,7 +169,7 @@ def test_what_follows_an_answer_unasked_is_nobodys_answer(scripted: ProxyWorld) 
 
 
 def test_what_comes_unasked_on_a_connection_at_rest_ends_it(scripted: ProxyWorld) -> None:
-    """Only what comes behind the next request can't be told from its answer: so that one is not sent before."""
+    """The next request waits for that end: what came behind it could be told from its answer by nobody."""
     ended: SimpleQueue[bool] = SimpleQueue()
 
     def answer(call: Call) -> None:
@@ -234,5 +234,5 @@ def test_a_server_of_others_is_killed_and_comes_back(world: ProxyWorld, tmp_path
             answered.read()
     assert get(world, "killed").status == 502
     again = start_gunicorn(tmp_path / "second", port)
-    eventually(lambda: get(world, "killed").status == 200, "it is reached again", within=30)
+    eventually(lambda: get(world, "killed").status == 200, "it is reached again", within=10)
     assert again.stop() == 0

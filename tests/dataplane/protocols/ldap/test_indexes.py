@@ -45,7 +45,7 @@ def test_codes_hold_every_key_in_its_span(keys: list[tuple[Key, int]]) -> None:
             assert {slot for each, slot in keys if each == key} <= set(codes.find(*codes.equal(key)))
             if code is ordered_code:
                 assert {slot for each, slot in keys if each >= key} <= set(codes.find(*codes.at_least(key)))  # type: ignore[operator]  # keys of one kind
-                assert {slot for each, slot in keys if each <= key} <= set(codes.find(*codes.at_most(key)))  # type: ignore[operator]
+                assert {slot for each, slot in keys if each <= key} <= set(codes.find(*codes.at_most(key)))  # type: ignore[operator]  # ditto
         assert codes.count(*codes.all()) == len(keys)
         for key, slot in keys:
             codes.remove(key, slot)

@@ -35,6 +35,6 @@ CACHES = [(by_url, dialects._split_again), (by_name, onward._passes_again), (by_
 def test_long_words_are_not_remembered(use: Callable[[bytes], None], cache: Callable[..., object]) -> None:
     size = cache.cache_info().currsize  # type: ignore[attr-defined]  # of functools.lru_cache
     use(b"x" * 5000)
-    assert cache.cache_info().currsize == size  # type: ignore[attr-defined]
+    assert cache.cache_info().currsize == size  # type: ignore[attr-defined]  # of lru_cache
     use(b"remembered-%d" % id(use))
-    assert cache.cache_info().currsize == min(size + 1, cache.cache_info().maxsize)  # type: ignore[attr-defined]
+    assert cache.cache_info().currsize == min(size + 1, cache.cache_info().maxsize)  # type: ignore[attr-defined]  # of lru_cache
