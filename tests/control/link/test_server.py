@@ -132,8 +132,9 @@ def test_a_beat_costs_no_write(control: Control) -> None:
     async def play() -> None:
         async with control.link() as link, outpost(link, control.enrol(deployed)) as edge:
             await edge.hello()
-            await edge.take()
+            revision = (await edge.take()).revision
             roster = link.parts.roster
+            await eventually(lambda: next(iter(roster.instances.values())).applied_revision == revision)
             await eventually(lambda: not roster._urgent)
             await edge.health(memory_bytes=77)
             await eventually(lambda: next(iter(roster.instances.values())).memory_bytes == 77)
