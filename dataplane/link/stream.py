@@ -73,6 +73,11 @@ class LinkLost(Exception):
         self.trust = trust
         self.unsupported = unsupported
 
+    @property
+    def refused(self) -> bool:
+        """Whether control has said that it serves this outpost no more, or never did."""
+        return self.unsupported or self.trust is Trust.REFUSED
+
 
 class Receiver(Protocol):
     """What the link serves: the supervisor."""
@@ -235,7 +240,10 @@ class Stream:
                 self._heard.set()
                 await self._take(translate.pushed(message), assembly)
         except grpc.aio.AioRpcError as error:
-            raise _explained(error, self.address) from error
+            lost = _explained(error, self.address)
+            if lost.refused and not self._heard.is_set():
+                self.since = None  # control took its time to refuse: being left alone was not being let in
+            raise lost from error
         except LinkBroken as error:
             raise LinkLost(f"control broke the protocol of the link: {error}") from error
         finally:

@@ -1,0 +1,34 @@
+"""Several addresses of the link, of which one refuses us."""
+
+from collections.abc import Iterator
+
+import grpc
+import pytest
+
+from dataplane.link import stream
+from tests.dataplane.link.test_watch import Outpost, play, request_of, until
+from tests.support.fake_control import FakeControl, options
+
+
+@pytest.fixture
+def control() -> Iterator[FakeControl]:
+    with FakeControl() as running:
+        yield running
+
+
+def test_a_link_that_takes_its_time_to_refuse_us_has_not_served(
+    control: FakeControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "_REFUSAL_SECONDS", 0.0)
+    control.hold(options())
+    with FakeControl(authority=control.authority) as older:
+        older.refuse_streams = grpc.StatusCode.FAILED_PRECONDITION, "speaks version 2 of the link's protocol"
+        control.link_addresses = [f"localhost:{older.link_port}", f"localhost:{control.link_port}"]
+
+        async def story(outpost: Outpost) -> None:
+            await until(lambda: outpost.held.resources)
+            assert not outpost.watcher.status.unsupported
+
+        outpost = play(request_of(control), story)
+    assert outpost.places[-1] == f"localhost:{control.link_port}"
+    assert outpost.waits == []
