@@ -18,7 +18,7 @@ from gevent import get_hub
 from gevent.event import Event
 from gevent.monkey import get_original
 
-from dataplane.io.stream import WRITE
+from dataplane.io.stream import WRITE, give_way
 
 _STAGGER = 0.25
 """Seconds until the next address is tried as well (RFC 8305 section 5)."""
@@ -158,7 +158,9 @@ class _Race:
 
     def _wait(self, until: float) -> bool:
         self._awake.clear()
-        return self._awake.wait(max(0.0, until - time.monotonic()))
+        if not self._awake.wait(max(0.0, until - time.monotonic())):
+            give_way()  # who was held up for so long has not looked yet
+        return self._awake.is_set()
 
     def _drop(self, endpoint: Endpoint, code: int) -> None:
         sock, close = self._open.pop(endpoint)

@@ -1,6 +1,7 @@
 """One socket of several addresses; the dead ones are real: ports where nobody listens, queues that are full."""
 
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -8,6 +9,7 @@ import gevent
 import pytest
 from gevent import socket as gevent_socket
 
+from dataplane.io import connecting
 from dataplane.io.connecting import Endpoint, connect_first, connect_local, find_numeric, is_own
 
 
@@ -65,6 +67,13 @@ def winner(*endpoints: Endpoint, timeout: float = 5) -> tuple[Endpoint, list[End
 def test_the_first_is_taken_when_it_is_there(held: ExitStack) -> None:
     first, second = alive(held, "127.0.0.1"), alive(held, "127.0.0.1")
     assert winner(first, second) == (first, [])
+
+
+def test_who_is_held_up_meanwhile_looks_before_it_goes_on(held: ExitStack) -> None:
+    first, second = alive(held, "127.0.0.1"), alive(held, "127.0.0.1")
+    busy = gevent.spawn(time.sleep, 1.5 * connecting._STAGGER)
+    assert winner(first, second) == (first, [])
+    busy.get()
 
 
 def test_one_that_refuses_is_followed_at_once(held: ExitStack) -> None:
