@@ -185,6 +185,12 @@ class Verifier:
         """Drop what this session was given for, without waiting for control."""
         self._drop_about("session", session)
 
+    def change_here(self, subject: str) -> None:
+        """Drop what was kept of this person, at all workers, without waiting for control: the password is another."""
+        for digest in tuple(self._about.get(("subject", subject), ())):
+            self._sharing.tell(Lesson(digest=digest, kept=None))
+        self._drop_about("subject", subject)
+
     def verify(self, attempt: Attempt) -> Verified:
         """The answer to an attempt: one that was kept, where it is young enough, else control's."""
         digest = self._digest(attempt)

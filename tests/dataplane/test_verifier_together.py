@@ -255,6 +255,27 @@ class TestWorkers:
             bench.ask()
         assert told == []
 
+    def test_a_password_that_one_has_changed_is_another_for_all(self) -> None:
+        one, other = self.pair()
+        one.ask()
+        one.later(1)
+        one.verifier.change_here("u1")
+        assert (len(one.verifier), len(other.verifier)) == (0, 0)
+        for bench in (one, other):
+            bench.gate.answer = NO
+            assert bench.ask() == Verified(NO, Source.CONTROL)
+
+    def test_an_answer_that_was_on_its_way_when_a_password_changed_is_not_kept(self) -> None:
+        bench = Bench()
+        with ThreadPoolExecutor() as pool:
+            with bench.gate.held():
+                asked = pool.submit(bench.ask)
+                eventually(bench.asked, "control is asked")
+                bench.later(1)
+                bench.verifier.change_here("u1")
+            assert asked.result(5).answer is YES
+        assert len(bench.verifier) == 0
+
     def test_what_was_overtaken_on_its_way_is_not_learnt(self) -> None:
         told: list[Lesson] = []
         one, other = Bench(), Bench()

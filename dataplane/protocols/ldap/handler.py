@@ -322,6 +322,8 @@ class LdapHandler:
         def change(operation: Operation) -> None:
             response = change_password(gate, viewer, bound, request.value, peer)
             self._changed = response.result.code is ResultCode.SUCCESS
+            if self._changed:
+                self._service.verifier.change_here(bound.session.identity.subject)
             answer = self._respond(message, response, started)
             if not operation.abandoned:
                 self._connection.send(answer)

@@ -18,6 +18,7 @@ from tests.dataplane.protocols.ldap.serving import (
     user_dn,
 )
 from tests.support import ldap_ber as ber
+from tests.support.ldap_client import PASSWORD_MODIFY
 from tests.support.verifying import NOW
 
 UNTIL = NOW + 1e6
@@ -131,6 +132,15 @@ def test_direct_asks_each_time_and_cached_once() -> None:
             for _ in range(3):
                 world.client("alice").close()
             assert len(world.gate.attempts) == asked
+
+
+def test_the_password_before_is_over_where_another_was_set_though_control_has_pushed_nothing_yet() -> None:
+    with serving(CACHED) as world, world.client("alice") as client:
+        change = ber.sequence(ber.octets(PASSWORD, 0x81), ber.octets("new", 0x82))
+        assert client.ask(ber.extended(PASSWORD_MODIFY, change)).code == 0
+        world.gate.verdict = Denied(reason=DenyReason.INVALID_CREDENTIALS)
+        assert client.bind(user_dn("alice"), PASSWORD).code == 49
+        assert len(world.gate.attempts) == 2
 
 
 def test_while_control_is_away_those_it_let_in_before_come_in_where_that_is_cached() -> None:
