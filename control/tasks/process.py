@@ -113,8 +113,8 @@ def work(lent: Runner, beside: Sequence[Round], settings: TasksSettings) -> int:
     for each in beside:
         Rounds(each.name, each.call, each.seconds, parts.stopping).start()
     log.info("tasks are worked on", extra={"holder": str(parts.holding.holder), "workers": settings.workers})
-    # Until huey has its own handlers, after its workers have begun.
-    signal.signal(signal.SIGTERM, lambda *_: parts.stopping.set())
+    # huey sets it only after its workers have begun; to set the flag alone meanwhile would leave them running.
+    signal.signal(signal.SIGTERM, parts.consumer._handle_signal)
     parts.consumer.run()
     parts.holding.give_back_all()
     over.set()

@@ -13,6 +13,7 @@ import pytest
 
 from control.domain.task import TaskKind, TaskRun, TaskState
 from control.store import Store
+from tests.support.chaos import stays
 from tests.support.databases import POSTGRESQL, Database
 from tests.support.peers_program import Program, eventually, killing_on_failure
 from tests.support.postgres import PostgresServer
@@ -90,6 +91,18 @@ def test_a_process_that_is_told_to_end_lets_its_run_finish(start: Start, real: S
     (tmp_path / "go").touch()
     assert program.process.wait(10) == 0
     assert [stored(real, each).state for each in (run, waiting)] == [TaskState.DONE, TaskState.DONE]
+
+
+def test_one_that_is_told_so_before_it_is_all_there_does_the_same(start: Start, real: Store, tmp_path: Path) -> None:
+    (tmp_path / "slow").touch()
+    run, program = submit(real), start()
+    begun(tmp_path, 1)
+    program.process.send_signal(signal.SIGTERM)
+    (tmp_path / "there").touch()
+    stays(lambda: not program.ended() and stored(real, run).state is TaskState.RUNNING, "it goes on", 0.5)
+    (tmp_path / "go").touch()
+    assert program.process.wait(10) == 0
+    assert stored(real, run).state is TaskState.DONE
 
 
 def test_a_run_that_does_not_finish_in_time_stops_and_is_given_back(start: Start, real: Store, tmp_path: Path) -> None:
