@@ -92,12 +92,13 @@ class Supervisor:
 
     async def _run(self, child: Child) -> str:
         """Run the program once; how it ended, in words."""
+        child.renewing = False
         try:
             child.process = await self._spawn(child.program)
         except Exception:
             log.exception("a process could not be started", extra={"child": child.program.name})
             return "could not be started"
-        if self._stopping.is_set():
+        if self._stopping.is_set() or child.renewing:  # told so while there was no process to tell
             child.send(signal.SIGTERM)
         self._note(child, ProcessState.RUNNING, child.process.pid)
         return describe_exit(await child.process.wait())
@@ -113,7 +114,6 @@ class Supervisor:
 
     async def _back_off(self, child: Child, said: str, delay: float) -> None:
         if child.renewing:
-            child.renewing = False
             return
         log.error(
             "process ended; it starts again",

@@ -87,6 +87,31 @@ def test_a_renewal_is_no_failure(tmp_path: Path) -> None:
     run(scenario)
 
 
+def test_a_renewal_while_it_starts_is_not_lost_and_done_once() -> None:
+    reports = Reports()
+    asked: list[int] = []
+
+    async def scenario() -> None:
+        def environment() -> dict[str, str]:
+            asked.append(len(asked))
+            if asked == [0]:
+                supervisor.renew("child")
+            return {**os.environ}
+
+        code = python("-c", WAITS)
+        child = Program(name="child", arguments=code, environment=environment, metrics=None, stage=Stage.BACK)
+        supervisor = Supervisor([child], reports)
+        supervisor.start()
+        await until(lambda: len(asked) == 2)
+        await until(lambda: reports.latest["child"].state is ProcessState.RUNNING and reports.latest["child"].pid)
+        assert (reports.latest["child"].restarts, reports.latest["child"].last_exit) == (0, None)
+        supervisor._children["child"].send(signal.SIGKILL)
+        await until(lambda: reports.latest["child"].restarts == 1)
+        await supervisor.stop()
+
+    run(scenario)
+
+
 def test_the_front_ends_before_the_back(tmp_path: Path) -> None:
     reports = Reports()
     code = "import os, pathlib; pathlib.Path(os.environ['FOLDER'], str(os.getpid())).touch()\n" + WAITS
