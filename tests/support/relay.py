@@ -58,11 +58,18 @@ class CutAfter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HoldAfter:
+    """Held after so many more bytes from the server to its clients."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HalfOpen:
     """The server's side of what stands is reset, and clients aren't told; whoever calls is left alone as well."""
 
 
-Line = Forward | Delay | Throttle | Hold | Cut | CutAfter | HalfOpen
+Line = Forward | Delay | Throttle | Hold | Cut | CutAfter | HoldAfter | HalfOpen
 
 
 class Relay:
@@ -176,12 +183,21 @@ class Relay:
         match line:
             case Cut() | HalfOpen():
                 self._reset()
-            case CutAfter(size=size):
+            case CutAfter(size=size) | HoldAfter(size=size):
                 self._left = size
             case Forward() | Delay() | Throttle() | Hold():
                 pass
             case _:
                 assert_never(line)
+
+    async def _reach(self, line: CutAfter | HoldAfter) -> None:
+        """So much has gone through."""
+        if isinstance(line, HoldAfter):
+            self._become(Hold())
+            return
+        self._become(Forward())
+        self._reset()
+        await asyncio.Event().wait()
 
     def _reset(self) -> None:
         for pair in self._pairs:
@@ -223,14 +239,12 @@ class Relay:
                 await self._loop.sock_sendall(sink, part)
                 await asyncio.sleep(len(part) / rate)
                 return data[len(part) :]
-            case CutAfter() if sink is pair.client:
+            case (CutAfter() | HoldAfter()) as line if sink is pair.client:
                 part = data[: self._left]
                 self._left -= len(part)
                 await self._loop.sock_sendall(sink, part)
                 if not self._left:
-                    self._line = Forward()
-                    self._reset()
-                    await asyncio.Event().wait()
+                    await self._reach(line)
                 return data[len(part) :]
             case _:
                 await self._loop.sock_sendall(sink, data)

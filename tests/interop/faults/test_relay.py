@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.chaos import stays
 from tests.support.peers_program import eventually
-from tests.support.relay import Cut, CutAfter, Delay, Forward, HalfOpen, Hold, Relay, Throttle
+from tests.support.relay import Cut, CutAfter, Delay, Forward, HalfOpen, Hold, HoldAfter, Relay, Throttle
 
 pytestmark = pytest.mark.interop
 
@@ -61,8 +61,12 @@ def call(relay: Relay) -> socket.socket:
 
 def echoed(connection: socket.socket, sent: bytes) -> bytes:
     connection.sendall(sent)
+    return received(connection, len(sent))
+
+
+def received(connection: socket.socket, size: int) -> bytes:
     got = b""
-    while len(got) < len(sent):
+    while len(got) < size:
         part = connection.recv(1 << 20)
         if not part:
             break
@@ -157,6 +161,17 @@ def test_cuts_after_so_many_bytes_and_is_well_then(relay: Relay) -> None:
         assert got <= 1000
     with call(relay) as connection:
         assert echoed(connection, b"x") == b"x"
+
+
+def test_holds_after_so_many_bytes(relay: Relay) -> None:
+    with call(relay) as connection:
+        relay.become(HoldAfter(size=1000))
+        connection.sendall(bytes(5000))
+        assert received(connection, 1000) == bytes(1000)
+        assert silent(connection)
+        assert relay.delivered == 1000
+        relay.become(Forward())
+        assert received(connection, 4000) == bytes(4000)
 
 
 def test_half_open_only_the_server_knows(relay: Relay, server: Server) -> None:
