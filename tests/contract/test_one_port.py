@@ -85,10 +85,9 @@ def change(garrison: Garrison, outpost: Outpost, path: str) -> None:
 def test_the_outpost_finds_the_way_and_hears_of_changes(garrison: Garrison, outpost: Outpost) -> None:
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", garrison.link), 5)
-    connected = [json.loads(line) for line in outpost.program.output().splitlines() if '"connected to control"' in line]
-    assert [line["link"] for line in connected] == [f"127.0.0.1:{garrison.https}"]
+    eventually(lambda: outpost.links == [f"127.0.0.1:{garrison.https}"], "it tells where the link is")
     assert passing(garrison) >= 1
-    assert garrison.instances("edge")[0]["state"] == "connected"
+    eventually(lambda: connected(garrison), "control lists it")
     change(garrison, outpost, "/open")
 
 

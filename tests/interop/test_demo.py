@@ -117,7 +117,7 @@ def test_the_line_for_ldapsearch_works_as_it_is_printed(demo: Demo) -> None:
 
 
 def test_every_log_line_is_json_with_a_time_and_an_event(demo: Demo) -> None:
-    lines = [line for line in demo.garrison.program.output().splitlines() if line.startswith("{")]
+    lines = [line for line in demo.garrison.program.lines() if line.startswith("{")]
     assert lines
     entries = [json.loads(line) for line in lines]
     for entry in entries:
@@ -131,7 +131,7 @@ def test_what_the_outposts_tell_of_requests_comes_through_whole(demo: Demo) -> N
     Visitor().sign_in(demo.url + "/", "alice", demo.password("alice"))
 
     def told() -> set[tuple[str, str]]:
-        lines = [line for line in demo.garrison.program.output().splitlines() if line.startswith('{"timestamp')]
+        lines = [line for line in demo.garrison.program.lines() if line.startswith('{"timestamp')]
         entries = [json.loads(line) for line in lines if '"log":' in line]
         return {(entry["log"], entry["path"]) for entry in entries}
 
@@ -142,6 +142,6 @@ def test_what_the_outposts_tell_of_requests_comes_through_whole(demo: Demo) -> N
 
 def test_no_secret_is_logged(demo: Demo) -> None:
     Visitor().sign_in(demo.url + "/", "alice", demo.password("alice"))
-    log = "\n".join(line for line in demo.garrison.program.output().splitlines() if line.startswith("{"))
+    log = "\n".join(line for line in demo.garrison.program.lines() if line.startswith("{"))
     assert demo.password("alice") not in log
     assert demo.garrison.token("Embedded outpost") not in log

@@ -138,11 +138,13 @@ def test_hosts_that_strangers_make_up_fill_no_trail(stage: Stage) -> None:
         host = f"h{number}.example.net"
         headers = [("X-Original-URL", f"http://{host}/"), ("X-Forwarded-For", f"198.51.100.{number % 250}")]
         assert ask(edge.outpost.http, CHECK, host=host, headers=headers).status == 404
-    # Whoever ends tells first.
-    edge.outpost.stop()
-    told = [event for event in trail(stage, edge) if event["action"] == "misconfigured"]
-    assert sum(event["count"] for event in told) == 300
+    # Whoever ends tells first; what control was too slow to take then is told at the next start.
+    edge.restart()
+
+    def told() -> list[int]:
+        return [event["count"] for event in trail(stage, edge) if event["action"] == "misconfigured"]
+
+    eventually(lambda: sum(told()) == 300, "control has all of them", within=30)
     # Two workers with 32 each and one for the rest, which is told once more at the end.
-    assert len(told) <= 2 * 34
-    assert admitted(stage, edge) == crowd.asked
-    edge.outpost.start()
+    assert len(told()) <= 2 * 34
+    eventually(lambda: admitted(stage, edge) == crowd.asked, "and who was let in", within=30)

@@ -1,6 +1,5 @@
 """HAProxy before everything, as the documentation has it: one port for browsers and for the link, TLS end to end."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,9 +67,8 @@ def test_outposts_and_browsers_come_by_one_port_of_haproxy(garrison: Garrison, f
     environment = {"AUTHENTIK_HOST": f"https://127.0.0.1:{port}", "AUTHENTIK_INSECURE": "true"}
     garrison.apply({"outposts": [{"name": "edge", "type": "proxy"}]})
     outpost = Outpost(garrison, "edge", folder / "edge", environment=environment).start()
-    told = [json.loads(line) for line in outpost.program.output().splitlines() if '"connected to control"' in line]
-    assert [line["link"] for line in told] == [f"127.0.0.1:{port}"]
-    assert [row["state"] for row in garrison.instances("edge")] == ["connected"]
+    eventually(lambda: outpost.links == [f"127.0.0.1:{port}"], "it tells where the link is")
+    eventually(lambda: [row["state"] for row in garrison.instances("edge")] == ["connected"], "control lists it")
     # HAProxy itself led it there: nothing passes through the front door.
     lines = ask(garrison.metrics, "/metrics").text.splitlines()
     passed = [float(line.split()[-1]) for line in lines if line.startswith("garrison_proxy_link_connections")]

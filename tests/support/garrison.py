@@ -157,6 +157,11 @@ class Outpost:
         return self._program
 
     @property
+    def links(self) -> list[str]:
+        """Where it has found the link, each time."""
+        return [json.loads(line)["link"] for line in self.program.lines() if '"connected to control"' in line]
+
+    @property
     def address(self) -> str:
         """Host and port of its HTTP listener."""
         return f"{self.listen}:{self.http}"

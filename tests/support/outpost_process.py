@@ -93,8 +93,8 @@ class OutpostProcess:
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """Every line is JSON, or this fails."""
-        return [json.loads(line) for line in self._log.read_text().splitlines()]
+        """Every line is JSON, or this fails; one that is half written is none yet."""
+        return [json.loads(line) for line in self._log.read_text().rpartition("\n")[0].splitlines()]
 
     def logged(self, event: str) -> dict[str, Any]:
         """Wait for a line."""

@@ -122,6 +122,10 @@ class Program:
         """All it has written."""
         return self._log.read_text(errors="replace")
 
+    def lines(self) -> list[str]:
+        """The same, line by line, without one that is half written."""
+        return self.output().rpartition("\n")[0].splitlines()
+
     def tail(self, lines: int = 60) -> str:
         """The end of what it has written."""
         return "\n".join(self.output().splitlines()[-lines:])

@@ -321,7 +321,7 @@ def test_an_upgrade_of_control_upgrades_its_outposts(site: Site, page: Page) -> 
     site.garrison.start()
     site.becomes("door-edge", "edge", image="outpost-proxy:next")
     site.becomes("ak-outpost-directory", "directory", image="outpost-ldap:next")
-    assert site.told("deployment replaced", "directory")
+    eventually(lambda: site.told("deployment replaced", "directory"), "it is told", within=SECONDS)
 
 
 def test_what_is_removed_while_the_engine_is_away_is_no_orphan(site: Site, page: Page) -> None:
@@ -346,7 +346,8 @@ def test_what_is_removed_goes(site: Site) -> None:
     site.garrison.apply({"outposts": [{"name": "edge", "state": "absent"}]})
     site.gone("door-edge")
     assert site.containers("") == []
-    assert site.engine.run("docker", "volume", "ls", "--quiet", "--filter", "dangling=true") == ""
+    listed = ("docker", "volume", "ls", "--quiet", "--filter", "dangling=true")
+    eventually(lambda: site.engine.run(*listed) == "", "its volumes go with it", within=SECONDS)
 
 
 def test_nothing_else_was_asked_of_the_engine(site: Site) -> None:

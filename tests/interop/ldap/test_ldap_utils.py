@@ -244,7 +244,9 @@ def other_outpost(site: LdapSite) -> Iterator[LdapSite]:
     with short_folder() as folder:
         outpost = LdapOutpost(site.garrison, "outages", folder).start()
         try:
-            yield LdapSite(folder=site.folder, garrison=site.garrison, outpost=outpost, certificate=site.certificate)
+            other = LdapSite(folder=site.folder, garrison=site.garrison, outpost=outpost, certificate=site.certificate)
+            eventually(lambda: binds(other, KEPT), "it can ask control")
+            yield other
         finally:
             outpost.stop()
 
