@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -116,6 +116,8 @@ class FakeControl(Calls):
         self.tokens_held: list[str] = []
         self.directory_applied: list[link_pb2.DirectoryApplied] = []
         self.connections: list[_Connection] = []
+        # A push between a stream's greeting and its entry into `connections` would reach nobody.
+        self.entering = threading.Lock()
         self.link_port = free_port()
         self.link_addresses: list[str] = [f":{self.link_port}"]
         self._grpc: grpc.Server | None = None
@@ -252,13 +254,14 @@ class FakeControl(Calls):
 
     def hold(self, *resources: resources_pb2.Resource, removed: Iterable[str] = ()) -> int:
         """Change what outposts should hold and push it; the revision."""
-        self.revision += 1
-        for resource in resources:
-            self.resources[resource.key] = resource
-        gone = [key for key in removed if self.resources.pop(key, None)]
-        for connection in self.connections:
-            self._send(connection, [*resources], gone)
-        return self.revision
+        with self.entering:
+            self.revision += 1
+            for resource in resources:
+                self.resources[resource.key] = resource
+            gone = [key for key in removed if self.resources.pop(key, None)]
+            for connection in [*self.connections]:
+                self._send(connection, [*resources], gone)
+            return self.revision
 
     def tell(self, message: link_pb2.WatchResponse | tuple[grpc.StatusCode, str] | None) -> None:
         """Send something to all streams."""
@@ -319,9 +322,10 @@ class _Link(link_pb2_grpc.LinkServicer):
             for request in requests:
                 match request.WhichOneof("message"):
                     case "hello":
-                        control._greet(connection, request.hello)
-                        if connection not in control.connections:
-                            control.connections.append(connection)
+                        with control.entering:
+                            control._greet(connection, request.hello)
+                            if connection not in control.connections:
+                                control.connections.append(connection)
                     case "applied":
                         control.applied.append(request.applied)
                     case "health":
@@ -333,7 +337,7 @@ class _Link(link_pb2_grpc.LinkServicer):
         except grpc.RpcError:
             pass
         finally:
-            if connection in control.connections:
+            with suppress(ValueError):  # not greeted yet, or `stop_link` was faster
                 control.connections.remove(connection)
             connection.outbox.put(None)
 

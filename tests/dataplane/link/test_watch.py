@@ -145,7 +145,7 @@ def test_a_link_that_breaks_is_called_again(control: FakeControl) -> None:
         await asyncio.to_thread(control.stop_link)
         await until(lambda: len(outpost.waits) >= 2)
         await asyncio.to_thread(control.start_link)
-        await until(lambda: outpost.watcher.status.connections == 2)
+        await until(lambda: outpost.watcher.status.connections == len(control.hellos) == 2)
 
     outpost = play(request_of(control), story)
     assert dict(control.hellos[1].held) == outpost.held.digests
