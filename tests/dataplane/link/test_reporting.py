@@ -107,6 +107,7 @@ async def test_events_arrive_in_order_and_are_forgotten(tmp_path: Path) -> None:
     async with rig(tmp_path, Control()) as subject:
         subject.trail.add(event(number) for number in range(2_500))
         await until(lambda: not subject.trail.waiting)
+        await until(lambda: is_empty(tmp_path))
         assert [each.id for each in subject.control.events] == [event(number).id for number in range(2_500)]
         assert subject.control.sizes == [1_000, 1_000, 500]
         assert subject.trail.forwarded == 2_500
