@@ -13,6 +13,7 @@ from typing import Any, Self
 import gevent
 import pytest
 from gevent import socket as gevent_socket
+from gevent.event import Event
 from gevent.ssl import SSLContext
 
 from dataplane.config import (
@@ -58,7 +59,7 @@ from tests.support.verifying import NOW, Clock
 
 BASE = "dc=example,dc=com"
 PASSWORD = "correct-horse"
-QUICK = Limits(message=0.5, write=0.5, linger=0.2, tick=0.02, settle=0.02, parting=0.1, handshake=0.5)
+QUICK = Limits(linger=0.2, tick=0.02, settle=0.02, parting=0.1)
 OPTIONS = Options(
     outpost_id="o",
     outpost_name="edge",
@@ -109,6 +110,8 @@ class DirectoryGate:
     verdict: Answer | None = None
     changed: PasswordAnswer = field(default_factory=PasswordChanged)
     slowly: float = 0.0
+    held: Event | None = None
+    """Until it is set no password is changed."""
     cache: float = 600.0
     attempts: list[Attempt] = field(default_factory=list)
     changes: list[PasswordChange] = field(default_factory=list)
@@ -128,6 +131,8 @@ class DirectoryGate:
     def change_password(self, change: PasswordChange) -> PasswordAnswer:
         self.changes.append(change)
         gevent.sleep(self.slowly)
+        if self.held is not None:
+            self.held.wait(30)
         return self.changed
 
     def redeem_code(self, redemption: Redemption) -> SessionAnswer:

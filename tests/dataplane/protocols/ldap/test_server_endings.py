@@ -140,15 +140,19 @@ def test_who_reads_slowly_is_sent_no_more_than_is_on_the_way_when_it_is_over() -
 
 
 def test_idle_connections_are_closed_later_when_they_are_bound() -> None:
-    limits = OperationLimits(idle=0.1, bound_idle=0.4)
+    limits = OperationLimits(idle=0.1, bound_idle=60)
     with serving(operations=limits) as world, world.client() as stranger, world.client("alice") as client:
         assert stranger.who_am_i() == ""
         with pytest.raises(Closed):
             stranger.receive()
         assert client.who_am_i() == f"dn:{user_dn('alice')}"
+        assert world.limits() == {"idle_timeout": 1}
+    limits = OperationLimits(idle=60, bound_idle=0.1)
+    with serving(operations=limits) as world, world.client() as stranger, world.client("alice") as client:
         with pytest.raises(Closed):
             client.receive()
-        assert world.limits() == {"idle_timeout": 2}
+        assert stranger.who_am_i() == ""
+        assert world.limits() == {"idle_timeout": 1}
 
 
 def test_who_says_nothing_or_half_a_message_is_cut() -> None:
