@@ -8,14 +8,14 @@ import pytest
 from dataplane.io.limits import Limits
 from dataplane.io.tcp import TcpServer
 from tests.dataplane.io.echo import open_conversation
-from tests.dataplane.io.lines import QUICK, Start, listen
+from tests.dataplane.io.lines import LONG, Start, listen
 
 
 @pytest.fixture
 def start() -> Iterator[Start]:
     running: list[tuple[TcpServer, socket.socket]] = []
 
-    def run(limits: Limits = QUICK, family: int = socket.AF_INET) -> tuple[TcpServer, int]:
+    def run(limits: Limits = LONG, family: int = socket.AF_INET) -> tuple[TcpServer, int]:
         server, listener = TcpServer(open_conversation, limits), listen(family)
         server.serve(listener)
         running.append((server, listener))

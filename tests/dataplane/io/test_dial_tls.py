@@ -123,8 +123,8 @@ def test_who_has_none_or_another_is_sent_away(version: ssl.TLSVersion, shown: Pa
 
 
 def test_who_never_shakes_hands_is_late() -> None:
-    with there(hold) as address, pytest.raises(TimeoutError, match="handshake"):
-        dial(address, 0.02, way())
+    with there(hold) as address, dial(address, 5) as upstream, pytest.raises(TimeoutError, match="handshake"):
+        upstream.secure(way(), 0.02)
 
 
 def test_who_speaks_no_tls() -> None:

@@ -104,7 +104,7 @@ class TestDraining:
 
     def test_what_comes_too_late_finds_a_clean_end(self, start: Start) -> None:
         """A reset might be taken for a request cut in half, which nobody may send again."""
-        server, port = start(LONG)
+        server, port = start(replace(LONG, linger=60))
         with connect(port) as client:
             client.sendall(b"one\n")
             client.recv(10)

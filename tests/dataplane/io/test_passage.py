@@ -60,11 +60,16 @@ class TestEndToEnd:
         context = client_context(authority, authority.issue("edge"))
         context.minimum_version = context.maximum_version = version
         payload = bytes(range(256)) * 8192
-        with door(link) as front, context.wrap_socket(connect(front.port), server_hostname=NAME) as client:
+        with (
+            door(link, idle=9, write=9) as front,
+            context.wrap_socket(connect(front.port), server_hostname=NAME) as client,
+        ):
             sending = gevent.spawn(client.sendall, payload)
             received = b""
             while len(received) < len(payload):
-                received += client.recv(65536)
+                piece = client.recv(65536)
+                assert piece, len(received)
+                received += piece
             sending.get(timeout=30)
             assert received == payload
             assert met == ["edge"]
@@ -185,7 +190,8 @@ class TestSplicing:
 
     def test_behind_a_balancer_the_link_gets_what_follows_its_header(self) -> None:
         header = b"PROXY TCP4 203.0.113.7 198.51.100.1 4000 443\r\n"
-        with there(echo) as link, door(link, behind_proxies=True) as ours, connect(ours.port) as client:
+        patient = {"hello": 5, "idle": 9}
+        with there(echo) as link, door(link, behind_proxies=True, **patient) as ours, connect(ours.port) as client:
             for piece in (header[:20], header[20:] + HELLO[:9], HELLO[9:]):
                 client.sendall(piece)
                 gevent.sleep(0.01)
@@ -205,18 +211,17 @@ class TestSplicing:
             while pair := take(peer, 2):
                 peer.sendall(pair)
 
-        with there(play) as link, door(link) as front, connect(front.port) as client:
+        with there(play) as link, door(link, idle=9) as front, connect(front.port) as client, gevent.Timeout(30):
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client.sendall(HELLO)
-            took = []
-            for _ in range(50):
+            at_once = 0
+            while at_once < 10:  # a busy machine makes some slow; with Nagle none is fast
                 began = perf_counter()
                 client.sendall(b"a")
                 gevent.sleep(0.002)  # so that the door writes it before the next comes
                 client.sendall(b"b")
                 assert take(client, 2) == b"ab"
-                took.append(perf_counter() - began)
-            assert sorted(took)[10] < 0.03
+                at_once += perf_counter() - began < 0.03
 
     @pytest.mark.parametrize("resets", ["client", "link"])
     def test_a_reset_ends_both(self, resets: str) -> None:

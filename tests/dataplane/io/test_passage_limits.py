@@ -107,7 +107,7 @@ class TestLimits:
         def play(peer: Peer) -> None:
             next(plays)(peer)
 
-        with there(play) as link, door(link, idle=9, newcomers=4) as front, ExitStack() as open_ones:
+        with there(play) as link, door(link, hello=9, idle=9, newcomers=4) as front, ExitStack() as open_ones:
             proven = open_ones.enter_context(connect(front.port))
             proven.sendall(HELLO)
             take(proven, len(HELLO))
@@ -145,7 +145,7 @@ class TestLimits:
                 gevent.sleep(0.05)
                 peer.sendall(b".")
 
-        with there(play) as link, door(link) as front, connect(front.port) as client:
+        with there(play) as link, door(link, idle=0.8) as front, connect(front.port) as client:
             client.sendall(HELLO)
             assert read_all(client) == b"." * 20
             assert front.hits == {}

@@ -1,4 +1,7 @@
-"""The driver on real sockets. Limits are scaled down; nothing waits but on a socket or a condition with a deadline."""
+"""The driver on real sockets. Limits that tests are about are scaled down, and others far.
+
+Nothing waits but on a socket or a condition with a deadline.
+"""
 
 import contextlib
 import errno
@@ -55,7 +58,7 @@ def test_a_slow_reader_gets_everything(start: Start) -> None:
 
 
 def test_a_reader_that_stops_is_cut_and_counted(start: Start) -> None:
-    server, port = start()
+    server, port = start(QUICK)
     with connect(port) as client:
         client.sendall(b"big 20000000\n")
         until(lambda: server.counts.limits["write_timeout"] == 1)
@@ -65,7 +68,7 @@ def test_a_reader_that_stops_is_cut_and_counted(start: Start) -> None:
 
 
 def test_an_idle_connection_is_closed_and_counted(start: Start) -> None:
-    server, port = start()
+    server, port = start(QUICK)
     with connect(port) as client:
         client.sendall(b"one\n")
         assert read_all(client) == b"ONE\n"
@@ -74,7 +77,7 @@ def test_an_idle_connection_is_closed_and_counted(start: Start) -> None:
 
 def test_a_message_that_trickles_is_cut_although_it_never_rests(start: Start) -> None:
     """Slowloris: the deadline counts from the first byte."""
-    server, port = start()
+    server, port = start(QUICK)
     with connect(port) as client:
         client.sendall(b"one\n")
         assert client.recv(10) == b"ONE\n"
@@ -86,7 +89,7 @@ def test_a_message_that_trickles_is_cut_although_it_never_rests(start: Start) ->
 
 
 def test_who_says_nothing_is_cut(start: Start) -> None:
-    server, port = start()
+    server, port = start(QUICK)
     with connect(port) as client:
         assert read_all(client) == b""
         assert server.counts.limits == {"message_timeout": 1}
@@ -102,7 +105,7 @@ def test_a_handler_can_pull_the_next_message(start: Start) -> None:
 
 
 def test_a_pull_has_its_own_deadline(start: Start) -> None:
-    server, port = start()
+    server, port = start(QUICK)
     with connect(port) as client:
         client.sendall(b"pull\n")
         assert read_all(client) == b""

@@ -2,6 +2,7 @@ import datetime as dt
 import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 
 import gevent
 import pytest
@@ -27,7 +28,7 @@ def serial(pem: str) -> int:
 @pytest.fixture
 def running() -> Iterator[tuple[TcpServer, ServerNames, int]]:
     names = ServerNames(server_context(*DEFAULT))
-    server = TcpServer(open_conversation, Limits(handshake=0.2, idle=0.5, linger=0.2, tick=0.02))
+    server = TcpServer(open_conversation, Limits(linger=0.2, tick=0.02))
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(16)
@@ -106,6 +107,7 @@ def test_the_certificate_follows_the_name(running: tuple[TcpServer, ServerNames,
 def test_a_half_open_handshake_is_cut_and_counted(running: tuple[TcpServer, ServerNames, int]) -> None:
     """CVE-2026-7776: who connects and shakes no hands must not hold anything."""
     server, _, port = running
+    server.limits = replace(server.limits, handshake=0.2)
     clients = [gevent_socket.create_connection(("127.0.0.1", port), 5) for _ in range(5)]
     for client in clients:
         client.sendall(b"\x16\x03\x01")

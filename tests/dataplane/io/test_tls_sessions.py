@@ -24,7 +24,7 @@ Peer = gevent_ssl.SSLSocket
 class Door:
     """A server with a certificate of its own for app.test."""
 
-    def __init__(self, handshake: float = 0.5) -> None:
+    def __init__(self, handshake: float = 30) -> None:
         self.names = ServerNames(server_context(*DEFAULT))
         self.show(NAMED)
         self.server = TcpServer(open_conversation, Limits(handshake=handshake, idle=5, linger=0.2, tick=0.02, settle=0))

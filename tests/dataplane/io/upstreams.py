@@ -62,13 +62,15 @@ def way(
 
 
 class Clock:
-    """The real one, and what a test adds to it."""
+    """The real one, unless it stands, and what a test adds to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, stands: bool = False) -> None:
         self.ahead = 0.0
+        self._begun = time.monotonic()
+        self._stands = stands
 
     def __call__(self) -> float:
-        return time.monotonic() + self.ahead
+        return (self._begun if self._stands else time.monotonic()) + self.ahead
 
 
 def bounce(lease: Lease) -> None:
