@@ -9,6 +9,7 @@ from gevent import monkey
 monkey.patch_all()
 import gevent
 from dataplane.runtime import logs, serving
+logs._LAST_WORDS = 15
 logs.set_up("info", {"worker": 0})
 gevent.get_hub().print_exception = serving.log_crash
 gevent.spawn(lambda: 1 / 0).join()

@@ -67,7 +67,7 @@ def test_the_level_follows_the_word() -> None:
 
 
 def run(program: str, seconds: float = 20) -> list[dict[str, Any]]:
-    """What a program logs; it may end as it likes."""
+    """What a program logs; it may end as it likes, and should leave its last words longer than a busy machine needs."""
     command = [sys.executable, "-c", textwrap.dedent(program)]
     done = subprocess.run(command, stderr=subprocess.PIPE, timeout=seconds, check=False)
     return [json.loads(line) for line in done.stderr.splitlines()]
@@ -94,7 +94,13 @@ class TestLength:
 class TestLastWords:
     @pytest.mark.parametrize("patch", ["", "from gevent import monkey; monkey.patch_all()"])
     def test_of_an_exception_that_nobody_caught(self, patch: str) -> None:
-        (line,) = run(f"{patch}\nfrom dataplane.runtime import logs\nlogs.set_up('info', {{'worker': 0}})\n1 / 0\n")
+        (line,) = run(f"""
+            {patch}
+            from dataplane.runtime import logs
+            logs._LAST_WORDS = 15
+            logs.set_up("info", {{"worker": 0}})
+            1 / 0
+        """)
         assert (line["level"], line["worker"], line["error"]) == (
             "critical",
             0,
@@ -106,6 +112,7 @@ class TestLastWords:
         lines = run("""
             import threading
             from dataplane.runtime import logs
+            logs._LAST_WORDS = 15
             logs.set_up("info", {})
             class Broken:
                 def __del__(self):
@@ -125,15 +132,17 @@ class TestLastWords:
         (line,) = run("""
             import logging
             from dataplane.runtime import logs
+            logs._LAST_WORDS = 15
             logs.set_up("info", {})
             logging.getLogger("dataplane.x").info("%d", "three")
         """)
-        assert (line["event"], line["where"]) == ("a line of the log can't be made", "<string>:5")
+        assert (line["event"], line["where"]) == ("a line of the log can't be made", "<string>:6")
 
     def test_of_a_process_that_ends_at_once(self) -> None:
         lines = run("""
             import logging, os
             from dataplane.runtime import logs
+            logs._LAST_WORDS = 15
             logs.set_up("info", {})
             for number in range(1000):
                 logging.getLogger("dataplane.x").info("%d", number)

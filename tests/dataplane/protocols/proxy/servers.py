@@ -24,20 +24,21 @@ Peer = gevent_socket.socket
 
 
 @contextmanager
-def running(
+def running(  # noqa: PLR0913  what tests differ in, all but one by name
     control: Path | None = None,
     *,
     tls: bool = False,
     trusted: tuple[str, ...] = DEFAULT_TRUSTED,
     outlets: Outlets | None = None,
     limits: Limits = QUICK,
+    relay: RelayLimits = QUICK_RELAY,
 ) -> Iterator[tuple[ProxyServer, int]]:
     """A server with nothing to serve yet."""
     settings = ProxySettings(
         version="1.0",
         control_socket=str(control) if control else None,
         limits=limits,
-        relay=QUICK_RELAY,
+        relay=relay,
         trusted_cidrs=trusted,
         outlets=outlets or Outlets(),
     )

@@ -51,7 +51,7 @@ class TestClients:
             gevent.sleep(0.05)
             peer.sendall(OK)
 
-        with application(play) as app, connect(app.port) as client:
+        with application(play, limits=replace(PATIENT, left=5)) as app, connect(app.port) as client:
             client.sendall(GET)
             client.shutdown(1)
             assert read_all(client).endswith(b"ok")

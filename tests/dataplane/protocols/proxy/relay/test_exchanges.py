@@ -121,7 +121,7 @@ class TestContinue:
             peer.sendall(b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n")
             assert peer.recv(1) == b""
 
-        with application(play) as app, connect(app.port) as client:
+        with application(play, limits=replace(PATIENT, ask=30)) as app, connect(app.port) as client:
             client.sendall(self.LARGE)
             answer = read_all(client)
         assert answer.startswith(b"HTTP/1.1 417 ")
@@ -271,7 +271,7 @@ class TestUploads:
             until(lambda: app.outcomes)
 
     def test_a_slow_one_is_given_its_time(self) -> None:
-        limits = replace(PATIENT, answer=0.15, idle=0.15)
+        limits = replace(PATIENT, answer=0.7, idle=0.7)
 
         def play(peer: Peer) -> None:
             read_body(peer)
@@ -279,7 +279,7 @@ class TestUploads:
 
         with application(play, limits=limits) as app, connect(app.port) as client:
             client.sendall(CHUNKED)
-            for _ in range(6):
+            for _ in range(15):
                 client.sendall(b"1\r\nx\r\n")
                 gevent.sleep(0.08)
             client.sendall(b"0\r\n\r\n")

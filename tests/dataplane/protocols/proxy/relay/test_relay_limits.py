@@ -1,6 +1,7 @@
 """What a client may take of the upstream through the front door: not its time, and no more than its share."""
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import gevent
@@ -8,6 +9,8 @@ import pytest
 
 from tests.dataplane.io.lines import until
 from tests.dataplane.protocols.proxy.servers import (
+    QUICK,
+    QUICK_RELAY,
     Peer,
     connect,
     fetch,
@@ -21,6 +24,7 @@ from tests.dataplane.protocols.proxy.servers import (
 GET = b"GET / HTTP/1.1\r\nHost: sso.example.com\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 TRUSTED = ("127.0.0.0/8",)
+UNHURRIED = replace(QUICK_RELAY, stall=30, lag=60)
 
 
 @pytest.fixture
@@ -94,7 +98,7 @@ class TestBodies:
             seen.append(peer.recv(65536))
             peer.sendall(OK)
 
-        with upstream(path, play), running(path) as (_, port), connect(port) as client:
+        with upstream(path, play), running(path, relay=UNHURRIED) as (_, port), connect(port) as client:
             client.sendall(post(6, b"abc"))
             assert fetch(port, b"GET /outpost.goauthentik.io/ping HTTP/1.1\r\nHost: x\r\n\r\n")[0].status_code == 204
             client.sendall(b"def")
@@ -116,7 +120,12 @@ class TestBodies:
 
     def test_only_so_many_large_bodies_at_once(self, path: Path) -> None:
         control = Upstream()
-        with upstream(path, control), running(path) as (server, port), connect(port) as first, connect(port) as second:
+        with (
+            upstream(path, control),
+            running(path, relay=UNHURRIED) as (server, port),
+            connect(port) as first,
+            connect(port) as second,
+        ):
             first.sendall(post(100_000, b"x" * 5000))
             until(lambda: control.dialled)
             second.sendall(post(100_000, b"x" * 5000))
@@ -139,10 +148,17 @@ class TestAnswers:
             assert peer.recv(1) == b""
             sent.set()
 
-        with upstream(path, play), running(path) as (_, port), connect(port) as client:
+        limits = replace(QUICK, write=60)
+        with (
+            upstream(path, play),
+            running(path, relay=UNHURRIED, limits=limits) as (server, port),
+            connect(port) as client,
+        ):
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.sendall(GET)
-            assert sent.wait(0.25)  # well before the client's own time is over
+            assert sent.wait(30)
+            # The client's own time is far from over.
+            assert (server.connections, limit_hits(server)) == (1, {})
 
     def test_who_does_not_read_is_let_go(self, path: Path) -> None:
         def play(peer: Peer) -> None:

@@ -199,7 +199,7 @@ class TestEnding:
 
     def test_within_a_frame_after_it(self) -> None:
         server = Server(HELLO[:3])
-        with application(server) as app, connect(app.port) as client:
+        with application(server, limits=replace(PATIENT, parting=30)) as app, connect(app.port) as client:
             opened(app, client)
             assert client.recv(100) == HELLO[:3]
             app.ends[0]()
