@@ -42,6 +42,11 @@ class Keeper:
         self.skew = 0.0
         self.ahead: float | None = None
 
+    @property
+    def refused(self) -> bool:
+        """Whether the link has refused the credentials in use."""
+        return self._refused
+
     def distrust(self) -> None:
         """The link refused the certificate: enrol, or don't connect."""
         self._refused = True

@@ -1,10 +1,11 @@
 """What one outpost process is to do: frozen values that the settings make and the supervisor carries out."""
 
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataplane.link.events import MAX_BYTES
-from dataplane.link.target import Target
+from dataplane.link.target import Instance, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,3 +68,14 @@ class Plan:
     passage: tuple[TcpAddress, ...] = ()
     tell_every: float = 60.0
     event_bytes: int = MAX_BYTES
+
+    def introduce(self, uid: str, now: float) -> Instance:
+        """The instance of this id, as it tells of itself; begun now."""
+        return Instance(
+            uid=uid,
+            type=self.type,
+            hostname=socket.gethostname(),
+            version=self.version,
+            build=self.build,
+            started=now,
+        )

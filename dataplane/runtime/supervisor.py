@@ -11,7 +11,6 @@ import datetime as dt
 import logging
 import secrets
 import signal
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -30,7 +29,7 @@ from dataplane.link.messages import Vitals
 from dataplane.link.reporting import Reporter
 from dataplane.link.state import DirectoryKey, Saved, StateFolder
 from dataplane.link.stream import Context, Timing
-from dataplane.link.target import Credentials, Instance, Target
+from dataplane.link.target import Credentials, Target
 from dataplane.link.tokens import Tokens, enrol_with
 from dataplane.link.trail import Trail
 from dataplane.link.watch import Watcher
@@ -54,7 +53,7 @@ DIRECTORY_TYPES = frozenset({"ldap"})
 _RESTART_LOOP = 5.0
 _RETRY = 60.0
 _LOOK = 1.0
-# A container's state folder may go with it: what can be told is.
+# A container's state folder may go with it: what can be told is. So long at least, and as long as a drain may take.
 _LAST_EVENTS = 0.5
 # For the first configuration: enrolment and a push take less, where there is somebody to give it.
 _FIRST_CONFIG = 5.0
@@ -75,7 +74,7 @@ class Supervisor:
         self._saver = Saver(self._folder, self._current, world, self._is_saved)
         saved = self._folder.load(plan.target.token) if plan.target else None
         self._saved = saved or Saved(revision=0, resources=())
-        self._instance = _instance(plan, self._folder.instance, world.clock())
+        self._instance = plan.introduce(self._folder.instance, world.clock())
         self._workers = self._open_workers()
         self._configuration = Configuration(self._workers, world.clock, self._saved.held)
         self._endings = Endings(self._saved.endings)
@@ -224,7 +223,11 @@ class Supervisor:
             target = replace(target, insecure=options.insecure)
             if options.insecure:
                 log.warning("authentik_host_insecure is set: enrolment takes any certificate for control's")
-        return await enrol(target, self._instance, self._world.clock, self._world.token)
+        enrolled = await enrol(target, self._instance, self._world.clock, self._world.token)
+        if self._keeper and self._keeper.refused:
+            # What workers have is good for nothing any more, so no stream has to stand first.
+            self._workers.connect(enrolled.credentials, self._keeper.ahead)
+        return enrolled
 
     def _renew_if_older(self, keeper: Keeper) -> None:
         """Have a certificate of the newest token, so that retiring those before cuts nothing."""
@@ -358,10 +361,13 @@ class Supervisor:
     async def _end(self) -> None:
         if self._watcher:
             self._watcher.tell_news()
+        until = self._world.monotonic() + DRAIN_SECONDS
         await self._workers.drain(DRAIN_SECONDS)
         if self._watcher:
             if self._trail and self._watcher.status.connected:
-                await self._trail.clear_within(_LAST_EVENTS)
+                # A front door's folder stays, and its control ends with it.
+                left = 0.0 if self._plan.control_socket else until - self._world.monotonic()
+                await self._trail.clear_within(max(_LAST_EVENTS, left))
             await self._watcher.farewell()
         for task in self._tasks:
             task.cancel()
@@ -387,14 +393,3 @@ class Supervisor:
             "metrics": [str(address) for address in plan.metrics],
             "control": plan.target.url if plan.target else None,
         }
-
-
-def _instance(plan: Plan, uid: str, now: float) -> Instance:
-    return Instance(
-        uid=uid,
-        type=plan.type,
-        hostname=socket.gethostname(),
-        version=plan.version,
-        build=plan.build,
-        started=now,
-    )

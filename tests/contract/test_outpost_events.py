@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from protos.outpost.v1.gate_pb2 import OutpostEvent
+from tests.support.chaos import stays
 from tests.support.cookies import ask, cookie_for
 from tests.support.fake_control import FakeControl, eventually, options, provider
 from tests.support.outpost_process import OutpostProcess, children
@@ -134,6 +135,21 @@ def test_what_was_counted_is_told_before_the_end(control: FakeControl, tmp_path:
         outpost.signal(signal.SIGTERM)
         assert outpost.wait() == 0
     assert admitted(control) == {("alice", "192.0.2.7"): 7}
+
+
+def test_a_control_that_is_slow_to_take_it_is_given_time(control: FakeControl, tmp_path: Path) -> None:
+    revision = control.hold(options(), provider())
+    alice = cookie_for(control, "alice")
+    with OutpostProcess(tmp_path, control.environment() | HOURLY) as outpost:
+        control.settled(revision)
+        assert ask(outpost, "auth/nginx", alice) == 200
+        control.takes_reports.clear()
+        outpost.signal(signal.SIGTERM)
+        eventually(lambda: control.reporting, "control is told")
+        stays(lambda: outpost.running, "it waits for control", 2.0)
+        control.takes_reports.set()
+        assert outpost.wait() == 0
+    assert admitted(control) == {("alice", "192.0.2.7"): 1}
 
 
 def test_a_killed_worker_loses_what_it_counted_and_no_more(control: FakeControl, tmp_path: Path) -> None:

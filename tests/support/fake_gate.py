@@ -1,5 +1,7 @@
 """The Gate of the fake control: it notes what outposts ask, and refuses what a test has it refuse."""
 
+import threading
+
 import grpc
 
 from protos.outpost.v1 import gate_pb2, gate_pb2_grpc
@@ -23,6 +25,10 @@ class Calls:
         self.changed = gate_pb2.ChangePasswordResponse(changed=gate_pb2.PasswordChanged())
         self.ended: list[gate_pb2.EndSessionRequest] = []
         self.reports: list[gate_pb2.ReportRequest] = []
+        self.takes_reports = threading.Event()
+        """Until it is set, who reports waits."""
+        self.takes_reports.set()
+        self.reporting = 0
 
     @property
     def events(self) -> list[gate_pb2.OutpostEvent]:
@@ -82,5 +88,7 @@ class Gate(gate_pb2_grpc.GateServicer):
         if self._control.refuse_calls:
             self._control.refused += 1
             context.abort(*self._control.refuse_calls)
+        self._control.reporting += 1
+        self._control.takes_reports.wait(30)
         self._control.reports.append(request)
         return gate_pb2.ReportResponse()

@@ -86,6 +86,11 @@ class OutpostProcess:
         assert self._process
         self._process.send_signal(number)
 
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def wait(self, seconds: float = 15) -> int:
         """Its exit status."""
         assert self._process
