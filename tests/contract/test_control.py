@@ -52,9 +52,9 @@ def test_enrols_connects_applies_and_tells_how_it_is(
 ) -> None:
     outpost.ready()
     with control.store.read() as unit:
-        wanted = unit.instances.of_outpost(deployed.outpost.id)[0].wanted_revision
+        revision = unit.revision()
     # The database follows the stream by a tenth of a second.
-    instance = control.instance(deployed, state=InstanceState.CONNECTED, applied_revision=wanted)
+    instance = control.instance(deployed, state=InstanceState.CONNECTED, applied_revision=revision)
     assert (instance.rejections, instance.last_error, abs(instance.clock_skew) < 60) == ((), "", True)
     assert instance.applied_revision == instance.wanted_revision > 0
 

@@ -111,7 +111,7 @@ def test_what_is_started_again_after_a_drain_stays(
     with control.store.write(ADMIN) as unit:
         provider = unit.proxy_providers.get(deployed.sites[0].provider.id)
         unit.proxy_providers.update(replace(provider, external_host="https://other.example.com"))
-    eventually(lambda: outpost.get(NGINX, "other.example.com", outpost.http_port)[0] != 404, "it serves on")
+    eventually(lambda: outpost.get(NGINX, "other.example.com", outpost.http_port)[0] == 400, "it serves on")
 
 
 NGINX = "/outpost.goauthentik.io/auth/nginx"

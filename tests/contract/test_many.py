@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,12 +50,17 @@ def test_a_thousand_applications_work_and_a_change_to_one_sends_one(
         # A question without nginx's headers is a bad one, to a host that is served; 404 is any other's.
         assert statuses == {400}
         control.instance(deployed, state=InstanceState.CONNECTED)
-        pushes = control.pushes()
+        eventually(lambda: control.pushes() == 1, "control knows of the first")
         rename(control, deployed, "other.example.com")
         eventually(lambda: outpost.get(NGINX, "other.example.com", outpost.http_port)[0] == 400, "it is served")
-        eventually(lambda: control.pushes() == pushes + 1, "one push")
-        (config,) = [line for line in outpost.log if line["event"] == "a configuration is in force"][1:]
+        eventually(lambda: control.pushes() == 2, "one push")
+        (config,) = eventually(lambda: configurations(outpost)[1:], "it is said")
         assert (config["changed"], config["removed"]) == (1, 0)
+
+
+def configurations(outpost: OutpostProcess) -> list[dict[str, Any]]:
+    """Those that were put in force, as the log tells."""
+    return [line for line in outpost.log if line["event"] == "a configuration is in force"]
 
 
 def rename(control: RealControl, deployed: Deployed, host: str) -> None:

@@ -188,7 +188,9 @@ def start_anew(garrison: Garrison, outpost: Outpost) -> None:
     """Stop the outpost and start it, and have it connected within a few seconds."""
     outpost.stop()
     eventually(lambda: not connected(garrison), "the outpost is away")
-    outpost.launch()
+    program = outpost.launch()
+    # How long Python takes to begin is up to the machine.
+    eventually(lambda: '"the outpost is up"' in program.output(), "the outpost has begun", alive=program)
     eventually(lambda: connected(garrison), "the outpost is in", within=7)
 
 

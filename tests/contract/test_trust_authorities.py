@@ -76,6 +76,7 @@ def test_a_rotated_authority_cuts_nobody_not_even_who_has_not_heard_of_it(
     with RealControl(state).running() as control:
         environment = control.environment(deployed)
         with OutpostProcess(tmp_path, environment) as outpost:
+            outpost.ready()
             control.instance(deployed, state=InstanceState.CONNECTED)
             with store.write(ADMIN) as unit:
                 old, _ = unit.authorities.all()[0], rotate_authority(unit)

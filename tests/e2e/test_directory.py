@@ -60,6 +60,7 @@ def start(page: Page, stage: Stage, port: int) -> Program:
     """What the page shows, letter by letter; only the ports come from the environment."""
     page.get_by_role("button", name="Show token").click()
     page.get_by_role("tab", name="Command line").click()
+    expect(page.locator("#text-command")).not_to_contain_text("PASTE-THE-TOKEN-HERE")
     text = page.locator("#text-command").inner_text()
     home = stage.folder / "directory"
     home.mkdir()
