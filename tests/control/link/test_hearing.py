@@ -2,13 +2,17 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import pytest
 
+from control.link.hearing import Hearing, Pace
 from control.link.limits import Limits
+from control.link.messages import Health, Hello
 from control.link.server import Link
 from dataplane.link.translate import _parts as dataplane_parts
 from protos.outpost.v1 import link_pb2
@@ -84,14 +88,18 @@ def test_a_hello_has_to_go_on_and_to_end(control: Control, says: int) -> None:
     asyncio.run(play())
 
 
-def test_an_instance_that_was_admitted_may_be_silent(control: Control) -> None:
-    given = control.enrol(deploy(control.store))
-    control.limits = Limits(hello_silence=0.1, hello_seconds_in_all=0.1)
+def test_an_instance_that_was_admitted_may_be_silent() -> None:
+    """Heard without a network, on which the Hello itself may come too late."""
+    pace = Pace(Limits(hello_silence=0.1, hello_seconds_in_all=0.1))
+
+    async def requests() -> AsyncIterator[bytes]:
+        yield link_pb2.WatchRequest(hello=link_pb2.Hello()).SerializeToString()
+        await asyncio.sleep(0.4)
+        yield link_pb2.WatchRequest(health=link_pb2.Health()).SerializeToString()
 
     async def play() -> None:
-        async with control.link() as link, outpost(link, given) as edge:
-            await edge.connect()
-            assert await edge.silent(0.4)
+        hearing = Hearing(requests(), (uuid4(), "uid"), pace, most_held=0)
+        assert [type(each) async for each in hearing.said()] == [Hello, Health]
 
     asyncio.run(play())
 

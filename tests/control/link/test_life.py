@@ -11,7 +11,9 @@ import pytest
 from control.domain.outpost import Drain, Instance, InstanceEvent, InstanceState
 from control.fleet.instances import ask_drain, history
 from control.fleet.tokens import revoke_token
+from control.link.ledger import Batch
 from control.link.roster import LOST
+from control.link.server import Link
 from tests.support.fleet import Deployed, deploy
 from tests.support.links import Actress, Control, Credentials, eventually, outpost
 from tests.support.stores import ADMIN
@@ -308,7 +310,7 @@ def test_who_speaks_another_protocol_is_listed_with_the_reason(control: Control)
 
     async def play() -> None:
         async with control.link() as link:
-            writes = counted_writes(control)
+            writes = counted_writes(link)
             for _ in range(20):
                 async with outpost(link, given) as edge:
                     await call(edge)
@@ -335,16 +337,16 @@ def test_who_speaks_another_protocol_is_listed_with_the_reason(control: Control)
     assert told(control, deployed, given.uid)[:2] == [("refused", OLD), CONNECTED]
 
 
-def counted_writes(control: Control) -> list[None]:
-    """One for each transaction of the roster from now on."""
-    writes: list[None] = []
-    usual = control.store.write
+def counted_writes(link: Link) -> list[Batch]:
+    """What each transaction of the roster writes from now on."""
+    ledger, writes = link.parts.roster._ledger, list[Batch]()
+    usual = ledger._write
 
-    def write(actor: object) -> object:
-        writes.append(None)
-        return usual(actor)  # type: ignore[arg-type]  # whatever it was called with
+    def write(batch: Batch) -> None:
+        writes.append(batch)
+        usual(batch)
 
-    control.store.write = write  # type: ignore[method-assign, assignment]  # for this test's own store
+    ledger._write = write  # type: ignore[method-assign]  # for this test's own link
     return writes
 
 

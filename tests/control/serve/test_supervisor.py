@@ -35,6 +35,10 @@ class Reports:
                 self.seen.append((status.name, status.state))
         self.latest = {status.name: status for status in statuses}
 
+    def are(self, state: ProcessState, *names: str) -> bool:
+        """Whether that is what was last reported of all of these."""
+        return all(name in self.latest and self.latest[name].state is state for name in names)
+
 
 def program(code: str, name: str = "child", stage: Stage = Stage.BACK, folder: Path | None = None) -> Program:
     environment = {**os.environ, "FOLDER": str(folder)}
@@ -140,7 +144,7 @@ def test_who_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     async def scenario() -> None:
         supervisor = Supervisor([program(code, folder=tmp_path)], reports)
         supervisor.start()
-        await until((tmp_path / "up").exists)
+        await until(lambda: "child" in reports.latest and (tmp_path / "up").exists())
         pid = reports.latest["child"].pid
         assert pid is not None
         await supervisor.stop()
@@ -154,19 +158,26 @@ def test_the_back_is_told_while_the_front_goes_on(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("control.serve.supervisor.FRONT_SECONDS", 0.1)
     monkeypatch.setattr("control.serve.supervisor.STOP_SECONDS", DEADLINE)
     reports = Reports()
+    folder, go = tmp_path / "up", tmp_path / "go"
+    folder.mkdir()
     up = "import os, pathlib; pathlib.Path(os.environ['FOLDER'], str(os.getpid())).touch(); "
-    lasting = up + WAITS.replace("exit(0)", "(time.sleep(1), exit(0))")
+    end = f"def end():\n    while not pathlib.Path({str(go)!r}).exists(): time.sleep(0.01)\n    exit(0)\n"
+    lasting = end + up + WAITS.replace("exit(0)", "end()")
 
     async def scenario() -> None:
         programs = [
-            program(up + WAITS, name="back", stage=Stage.BACK, folder=tmp_path),
-            program(lasting, name="front", stage=Stage.FRONT, folder=tmp_path),
+            program(up + WAITS, name="back", stage=Stage.BACK, folder=folder),
+            program(lasting, name="front", stage=Stage.FRONT, folder=folder),
         ]
         supervisor = Supervisor(programs, reports)
         supervisor.start()
-        await until(lambda: len(list(tmp_path.iterdir())) == 2)
-        await until(lambda: all(_handles_sigterm(int(path.name)) for path in tmp_path.iterdir()))
-        await supervisor.stop()
+        await until(lambda: len(list(folder.iterdir())) == 2)
+        await until(lambda: all(_handles_sigterm(int(path.name)) for path in folder.iterdir()))
+        await until(lambda: reports.are(ProcessState.RUNNING, "back", "front"))
+        stopping = asyncio.create_task(supervisor.stop())
+        await until(lambda: reports.are(ProcessState.STOPPED, "back"))
+        go.touch()
+        await stopping
 
     run(scenario)
     stopped = [name for name, state in reports.seen if state is ProcessState.STOPPED]

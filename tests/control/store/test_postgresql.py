@@ -62,13 +62,13 @@ def test_transactions_are_set_up(store: Store, setting: str, reading: str, writi
         assert ask(store, f"SHOW {setting}", writing=True) == writing
 
 
-def test_a_writer_that_falls_silent_is_cut_and_leaves_nothing(
-    database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(postgresql.WRITER, "idle_in_transaction_session_timeout", "50ms")
+def test_a_writer_that_falls_silent_is_cut_and_leaves_nothing(database: Database, clock: Clock) -> None:
     silent, other = database.store(clock), database.store(clock)
     with pytest.raises(DatabaseUnavailable), silent.write(ADMIN) as unit:
         unit.groups.add(builders.group("lost"))
+        # This one's alone, and only from here on: whoever is merely slow is not cut.
+        hasten = sa.text("SET LOCAL idle_in_transaction_session_timeout = '50ms'")
+        unit.users.context.connection.execute(hasten)
         with other.write(ADMIN) as theirs:  # waits until the silent one is cut
             theirs.groups.add(builders.group("kept"))
         unit.groups.add(builders.group("late"))
