@@ -25,7 +25,7 @@ from control.link.reading import read_asked
 from control.store import Actor
 from protos.outpost.v1 import gate_pb2
 from tests.support.fleet import deploy
-from tests.support.links import Actress, Control, FakeGatekeeper, issued_session, outpost
+from tests.support.links import Actress, Control, FakeGatekeeper, eventually, issued_session, outpost
 
 Request = gate_pb2.AuthenticateRequest
 Ask = Callable[[Actress], Any]
@@ -187,6 +187,7 @@ def test_a_flood_of_credentials_is_told_to_come_back_and_starves_no_other_call(c
         for _ in range(5):
             assert (await edge.gate.RedeemCode(redeem)).HasField("session")
         took = (datetime.now(UTC) - began).total_seconds()
+        await eventually(lambda: sum(each.done() for each in asked) == 20)
         slow.may_go_on.set()
         return [await each for each in asked], took
 

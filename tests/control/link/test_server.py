@@ -355,6 +355,7 @@ def test_no_secret_is_logged(control: Control, caplog: pytest.LogCaptureFixture)
                 with pytest.raises(grpc.aio.AioRpcError):
                     await edge.gate.RedeemCode(request)
                 await edge.health(last_error="bad")
+                await eventually(lambda: "an outpost refused resources" in caplog.text)
             async with outpost(link, given) as edge:
                 await edge.hello(type="ldap")
                 await edge.status()

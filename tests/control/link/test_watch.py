@@ -138,11 +138,18 @@ def test_a_restarted_control_sends_nothing_when_all_is_held(control: Control) ->
         async with control.link() as link, outpost(link, given) as edge:
             edge.held = held
             await edge.hello(revision=1)
+            await eventually(lambda: is_up_to_date(link))
             assert await edge.silent(0.4)
-            (instance,) = link.parts.roster.instances.values()
-            assert instance.applied_revision == instance.wanted_revision == link.parts.revisions.state.revision
+            assert is_up_to_date(link)
 
     asyncio.run(play())
+
+
+def is_up_to_date(link: Link) -> bool:
+    """Whether the one instance there is has come, and holds the newest."""
+    (instance,) = link.parts.roster.instances.values()
+    revisions = {instance.applied_revision, instance.wanted_revision}
+    return instance.state is InstanceState.CONNECTED and revisions == {link.parts.revisions.state.revision}
 
 
 def test_what_an_outpost_holds_too_much_is_removed(control: Control) -> None:

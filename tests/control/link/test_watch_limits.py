@@ -43,7 +43,9 @@ def test_one_certificate_has_a_few_streams_however_many_it_opens(control: Contro
                 await neighbour.connect()
             for stream in streams:
                 stream.call.cancel()
-            # Whoever leaves makes room.
+            # Whoever leaves makes room, once the link has heard of it.
+            key = (edge.outpost.id, given.uid)
+            await eventually(lambda: not link.parts.watch._fleet.crowd._inside[key])
             async with outpost(link, given) as again:
                 await again.connect()
 

@@ -91,7 +91,8 @@ def test_an_engine_that_is_back_is_surveyed_and_followed(stage: Stage, follower:
     followed(stage, follower)
     engine.away = "engine_away"
     engine.events.put(None)
-    eventually(engine.events.empty, "it has ended")
+    [each] = follower._followed.values()
+    eventually(lambda: each._engine is None, "it has ended")
     with stage.store.write(ADMIN) as unit:
         checking.note_away(unit, integration, TargetAway("engine_away", "no answer"))
     engine.away = ""
