@@ -9,10 +9,12 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from control.domain.outpost import Instance, InstanceEventKind
+from control.domain.outpost import Instance, InstanceEventKind, InstanceState
 from control.fleet.instances import ask_drain
 from control.link.limits import Limits
+from control.link.revisions import Revisions
 from control.link.server import Link
+from control.store.engine import LOOK_SECONDS
 from protos.outpost.v1 import gate_pb2, link_pb2
 from tests.support.fleet import Deployed, deploy
 from tests.support.links import Actress, Control, Credentials, eventually, outpost
@@ -32,6 +34,11 @@ def stored(control: Control) -> list[Instance]:
 def find_stored(control: Control, deployed: Deployed) -> Instance | None:
     """The outpost's one instance, if the database has it."""
     return next((each for each in stored(control) if each.outpost == deployed.outpost.id), None)
+
+
+def is_gone(instance: Instance) -> bool:
+    """Whether it has left."""
+    return instance.state is InstanceState.DISCONNECTED
 
 
 async def refused_hello(link: Link, given: Credentials, **fields: Any) -> None:
@@ -75,7 +82,8 @@ def test_a_row_that_the_database_cannot_take_is_dropped_alone(
             roster._put(replace(roster.instances[key], **spoilt))
             roster._note(key, InstanceEventKind.FAILED, "told")
             await neighbour_is_written(control, link, good)
-            assert link.parts.roster._urgent <= {key}
+            # The neighbour has more to be written: what it applied, and that it went.
+            await eventually(lambda: roster._urgent <= {key})
 
     asyncio.run(play())
     assert "the database can't hold what an instance says" in caplog.text
@@ -188,6 +196,10 @@ def test_a_stream_ends_with_its_certificate_though_nobody_commits(
 ) -> None:
     caplog.set_level(logging.INFO)
     monkeypatch.setattr("control.link.watch.CLOCK_SECONDS", 0.05)
+    # No commit is heard of, not even the enrolment's; and nobody looks, who would find that it has run out.
+    monkeypatch.setattr(Revisions, "wake", lambda _: None)
+    for kind in LOOK_SECONDS:
+        monkeypatch.setitem(LOOK_SECONDS, kind, 3600.0)
     evil = deploy(control.store)
 
     async def play() -> None:
@@ -233,11 +245,13 @@ def test_instances_that_are_gone_are_forgotten_when_others_come(
 
     async def play() -> None:
         async with control.link() as link:
+            roster = link.parts.roster
             for _ in range(12):
                 async with outpost(link, control.enrol(evil)) as edge:
                     await edge.connect()
-                await eventually(lambda: not link.parts.roster._urgent)
-            await eventually(lambda: len(link.parts.roster.instances) <= 7)
+                # Who is still here, or by the database, is none of those that are gone.
+                await eventually(lambda: not roster._urgent and all(map(is_gone, roster.instances.values())))
+            await eventually(lambda: len(roster.instances) <= 7)
             await eventually(lambda: len(stored(control)) <= 7)
 
     asyncio.run(play())
