@@ -1,5 +1,6 @@
 """Tasks processes as they are: killed in the middle, told to end, several at once, cut off from the database."""
 
+import os
 import signal
 import sys
 import time
@@ -12,7 +13,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from control.domain.task import TaskKind, TaskRun, TaskState
-from control.store import Store
+from control.store import SYSTEM, Store
 from tests.support.chaos import stays
 from tests.support.databases import POSTGRESQL, Database
 from tests.support.peers_program import Program, eventually, killing_on_failure
@@ -164,7 +165,10 @@ def test_a_process_frozen_past_its_lease_learns_that_it_lost_its_run(start: Star
     run = submit(real)
     frozen = start()
     begun(tmp_path, 1)
-    frozen.process.send_signal(signal.SIGSTOP)
+    # Not in the middle of writing: on SQLite nobody else could write for as long as it stands still.
+    with real.write(SYSTEM):
+        frozen.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, frozen.process.pid, os.WSTOPPED)
     other = start()
     begun(tmp_path, 2)
     frozen.process.send_signal(signal.SIGCONT)
