@@ -241,8 +241,9 @@ class Stream:
                 await self._take(translate.pushed(message), assembly)
         except grpc.aio.AioRpcError as error:
             lost = _explained(error, self.address)
-            if lost.refused and not self._heard.is_set():
-                self.since = None  # control took its time to refuse: being left alone was not being let in
+            # Refused, or so by the code that may hide it (see _beat): being left alone was not being let in.
+            if not self._heard.is_set() and (lost.refused or error.code() is grpc.StatusCode.INTERNAL):
+                self.since = None
             raise lost from error
         except LinkBroken as error:
             raise LinkLost(f"control broke the protocol of the link: {error}") from error
