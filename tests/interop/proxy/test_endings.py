@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPResponse, IncompleteRead
@@ -145,11 +146,20 @@ def test_a_websocket_in_full_swing_is_closed_between_two_messages(world: ProxyWo
         websocket.send("flood")
         for _ in range(20):
             assert len(websocket.recv(timeout=SOON)) == 1 << 20
-        world.garrison.apply({"users": [{"username": person, "active": False}]})
-        with pytest.raises(ConnectionClosed):
+        with deactivating(world, person), pytest.raises(ConnectionClosed):
             while True:
                 websocket.recv(timeout=SOON)
         assert websocket.close_code == POLICY_VIOLATION
+
+
+@contextmanager
+def deactivating(world: ProxyWorld, person: str) -> Iterator[None]:
+    """Meanwhile, as the word of the end comes before the command's own, and waits for nobody who doesn't read."""
+    change = {"users": [{"username": person, "active": False}]}
+    with ThreadPoolExecutor(1) as executor:
+        applied = executor.submit(world.garrison.apply, change)
+        yield
+        applied.result()
 
 
 def test_a_change_of_the_provider_that_decides_nothing_ends_nothing(scripted: ProxyWorld) -> None:
