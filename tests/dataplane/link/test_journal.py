@@ -156,7 +156,7 @@ def read_state(data: bytes) -> tuple[Position | None, dict[str, bytes]] | None:
 def test_a_torn_end_costs_what_it_was_part_of(length: int, garbage: bytes) -> None:
     """Garbage follows where a disk had made room before the bytes came; it may begin with what was torn off."""
     data = DATA[:length] + garbage
-    assert read_state(data) == before(len(commonprefix([data, DATA])))
+    assert read_state(data) == before(len(commonprefix([data, DATA])))  # noqa: RUF071 - of bytes, not of paths
 
 
 @given(st.integers(0, len(DATA) - 1), st.integers(1, 255))
