@@ -1,6 +1,5 @@
 """What one outpost process is to do: frozen values that the settings make and the supervisor carries out."""
 
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,12 +68,12 @@ class Plan:
     tell_every: float = 60.0
     event_bytes: int = MAX_BYTES
 
-    def introduce(self, uid: str, now: float) -> Instance:
+    def introduce(self, uid: str, hostname: str, now: float) -> Instance:
         """The instance of this id, as it tells of itself; begun now."""
         return Instance(
             uid=uid,
             type=self.type,
-            hostname=socket.gethostname(),
+            hostname=hostname,
             version=self.version,
             build=self.build,
             started=now,

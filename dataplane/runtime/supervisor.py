@@ -11,6 +11,7 @@ import datetime as dt
 import logging
 import secrets
 import signal
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -74,7 +75,7 @@ class Supervisor:
         self._saver = Saver(self._folder, self._current, world, self._is_saved)
         saved = self._folder.load(plan.target.token) if plan.target else None
         self._saved = saved or Saved(revision=0, resources=())
-        self._instance = plan.introduce(self._folder.instance, world.clock())
+        self._instance = plan.introduce(self._folder.instance, socket.gethostname(), world.clock())
         self._workers = self._open_workers()
         self._configuration = Configuration(self._workers, world.clock, self._saved.held)
         self._endings = Endings(self._saved.endings)
