@@ -1,6 +1,5 @@
 """The outpost's processes under bad luck: workers and supervisors that die, stops in the middle of a request."""
 
-import http.client
 import os
 import re
 import resource
@@ -11,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Self
@@ -19,6 +18,7 @@ from typing import Self
 import pytest
 
 from protos.outpost.v1 import resources_pb2
+from tests.support.cookies import ask_patiently
 from tests.support.fake_control import FakeControl, eventually, options, provider
 from tests.support.outpost_process import OutpostProcess, alive
 
@@ -309,13 +309,7 @@ def _requests(outpost: OutpostProcess) -> float:
 
 def _check(outpost: OutpostProcess) -> int:
     """The status that nginx gets for somebody without a session; 0 when the connection breaks."""
-    with closing(http.client.HTTPConnection("127.0.0.1", outpost.http_port, timeout=30)) as connection:
-        headers = {"Host": "wiki.example.com", "X-Original-URL": "https://wiki.example.com/"}
-        try:
-            connection.request("GET", "/outpost.goauthentik.io/auth/nginx", headers=headers)
-            return connection.getresponse().status
-        except OSError:
-            return 0
+    return ask_patiently(outpost, "auth/nginx", "")
 
 
 def _kill(pid: int) -> None:

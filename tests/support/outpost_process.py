@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -100,6 +101,10 @@ class OutpostProcess:
     def log(self) -> list[dict[str, Any]]:
         """Every line is JSON, or this fails; one that is half written is none yet."""
         return [json.loads(line) for line in self._log.read_text().rpartition("\n")[0].splitlines()]
+
+    def log_since(self, moment: datetime) -> list[dict[str, Any]]:
+        """Lines that were made after it: each is written a moment later than that."""
+        return [line for line in self.log if datetime.fromisoformat(line["timestamp"]) > moment]
 
     def logged(self, event: str) -> dict[str, Any]:
         """Wait for a line."""
