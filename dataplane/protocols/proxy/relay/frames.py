@@ -51,6 +51,15 @@ class Frames:
             at = at if run is None else run.end()
         self._left = at - size
 
+    def follow_to_end(self, data: bytes) -> bytes:
+        """As far as the frame under way goes; returns what belongs to it, and `data` may go on behind that."""
+        end: int | None = self._left
+        if not end and (end := self._find_end(self._head + data, 0)) is not None:
+            end -= len(self._head)
+        data = data[:end]
+        self.follow(data)
+        return data
+
     def _find_end(self, data: bytes, at: int) -> int | None:
         """Where the frame that begins at `at` ends; None where its head isn't all there."""
         if len(data) < at + 2:

@@ -101,9 +101,16 @@ class Tunnel:
 
     def _hand_on(self, data: bytes) -> None:
         if data:
-            self._frames.follow(data)
+            data = self._follow(data)
             self.sent += len(data)
             self._connection.send(data)
+
+    def _follow(self, data: bytes) -> bytes:
+        """What of `data` is to be handed on: to the end of a frame, if that is the last one."""
+        if self._code:
+            return self._frames.follow_to_end(data)
+        self._frames.follow(data)
+        return data
 
     def _read(self) -> bytes | None:
         """The next bytes, empty at the end; None for a look at what is to be done."""

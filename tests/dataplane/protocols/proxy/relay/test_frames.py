@@ -48,6 +48,18 @@ def test_between_two_frames_and_nowhere_else(sent: list[bytes], data: st.DataObj
     assert not follow(stream).closed
 
 
+@given(st.lists(FRAME, min_size=1, max_size=5), st.data())
+def test_what_is_left_of_a_frame_ends_where_it_does(sent: list[bytes], data: st.DataObject) -> None:
+    stream = b"".join(sent)
+    ends = [sum(len(each) for each in sent[:count]) for count in range(1, len(sent) + 1)]
+    begun = data.draw(st.integers(0, len(stream) - 1))
+    upto = data.draw(st.one_of(st.just(len(stream)), st.integers(begun + 1, len(stream))))
+    frames = follow(stream[:begun])
+    end = next(each for each in ends if each > begun)
+    assert frames.follow_to_end(stream[begun:upto]) == stream[begun : min(end, upto)]
+    assert frames.between == (upto >= end)
+
+
 @given(st.binary(max_size=400), st.integers(0, 400))
 def test_rubbish_is_followed_the_same_however_it_is_cut(data: bytes, at: int) -> None:
     whole, cut, single = follow(data), follow(data[:at], data[at:]), follow(*(bytes([byte]) for byte in data))

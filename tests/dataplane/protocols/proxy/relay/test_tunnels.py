@@ -207,6 +207,19 @@ class TestEnding:
             server.say(HELLO[3:])
             assert read_all(client) == HELLO[3:] + CLOSED
 
+    @pytest.mark.parametrize("cut", [1, 3])
+    def test_within_a_frame_after_it_though_no_piece_ends_where_a_frame_does(self, cut: int) -> None:
+        """An application that says more than its client takes never comes to rest, least of all between two frames."""
+        server = Server(HELLO[:cut])
+        with application(server, limits=replace(PATIENT, parting=30)) as app, connect(app.port) as client:
+            opened(app, client)
+            assert client.recv(100) == HELLO[:cut]
+            app.ends[0]()
+            gevent.sleep(0.01)
+            server.say(HELLO[cut:] + HELLO + HELLO[:cut])
+            assert read_all(client) == HELLO[cut:] + CLOSED
+            assert app.last().sent == len(HELLO)
+
     def test_within_a_frame_that_never_ends(self) -> None:
         server = Server(HELLO[:3])
         with application(server) as app, connect(app.port) as client:
