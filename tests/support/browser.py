@@ -29,6 +29,13 @@ PHONE = {"width": 390, "height": 844}
 PATIENCE = 30_000
 """Milliseconds: longer than a loaded machine may need."""
 
+LOADING = "loading"
+IS_LOADING = """{
+    query: (root) => document.readyState === "complete" ? null : document.documentElement,
+    queryAll: (root) => document.readyState === "complete" ? [] : [document.documentElement],
+}"""
+"""Of the whole document, whatever it is asked for."""
+
 expect.set_options(timeout=PATIENCE)
 
 
@@ -36,11 +43,21 @@ expect.set_options(timeout=PATIENCE)
 def chromium() -> Iterator[Browser]:
     """A browser without profile; contexts are profiles."""
     with sync_playwright() as playwright:
+        playwright.selectors.register(LOADING, IS_LOADING, content_script=True)
         browser = playwright.chromium.launch(
             executable_path=require("chromium", "chromium"), args=list(ARGUMENTS), timeout=60_000
         )
         yield browser
         browser.close()
+
+
+def be_patient(context: BrowserContext) -> None:
+    """Whoever acts on a page, or looks for something on it, waits until it is loaded, as people do.
+
+    A link that is pressed before the script is there leads to a whole page and not to a modal, which is as good, but
+    not what a test goes on with.
+    """
+    context.on("page", lambda page: page.add_locator_handler(page.locator(f"{LOADING}=page"), lambda _: None))
 
 
 @dataclass
@@ -81,6 +98,7 @@ def profile(browser: Browser, hosts: Iterable[str], **options: Any) -> Iterator[
     settings: Mapping[str, Any] = {"ignore_https_errors": True, "viewport": {"width": 1280, "height": 800}, **options}
     context = browser.new_context(**settings)
     context.set_default_timeout(PATIENCE)
+    be_patient(context)
     watch = Watch(hosts=frozenset(hosts))
     context.on("page", watch.page)
     try:

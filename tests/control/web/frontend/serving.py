@@ -14,6 +14,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from control.auth import sessions
 from control.auth.sessions import Origin
 from control.web import identity
+from tests.support.browser import be_patient
 from tests.support.site import Site
 from tests.support.stores import ADMIN
 
@@ -46,6 +47,7 @@ class Served:
 
     def signed_in(self, context: BrowserContext) -> BrowserContext:
         """The context, with that session."""
+        be_patient(context)
         context.add_cookies([{"name": identity.COOKIE, "value": self.secret, "url": self.url}])
         return context
 
