@@ -1,8 +1,16 @@
-// Node's `ws` on either side of a relay. `server PORT`: echoes messages; `close:CODE:REASON` has it close like that.
+// Node's `ws` on either side of a relay. `server PORT`: echoes messages; `close:CODE:REASON` has it close like that,
+// `flood` has it say more than anybody takes, until it is closed.
 // `client URL COOKIE PLAN`: sends what the plan (JSON) lists, prints one JSON line of what came back.
 "use strict";
 
 const { WebSocket, WebSocketServer } = require("ws");
+
+const PIECE = Buffer.alloc(1 << 20);
+
+function flood(socket) {
+  for (let count = 0; count < 8; count++) socket.send(PIECE);
+  socket.send(PIECE, (error) => error || flood(socket));
+}
 
 function serve(port) {
   const protocols = (offered) => (offered.has("garrison") ? "garrison" : false);
@@ -19,6 +27,7 @@ function serve(port) {
       const text = isBinary ? "" : data.toString();
       const close = /^close:(\d+):(.*)$/.exec(text);
       if (close) socket.close(Number(close[1]), close[2]);
+      else if (text === "flood") flood(socket);
       else if (text === "headers") socket.send(JSON.stringify(request.headers));
       else socket.send(data, { binary: isBinary });
     });
