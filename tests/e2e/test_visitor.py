@@ -24,6 +24,7 @@ BACKGROUND = """() => {
 
 def received(page: Page) -> dict[str, str]:
     """The headers that the application received, as it shows them."""
+    page.wait_for_load_state()
     answer: dict[str, Any] = json.loads(page.locator("body").inner_text())
     return {name.lower(): value for name, value in answer["headers"]}
 

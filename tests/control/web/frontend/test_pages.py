@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from control.auth.people import UserDraft, create_user
 from control.domain.application import LdapProvider
@@ -121,7 +121,7 @@ def test_without_javascript_a_phone_shows_the_page_before_the_menu(browser: Brow
         assert not menu.is_visible()
         assert (heading.bounding_box() or {"y": 999})["y"] < 200
         page.get_by_role("link", name="Menu").click()
-        assert menu.is_visible()
+        expect(menu).to_be_visible()
 
 
 def test_without_javascript_every_snippet_has_a_heading(browser: Browser, served: Served) -> None:

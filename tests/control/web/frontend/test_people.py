@@ -67,7 +67,7 @@ def test_testing_access_by_keyboard_with_what_one_types_suggested(browser: Brows
         page.keyboard.type("wiki")
         page.keyboard.press("Enter")
         expect(page.locator("#verdict")).to_have_text("Bob may use Wiki")
-        assert page.url.endswith("?user=bob&application=wiki")
+        expect(page).to_have_url(f"{served.url}/admin/access/?user=bob&application=wiki")
 
 
 def test_lifting_a_lockout_by_keyboard(browser: Browser, site: Site) -> None:

@@ -108,5 +108,5 @@ def test_without_javascript_every_field_is_there(browser: Browser, served: Serve
         page.get_by_text("How the application is reached").click()
         page.get_by_label("Most connections").fill("8")
         page.get_by_role("button", name="Create").click()
-        assert "unix:///run/shop.sock" in page.locator("main").inner_text()
+        expect(page.locator("main")).to_contain_text("unix:///run/shop.sock")
     assert (named(site, "shop").mode, named(site, "shop").internal_host_connections) == (ProxyMode.PROXY, 8)

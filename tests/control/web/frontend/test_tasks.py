@@ -117,7 +117,7 @@ def test_without_javascript(browser: Browser, site: Site) -> None:
         page.goto(served.url + LIST)
         page.get_by_label("Task", exact=True).select_option("deploy outpost")
         page.get_by_role("button", name="Filter").click()
-        assert page.url.endswith(f"{LIST}?kind=deploy+outpost")
+        expect(page).to_have_url(f"{served.url}{LIST}?kind=deploy+outpost")
         page.get_by_role("link", name="Failed 1").click()
         page.locator(f"#task-{failed.id}").click()
         page.get_by_role("link", name="Run again").click()
