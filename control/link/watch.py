@@ -36,6 +36,9 @@ LISTED = frozenset({"protocol", "wrong_type"})
 # A wall clock that was set is noticed so soon.
 CLOCK_SECONDS = 60.0
 
+# What an outpost knows by that it is let in: a stream that is refused ends without initial metadata.
+ADMITTED = "garrison-admitted"
+
 Context = grpc.aio.ServicerContext[bytes, link_pb2.WatchResponse]
 log = logging.getLogger("control.link")
 
@@ -132,7 +135,7 @@ class WatchService:
             with self._fleet.revisions.listening(stream.on_state), self._fleet.metrics.streams.track_inprogress():
                 log.info("an outpost connected", extra=_fields(stream))
                 # By itself: a stream that ends while these go with its first message would not be told why, nor that.
-                await context.send_initial_metadata(())
+                await context.send_initial_metadata(((ADMITTED, ""),))
                 # The state may have moved on between the look at the token and now.
                 stream.on_state(self._fleet.revisions.state)
                 work: list[Coroutine[Any, Any, None]]

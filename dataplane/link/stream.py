@@ -41,7 +41,6 @@ from dataplane.link.world import World
 from protos.outpost.v1 import link_pb2
 
 _CALL_DEADLINE = 5.0
-_REFUSAL_SECONDS = 1.0
 _FAREWELL_SECONDS = 1.0
 # Codes by which control says that a sign-out will never be accepted; after any other it is tried again.
 _FINAL = frozenset(
@@ -52,8 +51,11 @@ _FINAL = frozenset(
         grpc.StatusCode.UNIMPLEMENTED,
     }
 )
+# In the initial metadata of a stream that control lets in; one that it refuses has none.
+ADMITTED = "garrison-admitted"
 # Not "handshake" alone: one that breaks off says that nobody is there, as behind a door whose link is away.
 _TLS_SIGNS = ("tls handshake", "ssl", "certificate")
+Call = grpc.aio.StreamStreamCall[link_pb2.WatchRequest, link_pb2.WatchResponse]
 log = logging.getLogger("dataplane.link")
 
 
@@ -72,11 +74,6 @@ class LinkLost(Exception):
         super().__init__(message)
         self.trust = trust
         self.unsupported = unsupported
-
-    @property
-    def refused(self) -> bool:
-        """Whether control has said that it serves this outpost no more, or never did."""
-        return self.unsupported or self.trust is Trust.REFUSED
 
 
 class Receiver(Protocol):
@@ -126,10 +123,11 @@ class DirectoryHolder(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Spans in seconds."""
+    """Spans in seconds. `admission` is as long as control waits for a whole Hello."""
 
     beat: float = 10.0
     connect: float = 10.0
+    admission: float = 60.0
     pace: Pace = field(default_factory=Pace)
 
 
@@ -174,7 +172,6 @@ class Stream:
         self.stood = False
         self.since: float | None = None
         self._channel = open_stream_channel(credentials, address, context.transport)
-        self._heard = asyncio.Event()
         self._admitted = asyncio.Event()
         self._ended = asyncio.Event()
         # None ends it.
@@ -207,44 +204,40 @@ class Stream:
 
     async def serve(self) -> None:
         """Serve until there is a successor. Raises LinkLost."""
-        work = (self._beat(), self._forward_endings(), self._acknowledge_tokens(), self._renew(), self._announce())
-        await first_of(self._read(), self._report(), *work)
+        call = link_stub(self._channel).Watch(self._send())
+        work = (self._beat(), self._forward_endings(), self._acknowledge_tokens(), self._renew(), self._announce(call))
+        await first_of(self._read(call), self._report(), *work)
 
     async def close(self) -> None:
         """Give up the channel."""
         await self._channel.close(None)
 
-    async def _announce(self) -> None:
-        connect = self._context.timing.connect
+    async def _announce(self, call: Call) -> None:
+        timing = self._context.timing
         try:
             # Not wait_for, here and elsewhere: it swallows a cancellation that comes with what it waits for.
-            async with asyncio.timeout(connect):
+            async with asyncio.timeout(timing.connect):
                 await self.ready()
         except TimeoutError:
-            raise LinkLost(f"the link at {self.address} did not answer within {connect:g} s") from None
-        # Control may refuse a stream whose channel stands: being heard, or left alone for a while, is being let in.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_REFUSAL_SECONDS):
-                await self._heard.wait()
+            raise LinkLost(f"the link at {self.address} did not answer within {timing.connect:g} s") from None
+        try:
+            async with asyncio.timeout(timing.admission):
+                await _admission(call)
+        except TimeoutError:
+            raise LinkLost(f"the link at {self.address} let nobody in within {timing.admission:g} s") from None
         self.since = self._context.world.monotonic()
         self._admitted.set()
         await self._context.receiver.connected(self._credentials, self.address)
         await asyncio.Event().wait()
 
-    async def _read(self) -> None:
-        call = link_stub(self._channel).Watch(self._send())
+    async def _read(self, call: Call) -> None:
         self._say_hello()
         assembly = Assembly()
         try:
             async for message in call:
-                self._heard.set()
                 await self._take(translate.pushed(message), assembly)
         except grpc.aio.AioRpcError as error:
-            lost = _explained(error, self.address)
-            # Refused, or so by the code that may hide it (see _beat): being left alone was not being let in.
-            if not self._heard.is_set() and (lost.refused or error.code() is grpc.StatusCode.INTERNAL):
-                self.since = None
-            raise lost from error
+            raise _explained(error, self.address) from error
         except LinkBroken as error:
             raise LinkLost(f"control broke the protocol of the link: {error}") from error
         finally:
@@ -380,6 +373,12 @@ class Stream:
                 continue
             self.successor = successor
             return
+
+
+async def _admission(call: Call) -> None:
+    """Wait until control lets the stream in: for ever where it refuses it, which whoever reads is told."""
+    if ADMITTED not in await call.initial_metadata():
+        await asyncio.Event().wait()
 
 
 def _explained(error: grpc.aio.AioRpcError, address: str) -> LinkLost:

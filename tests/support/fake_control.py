@@ -31,6 +31,7 @@ from tests.support.fake_authority import Authority, Pair, tls_context
 from tests.support.fake_gate import Calls, Gate
 from tests.support.peers_program import free_port
 
+ADMITTED = "garrison-admitted"
 SERVER_NAME = "link.garrison.internal"
 DEADLINE = 30.0
 DAY = 24 * 3600.0
@@ -106,6 +107,9 @@ class FakeControl(Calls):
         self.newer_tokens: list[str] = []
         self.revoked_tokens: set[str] = set()
         self.refuse_streams: tuple[grpc.StatusCode, str] | None = None
+        # Who says Hello to one that lets nobody in is left waiting.
+        self.lets_in = True
+        self.waiting: list[link_pb2.Hello] = []
         self.part_size = 1000
         self.revision = 0
         self.resources: dict[str, resources_pb2.Resource] = {}
@@ -309,23 +313,22 @@ class _Link(link_pb2_grpc.LinkServicer):
             next(requests)
             context.abort(*control.refuse_streams)
         connection = _Connection()
-        threading.Thread(target=self._listen, args=(requests, connection), daemon=True).start()
+        threading.Thread(target=self._listen, args=(requests, connection, context), daemon=True).start()
         while message := connection.outbox.get():
             if isinstance(message, tuple):
                 context.abort(*message)
             else:
                 yield message
 
-    def _listen(self, requests: Iterator[link_pb2.WatchRequest], connection: _Connection) -> None:
+    def _listen(
+        self, requests: Iterator[link_pb2.WatchRequest], connection: _Connection, context: grpc.ServicerContext
+    ) -> None:
         control = self._control
         try:
             for request in requests:
                 match request.WhichOneof("message"):
                     case "hello":
-                        with control.entering:
-                            control._greet(connection, request.hello)
-                            if connection not in control.connections:
-                                control.connections.append(connection)
+                        self._hear(request.hello, connection, context)
                     case "applied":
                         control.applied.append(request.applied)
                     case "health":
@@ -340,6 +343,19 @@ class _Link(link_pb2_grpc.LinkServicer):
             with suppress(ValueError):  # not greeted yet, or `stop_link` was faster
                 control.connections.remove(connection)
             connection.outbox.put(None)
+
+    def _hear(self, hello: link_pb2.Hello, connection: _Connection, context: grpc.ServicerContext) -> None:
+        control = self._control
+        if not control.lets_in:
+            control.waiting.append(hello)
+            return
+        is_new = connection not in control.connections
+        if is_new:
+            context.send_initial_metadata(((ADMITTED, ""),))
+        with control.entering:
+            control._greet(connection, hello)
+            if is_new:
+                control.connections.append(connection)
 
 
 _SERVER_OPTIONS = (

@@ -48,6 +48,7 @@ class LinkServicer:
 
     def Watch(self, request_iterator, context):
         """One stream for the life of a connection. The outpost says Hello first; control answers with what differs.
+        Whoever is let in is told so at once, by `garrison-admitted` in the initial metadata; before that comes nothing.
         When the stream breaks the outpost goes on from its last good state and calls again with full-jitter backoff.
         FAILED_PRECONDITION: the protocol version is not served. UNAUTHENTICATED: the token behind the certificate
         is revoked, replaced or expired. Both carry the reason in the status message.

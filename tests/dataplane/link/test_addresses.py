@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
+import grpc
 import pytest
 
 from dataplane.link.stream import Timing
@@ -79,22 +80,41 @@ def test_an_address_that_says_nothing_is_given_up_in_time(control: FakeControl) 
     play(request_of(control), story)
 
 
-def test_what_worked_is_called_first_the_next_time(control: FakeControl) -> None:
+@pytest.mark.parametrize("end", [None, (grpc.StatusCode.INTERNAL, "the write failed")])
+def test_what_worked_is_called_first_the_next_time(
+    control: FakeControl, end: tuple[grpc.StatusCode, str] | None
+) -> None:
+    """Though control had nothing to say there, and a write that met the end hid why it ended (grpc/grpc#36066)."""
+    control.resources.clear()
+
     async def story(outpost: Outpost) -> None:
-        outpost.context.timing = Timing(connect=0.3)
-        async with Listener().listening() as silent:
+        async with Listener(closes=True).listening() as front:
             good = f"localhost:{control.link_port}"
-            named_by(control, silent.address, good)
-            await until(lambda: silent.met)
-            outpost.context.timing = Timing()
+            named_by(control, front.address, good)
+            ended = [*control.connections]
             for count in (1, 2, 3):
                 await served(outpost, count)
-                await until(lambda: control.connections)
-                control.tell(None)
+                await until(lambda: any(each not in ended for each in control.connections))
+                ended.extend(control.connections)
+                control.tell(end)
             assert outpost.places[:3] == [good] * 3
-            assert silent.met == 1
+            assert front.met == 1
 
     play(request_of(control), story)
+
+
+def test_a_link_that_lets_nobody_in_is_given_up_in_time(control: FakeControl) -> None:
+    with FakeControl(authority=control.authority) as busy:
+        busy.lets_in = False
+
+        async def story(outpost: Outpost) -> None:
+            outpost.context.timing = Timing(admission=0.3)
+            named_by(control, f"localhost:{busy.link_port}", f"localhost:{control.link_port}")
+            await served(outpost, 1)
+            assert busy.waiting
+            assert outpost.places == [f"localhost:{control.link_port}"]
+
+        play(request_of(control), story)
 
 
 def test_the_others_are_tried_when_what_worked_does_not(control: FakeControl) -> None:
