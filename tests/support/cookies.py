@@ -55,5 +55,5 @@ def ask_patiently(outpost: OutpostProcess, path: str, cookie: str) -> int:
     """The same; 0 when the connection breaks, as of a worker that was killed."""
     try:
         return ask(outpost, path, cookie)
-    except (OSError, http.client.HTTPException):
+    except OSError:
         return 0

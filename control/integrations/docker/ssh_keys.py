@@ -59,17 +59,18 @@ def host_key_types(key_type: str) -> tuple[str, ...]:
 
 
 def _as_paramiko(key: object) -> paramiko.PKey:
-    kinds: dict[type, type[paramiko.PKey]] = {
-        RSAPrivateKey: paramiko.RSAKey,
-        EllipticCurvePrivateKey: paramiko.ECDSAKey,
-        Ed25519PrivateKey: paramiko.Ed25519Key,
-    }
-    for known, kind in kinds.items():
-        if isinstance(key, known):
-            # mypy doesn't see that it is one of these.
-            text = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())  # type: ignore[attr-defined]
-            return kind.from_private_key(StringIO(text.decode()))
-    raise ValueError(f"expected RSA, ECDSA or Ed25519, found {type(key).__name__}")
+    kind: type[paramiko.PKey]
+    match key:
+        case RSAPrivateKey():
+            kind = paramiko.RSAKey
+        case EllipticCurvePrivateKey():
+            kind = paramiko.ECDSAKey
+        case Ed25519PrivateKey():
+            kind = paramiko.Ed25519Key
+        case _:
+            raise ValueError(f"expected RSA, ECDSA or Ed25519, found {type(key).__name__}")
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    return kind.from_private_key(StringIO(text.decode()))
 
 
 def _is_for(key: paramiko.PKey, certificate: Path) -> bool:

@@ -143,17 +143,17 @@ class Plan:
         return Everything(self._population)
 
     def _leaf(self, node: Leaf) -> Posting:
-        raise NotImplementedError
+        raise NotImplementedError  # each plan has its own
 
     def _is_walked(self, leaf: Leaf) -> bool:  # noqa: ARG002  no leaf, unless a plan says so
         """Whether everybody must be looked at to find who is meant."""
         return False
 
     def _walked(self, leaf: Leaf, pace: Pace) -> Generator[int, None, Posting]:
-        raise NotImplementedError
+        raise NotImplementedError  # each plan has its own
 
     def _test(self, node: Leaf | InName) -> Callable[[int], bool]:
-        raise NotImplementedError
+        raise NotImplementedError  # each plan has its own
 
     def _tested(self, node: Leaf | InName) -> Posting:
         """One by one."""

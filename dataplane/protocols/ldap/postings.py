@@ -47,11 +47,11 @@ class Posting:
 
     def candidates(self) -> Iterable[int]:
         """Every slot of the set, and where it isn't exact others, each once; nobody changes it afterwards."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of set has its own
 
     def holds(self, slot: int) -> bool:
         """Whether the slot is in the set."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of set has its own
 
     def confirms(self, slot: int) -> bool:
         """The same, for a slot that is one of the candidates."""

@@ -101,16 +101,12 @@ class Tunnel:
 
     def _hand_on(self, data: bytes) -> None:
         if data:
-            data = self._follow(data)
+            if self._code:
+                data = self._frames.follow_to_end(data)
+            else:
+                self._frames.follow(data)
             self.sent += len(data)
             self._connection.send(data)
-
-    def _follow(self, data: bytes) -> bytes:
-        """What of `data` is to be handed on: to the end of a frame, if that is the last one."""
-        if self._code:
-            return self._frames.follow_to_end(data)
-        self._frames.follow(data)
-        return data
 
     def _read(self) -> bytes | None:
         """The next bytes, empty at the end; None for a look at what is to be done."""
