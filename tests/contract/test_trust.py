@@ -77,7 +77,7 @@ def test_a_rotation_cuts_nobody_and_no_user_sees_any_of_it(
         before = len(user.sign_ins)
         eventually(lambda: len(user.sign_ins) > before + 5, "people sign in afterwards")
     assert ({*user.checks}, {*user.sign_ins}, losses(outpost)) == ({200}, {(302, True)}, 0)
-    assert control.instance(deployed).state is InstanceState.CONNECTED
+    control.instance(deployed, state=InstanceState.CONNECTED)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.9])

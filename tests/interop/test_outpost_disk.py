@@ -133,6 +133,7 @@ def test_events_stay_in_memory_until_the_disk_takes_them(place: Place, kind: str
     place.disk.fill() if kind == "full" else place.freeze("+i")
     for _ in range(3):
         assert ask(outpost, "auth/nginx", alice) == 200
+    outpost.logged("events can't be saved")  # before that they may wait for their turn only
     waiting = eventually(place.unsaved, "all waits in memory")
     place.disk.free() if kind == "full" else place.freeze("-i")
     eventually(lambda: outpost.metrics()["garrison_outpost_events_unsaved"] == 0, "the disk has it")
