@@ -104,8 +104,9 @@ class WatchService:
         return self._fleet.limits.most_held(len(part.wanted.resources) if part else 0)
 
     async def _admit(self, client: Client, said: AsyncIterator[Said], context: Context) -> Stream:
-        outpost = self._find_known(client) or await self._fleet.identify(client)
+        # Whoever is refused before that is still writing it, which hides why (grpc/grpc#36066).
         hello = await _first_hello(said)
+        outpost = self._find_known(client) or await self._fleet.identify(client)
         self._fleet.count_hello((client.outpost, client.instance))
         self._fleet.count_newcomer((client.outpost, client.instance))
         address = peer_address(context.peer())

@@ -61,7 +61,6 @@ def test_one_outpost_has_so_many_instances(control: Control) -> None:
             for _ in range(2):
                 await (await stack.enter_async_context(outpost(link, control.enrol(edge)))).connect()
             third = await stack.enter_async_context(outpost(link, control.enrol(edge)))
-            await third.hello()
             assert (await third.status())[0] is EXHAUSTED
             assert refused(link, "too_many_streams_of_outpost") == 1
             neighbour = await stack.enter_async_context(outpost(link, control.enrol(west)))

@@ -120,6 +120,24 @@ def test_who_lost_its_token_is_not_admitted(
     asyncio.run(play())
 
 
+def test_a_refusal_waits_for_the_hello(control: Control) -> None:
+    """It would be hidden from whoever is still writing that (grpc/grpc#36066)."""
+    deployed = deploy(control.store)
+    given = control.enrol(deployed)
+    with control.store.write(ADMIN) as unit:
+        revoke(unit, deployed)
+
+    async def play() -> None:
+        async with control.link() as link, outpost(link, given) as edge:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await edge.call.code()
+            await edge.hello()
+            assert (await edge.status())[0] is grpc.StatusCode.UNAUTHENTICATED
+
+    asyncio.run(play())
+
+
 @pytest.mark.parametrize("woken", [True, False])
 @pytest.mark.parametrize(("cut", "words"), CUTS)
 def test_who_loses_its_token_is_cut_at_once(
@@ -186,6 +204,7 @@ def test_a_database_that_does_not_answer_is_said_without_details(
     async def play() -> None:
         async with control.link() as link, outpost(link, unknown_token(control, given)) as edge:
             monkeypatch.setattr(control.store, "read", fail)
+            await edge.hello()
             code, message = await edge.status()
             assert (code, "hunter2" in message) == (grpc.StatusCode.UNAVAILABLE, False)
             monkeypatch.undo()
