@@ -106,8 +106,8 @@ class WatchService:
     async def _admit(self, client: Client, said: AsyncIterator[Said], context: Context) -> Stream:
         # Whoever is refused before that is still writing it, which hides why (grpc/grpc#36066).
         hello = await _first_hello(said)
-        outpost = self._find_known(client) or await self._fleet.identify(client)
         self._fleet.count_hello((client.outpost, client.instance))
+        outpost = self._find_known(client) or await self._fleet.identify(client)
         self._fleet.count_newcomer((client.outpost, client.instance))
         address = peer_address(context.peer())
         try:

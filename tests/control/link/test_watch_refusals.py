@@ -102,14 +102,20 @@ def remove(unit: Unit, deployed: Deployed) -> None:
 CUTS = [(revoke, "revoked"), (renew, "replaced"), (expire, "expired"), (remove, "does not exist")]
 
 
-@pytest.mark.parametrize(("cut", "words"), CUTS)
-def test_who_lost_its_token_is_not_admitted(
-    control: Control, cut: Callable[[Unit, Deployed], None], words: str
-) -> None:
+def enrolled_before(control: Control, cut: Callable[[Unit, Deployed], None]) -> Credentials:
+    """What an outpost got for its token before it lost that."""
     deployed = deploy(control.store)
     given = control.enrol(deployed)
     with control.store.write(ADMIN) as unit:
         cut(unit, deployed)
+    return given
+
+
+@pytest.mark.parametrize(("cut", "words"), CUTS)
+def test_who_lost_its_token_is_not_admitted(
+    control: Control, cut: Callable[[Unit, Deployed], None], words: str
+) -> None:
+    given = enrolled_before(control, cut)
 
     async def play() -> None:
         async with control.link() as link, outpost(link, given) as edge:
@@ -122,10 +128,7 @@ def test_who_lost_its_token_is_not_admitted(
 
 def test_a_refusal_waits_for_the_hello(control: Control) -> None:
     """It would be hidden from whoever is still writing that (grpc/grpc#36066)."""
-    deployed = deploy(control.store)
-    given = control.enrol(deployed)
-    with control.store.write(ADMIN) as unit:
-        revoke(unit, deployed)
+    given = enrolled_before(control, revoke)
 
     async def play() -> None:
         async with control.link() as link, outpost(link, given) as edge:
@@ -136,6 +139,23 @@ def test_a_refusal_waits_for_the_hello(control: Control) -> None:
             assert (await edge.status())[0] is grpc.StatusCode.UNAUTHENTICATED
 
     asyncio.run(play())
+
+
+def test_hellos_that_are_refused_are_counted_too(control: Control) -> None:
+    given = enrolled_before(control, revoke)
+    control.limits = Limits(hellos=2)
+
+    async def play() -> list[grpc.StatusCode]:
+        codes = []
+        async with control.link() as link:
+            for _ in range(3):
+                async with outpost(link, given) as edge:
+                    await edge.hello()
+                    codes.append((await edge.status())[0])
+        return codes
+
+    refused, exhausted = grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert asyncio.run(play()) == [refused, refused, exhausted]
 
 
 @pytest.mark.parametrize("woken", [True, False])
