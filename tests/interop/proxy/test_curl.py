@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 
@@ -20,8 +21,10 @@ TEXT = "".join(f"line {number} of a page\n" for number in range(2000))
 
 @pytest.fixture(scope="module", autouse=True)
 def page(world: ProxyWorld) -> None:
-    """A file that Apache compresses and cuts."""
-    (world.pages / "long.txt").write_text(TEXT)
+    """A file that Apache compresses and cuts. It is old: one of the last second is tagged weakly, until it is older."""
+    file = world.pages / "long.txt"
+    file.write_text(TEXT)
+    os.utime(file, (0, 0))
 
 
 def test_http_1_0_is_answered_and_the_connection_ends(world: ProxyWorld) -> None:
